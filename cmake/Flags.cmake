@@ -1,0 +1,37 @@
+# One INTERFACE target carries the flags of all our code.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_PCH_INSTANTIATE_TEMPLATES OFF)
+
+option(MILL_WERROR "Warnings are errors" OFF)
+option(MILL_TESTS "Build the tests" ON)
+set(MILL_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them")
+option(MILL_FUZZ "Build the fuzz targets with libFuzzer (clang)" OFF)
+
+add_library(mill_flags INTERFACE)
+add_library(mill::flags ALIAS mill_flags)
+target_include_directories(mill_flags INTERFACE "${CMAKE_SOURCE_DIR}")
+target_compile_options(mill_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+    -Wcast-qual -Wformat=2 -fstack-protector-strong $<$<BOOL:${MILL_WERROR}>:-Werror>)
+# Debug builds keep the standard library's checks; release builds the C library's.
+target_compile_definitions(mill_flags INTERFACE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>
+    $<$<AND:$<CONFIG:Release>,$<STREQUAL:${MILL_SANITIZE},>>:_FORTIFY_SOURCE=2>
+    MILL_VERSION="${PROJECT_VERSION}")
+if(MILL_SANITIZE)
+    add_compile_options(-fsanitize=${MILL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${MILL_SANITIZE})
+else()
+    add_link_options(-Wl,-z,relro,-z,now)
+endif()
+
+find_program(MILL_CCACHE ccache)
+if(MILL_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${MILL_CCACHE}")
+endif()
+find_program(MILL_MOLD mold)
+if(MILL_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 12.1)
+    add_link_options(-fuse-ld=mold)
+endif()
