@@ -1,0 +1,48 @@
+// agent/keeper/messages.h -- what agent, broker and keeper say to each other: lists of strings, no JSON.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "platform/base/result.h"
+
+namespace mill::keeper {
+
+/// The keeper starts `millwright-agent serve` and `millwright-broker`, each with its channel to the keeper as descriptor 3.
+///
+/// agent → keeper
+///   start KEY SPEC        SPEC as encode(SandboxRequest). Starts the runner; descriptors 3 (job) and 4 (effects) inside.
+///   kill KEY              SIGKILL of the tree
+///   forget KEY            its end was written to the journal
+///   list                  asks for `held` of every runner that is not forgotten
+///   broker                asks for a (new) channel to the broker
+///   stop                  end of the service: the keeper kills what is left, ends the broker and exits 0 when the agent has ended
+/// keeper → agent
+///   started KEY [note…]   with the job channel
+///   refused KEY CODE WHY  CODE is an Errc name
+///   ended KEY EXIT SIGNAL FLAGS CPU_MS PEAK_BYTES    FLAGS: "", "memory", "killed"
+///   held KEY              with the job channel (running), followed by `ended` when it has ended already
+///   listed                end of the list
+///   broker                with the channel to the broker; also unasked, when a new broker was started
+/// keeper → broker
+///   agent                 with a channel to the agent; replaces the one before
+///   attach KEY            with the effect channel of a runner; `attach KEY again` to a new broker
+///   detach KEY            the runner has ended
+using Words = std::vector<std::string>;
+
+std::string encode(const Words& words);
+/// Errors: corrupt. At most 4096 words.
+Result<Words> decode(std::string_view bytes);
+
+struct SandboxRequest {
+    std::string package_path;            ///< mounted read-only as /package.mwp
+    std::vector<std::string> read, write;  ///< granted paths, mounted at the same place, when commands are granted
+    bool commands = false;
+    std::uint64_t memory = 0, cpu_ms = 0, time_ms = 0, processes = 0, output = 0;
+    bool limits_stated = false;
+};
+std::string encode(const SandboxRequest& request);
+Result<SandboxRequest> decode_request(std::string_view bytes);
+
+}  // namespace mill::keeper

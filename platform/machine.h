@@ -1,0 +1,18 @@
+// platform/machine.h -- what this machine is and how busy it is.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "platform/base/json.h"
+
+namespace mill::platform {
+
+std::string host_name();
+/// Facts of an agent, found by looking: {os:{name,version,kernel,arch}, cpus, memory (bytes), programs:{python3:"3.11.2",…},
+/// isolation:{…}, screen}. Takes up to a second.
+Json find_facts();
+/// The result of the effect `system.usage` (protocol/README.md). Errors: invalid (a disk path that is none).
+Result<Json> system_usage(const std::vector<std::string>& disks);
+
+}  // namespace mill::platform

@@ -1,0 +1,63 @@
+// platform/process.h -- starts a child process and says how it ended. Every child of ours starts here (Boost.Process).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "platform/channel.h"
+
+namespace mill::platform {
+
+struct Ending {
+    int exit_code = 0;           ///< valid when signal is 0
+    int signal = 0;              ///< the signal that ended it
+    bool timed_out = false;      ///< ended by us at the deadline
+    bool cancelled = false;      ///< ended by us on request
+    bool out_of_memory = false;  ///< its cgroup says so
+    std::uint64_t cpu_ms = 0;
+    std::uint64_t peak_memory = 0;  ///< bytes, 0 when unknown
+};
+
+struct ProcessSpec {
+    std::string program;                             ///< absolute path
+    std::vector<std::string> arguments;
+    std::map<std::string, std::string> environment;  ///< all of it: nothing is inherited
+    std::string folder;                              ///< empty: "/"
+    std::vector<std::pair<int, const Handle*>> handles;  ///< (number in the child, what); all others are closed
+    std::optional<std::uint32_t> uid, gid;           ///< only when we are root
+    bool inherit_output = false;                     ///< stdout and stderr as ours; else /dev/null unless `handles` names 1 and 2
+    bool new_group = true;
+};
+
+/// A running child. Killed (whole group) when destroyed unless released.
+class Process {
+public:
+    virtual ~Process() = default;
+    virtual std::int64_t id() const = 0;
+    virtual void signal(int number) = 0;            ///< to the group
+    /// Blocks. Errors: timeout, cancelled (the child still runs).
+    virtual Result<Ending> wait(std::optional<std::chrono::milliseconds> limit = {}, std::stop_token stop = {}) = 0;
+    virtual const Handle& end_handle() const = 0;   ///< readable when it has ended (a pidfd)
+    virtual void release() = 0;                     ///< let it outlive this object
+};
+
+/// Errors: not_found (no such program), denied, unavailable (no memory, too many processes).
+Result<std::unique_ptr<Process>> start_process(const ProcessSpec& spec);
+
+struct Captured {
+    Ending ending;
+    std::string out, err;        ///< at most `max_output` bytes each
+    std::uint64_t dropped = 0;   ///< bytes beyond
+};
+/// Runs to the end, or kills the group at `limit` or on `stop`. `input` goes to stdin.
+Result<Captured> run_process(const ProcessSpec& spec, std::string_view input, std::size_t max_output,
+                             std::optional<std::chrono::milliseconds> limit, std::stop_token stop = {});
+
+}  // namespace mill::platform

@@ -1,0 +1,54 @@
+// platform/sandbox.h -- starts one untrusted program in a sandbox and says how it ended.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "platform/base/limits.h"
+#include "platform/channel.h"
+#include "platform/process.h"
+
+namespace mill::platform {
+
+struct Mount {
+    std::string outside, inside;
+    bool writable = false;
+};
+
+struct SandboxSpec {
+    std::string program;                      ///< path outside; seen as /millwright/NAME inside
+    std::vector<std::string> arguments;
+    std::vector<Mount> mounts;                ///< beside the read-only /usr, /etc subset, private /tmp, /work, minimal /dev and /proc
+    std::vector<std::pair<int, const Handle*>> handles;
+    Limits limits;
+    bool commands = false;                    ///< execve stays possible inside
+    std::optional<std::uint32_t> uid, gid;    ///< required when we are root: never uid 0
+    std::string name;                         ///< of the cgroup: the attempt's key
+};
+
+/// What this machine can give; reported as facts of the agent. Found by trying, once.
+struct Isolation {
+    bool user_namespaces = false;
+    bool seccomp = false;
+    std::string memory;      ///< "cgroup-v2", "cgroup-v1", "rlimit"
+    std::string processes;   ///< "cgroup-v2", "cgroup-v1", "none"
+    int landlock = 0;        ///< ABI, 0 = none
+    std::string problem;     ///< why no sandbox can be started at all; empty when it can
+};
+Isolation find_isolation();
+
+class Sandbox {
+public:
+    virtual ~Sandbox() = default;  ///< kills the tree
+    virtual const Handle& end_handle() const = 0;
+    virtual void kill() = 0;       ///< SIGKILL to the init of its pid namespace, then to all of its cgroup
+    virtual Result<Ending> wait(std::optional<std::chrono::milliseconds> limit = {}, std::stop_token stop = {}) = 0;
+    virtual const std::vector<std::string>& notes() const = 0;  ///< limits that hold per process only, and the like
+};
+
+/// Thread: the one that lives as long as the sandbox should (bubblewrap's --die-with-parent follows it).
+/// Errors: denied (the machine cannot give an isolation that is asked for, uid 0; says which); not_found (no bubblewrap).
+Result<std::unique_ptr<Sandbox>> start_sandbox(const SandboxSpec& spec);
+
+}  // namespace mill::platform

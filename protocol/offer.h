@@ -1,0 +1,34 @@
+// protocol/offer.h -- the factory's offer of one attempt to one agent.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "platform/base/json.h"
+#include "protocol/event.h"
+#include "protocol/permissions.h"
+
+namespace mill::protocol {
+
+struct Offer {
+    AttemptId id;
+    std::string package_name;      ///< "order-status"
+    std::string package_version;   ///< "1.2.0"
+    std::string package_digest;    ///< "sha256:HEX" of the .mwp bytes
+    std::string workflow;          ///< name within the package, "main" by default
+    std::string deployment;
+    std::string environment;
+    std::string trigger;
+    Json input;
+    Json variables;                ///< NAME → value
+    Json credentials;              ///< NAME in the package → name in the factory
+    Permissions permissions;       ///< granted by the deployment
+    bool repeatable = false;
+    std::string attempt_token;     ///< fetches this package and these credentials; secret
+    std::chrono::milliseconds lease{60'000};
+};
+
+Json to_json(const Offer& offer);
+Result<Offer> parse_offer(const Json& json);
+
+}  // namespace mill::protocol

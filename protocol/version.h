@@ -1,0 +1,23 @@
+// protocol/version.h -- what both ends of a session must know of each other.
+#pragma once
+
+#include <string_view>
+
+namespace mill::protocol {
+
+inline constexpr int kVersion = 1;            ///< of /agent/v1 and the pipes; negotiated: the lower one of both ends
+inline constexpr std::string_view kProgramVersion = MILL_VERSION;
+
+/// Paths of the agent's side (all POST with JSON unless said otherwise; protocol/README.md has the bodies).
+namespace route {
+inline constexpr std::string_view kEnrol = "/agent/v1/enrol";
+inline constexpr std::string_view kToken = "/agent/v1/token";            // form-encoded, RFC 6749
+inline constexpr std::string_view kSession = "/agent/v1/session";
+inline constexpr std::string_view kOffers = "/agent/v1/offers";          // long poll
+inline constexpr std::string_view kEvents = "/agent/v1/events";
+inline constexpr std::string_view kLeases = "/agent/v1/leases";
+inline constexpr std::string_view kPackages = "/agent/v1/packages/";     // GET + digest, bearer = attempt token
+inline constexpr std::string_view kCredentials = "/agent/v1/credentials";  // bearer = attempt token
+}  // namespace route
+
+}  // namespace mill::protocol

@@ -1,0 +1,78 @@
+// workflows/interpreter.h -- runs one workflow as an explicit stack of plain values; no OS, no network, no thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "platform/base/clock.h"
+#include "platform/base/json.h"
+#include "workflows/package.h"
+
+namespace mill::workflows {
+
+/// RFC 7807; `type` is the full URI of the DSL's standard types or the author's own.
+struct Fault {
+    std::string type, title, detail, instance;
+    int status = 500;
+};
+Json to_json(const Fault& fault);
+
+/// What the interpreter wants done outside. `effect` is a name of protocol/README.md's table, or "shell" (args: command,
+/// arguments, environment, stdin, return), "script", "log" (args: level, text), "progress".
+struct EffectRequest {
+    std::uint64_t id = 0;
+    std::string effect;
+    Json with;
+    std::string task;                                        ///< JSON pointer
+    std::optional<std::chrono::milliseconds> timeout;        ///< what is left of the enclosing timeouts
+};
+
+/// A task changed its phase: what becomes a `step` event and a CloudEvent.
+struct TaskChange {
+    std::string task, name, type, state;   ///< as in protocol/README.md, kind step
+    Json detail;                           ///< {input, output, error} as far as traced
+};
+
+struct RunOptions {
+    std::string workflow = "main";
+    std::string run_id;                    ///< $workflow.id: the attempt's key or a uid
+    Json input;
+    Json variables;                        ///< $runtime.metadata.variables
+    std::string runtime_version;
+    std::uint64_t max_steps = 1'000'000;
+    bool trace = false;                    ///< TaskChange::detail carries input and output
+    bool steps = true;                     ///< report TaskChanges at all
+    std::uint64_t seed = 0;                ///< of jitter
+};
+
+enum class Phase { pending, running, waiting, cancelled, faulted, completed };
+
+/// Thread: one. Drive it: `advance`, perform what `take_requests` gives, `complete` each, until `phase` is final.
+class Interpreter {
+public:
+    virtual ~Interpreter() = default;
+    /// Goes on until nothing can be done without an answer or a later time (or for about 5 ms: then `wake_at` is `now`).
+    virtual void advance(WallTime wall, SteadyTime now) = 0;
+    virtual Phase phase() const = 0;
+    virtual std::vector<EffectRequest> take_requests() = 0;        ///< to start
+    virtual std::vector<std::uint64_t> take_cancellations() = 0;   ///< effects whose answer is no longer wanted
+    virtual std::vector<TaskChange> take_changes() = 0;
+    virtual std::vector<Json> take_cloud_events() = 0;             ///< lifecycle and `emit`, in order
+    virtual std::optional<SteadyTime> wake_at() const = 0;         ///< the next timer
+    virtual void complete(std::uint64_t effect, Json result) = 0;
+    virtual void fail(std::uint64_t effect, Fault fault) = 0;
+    virtual void cancel(std::string why) = 0;                      ///< the whole run
+    virtual const Json& output() const = 0;                        ///< when completed
+    virtual const Fault& fault() const = 0;                        ///< when faulted
+};
+
+/// Errors: not_found (no such workflow), invalid (the package has errors, an expression does not compile).
+Result<std::unique_ptr<Interpreter>> make_interpreter(std::shared_ptr<const Package> package, RunOptions options);
+
+}  // namespace mill::workflows

@@ -1,0 +1,76 @@
+// workflows/package.h -- a package: folder or .mwp archive, its manifest, its workflow documents, and what is wrong with it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "platform/base/json.h"
+#include "platform/base/yaml.h"
+#include "protocol/permissions.h"
+
+namespace mill::workflows {
+
+struct Finding {
+    enum class Level { error, warning } level = Level::error;
+    std::string file;   ///< within the package
+    Mark mark;
+    std::string text;
+    std::string format() const;  ///< "FILE:LINE:COLUMN: message" (warnings: "…: warning: message")
+};
+
+struct Variable {
+    std::string type;   ///< string, integer, number, boolean, object, array
+    Json fallback;      ///< `default`; null when there is none
+    bool required = false;
+    std::string description;
+};
+
+/// package.yaml as values; what pack writes into manifest.json (design.md 3, 6, 7).
+struct Manifest {
+    std::string name, version;                      ///< DNS label; semantic version
+    std::string title, description;
+    std::map<std::string, std::string> workflows;   ///< name → file; "main" is `workflow:`
+    protocol::Permissions permissions;
+    std::map<std::string, Variable> variables;
+    std::map<std::string, std::string> credentials; ///< name → kind
+    std::map<std::string, std::string> dependencies;
+    Json requirements;                              ///< `requires:`
+    bool repeatable = false;
+};
+Json to_json(const Manifest& manifest);                     ///< manifest.json
+Result<Manifest> parse_manifest(const Json& manifest_json); ///< the factory and the agent read only this
+
+struct Document;  // a loaded workflow: workflows/document.h
+
+struct Package {
+    Manifest manifest;
+    std::map<std::string, std::shared_ptr<const Document>> workflows;
+    std::map<std::string, std::string> assets;  ///< path in the package → bytes
+    std::vector<Finding> findings;              ///< warnings, and errors
+    bool valid() const;
+};
+
+/// Loads and checks all of it; mistakes are findings, not errors. A lone workflow file is a package that asks for nothing.
+/// Errors: not_found, too_large, corrupt (not an archive).
+Result<Package> load_package(const std::string& path);              ///< folder, .mwp, or one workflow file
+Result<Package> load_archive(std::string_view bytes);
+
+/// Deterministic bytes of a `.mwp` (zip; same folder, same bytes) with manifest.json in front. `version` overrides when not empty.
+/// Errors: invalid (a finding of level error: all of them in `what`, one a line).
+Result<std::string> pack(const std::string& path, std::string_view version = {});
+
+/// Reads manifest.json (capped) out of `.mwp` bytes and nothing else. Errors: corrupt, too_large.
+Result<Manifest> manifest_of(std::string_view archive_bytes);
+
+std::string package_digest(std::string_view archive_bytes);  ///< "sha256:HEX"
+
+/// Checks a value against the workflow's input.schema, as the factory does for a trigger's call. Errors: invalid, all mistakes
+/// with their JSON pointers.
+Status check_input(const Package& package, std::string_view workflow, const Json& input);
+
+}  // namespace mill::workflows
