@@ -1,0 +1,133 @@
+// factory/core.h -- every operation of the factory: durable when answered, fenced, and current in its reasons.
+#pragma once
+
+#include <future>
+#include <memory>
+
+#include "factory/core_values.h"
+#include "factory/store/store.h"
+#include "platform/base/clock.h"
+
+namespace mill::factory {
+
+/// Tells others that something changed. A hint: whoever hears it reads the store. A second node will publish through PostgreSQL.
+class Wakeups {
+public:
+    virtual ~Wakeups() = default;
+    enum class Topic { feed, deliveries };
+    /// `number` of feed: the last sequence committed. Thread: any; must not block.
+    virtual void publish(Topic topic, std::uint64_t number) = 0;
+    /// Keep the returned value; its end ends the subscription. `heard` runs on the publishing thread and must not block.
+    virtual std::shared_ptr<void> subscribe(Topic topic, std::function<void(std::uint64_t)> heard) = 0;
+};
+std::unique_ptr<Wakeups> make_local_wakeups();
+
+struct CoreOptions {
+    std::string folder;                      ///< --data
+    Milliseconds lease{60'000}, renew{15'000}, poll{30'000};
+    Milliseconds offline_limit{900'000};     ///< silent for longer: failed, agent_lost
+    Milliseconds poll_gap{10'000};           ///< from one poll's answer to the next poll before the agent counts as offline
+    Milliseconds delivery_life{86'400'000};  ///< then dead
+    std::size_t record_quota = 64 * 1024 * 1024;   ///< bytes of steps and logs of one attempt
+    bool timer_thread = true;                ///< false in tests: they call run_timers()
+    Renderer renderer;                       ///< none: no deliveries are made
+};
+
+/// Owns the store, the writer thread, the dispatch cache, parked polls and timers. Thread: any, for every member.
+/// Every `Done` runs on the writer thread after the commit. Every change writes an audit row.
+class Core {
+public:
+    virtual ~Core() = default;   ///< finishes what was queued, answers parked polls with unavailable
+
+    // Reading: `core.reader()->job(uid)`. The lease goes back to the pool at its end; ends the process when none can be opened.
+    using ReaderLease = std::unique_ptr<Reader, std::function<void(Reader*)>>;
+    virtual ReaderLease reader() = 0;
+    virtual Wakeups& wakeups() = 0;
+    virtual std::uint64_t epoch() const = 0;
+    virtual const std::string& factory_id() const = 0;
+    virtual const CoreOptions& options() const = 0;
+
+    // Settings (small values of the factory itself: its key's public half, …).
+    virtual void put_setting(std::string key, std::string value, Done<Nothing> done) = 0;
+
+    // Resources. The caller has validated the spec. `expected_generation`: 0 = any, else conflict when it differs.
+    virtual void put_document(std::string kind, std::string name, Json spec, std::uint64_t expected_generation, Who who, Done<Document> done) = 0;
+    virtual void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) = 0;   ///< conflict: something refers to it
+
+    // Packages. Errors of put: conflict (the version exists with other bytes). The same bytes again: fine, the same record.
+    virtual void put_package(std::string name, std::string version, std::string bytes, Json manifest, Who who, Done<PackageRecord> done) = 0;
+    virtual std::string package_path(std::string_view digest) const = 0;   ///< of the file with the bytes
+
+    virtual void put_credential(std::string name, Json about, std::string sealed, Who who, Done<CredentialRecord> done) = 0;
+    virtual void delete_credential(std::string name, Who who, Done<Nothing> done) = 0;
+
+    // Tokens and enrolment codes (stored as SHA-256).
+    virtual void put_token(TokenRecord token, Who who, Done<TokenRecord> done) = 0;
+    virtual void delete_token(std::string id, Who who, Done<Nothing> done) = 0;
+    virtual void touch_token(std::string id) = 0;   ///< last used now; written lazily, at most once a minute
+    virtual void put_code(CodeRecord code, Who who, Done<CodeRecord> done) = 0;
+
+    // Agents.
+    /// Errors: denied (code unknown, used up or over), conflict (name taken), invalid (name outside the code's pattern).
+    virtual void enrol(EnrolRequest request, Done<AgentRecord> done) = 0;
+    virtual void set_agent(std::string name, AgentPatch patch, Who who, Done<AgentRecord> done) = 0;
+    virtual void delete_agent(std::string name, Who who, Done<Nothing> done) = 0;   ///< conflict: it holds jobs
+    /// The answer kept with this jti, or the given one. Errors: denied (a counter not above the last: frozen, audit row), not_found.
+    virtual void step_counter(CounterStep step, Done<std::string> done) = 0;
+    virtual void open_session(SessionReport report, Done<SessionAnswer> done) = 0;
+    virtual void goodbye(std::string agent, std::string why, Done<Nothing> done) = 0;
+    /// With online, offline_since and holds. Blocks: for a store read.
+    virtual Result<std::vector<AgentRecord>> agents() = 0;
+
+    // The parked poll. `done` runs when there is something, after options().poll with nothing, with conflict when a newer poll of
+    // the agent came, with cancelled after unpark. Returns its ticket.
+    virtual std::uint64_t park(Poll poll, Done<PollAnswer> done) = 0;
+    virtual void unpark(std::string agent, std::uint64_t ticket) = 0;   ///< the connection is gone
+
+    virtual void ingest(std::string agent, std::vector<EventBatch> batches, Done<std::vector<EventAnswer>> done) = 0;
+    virtual void renew(std::string agent, std::vector<protocol::AttemptId> held, Done<std::vector<HeldAnswer>> done) = 0;
+    /// What a token of kind `attempt` opens. Errors: denied. Does not wait for the writer.
+    virtual Result<AttemptAccess> attempt_access(std::string_view token_text) = 0;
+
+    // Jobs.
+    /// Errors: not_found (trigger), conflict (the key was used with another body; the trigger is paused or its deployment is missing).
+    virtual void accept_run(RunRequest request, Who who, Done<Accepted> done) = 0;
+    /// Errors: not_found, conflict (it has ended: says how).
+    virtual void cancel(std::string job, std::string why, Who who, Done<JobRecord> done) = 0;
+    /// A new job with the same input. Errors: conflict (not ended yet).
+    virtual void retry(std::string job, bool same_version, Who who, Done<Accepted> done) = 0;
+    /// Runs `done` when the job is final or `wait` is over, with its record (input and output included). Errors: not_found.
+    virtual void when_final(std::string job, Milliseconds wait, Done<JobRecord> done) = 0;
+    virtual void why(std::string job, Done<Why> done) = 0;
+    /// Could a job of this trigger run now, and where.
+    virtual void why_trigger(std::string trigger, Done<Why> done) = 0;
+
+    // Deliveries.
+    /// At most `limit` that are due, now claimed by the caller until delivery_done or the end of the process.
+    virtual void claim_deliveries(std::size_t limit, Done<std::vector<DeliveryRecord>> done) = 0;
+    virtual void delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done) = 0;
+    virtual void resend(std::string delivery, Who who, Done<DeliveryRecord> done) = 0;   ///< due now, whatever its state
+    /// A delivery with event `test` that no job stands behind: rendered by the caller.
+    virtual void add_test_delivery(std::string notifier, Json request, Who who, Done<DeliveryRecord> done) = 0;
+
+    /// Expiry, leases, lost agents, poll timeouts, due deliveries: what is due by the clock. The timer thread calls it.
+    virtual void run_timers() = 0;
+    /// Waits until all that was queued before is committed and answered.
+    virtual void flush() = 0;
+};
+
+/// Errors: those of open_store.
+Result<std::unique_ptr<Core>> start_core(CoreOptions options, Clock& clock);
+
+/// Waits for an asynchronous operation: `await<Document>([&](auto done) { core.put_document(…, done); })`.
+/// Blocks: until its commit. Not on the writer thread.
+template <class T, class Start>
+Result<T> await(Start start)
+{
+    auto promise = std::make_shared<std::promise<Result<T>>>();
+    auto future = promise->get_future();
+    start(Done<T>([promise](Result<T> result) { promise->set_value(std::move(result)); }));
+    return future.get();
+}
+
+}  // namespace mill::factory

@@ -1,0 +1,189 @@
+// factory/core_values.h -- what is given to and got from factory/core.h.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "factory/store/records.h"
+#include "protocol/offer.h"
+
+namespace mill::factory {
+
+/// Called once, on the writer thread, after the commit that makes it true. Must not block.
+template <class T> using Done = std::function<void(Result<T>)>;
+struct Nothing {};
+
+/// Who asks: for the audit log, and shown with cancels and retries.
+struct Who {
+    std::string name;     ///< "admin", "user anna", "trigger order-status-api", "agent srv-1"
+    std::string remote;   ///< address, may be empty
+};
+
+struct RunRequest {
+    std::string trigger;                ///< name
+    Json input;                         ///< already checked and merged over the trigger's own
+    Json context;                       ///< invocationContext
+    std::optional<int> priority;        ///< else the trigger's, else 50
+    std::optional<Milliseconds> expiration;   ///< else the trigger's, else none
+    std::string idempotency_key;        ///< empty: none. Scope: trigger and who
+    std::string body_sha256;            ///< compared when the key was seen before
+};
+
+struct Accepted {
+    JobRecord job;          ///< without input and output
+    bool repeated = false;  ///< the key was known: nothing new was made
+    std::string waiting_for;   ///< a sentence while ready, else empty
+};
+
+// --- agents -----------------------------------------------------------------------------------------------------------
+
+struct EnrolRequest {
+    std::string code_id, code_sha256;   ///< of protocol::Token
+    std::string name, public_key;
+    protocol::AgentMode mode = protocol::AgentMode::unattended;
+    Json facts;
+};
+
+struct AgentPatch {
+    std::optional<protocol::AgentMode> mode;
+    std::optional<Json> labels;          ///< replaces
+    std::optional<std::string> environment;
+    std::optional<bool> approved, paused, frozen;
+};
+
+struct SessionReport {
+    std::string agent;   ///< id
+    std::optional<protocol::AgentMode> mode;   ///< as the agent was started; ignored once an administrator set another
+    std::uint32_t slots = 1;
+    Json facts;
+    std::vector<protocol::AttemptId> held;
+};
+
+/// Whether an attempt may still write: current; stale (another attempt took its place); final (the job has ended).
+enum class Standing { current, stale, final };
+std::string_view name(Standing standing);
+
+struct HeldAnswer {
+    protocol::AttemptId id;
+    Standing standing = Standing::stale;
+    std::uint64_t acknowledged = 0;
+    std::optional<CancelRequest> cancel;
+};
+
+struct SessionAnswer {
+    AgentRecord agent;
+    std::uint64_t epoch = 1;
+    std::vector<HeldAnswer> held;
+};
+
+struct CounterStep {
+    std::string agent;     ///< id
+    std::uint64_t counter = 0;
+    std::string jti;
+    std::string answer;    ///< opaque; kept with the jti
+};
+
+struct OfferAnswer {
+    protocol::AttemptId id;
+    bool busy = false;     ///< else: not held
+    std::string why;
+};
+
+struct Poll {
+    std::string agent;     ///< id
+    std::uint32_t want = 0;
+    std::vector<OfferAnswer> answers;
+};
+
+struct CancelOrder {
+    protocol::AttemptId id;
+    std::string by, why;
+};
+
+struct PollAnswer {
+    std::vector<protocol::Offer> offers;
+    std::vector<CancelOrder> cancels;
+    std::vector<protocol::AttemptId> drop;   ///< attempts that the agent need not keep any longer
+};
+
+struct EventBatch {
+    protocol::AttemptId id;
+    /// A member that was no valid event is an Error: it becomes a tombstone and is acknowledged.
+    struct Item {
+        std::uint64_t sequence = 0;
+        Result<protocol::Event> event;
+    };
+    std::vector<Item> events;
+};
+
+struct EventAnswer {
+    protocol::AttemptId id;
+    std::uint64_t acknowledged = 0;
+    Standing standing = Standing::stale;
+    struct Refused {
+        std::uint64_t sequence = 0;
+        std::string why;
+    };
+    std::vector<Refused> refused;
+};
+
+/// What an attempt token opens.
+struct AttemptAccess {
+    protocol::AttemptId id;
+    std::string agent;            ///< id
+    std::string package_digest;
+    Json credentials;             ///< NAME in the package → name in the factory
+    std::string environment, deployment;
+};
+
+// --- why --------------------------------------------------------------------------------------------------------------
+
+/// One reason why a job is not further, or how it ended.
+struct WhyReason {
+    std::string code;      ///< stable: agent_offline, agent_attended, agent_paused, agent_not_approved, agent_frozen, missing_fact,
+                           ///< slots_full, agent_busy, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
+                           ///< cancel_sent, running, ended, offered, queue, free
+    std::string subject;   ///< agent, trigger or environment
+    std::string text;      ///< a sentence without final period, with the command that mends it in backquotes
+    std::string command;   ///< that command, or empty
+};
+
+struct Why {
+    std::string job;
+    protocol::JobState state = protocol::JobState::ready;
+    std::string summary;
+    std::vector<WhyReason> reasons;
+};
+
+// --- notifications ----------------------------------------------------------------------------------------------------
+
+/// What happened, for one notifier. Both are whole documents; `job` is
+/// {event, job {uid, state, reason, trigger, deployment, environment, package {name, version, digest}, workflow, attempt, agent,
+///  priority, retryOf}, trigger {name}, invocationContext, input, output, error, evidence, timings {created, assigned, started, ended}}.
+struct Notification {
+    std::string delivery;   ///< id
+    std::string event;      ///< start, success, failure, cancel, expired
+    Json job;
+    Json notifier;
+};
+
+/// The request to send, rendered once and stored. `wanted` false (its `when` says no): no delivery is made.
+struct Rendered {
+    bool wanted = true;
+    Json request;
+};
+
+/// Pure and quick: runs on the writer thread within the job's transaction. An Error makes a dead delivery that shows it.
+using Renderer = std::function<Result<Rendered>(const Notification&)>;
+
+struct DeliveryOutcome {
+    std::string id;
+    enum class Verdict { delivered, retry, give_up } verdict = Verdict::retry;
+    DeliveryAttempt attempt;     ///< number and time are set by Core
+    std::optional<Milliseconds> retry_after;
+};
+
+}  // namespace mill::factory

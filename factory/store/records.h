@@ -1,0 +1,189 @@
+// factory/store/records.h -- what the store keeps, as plain values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "platform/base/clock.h"
+#include "platform/base/json.h"
+#include "protocol/event.h"
+#include "protocol/states.h"
+
+namespace mill::factory {
+
+/// A resource of design.md 8: Environment, Deployment, Trigger, Notifier. (kind, name) is unique.
+struct Document {
+    std::string kind, name, uid;
+    Json spec;                      ///< the whole document as written, `kind` and `name` included
+    std::uint64_t generation = 0;   ///< 1 when made, raised by each change
+    WallTime created, changed;
+    std::string changed_by;
+};
+
+struct PackageRecord {
+    std::string name, version, digest;   ///< "sha256:HEX"
+    std::uint64_t size = 0;
+    Json manifest;
+    WallTime created;
+    std::string created_by;
+};
+
+struct CredentialRecord {
+    std::string name;
+    Json about;              ///< kind, hosts, environment, expires: nothing secret
+    std::string sealed;      ///< encrypted bytes; empty in lists
+    std::uint64_t generation = 0;
+    WallTime created, changed;
+};
+
+struct TokenRecord {
+    std::string id;          ///< protocol::Token::id
+    std::string kind;        ///< admin, user, trigger, env, agent
+    std::string sha256;      ///< 32 bytes, of the whole token text
+    std::string subject;     ///< what it belongs to: name of a trigger or environment, id of an agent, name of a person
+    Json scope;              ///< the owner of the token's meaning decides (factory/agents)
+    WallTime created;
+    std::optional<WallTime> expires, last_used;
+};
+
+struct CodeRecord {
+    std::string id, sha256;
+    Json terms;              ///< {environment, name (pattern), labels {}, approve}
+    std::uint32_t uses_left = 1;
+    WallTime created, expires;
+    std::string created_by;
+};
+
+struct AgentRecord {
+    std::string id, name;
+    std::string public_key;  ///< 32 bytes
+    protocol::AgentMode mode = protocol::AgentMode::unattended;
+    std::string environment; ///< it was enrolled in
+    Json labels;             ///< {K: V}
+    Json facts;              ///< {…} as the agent found them
+    bool approved = false, frozen = false, paused = false;
+    std::uint32_t slots = 1;
+    std::uint64_t counter = 0;   ///< of its last session
+    WallTime created;
+    std::optional<WallTime> last_seen;
+    std::string goodbye;     ///< why it left, when it said so
+    // Known by Core only, while it runs (a Reader leaves the defaults):
+    bool online = false;
+    std::optional<WallTime> offline_since;
+    std::vector<std::string> holds;   ///< uids of jobs
+};
+
+struct CancelRequest {
+    std::string by, why;
+    WallTime time;
+};
+
+struct JobRecord {
+    std::string uid;
+    protocol::JobState state = protocol::JobState::ready;
+    std::optional<protocol::Reason> reason;
+    std::string trigger, deployment, environment, workflow;
+    std::string package_name, package_version, package_digest;
+    int priority = 50;
+    std::uint32_t attempt = 0;       ///< of the latest offer; 0 while there was none
+    std::string agent_id, agent;     ///< of the latest attempt
+    std::string requested_by;
+    std::string retry_of, retried_by;   ///< uids
+    WallTime created;
+    std::optional<WallTime> expires, assigned, started, ended;
+    std::optional<CancelRequest> cancel;
+    bool repeatable = false;
+    // Filled by Reader::job only, null in lists:
+    Json input, context, output, error, evidence;
+};
+
+/// One line of a job's timeline, and of the feed. `what` is a job state or a word: cancel_requested, returned, stale_events, …
+struct TimelineRow {
+    std::uint64_t sequence = 0;
+    WallTime time;
+    std::string what;
+    std::uint32_t attempt = 0;
+    std::string agent;
+    std::string reason;
+    Json detail;
+};
+
+/// A change as the event stream tells it. Sequence numbers are durable and rise; one is never passed by a later commit.
+struct FeedRow {
+    std::uint64_t sequence = 0;
+    WallTime time;
+    std::string kind;      ///< job, agent, delivery, resource, package
+    std::string subject;   ///< uid, name or id
+    std::string what;      ///< as TimelineRow::what; for deliveries its state; for agents online, offline, approved, …; resources put, deleted
+    Json detail;
+};
+
+/// A step, log or gap event of an attempt, as the agent wrote it.
+struct StoredEvent {
+    std::uint32_t attempt = 0;
+    protocol::Event event;
+    std::string cursor;    ///< give it back to read on behind this one
+};
+
+struct DeliveryAttempt {
+    std::uint32_t number = 0;
+    WallTime time;
+    Json request;            ///< {method, url, headers, body}, secrets masked
+    int status = 0;          ///< 0: no answer
+    std::string response;    ///< at most 4 KiB
+    std::string error;
+    Milliseconds took{0};
+};
+
+enum class DeliveryState { pending, delivered, dead };
+std::string_view name(DeliveryState state);
+
+struct DeliveryRecord {
+    std::string id;          ///< uid, the same through all attempts
+    std::string job, notifier, event;   ///< event: start, success, failure, cancel, expired, test
+    DeliveryState state = DeliveryState::pending;
+    Json request;            ///< rendered once; what it means is between Renderer and the delivery worker
+    WallTime created;
+    std::optional<WallTime> next_try, finished;
+    std::uint32_t attempts = 0;
+    std::string error;       ///< of the last attempt, or why it could not be rendered
+    bool overtook = false;   ///< sent before an earlier one of the same job and notifier
+    std::vector<DeliveryAttempt> history;   ///< filled by Reader::delivery only
+};
+
+struct AuditRow {
+    std::uint64_t id = 0;
+    WallTime time;
+    std::string who, remote, action, kind, subject;
+    Json detail;
+};
+
+template <class T>
+struct Page {
+    std::vector<T> items;
+    std::string next;   ///< cursor of the next page; empty: there is none
+};
+
+struct JobQuery {
+    std::optional<protocol::JobState> state;
+    std::string trigger, deployment, environment, agent;   ///< empty: any
+    std::optional<WallTime> since;                         ///< created at or after
+    std::string cursor;
+    std::size_t limit = 50;   ///< newest first
+};
+
+struct DeliveryQuery {
+    std::string job, notifier;   ///< empty: any
+    std::optional<DeliveryState> state;
+    std::string cursor;
+    std::size_t limit = 50;   ///< newest first; with `job`, oldest first
+};
+
+struct StoreTotals {
+    std::uint64_t ready = 0, assigned = 0, running = 0, waiting = 0, successful = 0, failed = 0, cancelled = 0, expired = 0;
+    std::uint64_t deliveries_pending = 0, deliveries_dead = 0;
+};
+
+}  // namespace mill::factory

@@ -1,0 +1,67 @@
+// factory/store/store.h -- the factory's memory on disk: readers for everybody, one writer. SQLite behind it (the only SQL).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "factory/store/records.h"
+#include "platform/base/result.h"
+
+namespace mill::factory {
+
+/// Sees what was committed when each call began. One thread at a time; Core::reader() lends one.
+/// Errors of all: not_found (where one thing is named), invalid (a cursor), corrupt, unavailable (disk).
+class Reader {
+public:
+    virtual ~Reader() = default;
+
+    virtual Result<Document> document(std::string_view kind, std::string_view name) = 0;
+    virtual Result<std::vector<Document>> documents(std::string_view kind) = 0;   ///< by name
+    virtual Result<PackageRecord> package(std::string_view package_name, std::string_view version) = 0;
+    virtual Result<PackageRecord> package_by_digest(std::string_view digest) = 0;
+    virtual Result<std::vector<PackageRecord>> packages() = 0;
+    virtual Result<CredentialRecord> credential(std::string_view credential_name) = 0;   ///< with the sealed bytes
+    virtual Result<std::vector<CredentialRecord>> credentials() = 0;
+    virtual Result<TokenRecord> token(std::string_view id) = 0;
+    virtual Result<std::vector<TokenRecord>> tokens(std::string_view kind, std::string_view subject) = 0;   ///< empty: any
+    virtual Result<std::vector<CodeRecord>> codes() = 0;
+    virtual Result<AgentRecord> agent(std::string_view id) = 0;
+    virtual Result<AgentRecord> agent_by_name(std::string_view agent_name) = 0;
+    virtual Result<std::vector<AgentRecord>> agents() = 0;   ///< by name
+
+    virtual Result<JobRecord> job(std::string_view uid) = 0;   ///< with input, output, …
+    virtual Result<Page<JobRecord>> jobs(const JobQuery& query) = 0;
+    virtual Result<std::vector<TimelineRow>> timeline(std::string_view job) = 0;
+    /// Events of kind step or log (gaps of that kind included) behind `cursor`, in order; `next` is where to go on, never empty.
+    virtual Result<Page<StoredEvent>> events(std::string_view job, protocol::EventKind kind, std::string_view cursor,
+                                             std::size_t limit) = 0;
+    /// What stale attempts reported after they were superseded.
+    virtual Result<std::vector<StoredEvent>> stale_events(std::string_view job) = 0;
+    virtual Result<DeliveryRecord> delivery(std::string_view id) = 0;   ///< with its history
+    virtual Result<Page<DeliveryRecord>> deliveries(const DeliveryQuery& query) = 0;
+    virtual Result<std::vector<FeedRow>> feed(std::uint64_t after, std::size_t limit) = 0;
+    virtual Result<std::uint64_t> last_feed_sequence() = 0;
+    virtual Result<Page<AuditRow>> audit(std::string_view cursor, std::size_t limit) = 0;   ///< newest first
+    virtual Result<StoreTotals> totals() = 0;
+    virtual Result<std::string> setting(std::string_view key) = 0;
+};
+
+class Writer;   // factory/store/writer.h: for factory/core* only
+
+class Store {
+public:
+    virtual ~Store() = default;
+    virtual Writer& writer() = 0;                       ///< for the writer thread only
+    virtual Result<std::unique_ptr<Reader>> open_reader() = 0;   ///< Thread: any
+    virtual std::string folder() const = 0;
+};
+
+/// Opens DIR/factory.db for this process alone (DIR/factory.lock), making or migrating it, with packages in DIR/packages.
+/// Errors: conflict (another process has it; a newer program's schema), corrupt, denied, unavailable.
+Result<std::unique_ptr<Store>> open_store(const std::string& folder);
+
+}  // namespace mill::factory
