@@ -1,0 +1,123 @@
+"""The main job, end to end: an HTTP call starts a packaged workflow on an agent; a program and a chat are told how it went."""
+import json
+import unittest
+
+from mill import Test, World, call, wait_for
+
+ANSWER = """
+input: { schema: { document: { type: object, properties: { order: { type: string } }, required: [ order ] } } }
+do:
+  - note:
+      call: log
+      with: { text: '${ "looking at \\(.order)" }' }
+  - answer:
+      set: { reply: '${ "Order \\(.order) is on its way" }' }
+"""
+
+NOTIFIERS = """kind: Notifier
+name: tell-program
+trigger: orders-api
+on: [ start, success, failure ]
+type: api
+api: {{ url: "{url}/hook" }}
+---
+kind: Notifier
+name: tell-chat
+trigger: orders-api
+on: [ success ]
+type: chat
+chat:
+  platform: sap-cai
+  reaction: message
+  conversation: "${{ .invocationContext.conversationId }}"
+  message: "${{ .output.reply }}"
+  credentials: bot
+  baseUrl: {url}
+"""
+
+
+class MainJob(Test):
+    def test_a_call_runs_a_workflow_and_a_program_and_a_chat_are_told(self):
+        with World() as world:
+            receiver = world.receiver()
+            receiver.answers["/oauth/token"] = lambda *_: (200, {"access_token": "oauth-value-1", "expires_in": 3600, "token_type": "bearer"})
+            world.start_factory()
+            secret = {"tokenUrl": receiver.url + "/oauth/token", "clientId": "bot-1", "clientSecret": "client-secret-7781", "botToken": "bot-token-5512"}
+            world.run("credentials", "set", "bot", "--kind", "sap-cai", "--json-file", "-", input=json.dumps(secret))
+            world.agent("srv-1")
+            trigger = world.deploy("orders", ANSWER, notifiers=NOTIFIERS.format(url=receiver.url))
+            uid = world.trigger(trigger, {"order": "4711"}, {"conversationId": "conv-9"})
+            job = world.ended(uid)
+            self.assertEqual((job["state"], job["output"], job["agent"]), ("successful", {"reply": "Order 4711 is on its way"}, "srv-1"))
+
+            wait_for("both notifications", lambda: len(receiver.at("/hook")) >= 2 and [c for c in receiver.calls if "conv-9" in c["path"]])
+            kinds = [json.loads(c["body"]) for c in receiver.at("/hook")]
+            self.assertEqual(len(kinds), 2)
+            chat = [c for c in receiver.calls if "conv-9" in c["path"]]
+            self.assertEqual(len(chat), 1)
+            self.assertIn("Order 4711 is on its way", chat[0]["body"].decode())
+            self.assertEqual(chat[0]["headers"]["Authorization"], "Bearer oauth-value-1")
+
+            states = [i["state"] for i in world.api("GET", f"/v1/jobs/{uid}/timeline").json["items"]]
+            self.assertEqual([s for s in ("ready", "assigned", "running", "successful") if s in states], ["ready", "assigned", "running", "successful"])
+            log = world.api("GET", f"/v1/jobs/{uid}/log").json["items"]
+            self.assertIn("looking at 4711", [line["text"] for line in log])
+            steps = world.api("GET", f"/v1/jobs/{uid}/steps").json["items"]
+            self.assertEqual({s["name"] for s in steps if s["state"] == "completed"}, {"note", "answer"})
+            wait_for("deliveries to be recorded", lambda: all(
+                d["state"] == "delivered" for d in world.api("GET", f"/v1/jobs/{uid}/deliveries").json["items"]))
+            deliveries = world.api("GET", f"/v1/jobs/{uid}/deliveries").body.decode()
+            for value in ("client-secret-7781", "bot-token-5512", "oauth-value-1"):
+                self.assertNotIn(value, deliveries)
+            self.assertNotIn("client-secret-7781", world.factory.tail())
+
+    def test_saps_two_forms_start_the_same_trigger(self):
+        with World() as world:
+            world.start_factory()
+            world.agent("srv-1")
+            trigger = world.deploy("orders", ANSWER)
+            token = world.json("triggers", "token", trigger)["token"]
+            body = {"invocationContext": {"conversationId": "c"}, "input": {"order": "1"}}
+            first = call("POST", f"{world.url}/apitrigger/v1/triggers/{trigger}/run", body, None, headers={"irpa-trigger-token": token})
+            self.assertIn(first.status, (200, 201, 202), first.body)
+            self.assertEqual(world.ended(first.json["jobUid"])["state"], "successful")
+            third = call("POST", f"{world.url}/apitrigger/v1/triggers/{trigger}/run", {**body, "irpaTriggerToken": token}, None)
+            self.assertIn(third.status, (200, 201, 202), third.body)
+            self.assertNotIn(token, json.dumps(world.job(third.json["jobUid"])))
+
+    def test_a_key_said_twice_starts_one_job(self):
+        with World() as world:
+            world.start_factory()
+            trigger = world.deploy("orders", ANSWER)
+            one = world.trigger(trigger, {"order": "1"}, headers={"Idempotency-Key": "k1"})
+            two = world.trigger(trigger, {"order": "1"}, headers={"Idempotency-Key": "k1"})
+            self.assertEqual(one, two)
+            other = world.api("POST", f"/v1/triggers/{trigger}/runs", {"input": {"order": "2"}}, headers={"Idempotency-Key": "k1"})
+            self.assertEqual(other.status, 422, other.body)
+
+    def test_prefer_wait_holds_the_answer_until_the_end(self):
+        with World() as world:
+            world.start_factory()
+            world.agent("srv-1")
+            trigger = world.deploy("orders", ANSWER)
+            reply = world.api("POST", f"/v1/triggers/{trigger}/runs", {"input": {"order": "7"}}, headers={"Prefer": "wait=20"})
+            self.assertEqual((reply.status, reply.json["state"], reply.json["output"]), (200, "successful", {"reply": "Order 7 is on its way"}))
+
+    def test_a_cancel_ends_the_job_and_its_commands(self):
+        with World() as world:
+            world.start_factory()
+            agent = world.agent("srv-1")
+            trigger = world.deploy("sleeper", "do:\n  - long:\n      run: { shell: { command: 'sleep 300' } }\n",
+                                   "permissions: { commands: [ /bin/sh ] }\n")
+            uid = world.trigger(trigger)
+            wait_for("the job to run", lambda: world.job(uid)["state"] == "running" and agent.children("sleep"))
+            self.assertEqual(world.api("POST", f"/v1/jobs/{uid}/cancel", {}).status // 100, 2)
+            job = world.ended(uid)
+            self.assertEqual((job["state"], job["reason"]), ("cancelled", "cancelled_by"))
+            wait_for("the end of its processes", lambda: not agent.children("sleep") and not agent.children("millwright-runner"))
+            late = world.api("POST", f"/v1/jobs/{uid}/cancel", {})
+            self.assertEqual(late.status, 409, late.body)
+
+
+if __name__ == "__main__":
+    unittest.main()
