@@ -1,0 +1,153 @@
+"""The units under a real systemd, booted as PID 1 in a container over a throw-away overlay of this machine's root.
+
+Needs root and systemd-nspawn; says so and skips elsewhere. Bounded by a cgroup and by time; the container's processes are ended by pid.
+"""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+from mill import BIN, SOURCE, Test
+
+PROGRAMS = ["millwright", "millwright-factory", "millwright-agent", "millwright-keeper", "millwright-broker", "millwright-runner"]
+
+CHECK = r"""
+set -u
+say() { echo "CHECK $*"; }
+systemd-sysusers /usr/lib/sysusers.d/millwright.conf
+mkdir -p /etc/millwright
+systemctl start millwright-factory && say factory-started
+systemctl show -p MainPID -p ActiveState -p NotifyAccess millwright-factory
+url=http://127.0.0.1:7460
+export MILLWRIGHT_FACTORY=$url MILLWRIGHT_TOKEN=$(cat /var/lib/millwright/factory/admin-token)
+export HOME=/tmp
+code=$(millwright agents invite --approve --json | sed -n 's/.*"code": *"\([^"]*\)".*/\1/p')
+install -d -o millwright -g millwright -m 0700 /var/lib/millwright/agent
+echo "$code" | setpriv --reuid millwright --regid millwright --clear-groups millwright-agent enrol --data /var/lib/millwright/agent --factory $url --code-file - --name box && say enrolled
+echo "unsigned: true" > /var/lib/millwright/agent/policy.yaml
+chown millwright: /var/lib/millwright/agent/policy.yaml
+systemctl start millwright-agent && say agent-started
+mkdir /tmp/p; cat > /tmp/p/package.yaml <<'END'
+name: who
+version: 1.0.0
+workflow: main.yaml
+permissions: { commands: [ /bin/sh ] }
+END
+cat > /tmp/p/main.yaml <<'END'
+document: { dsl: 1.0.3, namespace: tests, name: who, version: 1.0.0 }
+do:
+  - a: { run: { shell: { command: 'id -u' } } }
+END
+millwright deploy /tmp/p >/tmp/deploy.log 2>&1 || cat /tmp/deploy.log
+millwright trigger who --wait --json > /tmp/out.json 2>&1; cat /tmp/out.json
+grep -q '"successful"' /tmp/out.json && say job-ran
+id -u millwright-run | xargs -I{} sh -c "grep -q '{}' /tmp/out.json" && say job-ran-as-millwright-run
+for name in agent broker; do
+    pid=$(pgrep -f "millwright-$name( |$)" | while read p; do [ "$(stat -c %U /proc/$p)" != root ] && echo $p; done | head -1)
+    [ -n "$pid" ] && say "$name-is-$(stat -c %U /proc/$pid)"
+done
+systemctl kill -s KILL --kill-who=main millwright-factory; sleep 2
+systemctl is-active millwright-factory && say factory-restarted
+systemctl kill -s KILL --kill-who=main millwright-agent; sleep 2
+systemctl is-active millwright-agent && say agent-restarted
+millwright trigger who --wait --json | grep -q '"successful"' && say job-ran-again
+systemctl stop millwright-agent millwright-factory && say stopped
+systemctl show -p Result millwright-agent millwright-factory
+pgrep -f millwright-runner || say nothing-left
+journalctl --no-pager -u millwright-agent -u millwright-factory -n 60
+"""
+
+TARGET = "[Unit]\nRequires=basic.target check.service\nAfter=basic.target\n"
+SERVICE = """[Unit]
+After=basic.target
+[Service]
+Type=oneshot
+StandardOutput=file:/check.out
+StandardError=file:/check.out
+TimeoutStartSec=80
+ExecStart=-/bin/bash /check.sh
+ExecStartPost=-/bin/systemctl --no-block poweroff
+"""
+
+
+class Units(Test):
+    def test_the_units_carry_a_job_and_come_back_after_a_kill(self):
+        if os.getuid() != 0 or shutil.which("systemd-nspawn") is None:
+            self.skipTest("needs root and systemd-nspawn")
+        if not pathlib.Path("/sys/fs/cgroup/memory").is_dir():
+            self.skipTest("needs the cgroup v1 hierarchy that this test bounds the container with")
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="millwright-nspawn-"))
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", folder], check=True)
+        group = f"millwright_test.{os.getpid()}"
+        hierarchies = [pathlib.Path("/sys/fs/cgroup") / k / group for k in ("pids", "memory", "systemd")]
+        try:
+            for name in ("up", "work", "root"):
+                (folder / name).mkdir()
+            root = folder / "root"
+            subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={folder}/up,workdir={folder}/work", root], check=True)
+            self.furnish(root)
+            for path in hierarchies:
+                path.mkdir(parents=True, exist_ok=True)
+            (hierarchies[1] / "memory.limit_in_bytes").write_text(str(2 << 30))
+            (hierarchies[0] / "pids.max").write_text("512")
+
+            def enter():
+                for path in hierarchies:
+                    (path / "cgroup.procs").write_text(str(os.getpid()))
+
+            with open(folder / "boot.log", "wb") as log:
+                subprocess.run(["timeout", "-s", "TERM", "-k", "5", "110", "systemd-nspawn", "-q", "--register=no", "--keep-unit", "-D", str(root),
+                                "-M", "milltest", "--private-network", "--console=pipe", "-b", "systemd.unit=check.target"],
+                               stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=enter, check=False)
+            out = root / "check.out"
+            said = out.read_text(errors="replace") if out.exists() else (folder / "boot.log").read_text(errors="replace")
+        finally:
+            procs = hierarchies[1] / "cgroup.procs"
+            if procs.exists():
+                for pid in procs.read_text().split():
+                    try:
+                        os.kill(int(pid), signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+            time.sleep(0.5)
+            subprocess.run(["umount", "-l", folder / "root"], check=False)
+            subprocess.run(["umount", "-l", folder], check=False)
+            folder.rmdir()
+            for path in hierarchies:
+                subprocess.run(["find", str(path), "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], check=False, capture_output=True)
+        for expected in ("factory-started", "enrolled", "agent-started", "job-ran", "job-ran-as-millwright-run", "agent-is-millwright", "broker-is-millwright-broker",
+                         "factory-restarted", "agent-restarted", "job-ran-again", "stopped", "nothing-left"):
+            self.assertIn(f"CHECK {expected}\n", said, said)
+
+    def furnish(self, root):
+        (root / "etc/machine-id").write_text("")
+        for wants in (root / "etc/systemd/system").glob("*.wants/*"):
+            wants.unlink()
+        for program in PROGRAMS:
+            shutil.copy2(BIN / program, root / "usr/bin" / program)
+        for unit in ("millwright-factory.service", "millwright-agent.service"):
+            shutil.copy2(SOURCE / "packaging/systemd" / unit, root / "etc/systemd/system" / unit)
+        shutil.copy2(SOURCE / "packaging/systemd/millwright.sysusers", root / "usr/lib/sysusers.d/millwright.conf")
+        (root / "etc/systemd/system/check.service").write_text(SERVICE)
+        (root / "etc/systemd/system/check.target").write_text(TARGET)
+        (root / "check.sh").write_text(CHECK)
+
+    def test_systemd_finds_nothing_to_say_about_the_units(self):
+        if shutil.which("systemd-analyze") is None:
+            self.skipTest("needs systemd-analyze")
+        for unit in ("millwright-factory.service", "millwright-agent.service"):
+            with tempfile.TemporaryDirectory() as folder:
+                copy = pathlib.Path(folder) / unit
+                text = (SOURCE / "packaging/systemd" / unit).read_text()
+                copy.write_text(text.replace("/usr/bin/millwright", f"{BIN}/millwright"))
+                done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(copy)], capture_output=True, text=True, check=False)
+                ours = [l for l in (done.stdout + done.stderr).splitlines() if "millwright" in l]
+                self.assertEqual(ours, [], unit)
+
+
+if __name__ == "__main__":
+    unittest.main()
