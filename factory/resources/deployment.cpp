@@ -1,0 +1,190 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "factory/resources/kinds.h"
+#include "factory/resources/resource.h"
+#include "platform/base/fields.h"
+
+namespace mill::factory {
+
+Result<Json> normalise_deployment(const Json& body, const std::string& where)
+{
+    Fields fields(body, where);
+    Json out = Json::object();
+    if (const std::string text = fields.text("description", ""); !text.empty()) out.set("description", Json(text));
+    const std::string package = fields.text("package");
+    const auto at = package.find('@');
+    if (!package.empty() && (at == std::string::npos || at == 0 || at + 1 == package.size()))
+        fields.mistake("package", fmt::format("must be NAME@VERSION, such as order-status@1.2.0; found '{}'", package));
+    out.set("package", Json(package));
+    out.set("environment", Json(fields.text("environment")));
+    out.set("variables", fields.object("variables", Json::object()));
+    Json credentials = fields.object("credentials", Json::object());
+    for (const auto& [name, value] : credentials.as_object())
+        if (!value.is_string() || value.as_string().empty())
+            fields.mistake("credentials", fmt::format("maps '{}' to {}, expected the name of a credential", name, value.kind_name()));
+    out.set("credentials", std::move(credentials));
+    const Json permissions = fields.any("permissions", Json("as-requested"));
+    if (permissions.is_object()) {
+        if (auto parsed = protocol::parse_permissions(permissions, "permissions"); !parsed)
+            fields.mistake("permissions", fmt::format("are wrong: {}", parsed.error().what));
+    } else if (permissions.as_string() != "as-requested") {
+        fields.mistake("permissions", "must be as-requested or a map as in package.yaml");
+    }
+    out.set("permissions", permissions);
+    if (auto done = fields.done(); !done) return fail(std::move(done.error()));
+    return out;
+}
+
+namespace {
+
+tl::unexpected<Refusal> refuse(Errc code, std::string what, std::vector<std::string> missing = {})
+{
+    return tl::unexpected<Refusal>(Refusal{Error{code, std::move(what)}, std::move(missing)});
+}
+
+bool has_type(const Json& value, std::string_view type)
+{
+    if (type == "string") return value.is_string();
+    if (type == "integer") return value.is_integer() || (value.is_number() && Json(value.as_integer()) == value);
+    if (type == "number") return value.is_number();
+    if (type == "boolean") return value.is_bool();
+    if (type == "object") return value.is_object();
+    if (type == "array") return value.is_array();
+    return true;
+}
+
+void check_variables(const Json& given, const workflows::Manifest& manifest, std::vector<std::string>& mistakes)
+{
+    for (const auto& [name, value] : given.as_object()) {
+        const auto declared = manifest.variables.find(name);
+        if (declared == manifest.variables.end()) {
+            std::vector<std::string> known;
+            for (const auto& [each, variable] : manifest.variables) known.push_back(each);
+            mistakes.push_back(known.empty() ? fmt::format("variable '{}': the package declares none", name)
+                                             : fmt::format("variable '{}' is not declared by the package (it has {})", name, fmt::join(known, ", ")));
+        } else if (!has_type(value, declared->second.type)) {
+            mistakes.push_back(fmt::format("variable '{}' must be of type {}, found {}", name, declared->second.type, value.kind_name()));
+        }
+    }
+    for (const auto& [name, variable] : manifest.variables)
+        if (variable.required && variable.fallback.is_null() && !given.contains(name))
+            mistakes.push_back(fmt::format("variable '{}' ({}) is required by the package and has no value", name, variable.type));
+}
+
+void check_credentials(const Json& given, const workflows::Manifest& manifest, const References& references,
+                       std::vector<std::string>& mistakes)
+{
+    for (const auto& [name, value] : given.as_object()) {
+        const auto declared = manifest.credentials.find(name);
+        if (declared == manifest.credentials.end()) {
+            mistakes.push_back(fmt::format("credential '{}' is not declared by the package", name));
+            continue;
+        }
+        const auto kind = references.credential_kind(value.as_string());
+        if (!kind)
+            mistakes.push_back(fmt::format("credential '{}' refers to '{}', which is not there (millwright credentials set {} --kind {})",
+                                           name, value.as_string(), value.as_string(), declared->second));
+        else if (*kind != declared->second && declared->second != "generic")
+            mistakes.push_back(fmt::format("credential '{}' must be of kind {}, but '{}' is of kind {}", name, declared->second,
+                                           value.as_string(), *kind));
+    }
+    for (const auto& [name, kind] : manifest.credentials)
+        if (!given.contains(name))
+            mistakes.push_back(fmt::format("credential '{}' (kind {}) of the package is not bound: credentials: {{ {}: NAME }}", name, kind, name));
+}
+
+}  // namespace
+
+static tl::expected<void, Refusal> check_deployment(ResourceDocument& document, const References& references,
+                                                    const Json& granted_before, bool accept)
+{
+    Json& spec = document.spec;
+    const std::string where = fmt::format("Deployment '{}'", document.name);
+    const std::string& package = spec["package"].as_string();
+    const std::string name = package.substr(0, package.find('@')), version = package.substr(package.find('@') + 1);
+    const auto manifest = references.manifest(name, version);
+    if (!manifest) {
+        const auto versions = references.versions(name);
+        return refuse(Errc::conflict, versions.empty()
+                                          ? fmt::format("{}: package '{}' is not there (millwright publish FILE.mwp)", where, package)
+                                          : fmt::format("{}: package '{}' has no version {}; there are {}", where, name, version,
+                                                        fmt::join(versions, ", ")));
+    }
+    if (!references.has(ResourceKind::environment, spec["environment"].as_string()))
+        return refuse(Errc::conflict, fmt::format("{}: environment '{}' is not there", where, spec["environment"].as_string()));
+    std::vector<std::string> mistakes;
+    check_variables(spec["variables"], *manifest, mistakes);
+    check_credentials(spec["credentials"], *manifest, references, mistakes);
+    if (!mistakes.empty()) return refuse(Errc::invalid, fmt::format("{}: {}", where, fmt::join(mistakes, "; ")));
+
+    if (spec["permissions"].is_object()) {
+        auto granted = protocol::parse_permissions(spec["permissions"], "permissions");
+        if (!granted) return refuse(Errc::invalid, granted.error().what);
+        auto missing = protocol::missing(manifest->permissions, *granted);
+        if (!missing.empty())
+            return refuse(Errc::conflict, fmt::format("{}: {} asks for more than 'permissions' grants: {}", where, package, fmt::join(missing, ", ")),
+                          std::move(missing));
+        spec.set("granted", protocol::to_json(*granted));
+        return {};
+    }
+    if (!granted_before.is_null() && !accept) {
+        if (auto before = protocol::parse_permissions(granted_before, "granted"); before) {
+            auto missing = protocol::missing(manifest->permissions, *before);
+            if (!missing.empty())
+                return refuse(Errc::conflict, fmt::format("{}: {} asks for more than was granted before: {}; say accept (--accept) to grant it", where,
+                                                          package, fmt::join(missing, ", ")),
+                              std::move(missing));
+        }
+    }
+    spec.set("granted", protocol::to_json(manifest->permissions));
+    return {};
+}
+
+static tl::expected<void, Refusal> check_trigger(const ResourceDocument& document, const References& references)
+{
+    const std::string where = fmt::format("Trigger '{}'", document.name);
+    const std::string& deployment = document.spec["deployment"].as_string();
+    const Json target = references.spec(ResourceKind::deployment, deployment);
+    if (target.is_null()) return refuse(Errc::conflict, fmt::format("{}: deployment '{}' is not there", where, deployment));
+    const std::string& package = target["package"].as_string();
+    const auto manifest = references.manifest(package.substr(0, package.find('@')), package.substr(package.find('@') + 1));
+    const std::string& workflow = document.spec["workflow"].as_string();
+    if (manifest && !manifest->workflows.contains(workflow)) {
+        std::vector<std::string> known;
+        for (const auto& [name, file] : manifest->workflows) known.push_back(name);
+        return refuse(Errc::conflict, fmt::format("{}: {} has no workflow '{}'; it has {}", where, package, workflow, fmt::join(known, ", ")));
+    }
+    return {};
+}
+
+static tl::expected<void, Refusal> check_notifier(const ResourceDocument& document, const References& references)
+{
+    const std::string where = fmt::format("Notifier '{}'", document.name);
+    const std::string& trigger = document.spec["trigger"].as_string();
+    if (!references.has(ResourceKind::trigger, trigger))
+        return refuse(Errc::conflict, fmt::format("{}: trigger '{}' is not there", where, trigger));
+    const bool chat = document.spec["type"].as_string() == "chat";
+    const std::string& credential = document.spec[chat ? "chat" : "api"]["credentials"].as_string();
+    if (credential.empty()) return {};
+    const auto kind = references.credential_kind(credential);
+    if (!kind)
+        return refuse(Errc::conflict, fmt::format("{}: credential '{}' is not there (millwright credentials set {} --kind {})", where, credential,
+                                                  credential, chat ? "sap-cai" : "bearer"));
+    if (chat && *kind != "sap-cai")
+        return refuse(Errc::conflict, fmt::format("{}: credential '{}' must be of kind sap-cai, it is of kind {}", where, credential, *kind));
+    return {};
+}
+
+tl::expected<void, Refusal> check_references(ResourceDocument& document, const References& references, const Json& granted_before, bool accept)
+{
+    switch (document.kind) {
+    case ResourceKind::environment: return {};
+    case ResourceKind::deployment: return check_deployment(document, references, granted_before, accept);
+    case ResourceKind::trigger: return check_trigger(document, references);
+    case ResourceKind::notifier: return check_notifier(document, references);
+    }
+    return {};
+}
+
+}  // namespace mill::factory

@@ -1,0 +1,70 @@
+#include <fmt/format.h>
+
+#include "factory/resources/kinds.h"
+#include "factory/resources/resource.h"
+#include "platform/base/clock.h"
+#include "platform/base/fields.h"
+
+namespace mill::factory {
+namespace {
+
+constexpr int kGroupDepth = 8;
+
+Json patterns(Fields& fields, std::string_view key)
+{
+    Json out = Json::array();
+    for (const std::string& pattern : fields.texts(key)) {
+        if (pattern.empty() || pattern.size() > 200)
+            fields.mistake(key, "must hold patterns of 1 to 200 characters");
+        else if (pattern.starts_with("label:") && pattern.find('=') == std::string::npos)
+            fields.mistake(key, fmt::format("has '{}': a label is written label:NAME=VALUE", pattern));
+        else if (pattern.starts_with("user:"))
+            fields.mistake(key, fmt::format("has '{}': agents by user are not supported yet", pattern));
+        out.push(Json(pattern));
+    }
+    return out;
+}
+
+Json group(const Json& json, const std::string& where, int depth, Fields& top)
+{
+    Fields fields(json, where);
+    Json out = Json::object();
+    const std::string name = fields.text("name");
+    out.set("name", Json(name));
+    out.set("agents", patterns(fields, "agents"));
+    out.set("requires", fields.object("requires", Json::object()));
+    Json below = Json::array();
+    if (depth >= kGroupDepth) {
+        fields.mistake("groups", fmt::format("are nested deeper than {}", kGroupDepth));
+        fields.any("groups", Json());
+    } else {
+        for (const Json& item : fields.array("groups", Json::array()).as_array())
+            below.push(group(item, fmt::format("group '{}'", item["name"].as_string()), depth + 1, top));
+    }
+    out.set("groups", std::move(below));
+    if (auto done = fields.done(); !done) top.mistake("groups", done.error().what);
+    return out;
+}
+
+}  // namespace
+
+Result<Json> normalise_environment(const Json& body, const std::string& where)
+{
+    Fields fields(body, where);
+    Json out = Json::object();
+    if (const std::string text = fields.text("description", ""); !text.empty()) out.set("description", Json(text));
+    out.set("agents", fields.has("agents") || fields.has("groups") ? patterns(fields, "agents") : Json::array({Json("*")}));
+    Json groups = Json::array();
+    for (const Json& item : fields.array("groups", Json::array()).as_array())
+        groups.push(group(item, fmt::format("group '{}'", item["name"].as_string()), 1, fields));
+    out.set("groups", std::move(groups));
+    const std::string limit = fields.text("offlineLimit", "15m");
+    if (auto parsed = parse_duration(limit); !parsed || parsed->count() < 1000)
+        fields.mistake("offlineLimit", fmt::format("must be a duration of at least 1s, such as 15m; found '{}'", limit));
+    else
+        out.set("offlineLimit", Json(format_duration(*parsed)));
+    if (auto done = fields.done(); !done) return fail(std::move(done.error()));
+    return out;
+}
+
+}  // namespace mill::factory

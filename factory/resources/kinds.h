@@ -1,0 +1,22 @@
+// factory/resources/kinds.h -- one reader for each kind of document. `body` is without kind, name and status.
+#pragma once
+
+#include <string>
+
+#include "platform/base/json.h"
+
+namespace mill::factory {
+
+/// {description, agents: [PATTERN…], groups: [{name, agents, groups, requires}], offlineLimitMs}
+Result<Json> normalise_environment(const Json& body, const std::string& where);
+/// {description, package: "NAME@VERSION", environment, variables, credentials, permissions: "as-requested" or a map}
+Result<Json> normalise_deployment(const Json& body, const std::string& where);
+/// {description, deployment, type: "api", runOn, workflow, input, priority, expiration, concurrency, stopAfterFailures}
+Result<Json> normalise_trigger(const Json& body, const std::string& where);
+/// {description, trigger, on: [EVENT…], type: "api" or "chat", api or chat: {…}, delay}
+Result<Json> normalise_notifier(const Json& body, const std::string& where);
+
+/// {kind, value: {…}, hosts: [ORIGIN…], environment, expires} of a credential. Errors: invalid; never shows a value.
+Result<Json> normalise_credential(const Json& body, const std::string& where);
+
+}  // namespace mill::factory

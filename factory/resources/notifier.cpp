@@ -1,0 +1,151 @@
+#include <fmt/format.h>
+
+#include "factory/resources/kinds.h"
+#include "platform/base/clock.h"
+#include "platform/base/fields.h"
+
+namespace mill::factory {
+namespace {
+
+bool is_http_origin(std::string_view url, bool path_allowed)
+{
+    std::string_view rest;
+    if (url.starts_with("https://")) rest = url.substr(8);
+    else if (url.starts_with("http://")) rest = url.substr(7);
+    else return false;
+    if (url.size() > 2000 || rest.empty() || rest.front() == '/' || rest.front() == ':') return false;
+    const auto slash = rest.find('/');
+    const auto authority = rest.substr(0, slash);
+    if (authority.find('@') != std::string_view::npos || authority.find("${") != std::string_view::npos) return false;  // the host is fixed
+    for (const char c : url)
+        if (static_cast<unsigned char>(c) < 0x21 || c == 0x7f) {
+            if (c == ' ' && url.find("${") != std::string_view::npos) continue;  // inside a placeholder
+            return false;
+        }
+    return path_allowed || slash == std::string_view::npos || slash + 1 == rest.size();
+}
+
+Json events(Fields& fields)
+{
+    Json out = Json::array();
+    const auto given = fields.texts("on");
+    if (given.empty()) fields.mistake("on", "must name at least one of start, success, failure, cancel, expired, all");
+    for (const std::string& event : given) {
+        if (event == "all") {
+            out = Json::array({Json("start"), Json("success"), Json("failure"), Json("cancel"), Json("expired")});
+            break;
+        }
+        if (event != "start" && event != "success" && event != "failure" && event != "cancel" && event != "expired")
+            fields.mistake("on", fmt::format("has '{}', expected start, success, failure, cancel, expired or all", event));
+        bool twice = false;
+        for (const Json& each : out.as_array()) twice = twice || each.as_string() == event;
+        if (!twice) out.push(Json(event));
+    }
+    return out;
+}
+
+void text_map(Fields& fields, Json& out, std::string_view key)
+{
+    Json map = fields.object(key, Json::object());
+    for (const auto& [name, value] : map.as_object()) {
+        if (!value.is_string()) fields.mistake(key, fmt::format("has '{}' of type {}, expected a string", name, value.kind_name()));
+        for (const char c : name + value.as_string())
+            if (c == '\r' || c == '\n' || c == '\0') {
+                fields.mistake(key, fmt::format("has a line break in '{}'", name));
+                break;
+            }
+    }
+    out.set(key, std::move(map));
+}
+
+Json api(const Json& json, const std::string& where, Fields& top)
+{
+    Fields fields(json, where + ", api");
+    Json out = Json::object();
+    const std::string url = fields.text("url");
+    if (!url.empty() && !is_http_origin(url, true))
+        fields.mistake("url", fmt::format("must be an absolute http(s) address with a fixed host; found '{}'", url));
+    out.set("url", Json(url));
+    out.set("method", Json(fields.one_of("method", {"POST", "PUT", "PATCH"}, "POST")));
+    text_map(fields, out, "headers");
+    if (const Json body = fields.any("body", Json()); !body.is_null()) out.set("body", body);
+    const std::string authentication = fields.one_of("authentication", {"none", "basic", "bearer"}, "none");
+    const std::string credentials = fields.text("credentials", "");
+    const std::string secret = fields.text("secret", "");
+    if (authentication != "none" && !authentication.empty() && credentials.empty())
+        fields.mistake("credentials", fmt::format("is missing: authentication is {}", authentication));
+    out.set("authentication", Json(authentication));
+    if (!credentials.empty()) out.set("credentials", Json(credentials));
+    if (!secret.empty()) out.set("secret", Json(secret));
+    if (auto done = fields.done(); !done) top.mistake("api", done.error().what);
+    return out;
+}
+
+Json chat(const Json& json, const std::string& where, Fields& top)
+{
+    Fields fields(json, where + ", chat");
+    Json out = Json::object();
+    const std::string platform = fields.one_of("platform", {"sap-cai", "slack", "teams", "rasa", "botpress", "webhook"});
+    if (!platform.empty() && platform != "sap-cai")
+        fields.mistake("platform", fmt::format("'{}' is not supported yet: only sap-cai is", platform));
+    out.set("platform", Json(platform));
+    const std::string reaction = fields.one_of("reaction", {"message", "memory"}, "message");
+    out.set("reaction", Json(reaction));
+    out.set("conversation", Json(fields.text("conversation")));
+    const std::string message = fields.text("message", "");
+    Json messages = fields.object("messages", Json::object());
+    for (const auto& [event, text] : messages.as_object()) {
+        if (event != "start" && event != "success" && event != "failure" && event != "cancel" && event != "expired")
+            fields.mistake("messages", fmt::format("has '{}', expected start, success, failure, cancel or expired", event));
+        if (!text.is_string()) fields.mistake("messages", fmt::format("has '{}' of type {}, expected a string", event, text.kind_name()));
+    }
+    if (!message.empty()) out.set("message", Json(message));
+    if (!messages.empty()) out.set("messages", messages);
+    if (reaction == "memory") {
+        out.set("memory", fields.object("memory"));
+        const Json bot = fields.object("bot");
+        Fields slugs(bot, where + ", chat.bot");
+        out.set("bot", Json::object({{"user", Json(slugs.text("user"))}, {"name", Json(slugs.text("name"))}, {"version", Json(slugs.text("version"))}}));
+        if (auto done = slugs.done(); !done) fields.mistake("bot", done.error().what);
+    } else if (message.empty() && messages.empty()) {
+        fields.mistake("message", "is missing: say message, or messages by event");
+    }
+    out.set("credentials", Json(fields.text("credentials")));
+    const std::string base = fields.text("baseUrl", "https://api.cai.tools.sap");
+    if (!is_http_origin(base, true) || base.find("${") != std::string::npos)
+        fields.mistake("baseUrl", fmt::format("must be an absolute http(s) address; found '{}'", base));
+    out.set("baseUrl", Json(base));
+    out.set("delay", Json(fields.integer("delay", 0, 5, 0)));
+    if (auto done = fields.done(); !done) top.mistake("chat", done.error().what);
+    return out;
+}
+
+}  // namespace
+
+Result<Json> normalise_notifier(const Json& body, const std::string& where)
+{
+    Fields fields(body, where);
+    Json out = Json::object();
+    if (const std::string text = fields.text("description", ""); !text.empty()) out.set("description", Json(text));
+    for (const std::string_view later : {"deployment", "environment", "agents", "deliveries", "when"})
+        if (fields.has(later)) {
+            fields.any(later, Json());
+            fields.mistake(later, "is not supported yet");
+        }
+    out.set("trigger", Json(fields.text("trigger")));
+    out.set("on", events(fields));
+    const std::string type = fields.one_of("type", {"api", "chat", "mail"});
+    out.set("type", Json(type));
+    if (type == "mail") fields.mistake("type", "'mail' is not supported yet: api and chat are");
+    if (type == "api") out.set("api", api(fields.object("api"), where, fields));
+    if (type == "chat") out.set("chat", chat(fields.object("chat"), where, fields));
+    for (const std::string_view other : {"api", "chat"})
+        if (other != type && fields.has(other)) {
+            fields.any(other, Json());
+            fields.mistake(other, fmt::format("does not belong to type {}", type));
+        }
+    if (auto done = fields.done(); !done) return fail(std::move(done.error()));
+    return out;
+}
+
+}  // namespace mill::factory
