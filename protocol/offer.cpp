@@ -1,0 +1,65 @@
+#include "protocol/offer.h"
+
+#include "platform/base/fields.h"
+
+namespace mill::protocol {
+namespace {
+
+bool is_digest(std::string_view text)
+{
+    if (text.size() != 71 || !text.starts_with("sha256:")) return false;
+    return text.substr(7).find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+}  // namespace
+
+Json to_json(const Offer& offer)
+{
+    const auto map = [](const Json& value) { return value.is_null() ? Json::object() : value; };
+    Json json = to_json(offer.id);
+    json.set("package", Json::object({{"name", offer.package_name}, {"version", offer.package_version}, {"digest", offer.package_digest}}));
+    json.set("workflow", offer.workflow).set("deployment", offer.deployment);
+    json.set("environment", offer.environment).set("trigger", offer.trigger).set("input", offer.input);
+    json.set("variables", map(offer.variables)).set("credentials", map(offer.credentials));
+    json.set("permissions", to_json(offer.permissions)).set("repeatable", offer.repeatable);
+    json.set("attemptToken", offer.attempt_token).set("leaseMs", static_cast<long long>(offer.lease.count()));
+    return json;
+}
+
+Result<Offer> parse_offer(const Json& json)
+{
+    Offer offer;
+    auto id = parse_attempt_id(json);
+    if (!id) return fail("offer", id.error());
+    offer.id = *id;
+    Fields fields(json, "offer");
+    fields.ignore_unknown();
+    Fields package(fields.object("package"), "offer: package");
+    package.ignore_unknown();
+    offer.package_name = package.text("name");
+    offer.package_version = package.text("version");
+    offer.package_digest = package.text("digest");
+    if (!offer.package_digest.empty() && !is_digest(offer.package_digest))
+        package.mistake("digest", "must be 'sha256:' and 64 hexadecimal digits in lower case");
+    offer.workflow = fields.text("workflow", "main");
+    offer.deployment = fields.text("deployment", "");
+    offer.environment = fields.text("environment", "");
+    offer.trigger = fields.text("trigger", "");
+    offer.input = fields.any("input", Json());
+    offer.variables = fields.object("variables", Json::object());
+    offer.credentials = fields.object("credentials", Json::object());
+    for (const auto& [key, value] : offer.credentials.as_object())
+        if (!value.is_string()) fields.mistake("credentials", "must map names to names");
+    const Json permissions = fields.object("permissions", Json::object());
+    offer.repeatable = fields.boolean("repeatable", false);
+    offer.attempt_token = fields.text("attemptToken");
+    offer.lease = std::chrono::milliseconds(fields.integer("leaseMs", 1, 86'400'000, 60'000));
+    if (auto ok = fields.done(); !ok) return fail(ok.error());
+    if (auto ok = package.done(); !ok) return fail(ok.error());
+    auto granted = parse_permissions(permissions, "offer: permissions");
+    if (!granted) return fail(granted.error());
+    offer.permissions = std::move(*granted);
+    return offer;
+}
+
+}  // namespace mill::protocol
