@@ -64,6 +64,8 @@ private:
     Handle handle_;
     std::string partial_;
     Handle partial_handle_;
+    std::size_t awaited_ = 0;
+    bool in_message_ = false;
 };
 
 /// Waits until one of `channels` (null entries are skipped) has something to receive or its peer is gone.
