@@ -29,8 +29,8 @@ struct HttpCall {
 
 struct HttpReply {
     int status = 200;
-    std::vector<std::pair<std::string, std::string>> headers;
-    std::string body;
+    std::vector<std::pair<std::string, std::string>> headers = {};
+    std::string body = {};
     std::string content_type = "application/json";
 };
 
@@ -38,15 +38,24 @@ struct HttpReply {
 /// caller gets 500. While unanswered the call is parked: it costs a connection and no thread; there is no deadline on it.
 class Responder {
 public:
-    struct Link;  // the connection behind it
+    /// The connection behind a call; a test may put its own here. Thread: any.
+    struct Link {
+        virtual ~Link() = default;
+        virtual void reply(HttpReply reply) = 0;
+        virtual bool start_stream(HttpReply head) = 0;
+        virtual bool send_piece(std::string piece) = 0;
+        virtual void end_stream() = 0;
+        virtual void on_gone(std::function<void()> gone) = 0;
+    };
     explicit Responder(std::shared_ptr<Link> link) : link_(std::move(link)) {}
-    void reply(HttpReply reply) const;
-    /// Instead of `reply`: headers now, then pieces (server-sent events) until `end`. False when the peer is gone or its queue is full.
-    bool start_stream(HttpReply head) const;
-    bool send_piece(std::string piece) const;
-    void end_stream() const;
-    /// Called once, on a server thread, when the peer goes away before the answer was sent. Set it before parking.
-    void on_gone(std::function<void()> gone) const;
+    void reply(HttpReply reply) const { link_->reply(std::move(reply)); }
+    /// Instead of `reply`: headers now, then pieces (server-sent events) until `end`. False when the peer is gone or its queue
+    /// (1 MiB) is full.
+    bool start_stream(HttpReply head) const { return link_->start_stream(std::move(head)); }
+    bool send_piece(std::string piece) const { return link_->send_piece(std::move(piece)); }
+    void end_stream() const { link_->end_stream(); }
+    /// Called once, on a server thread, when the peer goes away before the answer was sent or while it streams. Set it before parking.
+    void on_gone(std::function<void()> gone) const { link_->on_gone(std::move(gone)); }
 
 private:
     std::shared_ptr<Link> link_;
