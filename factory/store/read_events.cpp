@@ -1,0 +1,102 @@
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "factory/store/sqlite_reader.h"
+
+namespace mill::factory::sqlite {
+namespace {
+
+struct Place {
+    std::int64_t attempt = 0, sequence = 0;
+};
+
+/// "ATTEMPT.SEQUENCE"; empty is the beginning.
+Result<Place> read_place(std::string_view cursor)
+{
+    Place place;
+    if (cursor.empty()) return place;
+    const std::size_t dot = cursor.find('.');
+    if (dot != std::string_view::npos) {
+        const auto attempt = read_cursor(cursor.substr(0, dot)), sequence = read_cursor(cursor.substr(dot + 1));
+        if (attempt && sequence) return Place{*attempt, *sequence};
+    }
+    return fail(Errc::invalid, fmt::format("'{}' is no cursor of this list", cursor.substr(0, 60)));
+}
+
+/// Calls `take` for each event of one stored row until it says false. Lines are ours: one that cannot be read is left out.
+template <class Take>
+bool each_event(std::string_view lines, Take take)
+{
+    while (!lines.empty()) {
+        const std::size_t end = lines.find('\n');
+        const auto json = parse_json(lines.substr(0, end));
+        lines.remove_prefix(end == std::string_view::npos ? lines.size() : end + 1);
+        if (!json) continue;
+        auto event = protocol::parse_event(*json);
+        if (event && !take(std::move(*event))) return false;
+    }
+    return true;
+}
+
+bool is_of(const protocol::Event& event, protocol::EventKind kind)
+{
+    if (event.kind == protocol::EventKind::gap) return event.body["kind"].as_string() == protocol::name(kind);
+    return event.kind == kind;
+}
+
+}  // namespace
+
+std::string event_line(const protocol::Event& event)
+{
+    std::string line = dump_json(protocol::to_json(event));
+    line += '\n';
+    return line;
+}
+
+Result<Page<StoredEvent>> SqliteReader::events(std::string_view job, protocol::EventKind kind, std::string_view cursor, std::size_t limit)
+{
+    const auto place = read_place(cursor);
+    if (!place) return fail(place.error());
+    const auto key = job_key(job);
+    if (!key) return fail(key.error());
+    const unsigned bit = kind == protocol::EventKind::step ? kStepBit : kLogBit;
+    Rows rows = db_.query("select attempt, lines from events where job = ?1 and stale = 0 and (kinds & ?2) <> 0 "
+                          "and (attempt > ?3 or (attempt = ?3 and last > ?4)) order by attempt, first, id",
+                          *key, std::int64_t{bit}, place->attempt, place->sequence);
+    Page<StoredEvent> page;
+    page.next = std::string(cursor);
+    bool more = limit > 0;
+    while (more && rows.next()) {
+        const auto attempt = static_cast<std::uint32_t>(rows.integer(0));
+        more = each_event(rows.text(1), [&](protocol::Event event) {
+            if (attempt == place->attempt && event.sequence <= static_cast<std::uint64_t>(place->sequence)) return true;
+            if (!is_of(event, kind)) return true;
+            page.next = fmt::format("{}.{}", attempt, event.sequence);
+            page.items.push_back({attempt, std::move(event), page.next});
+            return page.items.size() < limit;
+        });
+    }
+    if (!rows.status()) return fail(rows.status().error());
+    return page;
+}
+
+Result<std::vector<StoredEvent>> SqliteReader::stale_events(std::string_view job)
+{
+    const auto key = job_key(job);
+    if (!key) return fail(key.error());
+    Rows rows = db_.query("select attempt, lines from events where job = ?1 and stale = 1 order by attempt, first, id", *key);
+    std::vector<StoredEvent> out;
+    while (rows.next()) {
+        const auto attempt = static_cast<std::uint32_t>(rows.integer(0));
+        each_event(rows.text(1), [&](protocol::Event event) {
+            std::string at = fmt::format("{}.{}", attempt, event.sequence);
+            out.push_back({attempt, std::move(event), std::move(at)});
+            return true;
+        });
+    }
+    if (!rows.status()) return fail(rows.status().error());
+    return out;
+}
+
+}  // namespace mill::factory::sqlite

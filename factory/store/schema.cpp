@@ -1,0 +1,104 @@
+#include "factory/store/schema.h"
+
+#include <fmt/format.h>
+
+namespace mill::factory::sqlite {
+namespace {
+
+// Step N makes version N out of N-1. A step that was released never changes: a later one mends it.
+// Times are microseconds since 1970; states and modes are the numbers of their enumerations.
+constexpr const char* kSteps[] = {
+    R"sql(
+create table settings(key text primary key, value text not null) without rowid;
+create table documents(id integer primary key, kind text not null, name text not null, uid text not null, spec text not null,
+    generation integer not null, created integer not null, changed integer not null, changed_by text not null, unique(kind, name));
+create table packages(id integer primary key, name text not null, version text not null, digest text not null, size integer not null,
+    manifest text not null, created integer not null, created_by text not null, unique(name, version));
+create index packages_digest on packages(digest);
+create table credentials(name text primary key, about text not null, sealed blob not null, generation integer not null,
+    created integer not null, changed integer not null) without rowid;
+create table tokens(id text primary key, kind text not null, sha256 blob not null, subject text not null, scope text,
+    created integer not null, expires integer, last_used integer) without rowid;
+create index tokens_subject on tokens(kind, subject);
+create table codes(id text primary key, sha256 blob not null, terms text not null, uses_left integer not null,
+    created integer not null, expires integer not null, created_by text not null) without rowid;
+create table code_uses(code text not null references codes(id) on delete cascade, public_key blob not null, agent text not null,
+    primary key(code, public_key)) without rowid;
+create table agents(id integer primary key, uid text not null unique, name text not null, public_key blob not null,
+    mode integer not null, mode_set integer not null default 0, environment text not null, labels text, facts text,
+    approved integer not null, frozen integer not null, paused integer not null, slots integer not null,
+    counter integer not null default 0, jti text not null default '', jti_answer text not null default '',
+    created integer not null, last_seen integer, goodbye text not null default '', deleted integer not null default 0);
+create unique index agents_name on agents(name) where deleted = 0;
+create table names(id integer primary key, name text not null unique);
+create table bindings(id integer primary key, key text not null unique, trigger_id integer not null references names(id),
+    deployment text not null, environment text not null, workflow text not null, package_name text not null,
+    package_version text not null, package_digest text not null, repeatable integer not null, spec text not null);
+create table jobs(id integer primary key, uid text not null unique, binding integer not null references bindings(id),
+    trigger_id integer not null, state integer not null, reason integer, priority integer not null, created integer not null,
+    expires integer, assigned integer, started integer, ended integer, attempt integer not null default 0, agent integer,
+    requested_by text not null, retry_of text not null, retried_by text not null default '',
+    cancel_by text, cancel_why text, cancel_at integer);
+create index jobs_trigger on jobs(trigger_id, id);
+create index jobs_active on jobs(state, id) where state < 4;
+create index jobs_unsuccessful on jobs(state, id) where state > 4;
+create index jobs_expiry on jobs(expires) where state = 0 and expires is not null;
+create table inputs(job integer primary key references jobs(id), input text, context text);
+create table outcomes(job integer primary key references jobs(id), output text, error text, evidence text);
+create table attempts(job integer not null references jobs(id), attempt integer not null, agent integer not null references agents(id),
+    assigned integer not null, token text not null, acknowledged integer not null default 0, bytes integer not null default 0,
+    lost_steps integer not null default 0, lost_logs integer not null default 0, primary key(job, attempt)) without rowid;
+create table events(id integer primary key, job integer not null, attempt integer not null, first integer not null,
+    last integer not null, kinds integer not null, stale integer not null, lines blob not null);
+create index events_job on events(job, attempt, first);
+create table feed(sequence integer primary key, time integer not null, kind text not null, job integer, subject text,
+    what text not null, attempt integer not null, agent text, reason text, detail text);
+create index feed_job on feed(job, sequence) where job is not null;
+create table idempotency(scope text not null, key text not null, sha256 text not null, job integer not null,
+    created integer not null, primary key(scope, key)) without rowid;
+create index idempotency_created on idempotency(created);
+create table deliveries(id integer primary key, uid text not null unique, job integer, notifier text not null, event text not null,
+    final integer not null, state integer not null, claimed integer not null default 0, created integer not null,
+    next_try integer, finished integer, attempts integer not null default 0, error text not null, overtook integer not null default 0,
+    request text);
+create index deliveries_job on deliveries(job, id);
+create index deliveries_due on deliveries(next_try) where state = 0 and claimed = 0;
+create index deliveries_open on deliveries(state, id) where state <> 1;
+create index deliveries_notifier on deliveries(notifier, id);
+create table delivery_attempts(delivery integer not null references deliveries(id), number integer not null, time integer not null,
+    request text, status integer not null, response text not null, error text not null, took_ms integer not null,
+    primary key(delivery, number)) without rowid;
+create table audit(id integer primary key, time integer not null, who text not null, remote text not null, action text not null,
+    kind text not null, subject text not null, detail text);
+create table totals(state integer primary key, count integer not null);
+insert into totals(state, count) values (4, 0), (5, 0), (6, 0), (7, 0);
+)sql",
+};
+constexpr int kVersion = static_cast<int>(std::size(kSteps));
+
+Result<int> version_of(Database& db)
+{
+    Rows rows = db.query("pragma user_version");
+    if (!rows.next()) return fail(rows.status() ? Error{Errc::corrupt, "store: no user_version"} : rows.status().error());
+    return static_cast<int>(rows.integer(0));
+}
+
+}  // namespace
+
+Status migrate(Database& db)
+{
+    const auto version = version_of(db);
+    if (!version) return fail(version.error());
+    if (*version > kVersion)
+        return fail(Errc::conflict, fmt::format("the store has schema {}, this program knows up to {}: use the newer program", *version, kVersion));
+    for (int step = *version; step < kVersion; ++step) {
+        const std::string text = fmt::format("begin immediate; {} pragma user_version = {}; commit;", kSteps[step], step + 1);
+        if (auto ok = db.script(text.c_str()); !ok) {
+            if (db.in_transaction()) (void)db.script("rollback");
+            return fail(fmt::format("making schema {}", step + 1), ok.error());
+        }
+    }
+    return {};
+}
+
+}  // namespace mill::factory::sqlite

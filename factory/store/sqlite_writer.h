@@ -1,0 +1,98 @@
+// factory/store/sqlite_writer.h -- Writer on one SQLite connection. factory/store/ only.
+#pragma once
+
+#include <array>
+
+#include "factory/store/sqlite_reader.h"
+
+namespace mill::factory::sqlite {
+
+class SqliteWriter final : public Writer {
+public:
+    SqliteWriter(std::unique_ptr<Database> db, std::string package_folder);
+
+    /// Reads counters; before the first begin().
+    Status start();
+
+    Reader& read() override { return reader_; }
+    Status begin() override;
+    Status commit() override;
+    void rollback() override;
+    Status savepoint() override;
+    Status release() override;
+    void rollback_to_savepoint() override;
+
+    Status put_setting(std::string_view key, std::string_view value) override;
+    Status put_document(const Document& document) override;
+    Status delete_document(std::string_view kind, std::string_view name) override;
+    Status put_package(const PackageRecord& package, std::string_view bytes) override;
+    Status put_credential(const CredentialRecord& credential) override;
+    Status delete_credential(std::string_view name) override;
+    Status put_token(const TokenRecord& token) override;
+    Status delete_token(std::string_view id) override;
+    Status touch_token(std::string_view id, WallTime when) override;
+    Status put_code(const CodeRecord& code) override;
+    Result<CodeRecord> code(std::string_view id) override;
+    Result<std::string> code_used_by(std::string_view id, std::string_view public_key) override;
+    Status use_code(std::string_view id, std::string_view public_key, std::string_view agent) override;
+    Status audit(const AuditRow& row) override;
+
+    Result<AgentKey> insert_agent(const AgentRecord& agent) override;
+    Status update_agent(AgentKey key, const AgentRecord& agent, bool mode_set) override;
+    Status delete_agent(AgentKey key) override;
+    Status seen_agent(AgentKey key, WallTime when, std::string_view goodbye) override;
+    Status step_counter(AgentKey key, std::uint64_t counter, std::string_view jti, std::string_view answer) override;
+    Result<Counter> counter(AgentKey key) override;
+    Result<std::vector<KeptAgent>> load_agents() override;
+
+    Result<std::int64_t> put_binding(const Binding& binding) override;
+    Result<Binding> binding(std::int64_t id) override { return reader_.binding(id); }
+    Result<std::vector<ReadyJob>> load_ready() override;
+    Result<std::vector<ActiveAttempt>> load_active() override;
+
+    Result<JobKey> insert_job(const NewJob& job) override;
+    Result<JobKey> job_key(std::string_view uid) override { return reader_.job_key(uid); }
+    Result<std::string> job_uid(JobKey job) override;
+    Result<std::int64_t> job_binding(JobKey job) override;
+    Status change_job(const JobChange& change) override;
+    Status cancel_job(JobKey job, const CancelRequest& request) override;
+    Status retried_job(JobKey job, std::string_view by) override;
+    Status insert_outcome(JobKey job, const Json& output, const Json& error, const Json& evidence) override;
+    Result<std::pair<std::string, std::string>> job_input(JobKey job) override;
+    Status assign(const NewAttempt& attempt) override;
+    Status attempt_token(JobKey job, std::uint32_t attempt, std::string_view token) override;
+    Result<AttemptRow> attempt(std::string_view job, std::uint32_t attempt) override;
+    Status progress(JobKey job, std::uint32_t attempt, const Progress& progress) override;
+    Status append_events(JobKey job, std::uint32_t attempt, std::uint64_t first, std::uint64_t last, unsigned kinds, bool stale,
+                         std::string_view lines) override;
+    Result<std::uint64_t> append_feed(const NewFeed& row) override;
+
+    Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key) override;
+    Status put_idempotency(std::string_view scope, std::string_view key, std::string_view sha, JobKey job, WallTime now) override;
+    Status purge_idempotency(WallTime before) override;
+    Result<std::vector<JobKey>> due_to_expire(WallTime now, std::size_t limit) override;
+    Result<std::optional<WallTime>> next_expiry() override;
+
+    Status insert_delivery(const NewDelivery& delivery) override;
+    Result<std::vector<DeliveryRecord>> due_deliveries(WallTime now, WallTime overtake_before, std::size_t limit) override;
+    Result<std::optional<WallTime>> next_delivery(WallTime after) override;
+    Status change_delivery(const DeliveryRecord& delivery) override;
+    Status insert_delivery_attempt(std::string_view delivery, const DeliveryAttempt& attempt) override;
+    Result<JobKey> delivery_job(std::string_view delivery) override;
+
+    void tidy() override;
+
+private:
+    Result<std::int64_t> name_id(std::string_view name);
+    Status write_totals();
+
+    std::unique_ptr<Database> db_;
+    SqliteReader reader_;
+    std::string package_folder_;
+    std::uint64_t sequence_ = 0, sequence_kept_ = 0, sequence_saved_ = 0;   // of the feed: now, at begin, at the savepoint
+    std::map<std::int64_t, std::int64_t> trigger_of_;                     // binding → name id
+    using Ended = std::array<std::int64_t, 4>;                            // jobs that ended since begin, by state
+    Ended ended_{}, ended_saved_{};
+};
+
+}  // namespace mill::factory::sqlite

@@ -1,0 +1,188 @@
+// factory/store/writer.h -- what the writer thread does to the store: one transaction for many operations. factory/core/ only.
+#pragma once
+
+#include "factory/store/store.h"
+
+namespace mill::factory {
+
+using JobKey = std::int64_t;     ///< of a job's row: rises with every job
+using AgentKey = std::int64_t;
+
+/// A trigger with its deployment and package as they were when a job was accepted. Never changes; shared by many jobs.
+struct Binding {
+    std::int64_t id = 0;
+    std::string key;   ///< unique: uid and generation of trigger and deployment, digest
+    std::string trigger, deployment, environment, workflow;
+    std::string package_name, package_version, package_digest;
+    bool repeatable = false;
+    Json variables, credentials, permissions;
+    Json rules;        ///< {runOn, requires, labels, concurrency, offlineLimit}: read by factory/dispatch
+};
+
+struct NewJob {
+    std::string uid;
+    std::int64_t binding = 0;
+    int priority = 50;
+    std::string requested_by, retry_of;
+    WallTime created;
+    std::optional<WallTime> expires;
+    std::string input, context;   ///< JSON texts; empty: null
+};
+
+/// What changes in a job's row; members that are not set stay.
+struct JobChange {
+    JobKey job = 0;
+    protocol::JobState state = protocol::JobState::ready;
+    std::optional<protocol::Reason> reason;
+    std::optional<WallTime> started, ended;
+};
+
+struct NewAttempt {
+    JobKey job = 0;
+    std::uint32_t attempt = 0;
+    AgentKey agent = 0;
+    WallTime assigned;
+    std::string token;   ///< "ID HEX" of each valid token, separated by ';'
+};
+
+/// An attempt that was not final when the store was opened, and its job.
+struct ActiveAttempt {
+    JobKey job = 0;
+    std::string uid;
+    std::int64_t binding = 0;
+    int priority = 50;
+    protocol::JobState state = protocol::JobState::assigned;
+    std::uint32_t attempt = 0;
+    AgentKey agent = 0;
+    std::uint64_t acknowledged = 0, bytes = 0, lost_steps = 0, lost_logs = 0;
+    std::string token;
+    std::optional<CancelRequest> cancel;
+    WallTime created;
+    std::optional<WallTime> assigned, started;
+};
+
+struct ReadyJob {
+    JobKey job = 0;
+    std::int64_t binding = 0;
+    int priority = 50;
+};
+
+struct AttemptRow {
+    JobKey job = 0;
+    std::uint32_t attempt = 0, latest = 0;   ///< latest: of its job
+    AgentKey agent = 0;
+    std::uint64_t acknowledged = 0, bytes = 0;
+    protocol::JobState job_state = protocol::JobState::ready;
+};
+
+struct NewFeed {
+    WallTime time;
+    std::string_view kind;
+    JobKey job = 0;               ///< 0: `subject` says what
+    std::string_view subject;
+    std::string_view what;
+    std::uint32_t attempt = 0;
+    std::string_view agent, reason;
+    Json detail;
+};
+
+struct NewDelivery {
+    std::string id, notifier, event;
+    JobKey job = 0;               ///< 0: a test
+    bool final = false;           ///< of a final state: may overtake
+    DeliveryState state = DeliveryState::pending;
+    WallTime created;
+    std::optional<WallTime> next_try;
+    Json request;
+    std::string error;
+};
+
+struct IdempotencyRow {
+    std::string body_sha256;
+    std::string job;   ///< uid
+};
+
+/// Within begin() … commit(). Errors: unavailable (disk), conflict (a constraint), corrupt, internal.
+class Writer {
+public:
+    virtual ~Writer() = default;
+    virtual Reader& read() = 0;   ///< sees what this transaction wrote
+
+    virtual Status begin() = 0;
+    virtual Status commit() = 0;      ///< durable when it returns
+    virtual void rollback() = 0;
+    virtual Status savepoint() = 0;
+    virtual Status release() = 0;
+    virtual void rollback_to_savepoint() = 0;
+
+    virtual Status put_setting(std::string_view key, std::string_view value) = 0;
+    virtual Status put_document(const Document& document) = 0;
+    virtual Status delete_document(std::string_view kind, std::string_view name) = 0;
+    /// Makes the file with the package's bytes durable (before the row).
+    virtual Status put_package(const PackageRecord& package, std::string_view bytes) = 0;
+    virtual Status put_credential(const CredentialRecord& credential) = 0;
+    virtual Status delete_credential(std::string_view name) = 0;
+    virtual Status put_token(const TokenRecord& token) = 0;
+    virtual Status delete_token(std::string_view id) = 0;
+    virtual Status touch_token(std::string_view id, WallTime when) = 0;
+    virtual Status put_code(const CodeRecord& code) = 0;
+    virtual Result<CodeRecord> code(std::string_view id) = 0;
+    virtual Result<std::string> code_used_by(std::string_view id, std::string_view public_key) = 0;   ///< agent's uid; not_found
+    virtual Status use_code(std::string_view id, std::string_view public_key, std::string_view agent) = 0;
+    virtual Status audit(const AuditRow& row) = 0;
+
+    virtual Result<AgentKey> insert_agent(const AgentRecord& agent) = 0;
+    virtual Status update_agent(AgentKey key, const AgentRecord& agent, bool mode_set) = 0;   ///< all but counter, last seen
+    virtual Status delete_agent(AgentKey key) = 0;
+    virtual Status seen_agent(AgentKey key, WallTime when, std::string_view goodbye) = 0;
+    virtual Status step_counter(AgentKey key, std::uint64_t counter, std::string_view jti, std::string_view answer) = 0;
+    struct Counter { std::uint64_t counter = 0; std::string jti, answer; };
+    virtual Result<Counter> counter(AgentKey key) = 0;
+    struct KeptAgent { AgentKey key = 0; AgentRecord agent; bool mode_set = false; };
+    virtual Result<std::vector<KeptAgent>> load_agents() = 0;
+
+    virtual Result<std::int64_t> put_binding(const Binding& binding) = 0;   ///< the id; the same key gives the same id
+    virtual Result<Binding> binding(std::int64_t id) = 0;
+    virtual Result<std::vector<ReadyJob>> load_ready() = 0;
+    virtual Result<std::vector<ActiveAttempt>> load_active() = 0;
+
+    virtual Result<JobKey> insert_job(const NewJob& job) = 0;
+    virtual Result<JobKey> job_key(std::string_view uid) = 0;
+    virtual Result<std::string> job_uid(JobKey job) = 0;
+    virtual Result<std::int64_t> job_binding(JobKey job) = 0;
+    virtual Status change_job(const JobChange& change) = 0;
+    virtual Status cancel_job(JobKey job, const CancelRequest& request) = 0;
+    virtual Status retried_job(JobKey job, std::string_view by) = 0;
+    virtual Status insert_outcome(JobKey job, const Json& output, const Json& error, const Json& evidence) = 0;
+    /// The job's texts as stored: {input, context}.
+    virtual Result<std::pair<std::string, std::string>> job_input(JobKey job) = 0;
+    virtual Status assign(const NewAttempt& attempt) = 0;   ///< makes the row, and the job assigned
+    virtual Status attempt_token(JobKey job, std::uint32_t attempt, std::string_view token) = 0;
+    virtual Result<AttemptRow> attempt(std::string_view job, std::uint32_t attempt) = 0;
+    struct Progress { std::uint64_t acknowledged = 0, bytes = 0, lost_steps = 0, lost_logs = 0; };
+    virtual Status progress(JobKey job, std::uint32_t attempt, const Progress& progress) = 0;
+    /// Opaque lines of events with these sequence numbers.
+    virtual Status append_events(JobKey job, std::uint32_t attempt, std::uint64_t first, std::uint64_t last, unsigned kinds, bool stale,
+                                 std::string_view lines) = 0;
+    virtual Result<std::uint64_t> append_feed(const NewFeed& row) = 0;
+
+    virtual Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key) = 0;
+    virtual Status put_idempotency(std::string_view scope, std::string_view key, std::string_view sha, JobKey job, WallTime now) = 0;
+    virtual Status purge_idempotency(WallTime before) = 0;
+
+    virtual Result<std::vector<JobKey>> due_to_expire(WallTime now, std::size_t limit) = 0;
+    virtual Result<std::optional<WallTime>> next_expiry() = 0;
+
+    virtual Status insert_delivery(const NewDelivery& delivery) = 0;
+    /// Pending and due, none of `claimed`, in the order of each (job, notifier).
+    virtual Result<std::vector<DeliveryRecord>> due_deliveries(WallTime now, WallTime overtake_before, std::size_t limit) = 0;
+    virtual Result<std::optional<WallTime>> next_delivery(WallTime after) = 0;
+    virtual Status change_delivery(const DeliveryRecord& delivery) = 0;   ///< state, next try, finished, attempts, error, overtook
+    virtual Status insert_delivery_attempt(std::string_view delivery, const DeliveryAttempt& attempt) = 0;
+    virtual Result<JobKey> delivery_job(std::string_view delivery) = 0;   ///< 0: none
+
+    /// Pages not yet moved from the log to the database; and moving them.
+    virtual void tidy() = 0;
+};
+
+}  // namespace mill::factory
