@@ -1,0 +1,37 @@
+#include <fmt/format.h>
+
+#include "cli/commands/commands.h"
+#include "cli/resources.h"
+
+namespace mill::cli {
+
+namespace {
+
+Result<int> run(Context& context, const Arguments& arguments)
+{
+    const Result<std::vector<ResourceDocument>> documents = read_resources(arguments.texts("--file"), context.stop);
+    if (!documents) return fail(documents.error());
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const bool dry_run = arguments.has("--dry-run");
+    const Result<Json> results = apply_resources(**api, *documents, dry_run, arguments.has("--accept"));
+    if (!results) return fail(results.error());
+    if (context.console.json()) context.console.document(Json::object({{"dryRun", dry_run}, {"results", *results}}));
+    else show_results(context.console, *results, dry_run);
+    return kDone;
+}
+
+}  // namespace
+
+Command apply_command()
+{
+    return {.name = "apply",
+            .summary = "Send environments, deployments, triggers and notifiers from YAML files, all or nothing",
+            .examples = "millwright apply -f automation.yaml\nmillwright apply -f deploy/ --dry-run\nmillwright get triggers | millwright apply -f -",
+            .options = {{"-f,--file", "PATH", "File with one or more documents, folder, or -; may be repeated", true, true},
+                        {"--dry-run", "", "Change nothing, show the difference"},
+                        {"--accept", "", "Grant a deployment what its package version asks for beyond the permissions in its file"}},
+            .run = run};
+}
+
+}  // namespace mill::cli

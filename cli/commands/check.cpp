@@ -1,0 +1,66 @@
+#include <fmt/format.h>
+
+#include "cli/commands/commands.h"
+#include "workflows/package.h"
+
+namespace mill::cli {
+
+namespace {
+
+Json as_json(const workflows::Finding& finding)
+{
+    return Json::object({{"file", finding.file},
+                         {"line", finding.mark.line},
+                         {"column", finding.mark.column},
+                         {"level", finding.level == workflows::Finding::Level::error ? "error" : "warning"},
+                         {"message", finding.text}});
+}
+
+/// What the package asks for, in a line: "network https://x, files.write /srv/y".
+std::string asked(const protocol::Permissions& permissions)
+{
+    protocol::Permissions nothing;
+    nothing.limits = permissions.limits;
+    std::string out;
+    for (const std::string& item : protocol::missing(permissions, nothing)) out += (out.empty() ? "" : ", ") + item;
+    return out.empty() ? "nothing" : out;
+}
+
+Result<int> run(Context& context, const Arguments& arguments)
+{
+    Console& console = context.console;
+    int status = kDone;
+    Json all = Json::array();
+    for (const std::string& path : arguments.texts("PATH")) {
+        const Result<workflows::Package> package = workflows::load_package(path);
+        if (!package) return fail(package.error());
+        Json findings = Json::array();
+        for (const workflows::Finding& finding : package->findings) {
+            if (finding.level == workflows::Finding::Level::error || arguments.has("--strict")) status = kInvalid;
+            if (console.json()) findings.push(as_json(finding));
+            else console.line(printable(finding.format()));
+        }
+        if (console.json()) {
+            all.push(Json::object({{"path", path}, {"valid", package->valid()}, {"name", package->manifest.name},
+                                   {"version", package->manifest.version}, {"findings", findings}, {"manifest", workflows::to_json(package->manifest)}}));
+        } else if (package->valid()) {
+            console.note(fmt::format("{} {}: {} workflow{}, asks for {}", package->manifest.name, package->manifest.version, package->workflows.size(),
+                                     package->workflows.size() == 1 ? "" : "s", asked(package->manifest.permissions)));
+        }
+    }
+    if (console.json()) console.document(all);
+    return status;
+}
+
+}  // namespace
+
+Command check_command()
+{
+    return {.name = "check",
+            .summary = "Check packages or workflow files; prints FILE:LINE:COLUMN: message, exit status 65 on errors",
+            .examples = "millwright check my-package/\nmillwright check order-status.yaml --json",
+            .options = {{"PATH", "", "Folder of a package, .mwp file or workflow file", true, true}, {"--strict", "", "Warnings count as errors"}},
+            .run = run};
+}
+
+}  // namespace mill::cli

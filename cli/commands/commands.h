@@ -1,0 +1,42 @@
+// cli/commands/commands.h -- every command, each made in the file of its name.
+#pragma once
+
+#include "cli/command.h"
+
+namespace mill::cli {
+
+Command run_command_entry();
+Command check_command();
+Command pack_command();
+Command publish_command();
+Command deploy_command();
+Command apply_command();
+Command get_command();
+Command trigger_command();
+Command triggers_command();
+Command triggers_show_command();
+Command triggers_token_command();
+Command jobs_command();
+Command show_command();
+Command why_command();
+Command timeline_command();
+Command logs_command();
+Command steps_command();
+Command cancel_command();
+Command retry_command();
+Command deliveries_command();
+Command deliveries_resend_command();
+Command notifiers_command();
+Command notifiers_test_command();
+Command credentials_command();
+Command credentials_list_command();
+Command credentials_set_command();
+Command agents_command();
+Command agents_invite_command();
+Command agents_set_command();
+Command packages_command();
+Command login_command();
+Command doctor_command();
+Command version_command();
+
+}  // namespace mill::cli

@@ -1,0 +1,92 @@
+#include <fmt/format.h>
+
+#include "cli/commands/commands.h"
+#include "cli/input.h"
+#include "platform/base/redact.h"
+
+namespace mill::cli {
+
+namespace {
+
+std::string joined(const Json& list)
+{
+    std::string out;
+    for (const Json& item : list.as_array()) out += (out.empty() ? "" : ", ") + item.as_string();
+    return out;
+}
+
+Result<int> list(Context& context, const Arguments&)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const Result<Json> found = (*api)->get("/v1/credentials");
+    if (!found) return fail(found.error());
+    Console& console = context.console;
+    if (console.json()) {
+        console.document(*found);
+        return kDone;
+    }
+    const WallTime now = system_clock().now();
+    Table table({"CREDENTIAL", "KIND", "HOSTS", "ENVIRONMENT", "HOLDS", "EXPIRES", "CHANGED"});
+    for (const Json& item : items(*found))
+        table.add({item["name"].as_string(), item["kind"].as_string(), joined(item["hosts"]), item["environment"].as_string(), joined(item["members"]),
+                   item["expires"].as_string().empty() ? "" : show_time(item["expires"].as_string(), now), show_age(item["updatedAt"].as_string(), now)});
+    if (table.empty()) console.note("no credentials; `millwright credentials set NAME --kind KIND --json-file FILE` stores one");
+    else table.show(console);
+    return kDone;
+}
+
+Result<int> set(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const std::string& file = arguments.text("--json-file");
+    if (file == "-" && context.console.interactive()) context.console.note("Type the values as one JSON object, then Ctrl-D:");
+    Result<Json> values = read_object(file, context.stop);
+    if (!values) {
+        // The parser's words may repeat what stands in the file.
+        return fail(values.error().code, fmt::format("{} does not hold one JSON object of strings", file == "-" ? "standard input" : file));
+    }
+    Json body = Json::object({{"kind", arguments.text("--kind")}, {"value", *values}});
+    if (arguments.has("--hosts")) {
+        Json hosts = Json::array();
+        for (const std::string& host : arguments.texts("--hosts")) hosts.push(host);
+        body.set("hosts", hosts);
+    }
+    if (arguments.has("--environment")) body.set("environment", arguments.text("--environment"));
+    if (arguments.has("--expires")) body.set("expires", arguments.text("--expires"));
+    const Result<Json> stored = (*api)->put(join_path("/v1/credentials", arguments.text("NAME")), body);
+    if (!stored) return fail(stored.error());
+    if (context.console.json()) context.console.document(*stored);
+    else context.console.line(fmt::format("{} is stored ({}: {})", arguments.text("NAME"), (*stored)["kind"].as_string(), joined((*stored)["members"])));
+    return kDone;
+}
+
+}  // namespace
+
+Command credentials_command()
+{
+    return {.name = "credentials", .summary = "List credentials, without their values; `credentials set` stores one", .examples = "millwright credentials", .options = {}, .run = list};
+}
+
+Command credentials_list_command()
+{
+    return {.name = "credentials list", .summary = "List credentials, without their values", .examples = "millwright credentials list", .options = {}, .run = list};
+}
+
+Command credentials_set_command()
+{
+    return {.name = "credentials set",
+            .summary = "Store a credential; its values come from a file or standard input, never from the command line",
+            .examples = "millwright credentials set bot-oauth --kind sap-cai --hosts https://api.cai.tools.sap --json-file bot.json\n"
+                        "pass show erp | millwright credentials set erp-login --kind login --json-file -",
+            .options = {{"NAME", "", "The credential", true},
+                        {"--kind", "KIND", "sap-cai {tokenUrl, clientId, clientSecret, botToken}, basic or login {username, password}, bearer {token}, generic", true},
+                        {"--json-file", "FILE", "The values as a JSON object; - is standard input", true},
+                        {"--hosts", "HOST", "Where it may be sent to; may be repeated", false, true},
+                        {"--environment", "NAME", "The only environment that may use it"},
+                        {"--expires", "TIME", "When it ends, RFC 3339"}},
+            .run = set};
+}
+
+}  // namespace mill::cli

@@ -1,0 +1,89 @@
+#include <fmt/format.h>
+
+#include "cli/commands/commands.h"
+#include "cli/input.h"
+
+namespace mill::cli {
+
+namespace {
+
+std::string joined(const Json& list)
+{
+    if (list.is_string()) return list.as_string();
+    std::string out;
+    for (const Json& item : list.as_array()) out += (out.empty() ? "" : ", ") + (item.is_string() ? item.as_string() : dump_json(item));
+    return out;
+}
+
+Result<int> list(Context& context, const Arguments&)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const Result<Json> found = (*api)->get("/v1/notifiers");
+    if (!found) return fail(found.error());
+    Console& console = context.console;
+    if (console.json()) {
+        console.document(*found);
+        return kDone;
+    }
+    Table table({"NOTIFIER", "TYPE", "OF", "ON", "TO"});
+    for (const Json& notifier : items(*found)) {
+        const Json& chat = notifier["chat"];
+        table.add({notifier["name"].as_string(), chat.is_object() ? "chat/" + chat["platform"].as_string() : notifier["type"].as_string(),
+                   notifier["trigger"].as_string(), joined(notifier["on"]),
+                   chat.is_object() ? chat["baseUrl"].as_string() : notifier["api"]["url"].as_string()});
+    }
+    if (table.empty()) console.note("no notifiers; `millwright apply -f FILE` makes them");
+    else table.show(console);
+    return kDone;
+}
+
+Result<int> test(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    Json body = Json::object();
+    for (const auto& [option, member] : {std::pair{"--context", "invocationContext"}, {"--output", "output"}}) {
+        if (!arguments.has(option)) continue;
+        Result<Json> value = read_value(arguments.text(option), context.stop);
+        if (!value) return fail(value.error());
+        body.set(member, *value);
+    }
+    Call call{.method = "POST", .path = join_path("/v1/notifiers", arguments.text("NAME"), "/test"), .body = body};
+    call.timeout = std::chrono::seconds(90);
+    const Result<Json> answer = (*api)->send(call);
+    if (!answer) return fail(answer.error());
+    Console& console = context.console;
+    const bool good = (*answer)["ok"].as_bool();
+    if (console.json()) {
+        console.document(*answer);
+        return good ? kDone : kFaulted;
+    }
+    const Json& response = (*answer)["response"];
+    const Json& said = response["body"];
+    console.line(fmt::format("{}  {}", console.paint(good ? Style::good : Style::bad, good ? "it works" : "it does not work"), one_line((*answer)["request"]["url"].as_string())));
+    if (response["status"].as_integer() > 0) console.line(fmt::format("  status  {}", response["status"].as_integer()));
+    if (!said.is_null()) console.line("  answer  " + one_line(said.is_string() ? said.as_string() : dump_json(said)));
+    if (const std::string& error = (*answer)["error"].as_string(); !error.empty()) console.line("  error   " + one_line(error));
+    return good ? kDone : kFaulted;
+}
+
+}  // namespace
+
+Command notifiers_command()
+{
+    return {.name = "notifiers", .summary = "List notifiers; `notifiers test` tries one out", .examples = "millwright notifiers", .options = {}, .run = list};
+}
+
+Command notifiers_test_command()
+{
+    return {.name = "notifiers test",
+            .summary = "Send a real notification now and show the remote's answer",
+            .examples = "millwright notifiers test order-status-chat\nmillwright notifiers test order-status-chat --context conversation.json",
+            .options = {{"NAME", "", "The notifier", true},
+                        {"--context", "FILE", "invocationContext to try with, such as {conversationId: …}"},
+                        {"--output", "FILE", "Output of the job to try with"}},
+            .run = test};
+}
+
+}  // namespace mill::cli

@@ -1,0 +1,57 @@
+#include <fmt/format.h>
+
+#include "cli/commands/commands.h"
+#include "cli/local_run.h"
+
+namespace mill::cli {
+
+namespace {
+
+Result<int> run(Context& context, const Arguments& arguments)
+{
+    const int ways = int(arguments.has("--grant")) + int(arguments.has("--grant-asked")) + int(arguments.has("--grant-all"));
+    if (ways > 1) {
+        context.console.error("say only one of --grant, --grant-asked and --grant-all");
+        return kUsage;
+    }
+    LocalRun run;
+    run.path = arguments.text("PATH");
+    run.workflow = arguments.text("--workflow", "main");
+    run.input_file = arguments.text("--input");
+    run.output_file = arguments.text("--output");
+    run.events_file = arguments.text("--events");
+    run.secrets_file = arguments.text("--secrets");
+    run.variables_file = arguments.text("--variables");
+    run.grant_file = arguments.text("--grant");
+    run.granting = arguments.has("--grant-all")     ? LocalRun::Granting::all
+                   : arguments.has("--grant-asked") ? LocalRun::Granting::asked
+                   : arguments.has("--grant")       ? LocalRun::Granting::file
+                                                    : LocalRun::Granting::none;
+    run.trace = arguments.has("--trace");
+    return run_locally(context, run);
+}
+
+}  // namespace
+
+Command run_command_entry()
+{
+    return {.name = "run",
+            .summary = "Run a package or workflow file here, in the same sandbox as on an agent",
+            .examples = "millwright run my-package/ --input order.json\n"
+                        "millwright run my-package/ --grant-asked --variables test.yaml --output result.json\n"
+                        "millwright run hello.yaml --trace",
+            .options = {{"PATH", "", "Folder of a package, .mwp file or workflow file", true},
+                        {"--input", "FILE", "Input, JSON or YAML; - is standard input"},
+                        {"--output", "FILE", "The output, or on a fault the error object, goes here as JSON"},
+                        {"--events", "FILE", "Lifecycle events as CloudEvents, one a line"},
+                        {"--secrets", "FILE", "Values of credentials: NAME → value or map"},
+                        {"--variables", "FILE", "Values of the package's variables"},
+                        {"--grant", "FILE", "Permissions to grant, as in package.yaml"},
+                        {"--grant-asked", "", "Grant what package.yaml asks for"},
+                        {"--grant-all", "", "Grant all network, node, python3, sh and the working folder"},
+                        {"--workflow", "NAME", "Which workflow of the package (main)"},
+                        {"--trace", "", "Show each step as it happens"}},
+            .run = run};
+}
+
+}  // namespace mill::cli

@@ -1,0 +1,51 @@
+#include <fmt/format.h>
+
+#include "cli/commands/commands.h"
+#include "cli/jobs.h"
+
+namespace mill::cli {
+
+namespace {
+
+Result<int> run(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const Result<std::string> uid = resolve_job(**api, arguments.text("JOB"));
+    if (!uid) return fail(uid.error());
+    const Result<Json> list = (*api)->get(join_path("/v1/jobs", *uid, "/timeline"));
+    if (!list) return fail(list.error());
+    Console& console = context.console;
+    if (console.json()) {
+        console.document(*list);
+        return kDone;
+    }
+    const WallTime now = system_clock().now();
+    Table table({"TIME", "AFTER", "STATE", "AGENT", "WHAT"});
+    table.paint_states(2);
+    table.align_right(1);
+    Result<WallTime> before = fail(Errc::not_found, "");
+    for (const Json& entry : items(*list)) {
+        const Result<WallTime> time = parse_time(entry["time"].as_string());
+        std::string agent = entry["agent"].as_string();
+        if (entry["attempt"].as_integer() > 1) agent += fmt::format(" (attempt {})", entry["attempt"].as_integer());
+        table.add({show_time(entry["time"].as_string(), now, true), time && before ? show_span(*time - *before) : "",
+                   entry["state"].as_string(), agent, entry["text"].as_string()});
+        if (time) before = time;
+    }
+    table.show(console);
+    return kDone;
+}
+
+}  // namespace
+
+Command timeline_command()
+{
+    return {.name = "timeline",
+            .summary = "Show each state of a job with its time and the reason of every wait",
+            .examples = "millwright timeline last",
+            .options = {{"JOB", "", "The job's uid, its beginning or end, or `last`", true}},
+            .run = run};
+}
+
+}  // namespace mill::cli

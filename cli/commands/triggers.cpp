@@ -1,0 +1,97 @@
+#include <fmt/format.h>
+
+#include "cli/commands/commands.h"
+
+namespace mill::cli {
+
+namespace {
+
+Result<int> list(Context& context, const Arguments&)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const Result<Json> found = (*api)->get("/v1/triggers");
+    if (!found) return fail(found.error());
+    Console& console = context.console;
+    if (console.json()) {
+        console.document(*found);
+        return kDone;
+    }
+    Table table({"TRIGGER", "TYPE", "DEPLOYMENT", "RUNS ON", "PAUSED"});
+    for (const Json& trigger : items(*found))
+        table.add({trigger["name"].as_string(), trigger["type"].as_string(), trigger["deployment"].as_string(), trigger["runOn"].as_string(),
+                   trigger["status"]["paused"].as_bool() ? "yes: " + trigger["status"]["pausedWhy"].as_string() : ""});
+    if (table.empty()) console.note("no triggers; `millwright deploy FOLDER` makes one");
+    else table.show(console);
+    return kDone;
+}
+
+Result<int> show(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const Result<Json> calls = (*api)->get(join_path("/v1/triggers", arguments.text("NAME"), "/calls"));
+    if (!calls) return fail(calls.error());
+    Console& console = context.console;
+    if (console.json()) {
+        console.document(*calls);
+        return kDone;
+    }
+    const auto field = [&](std::string_view name, const Json& value) { console.line(fmt::format("{:<14}{}", name, one_line(value.as_string()))); };
+    field("trigger", (*calls)["name"]);
+    field("uid", (*calls)["uid"]);
+    field("url", (*calls)["urls"]["v1"]);
+    field("SAP (token)", (*calls)["urls"]["apitrigger"]);
+    field("SAP (api key)", (*calls)["urls"]["runtime"]);
+    field("a job now", (*calls)["ready"]["text"]);
+    for (const Json& example : (*calls)["examples"].as_array()) {
+        console.line();
+        console.line(printable(example.as_string()));
+    }
+    console.note(fmt::format("\n`millwright triggers token {}` makes a token for callers.", arguments.text("NAME")));
+    return kDone;
+}
+
+Result<int> token(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const Result<Json> made = (*api)->post(join_path("/v1/triggers", arguments.text("NAME"), "/token"), Json(),
+                                           {{"rotate", arguments.has("--rotate") ? "true" : ""}});
+    if (!made) return fail(made.error());
+    Console& console = context.console;
+    if (console.json()) {
+        console.document(*made);
+        return kDone;
+    }
+    console.line((*made)["token"].as_string());
+    console.note("It is shown this once. It starts this trigger and reads state and output of the jobs that it started, nothing else.");
+    return kDone;
+}
+
+}  // namespace
+
+Command triggers_command()
+{
+    return {.name = "triggers", .summary = "List triggers; `triggers show` and `triggers token` tell how to call one", .examples = "millwright triggers", .options = {}, .run = list};
+}
+
+Command triggers_show_command()
+{
+    return {.name = "triggers show",
+            .summary = "Show the addresses of a trigger with runnable calls, in our form and in both SAP forms",
+            .examples = "millwright triggers show order-status-api",
+            .options = {{"NAME", "", "The trigger", true}},
+            .run = show};
+}
+
+Command triggers_token_command()
+{
+    return {.name = "triggers token",
+            .summary = "Make a token that starts this trigger and nothing else",
+            .examples = "millwright triggers token order-status-api\nmillwright triggers token order-status-api --rotate",
+            .options = {{"NAME", "", "The trigger", true}, {"--rotate", "", "When there are two already: end the older one"}},
+            .run = token};
+}
+
+}  // namespace mill::cli

@@ -1,0 +1,63 @@
+#include <fmt/format.h>
+
+#include "cli/commands/commands.h"
+#include "cli/jobs.h"
+
+namespace mill::cli {
+
+namespace {
+
+Result<int> run_all(Context& context, Api& api)
+{
+    const Result<Json> why = api.get("/v1/why");
+    if (!why) return fail(why.error());
+    Console& console = context.console;
+    if (console.json()) {
+        console.document(*why);
+        return kDone;
+    }
+    console.line(printable((*why)["text"].as_string()));
+    const WallTime now = system_clock().now();
+    Table table({"JOB", "TRIGGER", "SINCE", "WHY"});
+    for (const Json& item : items(*why))
+        table.add({item["job"].as_string(), item["trigger"].as_string(), show_time(item["since"].as_string(), now), item["text"].as_string()});
+    if (!table.empty()) table.show(console);
+    return kDone;
+}
+
+Result<int> run(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    if (!arguments.has("JOB")) return run_all(context, **api);
+    const Result<std::string> uid = resolve_job(**api, arguments.text("JOB"));
+    if (!uid) return fail(uid.error());
+    const Result<Json> why = (*api)->get(join_path("/v1/jobs", *uid, "/why"));
+    if (!why) return fail(why.error());
+    Console& console = context.console;
+    if (console.json()) {
+        console.document(*why);
+        return kDone;
+    }
+    console.line(fmt::format("{}: {}", state_text(console, *why), printable((*why)["text"].as_string())));
+    for (const Json& reason : (*why)["reasons"].as_array()) {
+        std::string line = "  - " + one_line(reason["text"].as_string());
+        const std::string& hint = reason["hint"].as_string();
+        if (!hint.empty() && line.find(hint) == std::string::npos) line += " → " + one_line(hint);
+        console.line(line);
+    }
+    return kDone;
+}
+
+}  // namespace
+
+Command why_command()
+{
+    return {.name = "why",
+            .summary = "Say why a job is not further, or what all waiting jobs wait for",
+            .examples = "millwright why\nmillwright why last",
+            .options = {{"JOB", "", "The job's uid, its beginning or end, or `last`; none: all that wait"}},
+            .run = run};
+}
+
+}  // namespace mill::cli

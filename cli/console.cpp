@@ -1,0 +1,213 @@
+#include "cli/console.h"
+
+#include <algorithm>
+#include <ctime>
+#include <ostream>
+
+#include <fmt/format.h>
+
+namespace mill::cli {
+
+namespace {
+
+std::string_view code_of(Style style)
+{
+    switch (style) {
+    case Style::good: return "32";
+    case Style::bad: return "31";
+    case Style::busy: return "36";
+    case Style::dim: return "2";
+    case Style::strong: return "1";
+    default: return "";
+    }
+}
+
+std::string painted(bool colour, Style style, std::string_view text)
+{
+    if (!colour || style == Style::plain || text.empty()) return std::string(text);
+    return fmt::format("\x1b[{}m{}\x1b[0m", code_of(style), text);
+}
+
+/// Reads one code point at `at` and moves on; bytes that are not UTF-8 count as one each.
+char32_t next_code_point(std::string_view text, std::size_t& at)
+{
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned char first = byte(at);
+    const std::size_t length = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+    if (length == 0 || at + length > text.size()) {
+        ++at;
+        return 0xFFFD;
+    }
+    char32_t point = length == 1 ? first : first & (0xFFu >> (length + 1));
+    for (std::size_t i = 1; i < length; ++i) {
+        if ((byte(at + i) & 0xC0) != 0x80) {
+            ++at;
+            return 0xFFFD;
+        }
+        point = (point << 6) | (byte(at + i) & 0x3Fu);
+    }
+    at += length;
+    return point;
+}
+
+std::size_t width_of(char32_t point)
+{
+    if (point == 0x200B || point == 0x200D || (point >= 0x0300 && point <= 0x036F) || (point >= 0xFE00 && point <= 0xFE0F) ||
+        (point >= 0x1AB0 && point <= 0x1AFF) || (point >= 0x20D0 && point <= 0x20FF))
+        return 0;
+    const bool wide = (point >= 0x1100 && point <= 0x115F) || (point >= 0x2E80 && point <= 0xA4CF && point != 0x303F) ||
+                      (point >= 0xAC00 && point <= 0xD7A3) || (point >= 0xF900 && point <= 0xFAFF) ||
+                      (point >= 0xFE30 && point <= 0xFE6F) || (point >= 0xFF00 && point <= 0xFF60) ||
+                      (point >= 0xFFE0 && point <= 0xFFE6) || (point >= 0x1F300 && point <= 0x1FAFF) ||
+                      (point >= 0x20000 && point <= 0x3FFFD);
+    return wide ? 2 : 1;
+}
+
+std::string cleaned(std::string_view text, bool keep_lines)
+{
+    std::string out;
+    out.reserve(text.size());
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t from = at;
+        const char32_t point = next_code_point(text, at);
+        if (point == '\n' || point == '\t') {
+            out += keep_lines ? static_cast<char>(point) : ' ';
+        } else if (point == '\r' && at < text.size() && text[at] == '\n') {
+            continue;
+        } else if (point < 0x20 || (point >= 0x7F && point < 0xA0) || (point >= 0x202A && point <= 0x202E) ||
+                   (point >= 0x2066 && point <= 0x2069)) {
+            out += '?';  // would move the cursor, change colours or turn the text's direction
+        } else if (point == 0xFFFD && text[from] != '\xEF') {
+            out += "\xEF\xBF\xBD";
+        } else {
+            out += text.substr(from, at - from);
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+void Console::line(std::string_view text) { out_ << text << '\n'; }
+void Console::write(std::string_view text) { out_ << text; }
+void Console::note(std::string_view text)
+{
+    out_.flush();
+    err_ << text << '\n';
+    err_.flush();
+}
+void Console::error(std::string_view text) { note(paint_error(Style::bad, "millwright:") + " " + printable(text)); }
+void Console::document(const Json& value) { out_ << dump_json(value, 2) << '\n'; }
+void Console::record(const Json& value)
+{
+    out_ << dump_json(value) << '\n';
+    out_.flush();
+}
+void Console::flush() { out_.flush(); }
+std::string Console::paint(Style style, std::string_view text) const { return painted(options_.colour, style, text); }
+std::string Console::paint_error(Style style, std::string_view text) const { return painted(options_.error_colour, style, text); }
+
+Style style_of_state(std::string_view state)
+{
+    static constexpr std::string_view kGood[] = {"successful", "completed", "delivered", "online", "idle", "ok"};
+    static constexpr std::string_view kBad[] = {"failed", "faulted", "expired", "dead", "offline", "frozen", "unapproved", "error", "failing"};
+    static constexpr std::string_view kBusy[] = {"running", "assigned", "waiting", "ready", "pending", "started", "busy", "retrying"};
+    const auto in = [&](const auto& list) { return std::find(std::begin(list), std::end(list), state) != std::end(list); };
+    return in(kGood) ? Style::good : in(kBad) ? Style::bad : in(kBusy) ? Style::busy : Style::plain;
+}
+
+std::string one_line(std::string_view text) { return cleaned(text, false); }
+std::string printable(std::string_view text) { return cleaned(text, true); }
+
+std::size_t display_width(std::string_view utf8)
+{
+    std::size_t width = 0;
+    for (std::size_t at = 0; at < utf8.size();) width += width_of(next_code_point(utf8, at));
+    return width;
+}
+
+Table::Table(std::vector<std::string> headings) : headings_(std::move(headings)) {}
+
+void Table::add(std::vector<std::string> cells)
+{
+    cells.resize(headings_.size());
+    for (std::string& cell : cells) cell = one_line(cell);
+    rows_.push_back(std::move(cells));
+}
+
+void Table::show(Console& console) const
+{
+    std::vector<std::size_t> widths;
+    for (const std::string& heading : headings_) widths.push_back(display_width(heading));
+    for (const auto& row : rows_)
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
+
+    const auto render = [&](const std::vector<std::string>& cells, bool heading) {
+        std::string out;
+        for (std::size_t i = 0; i < cells.size(); ++i) {
+            const std::string pad(widths[i] - display_width(cells[i]), ' ');
+            const bool right = std::find(right_.begin(), right_.end(), i) != right_.end();
+            const Style style = heading ? Style::dim : i == state_column_ ? style_of_state(cells[i]) : Style::plain;
+            const std::string text = console.paint(style, cells[i]);
+            const bool last = i + 1 == cells.size();
+            out += right ? pad + text : last ? text : text + pad;
+            if (!last) out += "  ";
+        }
+        while (!out.empty() && out.back() == ' ') out.pop_back();
+        console.line(out);
+    };
+    render(headings_, true);
+    for (const auto& row : rows_) render(row, false);
+}
+
+std::string show_time(std::string_view rfc3339, WallTime now, bool milliseconds)
+{
+    const Result<WallTime> time = parse_time(rfc3339);
+    if (!time) return one_line(rfc3339);
+    const auto local = [](WallTime t) {
+        const std::time_t seconds = t.microseconds / 1'000'000;
+        const std::tm* parts = std::localtime(&seconds);
+        return parts ? *parts : std::tm{};
+    };
+    const std::tm at = local(*time), today = local(now);
+    char text[32];
+    const bool same_day = at.tm_year == today.tm_year && at.tm_yday == today.tm_yday;
+    std::strftime(text, sizeof text, same_day ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &at);
+    return milliseconds ? fmt::format("{}.{:03}", text, time->microseconds / 1000 % 1000) : std::string(text);
+}
+
+std::string show_span(Microseconds span)
+{
+    const std::int64_t us = span.count();
+    if (us < 0) return "-" + show_span(Microseconds(-us));
+    if (us < 1000) return fmt::format("{} µs", us);
+    if (us < 1'000'000) return fmt::format("{:.1f} ms", static_cast<double>(us) / 1000.0);
+    const std::int64_t seconds = us / 1'000'000;
+    if (seconds < 60) return fmt::format("{:.1f} s", static_cast<double>(us) / 1'000'000.0);
+    if (seconds < 3600) return fmt::format("{} min {} s", seconds / 60, seconds % 60);
+    if (seconds < 86'400) return fmt::format("{} h {} min", seconds / 3600, seconds / 60 % 60);
+    return fmt::format("{} d {} h", seconds / 86'400, seconds / 3600 % 24);
+}
+
+std::string show_age(std::string_view rfc3339, WallTime now)
+{
+    const Result<WallTime> time = parse_time(rfc3339);
+    if (!time) return one_line(rfc3339);
+    const Microseconds age = now - *time;
+    if (age.count() < 1'000'000) return "just now";
+    return show_span(Microseconds(age.count() / 1'000'000 * 1'000'000)) + " ago";
+}
+
+std::string show_bytes(std::uint64_t bytes)
+{
+    static constexpr std::string_view kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    double value = static_cast<double>(bytes);
+    std::size_t unit = 0;
+    while (value >= 1024.0 && unit + 1 < std::size(kUnits)) {
+        value /= 1024.0;
+        ++unit;
+    }
+    return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+}  // namespace mill::cli

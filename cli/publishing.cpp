@@ -1,0 +1,47 @@
+#include "cli/publishing.h"
+
+#include <fmt/format.h>
+
+#include "platform/base/encode.h"
+#include "platform/files.h"
+
+namespace mill::cli {
+
+namespace {
+constexpr std::size_t kMaxPackage = 256 * 1024 * 1024;
+}
+
+Result<std::string> package_bytes(const std::string& path)
+{
+    if (path.ends_with(".mwp")) return platform::read_file(path, kMaxPackage);
+    return workflows::pack(path);
+}
+
+Result<Published> publish(Api& api, const std::string& bytes)
+{
+    const Result<workflows::Manifest> manifest = workflows::manifest_of(bytes);
+    if (!manifest) return fail(manifest.error());
+    const std::string digest = workflows::package_digest(bytes);
+    const Result<std::string> raw = from_hex(std::string_view(digest).substr(digest.find(':') + 1));
+    if (!raw) return fail("digest", raw.error());
+    Call call{.method = "PUT", .path = join_path("/v1/packages", manifest->name, "/" + percent_encode(manifest->version))};
+    call.headers.emplace_back("Digest", "sha-256=" + to_base64(*raw));
+    call.bytes = bytes;
+    call.bytes_type = "application/octet-stream";
+    call.timeout = std::chrono::minutes(5);
+    const Result<platform::HttpResponse> answer = api.raw(call);
+    if (!answer) return fail(answer.error());
+    const std::string what = fmt::format("{} {}", manifest->name, manifest->version);
+    if (answer->status >= 400) {
+        Error error = error_of(answer->status, answer->body, what);
+        if (const Result<Json> problem = parse_json(answer->body))
+            for (const Json& finding : (*problem)["findings"].as_array()) error.what += "\n  " + finding.as_string();
+        if (answer->status == 409) error.what += "; a version never changes: raise `version` in package.yaml";
+        return fail(std::move(error));
+    }
+    const Result<Json> package = parse_json(answer->body);
+    if (!package) return fail(what, package.error());
+    return Published{*package, answer->status == 200};
+}
+
+}  // namespace mill::cli
