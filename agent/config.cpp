@@ -1,0 +1,52 @@
+#include "agent/config.h"
+
+#include "platform/base/fields.h"
+#include "platform/base/yaml.h"
+#include "platform/files.h"
+
+namespace mill::agent {
+
+Result<Config> parse_config(std::string_view yaml, std::string_view where)
+{
+    auto document = parse_yaml(yaml);
+    if (!document) return fail(where, std::move(document.error()));
+    if (document->value.is_null()) return Config{};
+    Fields fields(document->value, std::string(where));
+    Config config;
+    config.slots = static_cast<unsigned>(fields.integer("slots", 1, 256, 0));
+    config.factory = fields.text("factory", "");
+    config.proxy = fields.text("proxy", "");
+    config.ca_file = fields.text("caFile", "");
+    const auto bytes = [](Fields& from, std::string_view key, ByteCount& out) {
+        const std::string text = from.text(key, format_bytes(out));
+        auto read = parse_bytes(text);
+        if (read) out = *read;
+        else from.mistake(key, read.error().what);
+    };
+    Fields quotas(fields.object("quotas", Json::object()), "quotas");
+    bytes(quotas, "packages", config.package_quota);
+    bytes(quotas, "attempt", config.attempt_quota);
+    if (auto done = quotas.done(); !done) fields.mistake("quotas", done.error().what);
+    Fields stop(fields.object("stop", Json::object()), "stop");
+    config.finish_jobs = stop.one_of("jobs", {"cancel", "finish"}, "cancel") == "finish";
+    auto wait = parse_duration(stop.text("wait", "30s"));
+    if (wait) config.stop_wait = *wait;
+    else stop.mistake("wait", wait.error().what);
+    if (auto done = stop.done(); !done) fields.mistake("stop", done.error().what);
+    auto level = log::parse_level(fields.text("log", "info"));
+    if (level) config.log_level = *level;
+    else fields.mistake("log", level.error().what);
+    if (auto done = fields.done(); !done) return fail(std::move(done.error()));
+    return config;
+}
+
+Result<Config> load_config(const std::string& path, const std::string& data_folder)
+{
+    const std::string file = path.empty() ? data_folder + "/config.yaml" : path;
+    auto text = platform::read_file(file, 1024 * 1024);
+    if (!text && path.empty() && text.error().code == Errc::not_found) return Config{};
+    if (!text) return fail(file, std::move(text.error()));
+    return parse_config(*text, file);
+}
+
+}  // namespace mill::agent

@@ -1,0 +1,30 @@
+// agent/config.h -- the agent's settings (config.yaml), read once.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "platform/base/clock.h"
+#include "platform/base/log.h"
+#include "platform/base/units.h"
+
+namespace mill::agent {
+
+struct Config {
+    unsigned slots = 0;                        ///< jobs at once; 0: one per processor, at most 16
+    std::string factory;                       ///< id of the factory to serve, when several are enrolled
+    std::string proxy;                         ///< "http://host:port"; empty: what https_proxy, http_proxy, no_proxy say
+    std::string ca_file;                       ///< PEM, beside the system's authorities
+    bool finish_jobs = false;                  ///< at a stop: wait for running jobs (up to stop_wait), else cancel them
+    Milliseconds stop_wait{30'000};
+    ByteCount package_quota = mebibytes(2048); ///< of DIR/packages; the least recently used go first
+    ByteCount attempt_quota = mebibytes(64);   ///< step and log records of one attempt kept for the factory
+    log::Level log_level = log::Level::info;
+};
+
+/// Errors: invalid (all mistakes at once).
+Result<Config> parse_config(std::string_view yaml, std::string_view where);
+/// `path` empty: DIR/config.yaml if it is there. Errors: invalid, not_found (a path was given), denied, unavailable.
+Result<Config> load_config(const std::string& path, const std::string& data_folder);
+
+}  // namespace mill::agent

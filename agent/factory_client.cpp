@@ -1,0 +1,170 @@
+#include "agent/factory_client.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "platform/base/encode.h"
+#include "platform/base/ids.h"
+#include "platform/base/log.h"
+#include "platform/base/redact.h"
+#include "platform/crypto.h"
+#include "protocol/version.h"
+
+namespace mill::agent {
+namespace {
+
+constexpr Milliseconds kMaxBackoff{30'000};
+
+std::optional<Milliseconds> read_retry_after(const std::string& text)
+{
+    unsigned seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return Milliseconds(1000LL * std::min(seconds, 3600U));
+}
+
+Errc code_of(int status)
+{
+    switch (status) {
+    case 401:
+    case 403: return Errc::denied;
+    case 404: return Errc::not_found;
+    case 408:
+    case 425:
+    case 429: return Errc::unavailable;
+    case 409: return Errc::conflict;
+    case 413: return Errc::too_large;
+    default: return status >= 500 ? Errc::unavailable : Errc::invalid;
+    }
+}
+
+}  // namespace
+
+platform::HttpOptions http_options(const Config& config, std::string_view factory_url)
+{
+    platform::HttpOptions options;
+    options.ca_file = config.ca_file;
+    options.proxy = config.proxy.empty() ? platform::proxy_for(factory_url) : config.proxy;
+    options.connections = 1;
+    return options;
+}
+
+Result<Json> call(platform::HttpClient& client, platform::HttpRequest request, std::stop_token stop, Refusal* refusal)
+{
+    request.headers.emplace_back("User-Agent", fmt::format("millwright-agent/{}", protocol::kProgramVersion));
+    request.headers.emplace_back("Accept", "application/json");
+    request.repeatable = true;  // every call of /agent/v1 is: said twice it has the effect of once
+    const std::string where = request.method + " " + request.uri;
+    auto response = client.send(request, stop);
+    if (!response) return fail(std::move(response.error()));
+    Json body;
+    if (!response->body.empty()) {
+        auto json = parse_json(response->body);
+        if (json) body = std::move(*json);
+        else if (response->status < 300) return fail(where, Error{Errc::corrupt, "the answer is no JSON: " + json.error().what});
+    }
+    if (response->status >= 200 && response->status < 300) return body;
+    std::string name = body["type"].as_string();
+    name = name.substr(name.rfind(':') == std::string::npos ? name.size() : name.rfind(':') + 1);
+    if (refusal != nullptr) {
+        refusal->status = response->status;
+        refusal->name = name == "blank" ? std::string() : name;
+        refusal->retry_after = read_retry_after(response->header("retry-after"));
+    }
+    // /token answers as RFC 6749 says: error, error_description.
+    std::string detail = body["detail"].as_string();
+    if (detail.empty()) detail = body["error_description"].as_string();
+    if (detail.empty()) detail = body["title"].as_string();
+    if (detail.empty()) detail = body["error"].as_string();
+    return fail(code_of(response->status), fmt::format("{} ({}{})", detail.empty() ? "the factory answered no" : detail, where,
+                                                       fmt::format(": {}", response->status)));
+}
+
+Tokens::Tokens(const Identity& identity, const Config& config, const Clock& clock)
+    : identity_(identity), clock_(clock), client_(platform::make_http_client(http_options(config, identity.token_url)))
+{
+}
+
+Result<std::string> Tokens::get(std::stop_token stop)
+{
+    const std::scoped_lock lock(mutex_);
+    if (!token_.empty() && clock_.steady() < renew_at_) return token_;
+    return renew(stop);
+}
+
+void Tokens::refused(std::string_view token)
+{
+    const std::scoped_lock lock(mutex_);
+    if (token_ == token) token_.clear();
+}
+
+Result<std::string> Tokens::renew(std::stop_token stop)
+{
+    auto counter = next_counter(identity_);
+    if (!counter) return fail(std::move(counter.error()));
+    const std::int64_t now = clock_.now().microseconds / 1'000'000;
+    const Json claims = Json::object({{"iss", identity_.agent_id},
+                                      {"sub", identity_.agent_id},
+                                      {"aud", identity_.token_url},
+                                      {"iat", now},
+                                      {"exp", now + 55},
+                                      {"jti", to_hex(random_bytes(16))},
+                                      {"ctr", *counter}});
+    auto jwt = platform::make_jwt(identity_.private_key, identity_.agent_id, dump_json(claims));
+    if (!jwt) return fail(std::move(jwt.error()));
+    platform::HttpRequest request;
+    request.method = "POST";
+    request.uri = identity_.factory_url + std::string(protocol::route::kToken);
+    request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
+    request.body = "grant_type=client_credentials&client_assertion_type=" +
+                   percent_encode("urn:ietf:params:oauth:client-assertion-type:jwt-bearer") + "&client_assertion=" + percent_encode(*jwt);
+    request.timeout = std::chrono::seconds(15);
+    auto answer = call(*client_, std::move(request), stop);
+    if (!answer) return fail("session token", std::move(answer.error()));
+    token_ = (*answer)["access_token"].as_string();
+    if (token_.empty()) return fail(Errc::corrupt, "session token: the answer holds none");
+    redact_in_log(token_);
+    const std::int64_t life = std::max<std::int64_t>(10, (*answer)["expires_in"].as_integer());
+    renew_at_ = clock_.steady() + Microseconds(life * 750'000);
+    return token_;
+}
+
+FactoryClient::FactoryClient(const Identity& identity, const Config& config, Tokens& tokens)
+    : identity_(identity), tokens_(tokens), client_(platform::make_http_client(http_options(config, identity.factory_url)))
+{
+}
+
+Result<Json> FactoryClient::post(std::string_view route, std::string body, Milliseconds timeout, std::stop_token stop, Refusal* refusal)
+{
+    for (int attempt = 1;; ++attempt) {
+        auto token = tokens_.get(stop);
+        if (!token) return fail(std::move(token.error()));
+        platform::HttpRequest request;
+        request.method = "POST";
+        request.uri = identity_.factory_url + std::string(route);
+        request.headers = {{"Content-Type", "application/json"}, {"Authorization", "Bearer " + *token}};
+        request.body = attempt == 1 ? body : std::move(body);
+        request.timeout = timeout;
+        request.max_response = 64 * 1024 * 1024;
+        Refusal why;
+        auto answer = call(*client_, std::move(request), stop, &why);
+        if (refusal != nullptr) *refusal = why;
+        if (answer || why.status != 401 || attempt == 2) return answer;
+        tokens_.refused(*token);
+    }
+}
+
+Milliseconds Backoff::next(const Refusal& refusal)
+{
+    const std::string random = random_bytes(4);
+    std::uint32_t number = 0;
+    std::memcpy(&number, random.data(), sizeof number);
+    const auto jitter = Milliseconds(static_cast<std::int64_t>(number) % (bound_.count() + 1));
+    bound_ = std::min(bound_ * 2, kMaxBackoff);
+    return refusal.retry_after ? *refusal.retry_after + jitter : std::max(jitter, Milliseconds(10));
+}
+
+}  // namespace mill::agent

@@ -1,0 +1,403 @@
+#include "agent/job_run.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "platform/base/log.h"
+
+namespace mill::agent {
+namespace {
+
+using protocol::Event;
+using protocol::JobState;
+using protocol::Reason;
+
+constexpr std::chrono::seconds kStartWait{30};    // sandbox, runner, broker
+constexpr std::chrono::seconds kCancelWait{5};    // from the word to the kill
+constexpr std::chrono::seconds kLeaveWait{5};     // a runner that was told that its last event is safe
+constexpr std::chrono::seconds kDiskWait{1};
+constexpr int kSignalCpu = 24;                    // SIGXCPU
+
+keeper::SandboxRequest sandbox_request(const RunSpec& spec)
+{
+    keeper::SandboxRequest request;
+    request.package_path = spec.package_path;
+    request.commands = !spec.grants.commands.empty();
+    if (request.commands) {
+        request.read = spec.grants.read;
+        request.write = spec.grants.write;
+    }
+    const Limits& limits = spec.grants.limits;
+    request.memory = limits.memory.bytes;
+    request.cpu_ms = static_cast<std::uint64_t>(limits.cpu.count());
+    request.time_ms = static_cast<std::uint64_t>(limits.time.count());
+    request.processes = limits.processes;
+    request.output = limits.output.bytes;
+    request.limits_stated = limits.stated;
+    return request;
+}
+
+}  // namespace
+
+Json error_of(const Cause& cause)
+{
+    const bool timeout = cause.reason == Reason::timeout;
+    return Json::object({{"type", timeout ? "https://serverlessworkflow.io/spec/1.0.0/errors/timeout"
+                                          : "https://serverlessworkflow.io/spec/1.0.0/errors/runtime"},
+                         {"status", timeout ? 408 : 500},
+                         {"title", std::string(protocol::name(cause.reason))},
+                         {"detail", cause.why}});
+}
+
+JobRun::JobRun(RunSpec spec, Ports ports) : spec_(std::move(spec)), key_(spec_.id.key()), ports_(std::move(ports)) {}
+
+void JobRun::start()
+{
+    kill_at_ = ports_.clock.steady() + kStartWait;
+    open_broker();  // at the same time as the sandbox
+    if (auto sent = ports_.keeper.start(key_, sandbox_request(spec_)); !sent) on_refused(sent.error().code, sent.error().what);
+}
+
+void JobRun::adopt(platform::Channel job, SteadyTime started, std::uint64_t last, bool ended)
+{
+    job_ = std::move(job);
+    last_sequence_ = acked_ = last;
+    begun_ = resumed_ = true;
+    wall_end_ = started + spec_.grants.limits.time;
+    phase_ = Phase::running;
+    if (ended) {
+        final_sequence_ = last;
+        synced_final_ = true;
+        phase_ = Phase::leaving;
+        kill_at_ = ports_.clock.steady() + kLeaveWait;
+    } else {
+        open_broker();
+    }
+    send(Json::object({{"resume", last}}));
+    if (ended) send(Json::object({{"ack", last}}));
+}
+
+void JobRun::open_broker()
+{
+    opened_ = false;
+    ports_.to_broker(Json::object({{"open", Json::object({{"key", key_},
+                                                          {"grants", to_json(spec_.grants)},
+                                                          {"credentials", spec_.credentials.is_object() ? spec_.credentials : Json::object()},
+                                                          {"variables", spec_.variables.is_object() ? spec_.variables : Json::object()}})}}));
+}
+
+void JobRun::on_started(platform::Channel job, const std::vector<std::string>& notes)
+{
+    job_ = std::move(job);
+    notes_ = notes;
+    if (phase_ != Phase::starting) return;
+    phase_ = Phase::opening;
+    if (cause_) stop_now(*cause_);
+}
+
+void JobRun::on_refused(Errc code, const std::string& why)
+{
+    if (phase_ == Phase::over) return;
+    if (!cause_ && (code == Errc::unavailable || code == Errc::timeout)) {
+        ports_.ledger.not_held(spec_.id, "no sandbox: " + why);
+        phase_ = Phase::over;
+        return;
+    }
+    const bool ours = code == Errc::internal || code == Errc::corrupt;
+    if (!cause_) cause_ = Cause{JobState::failed, ours ? Reason::internal : Reason::refused, why, Json()};
+    end_ = RunnerEnd{};
+    conclude();
+}
+
+void JobRun::on_opened()
+{
+    opened_ = true;
+    commit();
+}
+
+void JobRun::on_broker()
+{
+    if (phase_ != Phase::leaving && phase_ != Phase::over) open_broker();
+}
+
+/// Both sides are ready: from here on the attempt counts as started.
+void JobRun::commit()
+{
+    if (phase_ != Phase::opening || !ready_ || !opened_ || cause_) return;
+    const SteadyTime now = ports_.clock.steady();
+    Json more;
+    if (!notes_.empty()) {
+        Json::Array notes;
+        for (const std::string& note : notes_) notes.emplace_back(note);
+        more = Json::object({{"evidence", Json::object({{"isolation", Json(std::move(notes))}})}});
+    }
+    const Event running = protocol::state_event(1, ports_.clock.now(), JobState::running, {}, std::move(more));
+    if (auto done = ports_.ledger.started(spec_.id, running, now); !done) {
+        log::error("job", "{}: {}", key_, done.error().what);
+        return give_back(done.error().what);
+    }
+    last_sequence_ = 1;
+    wall_end_ = now + spec_.grants.limits.time;
+    kill_at_.reset();
+    phase_ = Phase::committing;
+}
+
+/// It never started, and nothing of it is reported.
+void JobRun::give_back(const std::string& why)
+{
+    ports_.ledger.not_held(spec_.id, why);
+    phase_ = Phase::leaving;
+    final_sequence_ = 1;
+    synced_final_ = true;
+    killed_ = true;
+    (void)ports_.keeper.kill(key_);
+}
+
+void JobRun::stop_with_agent(Cause cause)
+{
+    if (final_recorded() || phase_ == Phase::over) return;
+    if (phase_ == Phase::starting || phase_ == Phase::opening) return give_back(cause.why);
+    cancel(std::move(cause));
+}
+
+void JobRun::after_sync()
+{
+    if (phase_ == Phase::committing) {
+        phase_ = Phase::running;
+        begun_ = true;
+    }
+    if (begun_ && ready_ && phase_ == Phase::running) {
+        ready_ = false;  // said once for each `ready`
+        const Json grants = to_json(spec_.grants);
+        acked_ = std::max<std::uint64_t>(acked_, 1);
+        Json begin = Json::object({{"key", key_},
+                                   {"workflow", spec_.workflow},
+                                   {"input", spec_.input},
+                                   {"variables", spec_.variables.is_object() ? spec_.variables : Json::object()},
+                                   {"grants", grants},
+                                   {"limits", grants["limits"]},
+                                   {"firstSequence", 2},
+                                   {"package", "/package.mwp"},
+                                   {"events", spec_.events},
+                                   {"trace", spec_.trace},
+                                   {"runtime", spec_.runtime.is_object() ? spec_.runtime : Json::object()}});
+        send(Json::object({{"begin", std::move(begin)}}));
+        if (cause_ && cause_->reason == Reason::cancelled_by) cancel(*cause_);
+    }
+    if (final_recorded() && stuck_.empty()) synced_final_ = true;
+    const std::uint64_t safe = stuck_.empty() ? last_sequence_ : stuck_.front().sequence - 1;
+    if (safe > acked_ && job_.valid()) {
+        // A runner that does not read must not hold up the others: a later acknowledgement says the same and more.
+        const std::string ack = dump_json(Json::object({{"ack", safe}}));
+        const auto sent = job_.send(ack, nullptr, {}, std::chrono::milliseconds(0));
+        if (sent) acked_ = safe;
+        else if (sent.error().code == Errc::timeout) retry_at_ = ports_.clock.steady() + kDiskWait;
+    }
+    leave_if_over();
+}
+
+void JobRun::send(const Json& message)
+{
+    if (!job_.valid()) return;
+    // A runner that is gone shows by its end; nothing more is to be done here.
+    if (auto sent = job_.send(dump_json(message), nullptr, {}, std::chrono::seconds(10)); !sent)
+        log::debug("job", "{}: {}", key_, sent.error().what);
+}
+
+const platform::Channel* JobRun::channel() const
+{
+    return job_.valid() && stuck_.empty() ? &job_ : nullptr;
+}
+
+void JobRun::on_readable()
+{
+    auto message = job_.receive(std::chrono::milliseconds(0));
+    if (!message) {
+        if (message.error().code == Errc::corrupt) broken(message.error().what);
+        job_ = platform::Channel();  // its end follows from the keeper
+        if (!end_ && phase_ != Phase::leaving && phase_ != Phase::over && !kill_at_) kill_at_ = ports_.clock.steady() + kLeaveWait;
+        if (end_) conclude();
+        return;
+    }
+    if (!*message) return;
+    auto json = parse_json((*message)->text, {platform::Channel::kMaxMessage, 128});
+    if (!json) return broken("it sent what is no JSON: " + json.error().what);
+    on_message(*json, (*message)->text.size());
+}
+
+void JobRun::on_message(const Json& message, std::size_t bytes)
+{
+    if (message.contains("ready")) {
+        ready_ = true;
+        if (phase_ == Phase::opening) commit();
+    } else if (const Json* event = message.find("event"); event != nullptr) {
+        auto read = protocol::parse_event(*event);
+        if (!read) return broken("it sent an event that is none: " + read.error().what);
+        on_event(std::move(*read), bytes);
+    } else if (message.contains("cloudEvent") || message.contains("trace")) {
+        if (spec_.events || spec_.trace) ports_.ledger.extra(spec_.id, message);
+    } else {
+        broken("it sent a message that is not in the contract");
+    }
+}
+
+void JobRun::on_event(Event event, std::size_t bytes)
+{
+    if (event.sequence <= last_sequence_) {  // sent again after a resume
+        acked_ = std::min(acked_, last_sequence_ - 1);
+        return;
+    }
+    if (final_recorded()) return;
+    if (phase_ != Phase::running) return broken("it sent an event before it was told to begin");
+    if (event.sequence != last_sequence_ + 1)
+        return broken(fmt::format("it sent event {} after event {}", event.sequence, last_sequence_));
+    const bool chatter = event.kind != protocol::EventKind::state;
+    if (bytes > (chatter ? protocol::kMaxEventBytes : protocol::kMaxStateEventBytes) + 1024)
+        return broken(fmt::format("it sent an event of {} bytes", bytes));
+    if (chatter) {
+        chatter_bytes_ += bytes;
+        if (chatter_bytes_ > spec_.quota.bytes) {
+            event.body = Json::object({{"kind", std::string(protocol::name(event.kind))}, {"lost", 1}});
+            event.kind = protocol::EventKind::gap;
+        }
+    }
+    record(std::move(event));
+}
+
+void JobRun::record(Event event)
+{
+    last_sequence_ = event.sequence;
+    if (final_state(event)) {
+        final_sequence_ = event.sequence;
+        if (phase_ != Phase::over) phase_ = Phase::leaving;
+        kill_at_ = ports_.clock.steady() + kLeaveWait;
+    }
+    stuck_.push_back(std::move(event));
+    write_stuck();
+}
+
+void JobRun::write_stuck()
+{
+    while (!stuck_.empty()) {
+        if (auto done = ports_.ledger.event(spec_.id, stuck_.front()); !done) {
+            log::error("job", "{}: its report waits for the disk: {}", key_, done.error().what);
+            retry_at_ = ports_.clock.steady() + kDiskWait;
+            return;
+        }
+        stuck_.pop_front();
+    }
+}
+
+void JobRun::on_end(const RunnerEnd& end)
+{
+    end_ = end;
+    // What it said before it ended is still in its channel.
+    for (int i = 0; i < 100'000 && channel() != nullptr && !final_recorded(); ++i) {
+        auto more = platform::wait_any({&job_}, std::chrono::milliseconds(0));
+        if (!more || !*more) break;
+        on_readable();
+    }
+    conclude();
+}
+
+void JobRun::conclude()
+{
+    if (!end_) return;
+    if (!final_recorded()) {
+        const Cause cause = cause_of(*end_);
+        log::info("job", "{}: {} ({}): {}", key_, protocol::name(cause.state), protocol::name(cause.reason), cause.why);
+        Json more = Json::object();
+        Json evidence = cause.evidence.is_object() ? cause.evidence : Json::object();
+        if (begun_) evidence.set("exit", end_->exit).set("signal", end_->signal).set("cpuMs", end_->cpu_ms).set("peakBytes", end_->peak_bytes);
+        if (!cause.why.empty()) evidence.set("why", cause.why);
+        more.set("evidence", std::move(evidence));
+        if (cause.state == JobState::failed) more.set("error", error_of(cause));
+        record(protocol::state_event(last_sequence_ + 1, ports_.clock.now(), cause.state, cause.reason, std::move(more)));
+    }
+    leave_if_over();
+}
+
+Cause JobRun::cause_of(const RunnerEnd& end) const
+{
+    if (end.out_of_memory)
+        return {JobState::failed, Reason::limit_memory, fmt::format("the job used more than its {}", format_bytes(spec_.grants.limits.memory)), Json()};
+    if (cause_) return *cause_;
+    if (end.signal == kSignalCpu)
+        return {JobState::failed, Reason::limit_cpu, fmt::format("the job used more than its {} of processor time", format_duration(spec_.grants.limits.cpu)), Json()};
+    const std::string how = end.signal != 0 ? fmt::format("signal {}", end.signal) : fmt::format("exit status {}", end.exit);
+    return {JobState::failed, Reason::runner_lost, "the runner ended without a word: " + how, Json()};
+}
+
+void JobRun::leave_if_over()
+{
+    if (phase_ == Phase::over || !end_ || !final_recorded() || !synced_final_ || !stuck_.empty()) return;
+    (void)ports_.keeper.forget(key_);
+    ports_.to_broker(Json::object({{"close", Json::object({{"key", key_}})}}));
+    job_ = platform::Channel();
+    phase_ = Phase::over;
+}
+
+void JobRun::broken(const std::string& why)
+{
+    stop_now(Cause{JobState::failed, Reason::internal, "the runner broke its contract: " + why, Json()});
+}
+
+void JobRun::cancel(Cause cause)
+{
+    if (final_recorded() || phase_ == Phase::over) return;
+    if (!cause_) cause_ = cause;
+    if (phase_ == Phase::starting || phase_ == Phase::opening) return stop_now(std::move(cause));
+    if (phase_ == Phase::committing) return;  // said behind `begin`
+    if (!kill_at_) kill_at_ = ports_.clock.steady() + kCancelWait;
+    send(Json::object({{"cancel", Json::object({{"by", cause.evidence["by"]}, {"why", cause.why}})}}));
+}
+
+void JobRun::stop_now(Cause cause)
+{
+    if (phase_ == Phase::over) return;
+    if (!cause_ && !final_recorded()) cause_ = std::move(cause);
+    if (killed_) return;
+    killed_ = true;
+    kill_at_.reset();
+    (void)ports_.keeper.kill(key_);
+}
+
+void JobRun::tick(SteadyTime now)
+{
+    if (retry_at_ && now >= *retry_at_) {
+        retry_at_.reset();
+        write_stuck();
+    }
+    if (phase_ == Phase::over || killed_) return;
+    if (wall_end_ && now >= *wall_end_ && !final_recorded()) {
+        stop_now({JobState::failed, Reason::timeout, fmt::format("the job ran longer than its {}", format_duration(spec_.grants.limits.time)), Json()});
+    } else if (spec_.repeatable && lease_end_ && now >= *lease_end_ && !final_recorded()) {
+        stop_now({JobState::failed, Reason::agent_lost, "the lease ran out while the factory was not reachable; the job may be repeated",
+                  Json::object({{"lease", "expired"}})});
+    } else if (kill_at_ && now >= *kill_at_) {
+        const bool early = phase_ == Phase::starting || phase_ == Phase::opening;
+        stop_now({JobState::failed, Reason::internal,
+                  !early ? "the runner did not end in time" : ready_ ? "the broker did not answer in time" : "the runner did not get ready in time",
+                  Json()});
+    }
+}
+
+std::optional<SteadyTime> JobRun::next_tick() const
+{
+    std::optional<SteadyTime> next = retry_at_;
+    const auto earlier = [&](const std::optional<SteadyTime>& time) {
+        if (time && (!next || *time < *next)) next = time;
+    };
+    if (phase_ != Phase::over && !killed_) {
+        earlier(kill_at_);
+        if (!final_recorded()) {
+            earlier(wall_end_);
+            if (spec_.repeatable) earlier(lease_end_);
+        }
+    }
+    return next;
+}
+
+}  // namespace mill::agent

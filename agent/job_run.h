@@ -1,0 +1,90 @@
+// agent/job_run.h -- one attempt from its sandbox's start to its last event: what is waited for, and what each word leads to.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "agent/keeper_client.h"
+#include "agent/ledger.h"
+#include "agent/run_spec.h"
+
+namespace mill::agent {
+
+/// The `error` member of a final event that this agent makes.
+Json error_of(const Cause& cause);
+
+/// starting (keeper) → opening (runner's `ready`, broker's `opened`) → committing (`started` is on its way to the disk) → running →
+/// leaving (its final event is recorded, its processes go) → over. Thread: one, that of `Runs`.
+class JobRun {
+public:
+    struct Ports {
+        KeeperClient& keeper;
+        Ledger& ledger;
+        const Clock& clock;
+        std::function<void(const Json&)> to_broker;  ///< kept until there is a broker
+    };
+    enum class Phase { starting, opening, committing, running, leaving, over };
+
+    JobRun(RunSpec spec, Ports ports);
+
+    void start();
+    /// After a restart of the agent: the runner lives on. `last` is the last sequence in the journal, `ended` when a final one is there.
+    void adopt(platform::Channel job, SteadyTime started, std::uint64_t last, bool ended);
+
+    // What arrives.
+    void on_started(platform::Channel job, const std::vector<std::string>& notes);
+    void on_refused(Errc code, const std::string& why);
+    void on_opened();
+    void on_readable();                       ///< one message of the job channel
+    void on_end(const RunnerEnd& end);
+    void on_broker();                         ///< a new broker: it needs the grants again
+    void cancel(Cause cause);                 ///< in stages: a word to the runner, 5 s later the kill
+    void stop_now(Cause cause);               ///< kills
+    void stop_with_agent(Cause cause);        ///< cancels what was begun, gives back what was not
+    void set_lease(SteadyTime end) { lease_end_ = end; }
+
+    void after_sync();                        ///< what was recorded is on disk now
+    void tick(SteadyTime now);
+    std::optional<SteadyTime> next_tick() const;
+    /// To be polled; null while nothing should be read.
+    const platform::Channel* channel() const;
+    Phase phase() const { return phase_; }
+    const RunSpec& spec() const { return spec_; }
+    const std::string& key() const { return key_; }
+
+private:
+    void on_message(const Json& message, std::size_t bytes);
+    void on_event(protocol::Event event, std::size_t bytes);
+    void record(protocol::Event event);
+    void write_stuck();
+    void commit();
+    void give_back(const std::string& why);
+    void conclude();                          ///< writes the final event that the runner owes
+    void broken(const std::string& why);
+    void leave_if_over();
+    bool final_recorded() const { return final_sequence_ != 0; }
+    void send(const Json& message);
+    void open_broker();
+    Cause cause_of(const RunnerEnd& end) const;
+
+    RunSpec spec_;
+    const std::string key_;
+    Ports ports_;
+    Phase phase_ = Phase::starting;
+    platform::Channel job_;
+    bool ready_ = false, opened_ = false, begun_ = false, resumed_ = false, killed_ = false;
+    std::uint64_t last_sequence_ = 0;         // recorded
+    std::uint64_t acked_ = 0;                 // told to the runner
+    std::uint64_t final_sequence_ = 0;
+    bool synced_final_ = false;
+    std::uint64_t chatter_bytes_ = 0;         // of step and log records
+    std::deque<protocol::Event> stuck_;       // not written for lack of disk
+    std::optional<Cause> cause_;
+    std::optional<RunnerEnd> end_;
+    std::vector<std::string> notes_;
+    std::optional<SteadyTime> wall_end_, lease_end_, kill_at_, retry_at_;
+};
+
+}  // namespace mill::agent

@@ -1,0 +1,298 @@
+#include "agent/journal.h"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "platform/base/log.h"
+
+namespace mill::agent {
+namespace {
+
+constexpr std::size_t kReadAhead = 1024 * 1024;
+
+/// Reads a file in large pieces for `scan`.
+class Window {
+public:
+    explicit Window(const platform::AppendFile& file) : file_(file) {}
+    std::string_view view(std::uint64_t offset, std::size_t size)
+    {
+        if (offset < start_ || offset + size > start_ + bytes_.size()) {
+            const std::uint64_t left = file_.size() - std::min(offset, file_.size());
+            auto piece = file_.read(offset, static_cast<std::size_t>(std::min<std::uint64_t>(left, std::max(size, kReadAhead))));
+            start_ = offset;
+            bytes_ = piece ? std::move(*piece) : std::string();
+        }
+        return std::string_view(bytes_).substr(offset - start_, size);
+    }
+
+private:
+    const platform::AppendFile& file_;
+    std::uint64_t start_ = 0;
+    std::string bytes_;
+};
+
+protocol::Event lost_event(std::uint64_t sequence, WallTime now)
+{
+    protocol::Event event;
+    event.sequence = sequence;
+    event.time = now;
+    event.kind = protocol::EventKind::gap;
+    event.body = Json::object({{"kind", "log"}, {"lost", 1}});
+    return event;
+}
+
+}  // namespace
+
+Journal::Journal(platform::AppendFile file, std::string path, const Clock& clock, Options options)
+    : path_(std::move(path)), clock_(clock), options_(options), file_(std::move(file))
+{
+}
+
+Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, const Clock& clock)
+{
+    return open(path, clock, Options{});
+}
+
+Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, const Clock& clock, Options options)
+{
+    auto file = platform::AppendFile::open(path, 0600);
+    if (!file) return fail("journal", std::move(file.error()));
+    std::unique_ptr<Journal> journal(new Journal(std::move(*file), path, clock, options));
+    Window window(journal->file_);
+    journal->report_ = scan(journal->file_.size(), [&](std::uint64_t offset, std::size_t size) { return window.view(offset, size); },
+                            [&](const Record& record) { journal->state_.apply(record); });
+    const ScanReport& report = journal->report_;
+    if (report.damaged > 0) {
+        std::error_code ignored;
+        std::filesystem::copy_file(path, fmt::format("{}.damaged-{}", path, clock.now().microseconds), ignored);
+        log::error("journal", "{}: {} bytes in the middle are damaged; kept a copy, the records lost stand as gaps", path, report.damaged);
+    }
+    if (report.torn > 0) {
+        log::warning("journal", "{}: cut off {} bytes of a record that was being written", path, report.torn);
+        if (auto cut = journal->file_.truncate(report.good_end); !cut) return fail("journal", std::move(cut.error()));
+    }
+    if (auto synced = journal->file_.sync(); !synced) return fail("journal", std::move(synced.error()));
+    journal->safe_ = journal->file_.size();
+    journal->compact_at_ = options.compact_above;
+    journal->maybe_compact_locked();
+    return journal;
+}
+
+std::vector<Journal::Held> Journal::held() const
+{
+    const std::scoped_lock lock(mutex_);
+    std::vector<Held> out;
+    for (const auto& [id, entry] : state_.open()) {
+        auto offer = text_locked(entry.offer);
+        out.push_back({id, entry.stage, offer ? std::move(*offer) : std::string(), entry.started, entry.last_sequence, entry.acknowledged});
+    }
+    return out;
+}
+
+bool Journal::knows(const protocol::AttemptId& id) const
+{
+    const std::scoped_lock lock(mutex_);
+    return state_.knows(id);
+}
+
+std::uint64_t Journal::file_size() const
+{
+    const std::scoped_lock lock(mutex_);
+    return file_.size();
+}
+
+Status Journal::append(Record record)
+{
+    const std::scoped_lock lock(mutex_);
+    return append_locked(std::move(record));
+}
+
+Status Journal::append_locked(Record record)
+{
+    const std::uint64_t at = file_.size();
+    if (auto done = file_.append(encode(record)); !done) return fail("journal", std::move(done.error()));
+    record.text_offset = at + text_offset(record.id);
+    state_.apply(record);
+    return {};
+}
+
+Status Journal::take(const protocol::AttemptId& id, std::string_view offer_json)
+{
+    return append({RecordType::taken, id, 0, 0, offer_json, 0});
+}
+
+Status Journal::start(const protocol::AttemptId& id, const protocol::Event& running, SteadyTime now)
+{
+    const std::string text = dump_json(to_json(running));
+    return append({RecordType::started, id, running.sequence, static_cast<std::uint64_t>(now.microseconds), text, 0});
+}
+
+Status Journal::add(const protocol::AttemptId& id, const protocol::Event& event)
+{
+    const std::string text = dump_json(to_json(event));
+    return append({RecordType::event, id, event.sequence, final_state(event) ? 1U : 0U, text, 0});
+}
+
+Status Journal::finish(const protocol::AttemptId& id)
+{
+    return append({RecordType::finished, id, 0, static_cast<std::uint64_t>(clock_.now().microseconds), {}, 0});
+}
+
+Status Journal::sync()
+{
+    const std::scoped_lock one(sync_mutex_);
+    std::uint64_t end = 0;
+    {
+        const std::scoped_lock lock(mutex_);
+        end = file_.size();
+        if (end == safe_) return {};
+    }
+    if (auto synced = file_.sync(); !synced) return fail("journal", std::move(synced.error()));
+    {
+        const std::scoped_lock lock(mutex_);
+        safe_ = end;
+        maybe_compact_locked();
+    }
+    durable_.notify_all();
+    return {};
+}
+
+bool Journal::pending_locked() const
+{
+    for (const auto& [id, entry] : state_.open())
+        if (!entry.events.empty() && entry.events.front().offset < safe_) return true;
+    return false;
+}
+
+Result<std::string> Journal::text_locked(const EventRef& ref) const
+{
+    if (ref.length == 0) return std::string();
+    return file_.read(ref.offset, ref.length);
+}
+
+Result<std::vector<Journal::Batch>> Journal::pending(std::size_t max_bytes)
+{
+    const std::scoped_lock lock(mutex_);
+    std::vector<Batch> out;
+    std::size_t bytes = 0;
+    // Begins behind the attempt that came last, so that one attempt's flood does not hold up the others.
+    const auto& attempts = state_.open();
+    auto at = attempts.upper_bound(last_served_);
+    for (std::size_t i = 0; i < attempts.size(); ++i, ++at) {
+        if (at == attempts.end()) at = attempts.begin();
+        const auto& [id, entry] = *at;
+        Batch batch{id, {}};
+        for (const EventRef& ref : entry.events) {
+            if (ref.offset >= safe_) break;
+            if (bytes > 0 && bytes + ref.length > max_bytes) break;
+            auto text = text_locked(ref);
+            if (!text) return fail("journal", std::move(text.error()));
+            if (text->empty()) *text = dump_json(to_json(lost_event(ref.sequence, clock_.now())));
+            bytes += text->size();
+            batch.events.push_back(std::move(*text));
+        }
+        if (!batch.events.empty()) {
+            last_served_ = id;
+            out.push_back(std::move(batch));
+        }
+        if (bytes >= max_bytes) break;
+    }
+    return out;
+}
+
+Status Journal::acknowledge(const protocol::AttemptId& id, std::uint64_t sequence)
+{
+    const std::scoped_lock lock(mutex_);
+    AttemptEntry* entry = state_.find(id);
+    if (entry == nullptr || sequence <= entry->acknowledged) return {};
+    // A factory that acknowledges what was never sent was restored or is wrong: only what we have can be forgotten.
+    if (auto done = append_locked({RecordType::acknowledged, id, std::min(sequence, entry->last_sequence), 0, {}, 0}); !done) return done;
+    if (entry->done()) {
+        const auto now = static_cast<std::uint64_t>(clock_.now().microseconds);
+        if (auto done = append_locked({RecordType::finished, id, 0, now, {}, 0}); !done) return done;
+    }
+    return {};
+}
+
+bool Journal::empty() const
+{
+    const std::scoped_lock lock(mutex_);
+    for (const auto& [id, entry] : state_.open())
+        if (!entry.events.empty()) return false;
+    return true;
+}
+
+bool Journal::wait_pending(std::optional<Milliseconds> wait, std::stop_token stop)
+{
+    std::unique_lock lock(mutex_);
+    const auto there = [&] { return pending_locked(); };
+    if (wait) return durable_.wait_for(lock, stop, *wait, there);
+    return durable_.wait(lock, stop, there);
+}
+
+void Journal::maybe_compact_locked()
+{
+    if (file_.size() < compact_at_) return;
+    const std::uint64_t before = file_.size();
+    state_.forget_before(clock_.now() - std::chrono::duration_cast<Microseconds>(options_.memory));
+    if (auto done = compact_locked(); !done) {
+        log::error("journal", "{}: cannot be made smaller: {}", path_, done.error().what);
+        compact_at_ = before * 2;  // not again at once
+        return;
+    }
+    compact_at_ = std::max(options_.compact_above, file_.size() * 4);
+}
+
+Status Journal::compact_locked()
+{
+    const std::string path = path_ + ".new";
+    std::error_code ignored;
+    std::filesystem::remove(path, ignored);
+    auto file = platform::AppendFile::open(path, 0600);
+    if (!file) return fail(std::move(file.error()));
+    std::map<protocol::AttemptId, AttemptEntry> open;
+    const auto put = [&](Record record) -> Result<std::uint64_t> {
+        const std::uint64_t at = file->size();
+        if (auto done = file->append(encode(record)); !done) return fail(std::move(done.error()));
+        return at + text_offset(record.id);
+    };
+    for (const auto& [id, time] : state_.finished())
+        if (auto done = put({RecordType::finished, id, 0, static_cast<std::uint64_t>(time.microseconds), {}, 0}); !done)
+            return fail(std::move(done.error()));
+    for (const auto& [id, entry] : state_.open()) {
+        AttemptEntry copy = entry;
+        auto offer = text_locked(entry.offer);
+        if (!offer) return fail(std::move(offer.error()));
+        auto at = put({RecordType::taken, id, 0, 0, *offer, 0});
+        if (!at) return fail(std::move(at.error()));
+        copy.offer.offset = *at;
+        // `started` keeps its time even when its event was acknowledged long ago.
+        const auto started_at = static_cast<std::uint64_t>(entry.started.microseconds);
+        if (entry.stage != Stage::taken && entry.acknowledged > 0) {
+            if (auto done = put({RecordType::started, id, 1, started_at, {}, 0}); !done) return fail(std::move(done.error()));
+            if (auto done = put({RecordType::acknowledged, id, entry.acknowledged, 0, {}, 0}); !done) return fail(std::move(done.error()));
+        }
+        for (EventRef& ref : copy.events) {
+            auto text = text_locked(ref);
+            if (!text) return fail(std::move(text.error()));
+            if (text->empty()) *text = dump_json(to_json(lost_event(ref.sequence, clock_.now())));
+            const bool first = ref.sequence == 1 && entry.started.microseconds != 0;
+            const bool last = ref.sequence == entry.last_sequence && entry.stage == Stage::ended;
+            const RecordType type = first ? RecordType::started : RecordType::event;
+            auto place = put({type, id, ref.sequence, first ? started_at : last ? 1U : 0U, *text, 0});
+            if (!place) return fail(std::move(place.error()));
+            ref.offset = *place;
+            ref.length = static_cast<std::uint32_t>(text->size());
+        }
+        open.emplace(id, std::move(copy));
+    }
+    if (auto synced = file->sync(); !synced) return fail(std::move(synced.error()));
+    if (auto swapped = platform::replace_file(path, path_); !swapped) return fail(std::move(swapped.error()));
+    file_ = std::move(*file);
+    state_.replace(std::move(open));
+    safe_ = file_.size();
+    return {};
+}
+
+}  // namespace mill::agent

@@ -1,0 +1,85 @@
+// agent/journal.h -- what this agent took on and what it has to report, on disk before anybody is told.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/journal_state.h"
+#include "platform/append_file.h"
+#include "platform/base/clock.h"
+
+namespace mill::agent {
+
+/// One file of a factory: attempts and the outbox of their events. A torn tail is cut off, damage in the middle is stepped over and
+/// stands as `gap` events. Thread: any; `sync` does not hold up `pending` and `acknowledge`.
+class Journal {
+public:
+    struct Options {
+        std::uint64_t compact_above = 4 * 1024 * 1024;      ///< bytes of file; below, compaction is not worth it
+        std::chrono::hours memory{24 * 30};                 ///< finished attempts' names are kept so long
+    };
+    struct Held {
+        protocol::AttemptId id;
+        Stage stage = Stage::taken;
+        std::string offer;                  ///< JSON text; empty when lost to damage
+        SteadyTime started;
+        std::uint64_t last_sequence = 0, acknowledged = 0;
+    };
+    struct Batch {
+        protocol::AttemptId id;
+        std::vector<std::string> events;    ///< JSON texts, contiguous above what is acknowledged
+    };
+
+    /// Errors: denied, unavailable. Damage is no error: see `report`.
+    static Result<std::unique_ptr<Journal>> open(const std::string& path, const Clock& clock, Options options);
+    static Result<std::unique_ptr<Journal>> open(const std::string& path, const Clock& clock);
+    const ScanReport& report() const { return report_; }
+
+    std::vector<Held> held() const;
+    bool knows(const protocol::AttemptId& id) const;
+    std::uint64_t file_size() const;
+
+    // Each is in the file when it returns, and safe after the next sync. Errors: unavailable (disk full).
+    Status take(const protocol::AttemptId& id, std::string_view offer_json);
+    Status start(const protocol::AttemptId& id, const protocol::Event& running, SteadyTime now);
+    Status add(const protocol::AttemptId& id, const protocol::Event& event);
+    Status finish(const protocol::AttemptId& id);  ///< nothing of it is to be reported
+    /// Blocks for the disk.
+    Status sync();
+
+    /// Events that are safe on disk and not acknowledged, at most about `max_bytes` (at least one).
+    Result<std::vector<Batch>> pending(std::size_t max_bytes);
+    Status acknowledge(const protocol::AttemptId& id, std::uint64_t sequence);
+    bool empty() const;  ///< nothing to report
+    /// Waits until something safe on disk is unacknowledged; false when `wait` is over or `stop` requested.
+    bool wait_pending(std::optional<Milliseconds> wait, std::stop_token stop);
+
+private:
+    Journal(platform::AppendFile file, std::string path, const Clock& clock, Options options);
+    Status append(Record record);
+    Status append_locked(Record record);
+    bool pending_locked() const;
+    Status compact_locked();
+    void maybe_compact_locked();
+    Result<std::string> text_locked(const EventRef& ref) const;
+
+    const std::string path_;
+    const Clock& clock_;
+    const Options options_;
+    mutable std::mutex mutex_;
+    std::mutex sync_mutex_;               // one sync or compaction at a time; taken before mutex_
+    std::condition_variable_any durable_;
+    platform::AppendFile file_;
+    JournalState state_;
+    ScanReport report_;
+    std::uint64_t safe_ = 0;              // bytes of the file that were synced
+    std::uint64_t compact_at_ = 0;
+    protocol::AttemptId last_served_;
+};
+
+}  // namespace mill::agent

@@ -1,0 +1,53 @@
+// agent/keeper_client.h -- the agent's end of its channel to the keeper, which holds every sandbox.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "agent/keeper/messages.h"
+#include "platform/channel.h"
+
+namespace mill::agent {
+
+/// How a runner ended, as the keeper saw it.
+struct RunnerEnd {
+    int exit = 0, signal = 0;
+    bool out_of_memory = false, killed = false;
+    std::uint64_t cpu_ms = 0, peak_bytes = 0;
+};
+
+struct KeeperMessage {
+    enum class Kind { started, refused, ended, held, listed, broker } kind = Kind::listed;
+    std::string key;
+    platform::Channel channel;               ///< started, held (job channel), broker
+    std::vector<std::string> notes;          ///< started
+    Errc code = Errc::internal;              ///< refused
+    std::string why;                         ///< refused
+    RunnerEnd end;                           ///< ended
+};
+/// Errors: corrupt (words that the keeper does not say).
+Result<KeeperMessage> read_keeper_message(platform::Message message);
+
+/// Thread: one.
+class KeeperClient {
+public:
+    explicit KeeperClient(platform::Channel channel) : channel_(std::move(channel)) {}
+    const platform::Channel& channel() const { return channel_; }
+
+    // Errors of all: unavailable (the keeper is gone).
+    Status start(const std::string& key, const keeper::SandboxRequest& request);
+    Status kill(const std::string& key) { return say({"kill", key}); }
+    Status forget(const std::string& key) { return say({"forget", key}); }
+    Status list() { return say({"list"}); }
+    Status broker() { return say({"broker"}); }
+    Status stop() { return say({"stop"}); }
+    /// Nothing when `wait` is over. Errors: unavailable (gone), corrupt.
+    Result<std::optional<KeeperMessage>> receive(std::chrono::milliseconds wait);
+
+private:
+    Status say(const keeper::Words& words);
+    platform::Channel channel_;
+};
+
+}  // namespace mill::agent

@@ -1,0 +1,32 @@
+// agent/policy.h -- what this machine's owner allows (policy.yaml). It wins over the factory.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/offer.h"
+
+namespace mill::agent {
+
+struct Policy {
+    bool unsigned_packages = false;                   ///< `unsigned: true` runs packages that nobody signed
+    std::vector<std::string> packages;                ///< names, '*' matches any run of characters; empty: every package
+    std::optional<protocol::Permissions> permissions; ///< at most these; none: what the deployment grants
+
+    /// What the attempt may have. Errors: denied, naming the item and what withholds it.
+    Result<protocol::Permissions> admit(const protocol::Offer& offer) const;
+};
+
+/// `where` names the file in messages. Errors: invalid (all mistakes with their lines).
+Result<Policy> parse_policy(std::string_view yaml, std::string_view where);
+/// The policy of a data folder; without a file the strictest. Errors: invalid, denied, unavailable.
+Result<Policy> load_policy(const std::string& data_folder);
+/// What `enrol` writes when there is none: strict, with every key explained.
+std::string default_policy_text();
+
+/// Matches a name against a pattern in which '*' stands for any run of characters.
+bool matches_pattern(std::string_view pattern, std::string_view name);
+
+}  // namespace mill::agent

@@ -1,0 +1,34 @@
+// agent/run_spec.h -- everything that one attempt is run with, admitted and fetched.
+#pragma once
+
+#include <string>
+
+#include "platform/base/clock.h"
+#include "platform/base/units.h"
+#include "protocol/event.h"
+#include "protocol/permissions.h"
+
+namespace mill::agent {
+
+struct RunSpec {
+    protocol::AttemptId id;
+    std::string package_path;          ///< the .mwp, its digest verified
+    std::string workflow = "main";
+    Json input, variables;
+    protocol::Permissions grants;
+    Json credentials;                  ///< NAME → values; secret, for the broker only
+    Json runtime;                      ///< facts of the run that expressions may read
+    bool repeatable = false;
+    bool events = false, trace = false;  ///< a person watches: CloudEvents and traces, too
+    ByteCount quota = mebibytes(64);   ///< of step and log records
+};
+
+/// Why an attempt ends by our hand. The first one stands.
+struct Cause {
+    protocol::JobState state = protocol::JobState::failed;
+    protocol::Reason reason = protocol::Reason::internal;
+    std::string why;
+    Json evidence;
+};
+
+}  // namespace mill::agent

@@ -1,0 +1,310 @@
+#include "agent/runs.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "platform/base/log.h"
+
+namespace mill::agent {
+namespace {
+
+using protocol::JobState;
+using protocol::Reason;
+
+constexpr int kMessagesATurn = 256;  // then one sync for all of them
+
+}  // namespace
+
+Runs::Runs(KeeperClient keeper, Ledger& ledger, const Clock& clock)
+    : keeper_(std::move(keeper)), ledger_(ledger), clock_(clock), commands_(65536)
+{
+    auto bell = platform::Channel::pair();
+    check(bell.has_value(), "no channel for the bell");
+    bell_in_ = std::move(bell->first);
+    bell_out_ = std::move(bell->second);
+}
+
+void Runs::post(Command command)
+{
+    commands_.send(std::move(command));
+    if (!rung_.exchange(true)) (void)bell_in_.send("!");
+}
+
+JobRun* Runs::find(const std::string& key)
+{
+    const auto found = runs_.find(key);
+    return found == runs_.end() ? nullptr : found->second.get();
+}
+
+JobRun& Runs::add(RunSpec spec)
+{
+    std::string key = spec.id.key();
+    JobRun::Ports ports{keeper_, ledger_, clock_, [this](const Json& message) { to_broker(message); }};
+    auto run = std::make_unique<JobRun>(std::move(spec), std::move(ports));
+    return *(runs_[std::move(key)] = std::move(run));
+}
+
+Status Runs::recover(std::vector<Remembered> remembered, Milliseconds wait)
+{
+    struct Found {
+        platform::Channel channel;
+        std::optional<RunnerEnd> end;
+    };
+    std::map<std::string, Found> found;
+    if (auto sent = keeper_.list(); !sent) return sent;
+    const SteadyTime limit = clock_.steady() + wait;
+    for (bool listed = false; !listed;) {
+        if (clock_.steady() > limit) return fail(Errc::timeout, "the keeper does not say what it holds");
+        auto message = keeper_.receive(wait);
+        if (!message) return fail(std::move(message.error()));
+        if (!*message) continue;
+        KeeperMessage& said = **message;
+        if (said.kind == KeeperMessage::Kind::held) found[said.key].channel = std::move(said.channel);
+        else if (said.kind == KeeperMessage::Kind::ended) found[said.key].end = said.end;
+        else if (said.kind == KeeperMessage::Kind::broker) broker_ = std::move(said.channel);
+        else if (said.kind == KeeperMessage::Kind::listed) listed = true;
+    }
+    for (Remembered& item : remembered) {
+        const protocol::AttemptId id = item.spec.id;
+        const auto there = found.find(id.key());
+        if (item.started && there != found.end()) {
+            log::info("job", "{}: taken over from before", id.key());
+            JobRun& run = add(std::move(item.spec));
+            run.adopt(std::move(there->second.channel), item.started_at, item.last_sequence, item.ended);
+            if (there->second.end) run.on_end(*there->second.end);
+            found.erase(there);
+        } else if (item.ended) {
+            ledger_.released(id);
+        } else if (item.started) {
+            const protocol::Event event =
+                protocol::state_event(item.last_sequence + 1, clock_.now(), JobState::failed, Reason::outcome_unknown,
+                                      Json::object({{"evidence", Json::object({{"why", "the agent started again and its runner is gone"}})}}));
+            log::warning("job", "{}: started before, and its runner is gone: outcome unknown", id.key());
+            if (auto done = ledger_.event(id, event); !done) return done;
+            ledger_.released(id);
+        } else {
+            ledger_.not_held(id, "the agent started again before it began");
+            ledger_.released(id);
+        }
+    }
+    for (const auto& [key, item] : found) {  // begun by nobody
+        (void)(item.end ? keeper_.forget(key) : keeper_.kill(key));  // forgotten at its end
+    }
+    finish_turn();
+    return {};
+}
+
+Status Runs::run(std::stop_token stop)
+{
+    while (!stop.stop_requested() && !(stopping_ && runs_.empty() && taken_.empty())) {
+        if (auto done = turn(stop); !done) {
+            if (done.error().code == Errc::cancelled) break;
+            return done;
+        }
+    }
+    return {};
+}
+
+std::optional<Milliseconds> Runs::wait_time() const
+{
+    std::optional<SteadyTime> next;
+    for (const auto& [key, run] : runs_)
+        if (const auto time = run->next_tick(); time && (!next || *time < *next)) next = time;
+    if (sync_failed_) {
+        const SteadyTime soon = clock_.steady() + std::chrono::seconds(1);
+        if (!next || soon < *next) next = soon;
+    }
+    if (!next) return std::nullopt;
+    const Microseconds left = *next - clock_.steady();
+    return std::max(Milliseconds(0), std::chrono::ceil<Milliseconds>(left));
+}
+
+/// Waits once, takes what is there (up to a bound), writes it to the disk once, then answers.
+Status Runs::turn(std::stop_token stop)
+{
+    std::optional<Milliseconds> wait = wait_time();
+    for (int i = 0; i < kMessagesATurn; ++i) {
+        std::vector<const platform::Channel*> channels{&bell_out_, &keeper_.channel(), broker_.valid() ? &broker_ : nullptr};
+        std::vector<JobRun*> order;
+        for (const auto& [key, run] : runs_) order.push_back(run.get());
+        if (!order.empty()) std::rotate(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(first_++ % order.size()), order.end());
+        for (JobRun* run : order) channels.push_back(run->channel());
+        auto ready = platform::wait_any(channels, wait, stop);
+        if (!ready) return fail(std::move(ready.error()));
+        if (!*ready) break;
+        wait = Milliseconds(0);  // the first wait was the long one
+        switch (**ready) {
+        case 0: {
+            (void)bell_out_.receive(Milliseconds(0));
+            rung_ = false;
+            for (Command& command : commands_.drain()) on_command(std::move(command));
+            break;
+        }
+        case 1: {
+            auto message = keeper_.receive(Milliseconds(0));
+            if (!message) return fail(std::move(message.error()));
+            if (*message)
+                if (auto done = on_keeper(std::move(**message)); !done) return done;
+            break;
+        }
+        case 2: on_broker_readable(); break;
+        default: order[**ready - 3]->on_readable();
+        }
+    }
+    const SteadyTime now = clock_.steady();
+    for (const auto& [key, run] : runs_) run->tick(now);
+    finish_turn();
+    return {};
+}
+
+void Runs::finish_turn()
+{
+    if (auto synced = ledger_.sync(); !synced) {
+        if (!sync_failed_) log::error("journal", "{}", synced.error().what);
+        sync_failed_ = true;
+        return;
+    }
+    sync_failed_ = false;
+    for (auto at = runs_.begin(); at != runs_.end();) {
+        at->second->after_sync();
+        if (at->second->phase() == JobRun::Phase::over) {
+            ledger_.released(at->second->spec().id);
+            at = runs_.erase(at);
+        } else {
+            ++at;
+        }
+    }
+}
+
+Status Runs::on_keeper(KeeperMessage message)
+{
+    using Kind = KeeperMessage::Kind;
+    if (message.kind == Kind::broker) {
+        broker_ = std::move(message.channel);
+        broker_asked_ = false;
+        for (const auto& [key, run] : runs_) run->on_broker();
+        return {};
+    }
+    JobRun* run = find(message.key);
+    if (run == nullptr) {
+        // One that nobody waits for any more, such as a start that was given back.
+        if (message.kind == Kind::started || message.kind == Kind::held) (void)keeper_.kill(message.key);
+        if (message.kind == Kind::ended) (void)keeper_.forget(message.key);
+        return {};
+    }
+    if (message.kind == Kind::started) run->on_started(std::move(message.channel), message.notes);
+    else if (message.kind == Kind::refused) run->on_refused(message.code, message.why);
+    else if (message.kind == Kind::ended) run->on_end(message.end);
+    return {};
+}
+
+void Runs::to_broker(const Json& message)
+{
+    if (broker_.valid()) {
+        const auto sent = broker_.send(dump_json(message), nullptr, {}, std::chrono::seconds(5));
+        if (sent) return;
+        log::warning("broker", "{}", sent.error().what);
+        broker_ = platform::Channel();
+    }
+    // Nothing is kept: a new broker hears of every run from `on_broker`.
+    if (broker_asked_ || message.contains("close")) return;
+    broker_asked_ = true;
+    (void)keeper_.broker();
+}
+
+void Runs::on_broker_readable()
+{
+    auto message = broker_.receive(Milliseconds(0));
+    if (!message) {
+        log::warning("broker", "it is gone: {}", message.error().what);
+        broker_ = platform::Channel();
+        broker_asked_ = false;
+        return;
+    }
+    if (!*message) return;
+    auto json = parse_json((*message)->text);
+    if (!json) return log::error("broker", "it sent what is no JSON: {}", json.error().what);
+    if (const Json* opened = json->find("opened"); opened != nullptr)
+        if (JobRun* run = find((*opened)["key"].as_string()); run != nullptr) run->on_opened();
+}
+
+void Runs::on_command(Command command)
+{
+    std::visit(
+        [&](auto& said) {
+            using T = std::decay_t<decltype(said)>;
+            if constexpr (std::is_same_v<T, command::Take>) {
+                if (taken_.contains(said.id) || find(said.id.key()) != nullptr) return;
+                taken_.emplace(said.id, std::nullopt);
+                if (auto done = ledger_.taken(said.id, said.offer); !done) return give_back(said.id, done.error().what);
+                if (stopping_) give_back(said.id, "the agent is stopping");
+            } else if constexpr (std::is_same_v<T, command::Start>) {
+                start(std::move(said));
+            } else if constexpr (std::is_same_v<T, command::End>) {
+                const auto cancelled = taken_.find(said.id);
+                if (cancelled != taken_.end()) end_unstarted(said.id, cancelled->second.value_or(said.cause));
+            } else if constexpr (std::is_same_v<T, command::GiveBack>) {
+                if (taken_.contains(said.id)) give_back(said.id, said.why);
+            } else if constexpr (std::is_same_v<T, command::Cancel>) {
+                Cause cause{JobState::cancelled, Reason::cancelled_by, said.why, Json::object({{"by", said.by}})};
+                if (JobRun* run = find(said.id.key()); run != nullptr) run->cancel(std::move(cause));
+                else if (const auto taken = taken_.find(said.id); taken != taken_.end()) taken->second = std::move(cause);
+            } else if constexpr (std::is_same_v<T, command::Drop>) {
+                if (JobRun* run = find(said.id.key()); run != nullptr)
+                    run->stop_now({JobState::failed, Reason::agent_lost, said.why, Json::object({{"standing", "stale"}})});
+                else if (taken_.contains(said.id)) give_back(said.id, said.why);
+            } else if constexpr (std::is_same_v<T, command::Lease>) {
+                if (JobRun* run = find(said.id.key()); run != nullptr) run->set_lease(said.end);
+            } else if constexpr (std::is_same_v<T, command::StopAll>) {
+                stop_all(said);
+            } else {
+                said.work();
+            }
+        },
+        command);
+}
+
+void Runs::start(command::Start said)
+{
+    const protocol::AttemptId id = said.spec.id;
+    const auto taken = taken_.find(id);
+    if (taken == taken_.end()) return;  // given back meanwhile
+    if (taken->second) return end_unstarted(id, *taken->second);
+    taken_.erase(taken);
+    JobRun& run = add(std::move(said.spec));
+    if (said.lease_end) run.set_lease(*said.lease_end);
+    run.start();
+}
+
+void Runs::end_unstarted(const protocol::AttemptId& id, const Cause& cause)
+{
+    Json more = Json::object();
+    Json evidence = cause.evidence.is_object() ? cause.evidence : Json::object();
+    evidence.set("why", cause.why);
+    more.set("evidence", std::move(evidence));
+    if (cause.state == JobState::failed) more.set("error", error_of(cause));
+    const protocol::Event event = protocol::state_event(1, clock_.now(), cause.state, cause.reason, std::move(more));
+    if (auto done = ledger_.event(id, event); !done) return give_back(id, done.error().what);
+    log::info("job", "{}: {} ({}): {}", id.key(), protocol::name(cause.state), protocol::name(cause.reason), cause.why);
+    taken_.erase(id);
+    ledger_.released(id);
+}
+
+void Runs::give_back(const protocol::AttemptId& id, const std::string& why)
+{
+    taken_.erase(id);
+    ledger_.not_held(id, why);
+    ledger_.released(id);
+}
+
+void Runs::stop_all(const command::StopAll& said)
+{
+    stopping_ = true;
+    while (!taken_.empty()) give_back(taken_.begin()->first, said.why);
+    for (const auto& [key, run] : runs_)
+        if (said.cancel || run->phase() < JobRun::Phase::committing)
+            run->stop_with_agent({JobState::cancelled, Reason::cancelled_by, said.why, Json::object({{"by", "agent"}})});
+}
+
+}  // namespace mill::agent

@@ -1,0 +1,83 @@
+// agent/runs.h -- the loop that runs all attempts of this machine: one thread, one wait for keeper, broker, runners and commands.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "agent/job_run.h"
+#include "platform/base/mailbox.h"
+
+namespace mill::agent {
+
+/// An attempt that the journal holds when the agent starts.
+struct Remembered {
+    RunSpec spec;
+    bool started = false, ended = false;
+    SteadyTime started_at;
+    std::uint64_t last_sequence = 0;
+};
+
+namespace command {
+struct Take { protocol::AttemptId id; std::string offer; };         ///< ours; its package is being fetched
+struct Start { RunSpec spec; std::optional<SteadyTime> lease_end; }; ///< of one that was taken
+struct End { protocol::AttemptId id; Cause cause; };                ///< of one that was taken and will not start
+struct GiveBack { protocol::AttemptId id; std::string why; };       ///< the same, and another may try
+struct Cancel { protocol::AttemptId id; std::string by, why; };
+struct Drop { protocol::AttemptId id; std::string why; };           ///< somebody else's now: kill
+struct Lease { protocol::AttemptId id; SteadyTime end; };
+struct StopAll { std::string why; bool cancel = true; };            ///< the agent stops: no new ones; `cancel`: those that run, too
+struct Work { std::function<void()> work; };                        ///< on the thread of the runs
+}  // namespace command
+using Command = std::variant<command::Take, command::Start, command::End, command::GiveBack, command::Cancel, command::Drop, command::Lease, command::StopAll, command::Work>;
+
+/// Owns every JobRun, the channels to keeper and broker. Thread: `post` any; everything else one.
+class Runs {
+public:
+    Runs(KeeperClient keeper, Ledger& ledger, const Clock& clock);
+
+    void post(Command command);
+    /// Matches what the journal remembers with what the keeper still holds. Call once, before `run`. Errors: unavailable (keeper gone).
+    Status recover(std::vector<Remembered> remembered, Milliseconds wait);
+    /// Until `stop` is requested, or StopAll was said and nothing runs any more. Errors: unavailable (the keeper is gone).
+    Status run(std::stop_token stop);
+    /// Ends the service at the keeper.
+    Status stop_keeper() { return keeper_.stop(); }
+
+private:
+    Status turn(std::stop_token stop);
+    Status on_keeper(KeeperMessage message);
+    void on_broker_readable();
+    void on_command(Command command);
+    void to_broker(const Json& message);
+    void finish_turn();
+    void start(command::Start said);
+    void end_unstarted(const protocol::AttemptId& id, const Cause& cause);
+    void give_back(const protocol::AttemptId& id, const std::string& why);
+    void stop_all(const command::StopAll& said);
+    JobRun* find(const std::string& key);
+    JobRun& add(RunSpec spec);
+    std::optional<Milliseconds> wait_time() const;
+
+    KeeperClient keeper_;
+    Ledger& ledger_;
+    const Clock& clock_;
+    Mailbox<Command> commands_;
+    platform::Channel bell_in_, bell_out_;  // wakes the wait
+    std::atomic<bool> rung_ = false;
+    std::map<std::string, std::unique_ptr<JobRun>> runs_;
+    std::map<protocol::AttemptId, std::optional<Cause>> taken_;  // not started; the cause when it was cancelled meanwhile
+    platform::Channel broker_;
+    bool broker_asked_ = false;
+    bool stopping_ = false;
+    bool sync_failed_ = false;
+    std::size_t first_ = 0;                 // whose channel is looked at first: nobody starves
+};
+
+}  // namespace mill::agent
