@@ -1,0 +1,224 @@
+#include "factory/notify/deliver.h"
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "platform/base/encode.h"
+#include "platform/base/ids.h"
+#include "platform/base/redact.h"
+#include "platform/crypto.h"
+
+namespace mill::factory {
+namespace {
+
+std::string cut(std::string text)
+{
+    if (text.size() > kRecordedBody) text.resize(kRecordedBody);
+    return text;
+}
+
+bool is_final_status(int status)
+{
+    return status >= 400 && status < 500 && status != 408 && status != 425 && status != 429;
+}
+
+/// {error, error_description}, {message} or {detail} of an answer, for people who read the list and not the body.
+std::string words_of(const platform::HttpResponse& response)
+{
+    const auto answer = parse_json(response.body, {.bytes = 64 * 1024, .depth = 16});
+    if (!answer || !answer->is_object()) return {};
+    for (const char* member : {"detail", "message", "error_description", "error"})
+        if (const std::string& text = (*answer)[member].as_string(); !text.empty()) return ": " + text.substr(0, 300);
+    return {};
+}
+
+}  // namespace
+
+struct Deliverer::Exchange {
+    const std::string& id;
+    const Json& request;
+    DeliveryOutcome& outcome;
+    Redactor redactor;
+    std::stop_token stop;
+    Result<platform::HttpResponse> response = fail(Errc::internal, "not sent");
+
+    /// What people see of a request: secrets masked, long bodies cut.
+    void record(const platform::HttpRequest& sent)
+    {
+        Json headers = Json::object();
+        for (const auto& [name, value] : sent.headers) headers.set(name, Json(redactor.apply(value)));
+        outcome.attempt.request = Json::object({{"method", sent.method}, {"url", redactor.apply(sent.uri)}, {"headers", std::move(headers)}, {"body", cut(redactor.apply(sent.body))}});
+    }
+    void record(const Result<platform::HttpResponse>& got)
+    {
+        outcome.attempt.status = got ? got->status : 0;
+        outcome.attempt.response = got ? cut(redactor.apply(got->body)) : std::string();
+        if (!got) outcome.attempt.error = redactor.apply(got.error().what);
+    }
+    /// Ends the attempt without an answer from the receiver.
+    void refuse(DeliveryOutcome::Verdict verdict, std::string why)
+    {
+        outcome.verdict = verdict;
+        outcome.attempt.error = redactor.apply(why);
+        if (outcome.attempt.request.is_null())
+            outcome.attempt.request = Json::object({{"method", request["method"]}, {"url", request["url"]}, {"headers", Json::object()}, {"body", cut(request["body"].as_string())}});
+    }
+};
+
+void Deliverer::send(Exchange& exchange, platform::HttpRequest request)
+{
+    request.timeout = options_.timeout;
+    request.max_response = 1024 * 1024;
+    exchange.record(request);
+    exchange.response = egress_.send(request, exchange.stop);
+    exchange.record(exchange.response);
+}
+
+void Deliverer::send_api(Exchange& exchange)
+{
+    const Json& rendered = exchange.request;
+    platform::HttpRequest request;
+    request.method = rendered["method"].as_string();
+    request.uri = rendered["url"].as_string();
+    request.body = rendered["body"].as_string();
+    for (const auto& [name, value] : rendered["headers"].as_object()) request.headers.emplace_back(name, value.as_string());
+    request.headers.emplace_back("Idempotency-Key", exchange.id);
+    request.headers.emplace_back("webhook-id", exchange.id);
+    const std::int64_t timestamp = clock_.now().microseconds / 1'000'000;
+    request.headers.emplace_back("webhook-timestamp", std::to_string(timestamp));
+    if (rendered["signed"].as_bool()) {
+        const std::string secret = secrets_ ? secrets_(rendered["notifier"].as_string()) : std::string();
+        if (secret.empty())
+            return exchange.refuse(DeliveryOutcome::Verdict::retry, fmt::format("the secret for the signature is gone: notifier '{}' was changed or deleted", rendered["notifier"].as_string()));
+        exchange.redactor.add(secret);
+        request.headers.emplace_back("webhook-signature", webhook_signature(secret, exchange.id, timestamp, request.body));
+    }
+    const std::string& authentication = rendered["authentication"].as_string();
+    if (authentication == "bearer" || authentication == "basic") {
+        const auto credential = credentials_(rendered["credentials"].as_string());
+        if (!credential) return exchange.refuse(DeliveryOutcome::Verdict::retry, credential.error().what);
+        for (const auto& [name, value] : credential->values.as_object())
+            if (name != "username") exchange.redactor.add(value.as_string());
+        const auto uri = platform::parse_uri(request.uri);
+        if (!uri) return exchange.refuse(DeliveryOutcome::Verdict::give_up, uri.error().what);
+        if (const auto bound = may_go_to(*credential, *uri); !bound) return exchange.refuse(DeliveryOutcome::Verdict::retry, bound.error().what);
+        const auto value = [&](const char* member) -> const std::string& { return credential->values[member].as_string(); };
+        if (authentication == "bearer" && value("token").empty()) return exchange.refuse(DeliveryOutcome::Verdict::retry, fmt::format("credential '{}' has no member 'token'", credential->name));
+        if (authentication == "basic" && value("password").empty()) return exchange.refuse(DeliveryOutcome::Verdict::retry, fmt::format("credential '{}' has no member 'password'", credential->name));
+        const std::string basic = to_base64(value("username") + ":" + value("password"));
+        if (authentication == "basic") exchange.redactor.add(basic);
+        request.headers.emplace_back("Authorization", authentication == "bearer" ? "Bearer " + value("token") : "Basic " + basic);
+    }
+    send(exchange, std::move(request));
+}
+
+void Deliverer::send_sap_cai(Exchange& exchange)
+{
+    const auto credential = credentials_(exchange.request["credentials"].as_string());
+    if (!credential) return exchange.refuse(DeliveryOutcome::Verdict::retry, credential.error().what);
+    const auto value = [&](const char* member) -> const std::string& { return credential->values[member].as_string(); };
+    if (credential->kind != "sap-cai")
+        return exchange.refuse(DeliveryOutcome::Verdict::retry, fmt::format("credential '{}' is of kind {}, sap-cai is needed", credential->name, credential->kind));
+    const OAuthClient client{value("tokenUrl"), value("clientId"), value("clientSecret")};
+    exchange.redactor.add(client.client_secret);
+    exchange.redactor.add(value("botToken"));
+    exchange.redactor.add(to_base64(client.client_id + ":" + client.client_secret));
+    const auto uri = platform::parse_uri(exchange.request["url"].as_string());
+    if (!uri) return exchange.refuse(DeliveryOutcome::Verdict::give_up, uri.error().what);
+    if (const auto bound = may_go_to(*credential, *uri); !bound) return exchange.refuse(DeliveryOutcome::Verdict::retry, bound.error().what);
+
+    for (int round = 0; round < 2; ++round) {
+        OAuthExchange asked;
+        const auto token = tokens_.get(client, [&](const platform::HttpRequest& request) { return egress_.send(request, exchange.stop); }, asked);
+        if (!token) {
+            // The record shows the token endpoint's exchange: it is the one that failed.
+            if (!asked.request.uri.empty()) {
+                exchange.record(asked.request);
+                exchange.record(asked.response);
+                if (asked.response) exchange.outcome.retry_after = read_retry_after(asked.response->header("retry-after"), clock_.now());
+            }
+            return exchange.refuse(DeliveryOutcome::Verdict::retry, token.error().what);
+        }
+        exchange.redactor.add(token->text);
+        platform::HttpRequest request;
+        request.method = exchange.request["method"].as_string();
+        request.uri = exchange.request["url"].as_string();
+        request.body = exchange.request["body"].as_string();
+        request.headers = {{"Content-Type", "application/json"}, {"Accept", "application/json"}, {"Authorization", "Bearer " + token->text},
+                           {"X-Token", "Token " + value("botToken")}, {"Idempotency-Key", exchange.id}};
+        send(exchange, std::move(request));
+        if (!exchange.response || exchange.response->status != 401) return;
+        tokens_.forget(client, token->text);
+        if (token->fresh) return;  // a kept token may have been revoked early: then a fresh one is tried at once
+    }
+}
+
+DeliveryOutcome Deliverer::attempt(const std::string& id, const Json& request, std::uint32_t attempts, std::stop_token stop)
+{
+    DeliveryOutcome outcome;
+    outcome.id = id;
+    const SteadyTime begin = clock_.steady();
+    Exchange exchange{id, request, outcome, {}, stop};
+    const std::string& kind = request["kind"].as_string();
+    if (kind == "api") send_api(exchange);
+    else if (kind == "sap-cai") send_sap_cai(exchange);
+    else exchange.refuse(DeliveryOutcome::Verdict::give_up, fmt::format("nothing here can send a request of kind '{}'", kind));
+    outcome.attempt.took = std::chrono::duration_cast<Milliseconds>(clock_.steady() - begin);
+
+    if (exchange.response && outcome.attempt.error.empty()) {
+        const platform::HttpResponse& response = *exchange.response;
+        if (response.status >= 200 && response.status < 300) {
+            outcome.verdict = DeliveryOutcome::Verdict::delivered;
+            return outcome;
+        }
+        outcome.attempt.error = exchange.redactor.apply(fmt::format("{} answered {}{}", request["url"].as_string(), response.status, words_of(response)));
+        if (response.status >= 300 && response.status < 400) outcome.attempt.error += " (redirects are not followed)";
+        outcome.verdict = is_final_status(response.status) ? DeliveryOutcome::Verdict::give_up : DeliveryOutcome::Verdict::retry;
+        outcome.retry_after = read_retry_after(response.header("retry-after"), clock_.now());
+    } else if (!exchange.response && exchange.response.error().code == Errc::invalid && outcome.attempt.request.is_object() && outcome.attempt.status == 0 && kind == "api") {
+        outcome.verdict = DeliveryOutcome::Verdict::give_up;
+    }
+    if (outcome.verdict == DeliveryOutcome::Verdict::retry) {
+        const Milliseconds wait = back_off(attempts);
+        outcome.retry_after = outcome.retry_after ? std::max(*outcome.retry_after, Milliseconds(500)) : wait;
+    } else {
+        outcome.retry_after.reset();
+    }
+    return outcome;
+}
+
+Milliseconds back_off(std::uint32_t attempts)
+{
+    const std::int64_t ceiling = std::min<std::int64_t>(15 * 60 * 1000, 2000LL << std::min<std::uint32_t>(attempts, 10));
+    const std::string random = random_bytes(4);
+    std::uint32_t number = 0;
+    for (const char c : random) number = number << 8 | static_cast<unsigned char>(c);
+    return Milliseconds(std::max<std::int64_t>(500, ceiling * static_cast<std::int64_t>(number) / 0xffffffffLL));
+}
+
+std::optional<Milliseconds> read_retry_after(std::string_view text, WallTime now)
+{
+    if (text.empty()) return std::nullopt;
+    constexpr std::int64_t kMost = 3600;
+    std::int64_t seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (error == std::errc() && end == text.data() + text.size()) return Milliseconds(std::clamp<std::int64_t>(seconds, 0, kMost) * 1000);
+    if (error == std::errc::result_out_of_range) return Milliseconds(kMost * 1000);
+    std::tm parts{};
+    if (const char* rest = ::strptime(std::string(text).c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts); rest == nullptr) return std::nullopt;
+    seconds = static_cast<std::int64_t>(::timegm(&parts)) - now.microseconds / 1'000'000;
+    return Milliseconds(std::clamp<std::int64_t>(seconds, 0, kMost) * 1000);
+}
+
+std::string webhook_signature(std::string_view secret, std::string_view id, std::int64_t timestamp, std::string_view body)
+{
+    std::string key(secret);
+    if (secret.starts_with("whsec_"))
+        if (auto bytes = from_base64(secret.substr(6))) key = std::move(*bytes);
+    return "v1," + to_base64(platform::hmac_sha256(key, fmt::format("{}.{}.{}", id, timestamp, body)));
+}
+
+}  // namespace mill::factory

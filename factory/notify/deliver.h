@@ -1,0 +1,50 @@
+// factory/notify/deliver.h -- one attempt of one delivery: what is sent, what came back, and what that means.
+#pragma once
+
+#include "factory/core_values.h"
+#include "factory/notify/credential.h"
+#include "factory/notify/egress.h"
+#include "factory/notify/oauth.h"
+
+namespace mill::factory {
+
+inline constexpr std::size_t kRecordedBody = 4096;   ///< bytes of a response, and of a request's body, that a record keeps
+
+/// Sends by kind of request (factory/notify/render.h). Thread: any; a call blocks for up to two requests' timeouts.
+class Deliverer {
+public:
+    struct Options {
+        Milliseconds timeout{30'000};
+    };
+    /// The secret of a notifier's signature, from its document; empty when there is none.
+    using SecretSource = std::function<std::string(const std::string& notifier)>;
+
+    Deliverer(Egress& egress, CredentialSource credentials, SecretSource secrets, const Clock& clock, Options options)
+        : egress_(egress), credentials_(std::move(credentials)), secrets_(std::move(secrets)), clock_(clock), tokens_(clock), options_(options)
+    {
+    }
+    /// `attempts`: how many there were before (for the back-off). Errors never: they are in the outcome.
+    DeliveryOutcome attempt(const std::string& id, const Json& request, std::uint32_t attempts, std::stop_token stop = {});
+
+private:
+    struct Exchange;
+    void send_api(Exchange& exchange);
+    void send_sap_cai(Exchange& exchange);
+    void send(Exchange& exchange, platform::HttpRequest request);
+
+    Egress& egress_;
+    CredentialSource credentials_;
+    SecretSource secrets_;
+    const Clock& clock_;
+    OAuthTokens tokens_;
+    Options options_;
+};
+
+/// How long to wait after a failed attempt: full jitter below min(15 min, 2 s × 2^attempts), never below 500 ms.
+Milliseconds back_off(std::uint32_t attempts);
+/// Seconds or a date (RFC 9110). Nothing when it is neither; capped at an hour.
+std::optional<Milliseconds> read_retry_after(std::string_view text, WallTime now);
+/// Standard Webhooks: "v1,BASE64" over "ID.TIMESTAMP.BODY". A secret "whsec_BASE64" is its bytes, any other its text.
+std::string webhook_signature(std::string_view secret, std::string_view id, std::int64_t timestamp, std::string_view body);
+
+}  // namespace mill::factory

@@ -1,0 +1,52 @@
+// factory/notify/egress.h -- the one way out of the factory: addresses resolved once and pinned, private ones refused unless named.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "platform/http_client.h"
+
+namespace mill::factory {
+
+/// `egress:` of the configuration: origins such as "http://127.0.0.1:*", "https://*.corp.example", "https://10.1.*:8443".
+/// Public addresses need no rule; loopback, private and link-local ones do.
+class EgressRules {
+public:
+    /// Errors: invalid, all mistakes.
+    static Result<EgressRules> parse(const std::vector<std::string>& rules);
+    /// A rule names this scheme and port, and the host as written or the address it stands for.
+    bool names(const platform::Uri& uri, const std::string& address) const;
+
+private:
+    struct Rule {
+        std::string scheme, host, port;  ///< port "" = the scheme's default, "*" = any
+    };
+    std::vector<Rule> rules_;
+};
+
+/// Sends requests of the factory. Never follows redirects (a 3xx is an answer). Thread: any.
+class Egress {
+public:
+    using Resolve = std::function<Result<std::vector<std::string>>(std::string_view host)>;
+    explicit Egress(EgressRules rules, std::string ca_file = {}, Resolve resolve = platform::resolve);
+
+    /// Errors: denied (an address that no rule names: says which key of the configuration would allow it), and those of HttpClient::send.
+    /// Blocks: up to the request's timeout, and for the resolver.
+    Result<platform::HttpResponse> send(const platform::HttpRequest& request, std::stop_token stop = {});
+
+private:
+    Result<std::string> choose_address(const platform::Uri& uri) const;
+    std::shared_ptr<platform::HttpClient> client(const platform::Uri& uri, const std::string& address);
+
+    EgressRules rules_;
+    std::string ca_file_;
+    Resolve resolve_;
+    std::mutex mutex_;
+    std::map<std::string, std::shared_ptr<platform::HttpClient>> clients_;  ///< by origin and address
+};
+
+}  // namespace mill::factory

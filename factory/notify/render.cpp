@@ -1,0 +1,221 @@
+#include "factory/notify/render.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "factory/notify/template.h"
+#include "platform/base/encode.h"
+
+namespace mill::factory {
+namespace {
+
+/// With the members that only the outside needs.
+Json enriched(const Json& given, const RenderOptions& options)
+{
+    Json document = given;
+    Json job = document["job"];
+    if (job.is_object()) {
+        job.set("monitoringUrl", Json(options.public_url + "/v1/jobs/" + percent_encode(job["uid"].as_string())));
+        document.set("job", std::move(job));
+    }
+    return document;
+}
+
+std::string shown_missing(const std::vector<std::string>& paths)
+{
+    return fmt::format("{} has no value", fmt::join(paths, ", "));
+}
+
+Result<std::string> line(std::string_view text, const Json& document, std::string_view what)
+{
+    const auto read = Template::parse(text);
+    if (!read) return fail(std::string(what), read.error());
+    std::string out = read->text(document);
+    for (const char c : out)
+        if (static_cast<unsigned char>(c) < 0x20 && c != '\t') return fail(Errc::invalid, fmt::format("{}: its value has a line break or control character", what));
+    return out;
+}
+
+bool looks_like_json(std::string_view text)
+{
+    const std::size_t at = text.find_first_not_of(" \t\r\n");
+    return at != std::string_view::npos && (text[at] == '{' || text[at] == '[') && text.substr(at, 2) != "${";
+}
+
+Json cloud_event(const Notification& notification, const Json& document, const RenderOptions& options)
+{
+    const Json& times = document["timings"];
+    Json data = document;
+    data.erase("input");     // what the caller sent may be confidential; a template can name it
+    data.erase("evidence");
+    Json out = Json::object({{"specversion", "1.0"}, {"id", notification.delivery}, {"source", options.source},
+                             {"type", "io.millwright.job." + notification.event}, {"subject", document["job"]["uid"]}});
+    for (const char* name : {"ended", "started", "assigned", "created"})
+        if (!times[name].is_null() && !out.contains("time")) out.set("time", times[name]);
+    return out.set("datacontenttype", "application/json").set("data", std::move(data));
+}
+
+Status render_body(const Json& body, const Json& document, Json& request, std::string& content_type)
+{
+    if (!body.is_string()) {
+        auto rendered = render_json(body, document);
+        if (!rendered) return fail("body", rendered.error());
+        request.set("body", Json(dump_json(*rendered)));
+        content_type = "application/json";
+        return {};
+    }
+    const auto read = Template::parse(body.as_string());
+    if (!read) return fail("body", read.error());
+    if (looks_like_json(body.as_string())) {
+        std::string text = read->json_text(document);
+        if (const auto valid = parse_json(text); !valid) return fail(Errc::invalid, "body: with its values filled in it is not JSON: " + valid.error().what);
+        request.set("body", Json(std::move(text)));
+        content_type = "application/json";
+        return {};
+    }
+    const Json value = read->value(document);
+    content_type = value.is_string() || value.is_null() ? "text/plain; charset=utf-8" : "application/json";
+    request.set("body", Json(value.is_null() ? std::string() : value.is_string() ? value.as_string() : dump_json(value)));
+    return {};
+}
+
+Result<Json> render_api(const Notification& notification, const Json& document, const RenderOptions& options)
+{
+    const Json& api = notification.notifier["api"];
+    Json request = Json::object({{"kind", "api"}, {"notifier", notification.notifier["name"]}});
+    request.set("method", api["method"].is_string() ? api["method"] : Json("POST"));
+    const auto url = Template::parse(api["url"].as_string());
+    if (!url) return fail("api.url", url.error());
+    if (const auto missing = url->missing(document); !missing.empty()) return fail(Errc::invalid, "api.url: " + shown_missing(missing));
+    request.set("url", Json(url->text(document, percent_encode)));
+    std::string content_type;
+    if (api.contains("body") && !api["body"].is_null()) {
+        if (auto rendered = render_body(api["body"], document, request, content_type); !rendered) return fail("api", rendered.error());
+    } else {
+        content_type = "application/cloudevents+json; charset=utf-8";
+        request.set("body", Json(dump_json(cloud_event(notification, document, options))));
+    }
+    Json headers = Json::object();
+    for (const auto& [name, value] : api["headers"].as_object()) {
+        auto rendered = line(value.as_string(), document, "api.headers." + name);
+        if (!rendered) return fail(rendered.error());
+        std::string lower = name;
+        for (char& c : lower)
+            if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+        if (lower == "content-type") content_type = *rendered;
+        else headers.set(name, Json(std::move(*rendered)));
+    }
+    headers.set("Content-Type", Json(content_type));
+    request.set("headers", std::move(headers));
+    request.set("authentication", api["authentication"].is_string() ? api["authentication"] : Json("none"));
+    request.set("credentials", api["credentials"]);
+    request.set("signed", Json(!api["secret"].as_string().empty()));
+    return request;
+}
+
+Result<std::string> conversation_of(const Json& chat, const Json& document)
+{
+    const auto read = Template::parse(chat["conversation"].as_string());
+    if (!read) return fail("chat.conversation", read.error());
+    if (const auto missing = read->missing(document); !missing.empty())
+        return fail(Errc::invalid, fmt::format("no conversation id: {}; the caller must send it with the run under this name", shown_missing(missing)));
+    std::string id = read->text(document);
+    bool valid = !id.empty() && id.size() <= 200;
+    for (const char c : id)
+        valid = valid && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._:@-").find(c) != std::string_view::npos);
+    if (!valid) return fail(Errc::invalid, fmt::format("'{}' is not a conversation id (1 to 200 of A-Z a-z 0-9 . _ : @ -)", id.substr(0, 200)));
+    return id;
+}
+
+std::string without_slash(std::string text)
+{
+    while (text.ends_with('/')) text.pop_back();
+    return text;
+}
+
+/// Nothing: this event has no message.
+Result<std::optional<Json>> render_sap_cai(const Notification& notification, const Json& document)
+{
+    const Json& chat = notification.notifier["chat"];
+    Json request = Json::object({{"kind", "sap-cai"}, {"notifier", notification.notifier["name"]}});
+    const bool memory = chat["reaction"].as_string() == "memory";
+    const Json& by_event = chat["messages"][notification.event];
+    const std::string words = by_event.is_string() ? by_event.as_string() : chat["message"].as_string();
+    if (!memory && words.empty()) return std::optional<Json>();
+    auto conversation = conversation_of(chat, document);
+    if (!conversation) return fail(std::move(conversation.error()));
+    const std::string base = without_slash(chat["baseUrl"].is_string() ? chat["baseUrl"].as_string() : "https://api.cai.tools.sap");
+    if (memory) {
+        auto values = render_json(chat["memory"], document);
+        if (!values) return fail("chat.memory", values.error());
+        const Json& bot = chat["bot"];
+        request.set("method", "PUT");
+        request.set("url", Json(fmt::format("{}/build/v1/users/{}/bots/{}/versions/{}/builder/conversation_states/{}", base, percent_encode(bot["user"].as_string()),
+                                            percent_encode(bot["name"].as_string()), percent_encode(bot["version"].as_string()), percent_encode(*conversation))));
+        request.set("body", Json(dump_json(Json::object({{"language", chat["language"].is_string() ? chat["language"] : Json("en")}, {"merge_memory", true}, {"memory", std::move(*values)}}))));
+    } else {
+        const auto read = Template::parse(words);
+        if (!read) return fail("chat.message", read.error());
+        const std::string text = read->text(document);
+        if (text.empty()) return fail(Errc::invalid, fmt::format("the message is empty: {}", shown_missing(read->missing(document))));
+        Json message = Json::object({{"type", "text"}, {"content", Json(text)}});
+        if (const std::int64_t delay = chat["delay"].as_integer(); delay > 0) message.set("delay", Json(delay));
+        request.set("method", "POST");
+        request.set("url", Json(fmt::format("{}/connect/v1/conversations/{}/messages", base, percent_encode(*conversation))));
+        request.set("body", Json(dump_json(Json::object({{"messages", Json::array({std::move(message)})}}))));
+    }
+    request.set("credentials", chat["credentials"]);
+    return std::optional<Json>(std::move(request));
+}
+
+}  // namespace
+
+Result<Rendered> render_notification(const Notification& notification, const RenderOptions& options)
+{
+    const Json& notifier = notification.notifier;
+    const Json document = enriched(notification.job, options);
+    if (const Json& when = notifier["when"]; when.is_string() && !when.as_string().empty()) {
+        const auto condition = Condition::parse(when.as_string());
+        if (!condition) return fail("when", condition.error());
+        if (!condition->holds(document)) return Rendered{false, {}};
+    }
+    const std::string& type = notifier["type"].as_string();
+    if (type == "api") {
+        auto request = render_api(notification, document, options);
+        if (!request) return fail(std::move(request.error()));
+        return Rendered{true, std::move(*request)};
+    }
+    if (type == "chat" && notifier["chat"]["platform"].as_string() == "sap-cai") {
+        auto request = render_sap_cai(notification, document);
+        if (!request) return fail(std::move(request.error()));
+        return *request ? Rendered{true, std::move(**request)} : Rendered{false, {}};
+    }
+    return fail(Errc::invalid, fmt::format("notifiers of type '{}' are not supported", type));
+}
+
+Renderer make_renderer(RenderOptions options)
+{
+    while (options.public_url.ends_with('/')) options.public_url.pop_back();
+    return [options = std::move(options)](const Notification& notification) { return render_notification(notification, options); };
+}
+
+Status check_notifier(const Json& notifier)
+{
+    std::vector<std::string> mistakes;
+    const auto note = [&](const Status& status) {
+        if (!status) mistakes.push_back(status.error().what);
+    };
+    if (const Json& when = notifier["when"]; when.is_string() && !when.as_string().empty())
+        if (const auto condition = Condition::parse(when.as_string()); !condition) mistakes.push_back("when: " + condition.error().what);
+    for (const char* member : {"url", "headers", "body"}) note(check_templates(notifier["api"][member], std::string("api.") + member));
+    for (const char* member : {"conversation", "message", "messages", "memory"}) note(check_templates(notifier["chat"][member], std::string("chat.") + member));
+    const std::string& url = notifier["api"]["url"].as_string();
+    if (const auto scheme = url.find("://"); scheme != std::string::npos) {
+        const auto host_end = url.find_first_of("/?#", scheme + 3);
+        if (url.substr(0, host_end).find("${") != std::string::npos) mistakes.emplace_back("api.url: scheme and host must be written out: a caller must not choose where notifications go");
+    }
+    if (mistakes.empty()) return {};
+    return fail(Errc::invalid, fmt::format("{}", fmt::join(mistakes, "; ")));
+}
+
+}  // namespace mill::factory

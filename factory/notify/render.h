@@ -1,0 +1,24 @@
+// factory/notify/render.h -- from a notification to the request that will be sent, once, when the state changes.
+#pragma once
+
+#include "factory/core_values.h"
+
+namespace mill::factory {
+
+struct RenderOptions {
+    std::string source;      ///< of CloudEvents: "urn:millwright:factory:ID"
+    std::string public_url;  ///< without a slash at the end; empty: links to the job are paths
+};
+
+/// What stands in the outbox (nothing secret; credentials are named):
+///   {kind: "api", notifier, method, url, headers {}, body (text), authentication, credentials}
+///   {kind: "sap-cai", notifier, method, url, body (text), credentials}
+/// Pure. Errors: invalid (a value that the notifier needs is missing: says which).
+Result<Rendered> render_notification(const Notification& notification, const RenderOptions& options);
+Renderer make_renderer(RenderOptions options);
+
+/// Everything in a notifier document (normal form) that is a template, read now rather than when it is needed.
+/// Errors: invalid, all mistakes.
+Status check_notifier(const Json& notifier);
+
+}  // namespace mill::factory

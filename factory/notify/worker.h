@@ -1,0 +1,35 @@
+// factory/notify/worker.h -- takes due deliveries from the outbox and sends them, many at once, none waiting for another's slow receiver.
+#pragma once
+
+#include <memory>
+
+#include "factory/core.h"
+#include "factory/notify/deliver.h"
+
+namespace mill::factory {
+
+struct WorkerOptions {
+    std::size_t threads = 16;          ///< started when needed, ended after 30 s without work
+    std::size_t per_destination = 4;   ///< at once; 1 while its last attempt had no answer
+    std::size_t claimed = 2048;        ///< deliveries held in memory at most
+};
+
+/// Woken by Wakeups (topic deliveries) and by each end of an attempt. What is claimed when the process ends is due again at the next
+/// start. Thread: any.
+class DeliveryWorker {
+public:
+    virtual ~DeliveryWorker() = default;   ///< stops
+    virtual void stop() = 0;               ///< takes no more; attempts under way are cut off and stay due
+};
+std::unique_ptr<DeliveryWorker> start_delivery_worker(WorkerOptions options, Core& core, Deliverer& deliverer);
+
+/// POST /v1/notifiers/{name}/test: renders `sample_job` and sends it once, outside the outbox.
+/// {ok, request {method,url,headers,body}, response {status, body} or absent, error or absent}. Blocks: for the attempt.
+Result<Json> try_notifier(const Document& notifier, const Json& sample_job, const Renderer& renderer, Deliverer& deliverer);
+
+/// Credentials of the store, opened. `open` is the vault's.
+CredentialSource stored_credentials(Core& core, std::function<Result<Json>(const CredentialRecord&)> open, const Clock& clock);
+/// `secret` of the notifier documents.
+Deliverer::SecretSource stored_secrets(Core& core);
+
+}  // namespace mill::factory
