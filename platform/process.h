@@ -34,6 +34,8 @@ struct ProcessSpec {
     std::optional<std::uint32_t> uid, gid;           ///< only when we are root
     bool inherit_output = false;                     ///< stdout and stderr as ours; else /dev/null unless `handles` names 1 and 2
     bool new_group = true;
+    std::vector<int> join;                           ///< for platform/ only: open cgroup.procs files that the child enters
+    std::vector<std::pair<int, std::uint64_t>> rlimits;  ///< for platform/ only: (RLIMIT_…, value)
 };
 
 /// A running child. Killed (whole group) when destroyed unless released.
@@ -59,5 +61,10 @@ struct Captured {
 /// Runs to the end, or kills the group at `limit` or on `stop`. `input` goes to stdin.
 Result<Captured> run_process(const ProcessSpec& spec, std::string_view input, std::size_t max_output,
                              std::optional<std::chrono::milliseconds> limit, std::stop_token stop = {});
+
+/// Runs a child whose standard output is read line by line (without the line's end; at most `max_line` bytes of it), standard
+/// error as ours. `stop` sends SIGTERM to the group, and SIGKILL after `grace`. Returns when it has ended and all was read.
+Result<Ending> run_lines(const ProcessSpec& spec, const std::function<void(std::string_view line)>& on_line, std::size_t max_line,
+                         std::chrono::milliseconds grace, std::stop_token stop = {});
 
 }  // namespace mill::platform

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "platform/base/json.h"
 #include "platform/base/limits.h"
 #include "platform/channel.h"
 #include "platform/process.h"
@@ -37,6 +38,7 @@ struct Isolation {
     std::string problem;     ///< why no sandbox can be started at all; empty when it can
 };
 Isolation find_isolation();
+Json to_json(const Isolation& isolation);  ///< members as above, `userNamespaces` for the first
 
 class Sandbox {
 public:
@@ -45,10 +47,13 @@ public:
     virtual void kill() = 0;       ///< SIGKILL to the init of its pid namespace, then to all of its cgroup
     virtual Result<Ending> wait(std::optional<std::chrono::milliseconds> limit = {}, std::stop_token stop = {}) = 0;
     virtual const std::vector<std::string>& notes() const = 0;  ///< limits that hold per process only, and the like
+    virtual std::string said() const = 0;      ///< the first 4 KiB of its standard error: outside text
+    virtual std::uint64_t cpu_ms() const = 0;  ///< of the tree so far, 0 when unknown
 };
 
 /// Thread: the one that lives as long as the sandbox should (bubblewrap's --die-with-parent follows it).
-/// Errors: denied (the machine cannot give an isolation that is asked for, uid 0; says which); not_found (no bubblewrap).
+/// Errors: denied (the machine cannot give an isolation that is asked for, uid 0, a path that the sandbox's user cannot reach or
+/// that may not be mounted; says which); not_found (no bubblewrap, no such path).
 Result<std::unique_ptr<Sandbox>> start_sandbox(const SandboxSpec& spec);
 
 }  // namespace mill::platform

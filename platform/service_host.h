@@ -4,17 +4,27 @@
 #include <stop_token>
 #include <string_view>
 
+#include "platform/channel.h"
+
 namespace mill::platform {
 
-/// Blocks SIGTERM, SIGINT, SIGHUP in all threads (call first in main) and turns the first two into a stop request.
+/// Blocks SIGTERM, SIGINT, SIGHUP in all threads (make it first in main) and turns the first two into a stop request.
 /// Ignores SIGPIPE. One per process.
 class ServiceHost {
 public:
-    ServiceHost();
+    enum class Mode {
+        watched,  ///< a thread of its own turns signals into the stop request
+        polled,   ///< no thread: the caller waits for `signals()` and asks `take_stop_signal`
+    };
+    explicit ServiceHost(Mode mode = Mode::watched);
+    ServiceHost(const ServiceHost&) = delete;
+    ServiceHost& operator=(const ServiceHost&) = delete;
     ~ServiceHost();
     std::stop_token stop() const;
     void request_stop();
     void wait();                              ///< until stop is requested
+    const Handle& signals() const;            ///< readable when a signal came
+    bool take_stop_signal();                  ///< takes what came; true when a stop was among it
     void ready(std::string_view status);      ///< sd_notify READY=1 STATUS=…; nothing outside systemd
     void status(std::string_view status);
     void stopping();

@@ -1,0 +1,156 @@
+#include "platform/linux/sandbox_layout.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "platform/base/encode.h"
+#include "platform/crypto.h"
+#include "platform/files.h"
+
+namespace mill::platform {
+namespace {
+
+constexpr const char* kStage = "/run/millwright/programs";
+
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+/// True when a user without any right of ours can reach and read it.
+bool open_to_others(const std::string& path)
+{
+    struct stat info {};
+    for (std::size_t cut = path.find('/', 1); cut != std::string::npos; cut = path.find('/', cut + 1))
+        if (stat(path.substr(0, cut).c_str(), &info) != 0 || (info.st_mode & S_IXOTH) == 0) return false;
+    return stat(path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0;
+}
+
+Result<std::string> real_path(const std::string& path)
+{
+    char resolved[PATH_MAX];
+    if (realpath(path.c_str(), resolved) == nullptr)
+        return fail(errno == ENOENT || errno == ENOTDIR ? Errc::not_found : Errc::denied, fmt::format("{}: {}", path, std::strerror(errno)));
+    return std::string(resolved);
+}
+
+/// A program in a folder that the sandbox's user cannot enter is copied once to where it can.
+Result<std::string> reachable_program(const SandboxSpec& spec)
+{
+    auto path = real_path(spec.program);
+    if (!path) return fail("sandbox", path.error());
+    if (!spec.uid || open_to_others(*path)) return path;
+    struct stat info {};
+    stat(path->c_str(), &info);
+    const std::string mark = fmt::format("{}:{}:{}:{}", *path, info.st_ino, info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec);
+    const std::string folder = fmt::format("{}/{}", kStage, to_hex(sha256(mark)).substr(0, 24));
+    const std::string copy = folder + "/" + base_name(*path);
+    if (exists(copy)) return copy;
+    auto bytes = read_file(*path, 512UL * 1024 * 1024);
+    if (!bytes) return fail("sandbox", bytes.error());
+    if (auto made = make_folder(folder, 0755); !made) return fail("sandbox", made.error());
+    if (auto written = write_file(copy, *bytes, 0755); !written) return fail("sandbox", written.error());
+    return copy;
+}
+
+const char* refused_place(const std::string& inside, bool writable)
+{
+    const auto below = [&](std::string_view folder) { return inside == folder || inside.starts_with(std::string(folder) + "/"); };
+    if (!inside.starts_with('/') || (inside + "/").find("/../") != std::string::npos) return "is no absolute path";
+    if (inside == "/") return "is everything, which is never mounted";
+    for (const char* folder : {"/proc", "/sys", "/dev", "/millwright", "/run/millwright"})
+        if (below(folder)) return "is not mounted into a sandbox";
+    if (inside == "/work" || inside == "/tmp" || inside == "/etc") return "has a private stand-in in the sandbox; grant what lies below it";
+    for (const char* folder : {"/usr", "/bin", "/sbin", "/lib", "/lib64"})
+        if (writable && below(folder)) return "cannot be written from a sandbox";
+    return nullptr;
+}
+
+class Builder {
+public:
+    Builder(const SandboxSpec& spec, int first) : spec_(spec), next_(first) {}
+
+    void add(std::initializer_list<std::string> words) { out_.arguments.insert(out_.arguments.end(), words); }
+
+    void base(int filter, int info)
+    {
+        add({"--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL",
+             "--hostname", "sandbox", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME", "/work", "--setenv", "TMPDIR",
+             "/tmp", "--setenv", "LANG", "C.UTF-8", "--ro-bind", "/usr", "/usr"});
+        for (const char* folder : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
+            struct stat what {};
+            char target[PATH_MAX] = {};
+            if (lstat(folder, &what) != 0) continue;
+            if (S_ISLNK(what.st_mode) && readlink(folder, target, sizeof target - 1) > 0) add({"--symlink", target, folder});
+            else add({"--ro-bind", folder, folder});
+        }
+        add({"--proc", "/proc", "--dev", "/dev"});
+        for (const char* path : {"/etc/ld.so.cache", "/etc/alternatives"}) add({"--ro-bind-try", path, path});
+        const std::string size = std::to_string(std::max<std::uint64_t>(spec_.limits.output.bytes, 65536));
+        add({"--size", size, "--tmpfs", "/tmp", "--size", size, "--tmpfs", "/work"});
+        add({"--seccomp", std::to_string(filter), "--info-fd", std::to_string(info)});
+    }
+
+    Status mount(const Mount& mount)
+    {
+        if (const char* wrong = refused_place(mount.inside, mount.writable)) return fail(Errc::denied, fmt::format("'{}' {}", mount.inside, wrong));
+        auto outside = real_path(mount.outside);
+        if (!outside) return fail(outside.error());
+        for (const char* folder : {"/proc", "/sys", "/dev"})  // a link may lead where the name does not
+            if (*outside == "/" || *outside == folder || outside->starts_with(std::string(folder) + "/"))
+                return fail(Errc::denied, fmt::format("'{}' leads to {}, which is not mounted into a sandbox", mount.outside, *outside));
+        if (mount.writable) {
+            add({"--bind", *outside, mount.inside});
+            return {};
+        }
+        struct stat info {};
+        if (stat(outside->c_str(), &info) != 0) return fail(Errc::denied, fmt::format("{}: {}", *outside, std::strerror(errno)));
+        if (!spec_.uid || !S_ISREG(info.st_mode) || open_to_others(*outside)) {
+            add({"--ro-bind", *outside, mount.inside});
+            return {};
+        }
+        // A file that the sandbox's user could not open by its name: we open it, bubblewrap copies it.
+        Handle file(open(outside->c_str(), O_RDONLY | O_CLOEXEC));
+        if (!file.valid()) return fail(Errc::denied, fmt::format("{}: {}", *outside, std::strerror(errno)));
+        add({"--perms", "0444", "--ro-bind-data", std::to_string(next_), mount.inside});
+        out_.files.emplace_back(next_++, std::move(file));
+        return {};
+    }
+
+    Layout take(const std::string& program)
+    {
+        const std::string inside = "/millwright/" + base_name(spec_.program);
+        add({"--ro-bind", program, inside, "--chdir", "/work", "--remount-ro", "/", "--", inside});
+        out_.arguments.insert(out_.arguments.end(), spec_.arguments.begin(), spec_.arguments.end());
+        return std::move(out_);
+    }
+
+private:
+    const SandboxSpec& spec_;
+    int next_;
+    Layout out_;
+};
+
+}  // namespace
+
+Result<Layout> make_layout(const SandboxSpec& spec, int first, int filter, int info)
+{
+    auto program = reachable_program(spec);
+    if (!program) return fail(program.error());
+    Builder builder(spec, first);
+    builder.base(filter, info);
+    std::vector<Mount> mounts = spec.mounts;  // the outer ones first, so that an inner one is not hidden
+    std::stable_sort(mounts.begin(), mounts.end(), [](const Mount& a, const Mount& b) { return a.inside < b.inside; });
+    for (const Mount& mount : mounts)
+        if (auto ok = builder.mount(mount); !ok) return fail("sandbox", ok.error());
+    return builder.take(*program);
+}
+
+}  // namespace mill::platform

@@ -1,0 +1,20 @@
+// platform/linux/sandbox_layout.h -- what a sandbox sees: bubblewrap's arguments for a SandboxSpec. For platform/ only.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "platform/sandbox.h"
+
+namespace mill::platform {
+
+struct Layout {
+    std::vector<std::string> arguments;
+    std::vector<std::pair<int, Handle>> files;  ///< descriptors that bubblewrap itself reads, with their numbers
+};
+
+/// Numbers from `first` on are free for `files`. Errors: as start_sandbox.
+Result<Layout> make_layout(const SandboxSpec& spec, int first, int filter, int info);
+
+}  // namespace mill::platform
