@@ -9,6 +9,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <fmt/core.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 
 #include "factory/http/detail/connection.h"
 #include "platform/base/log.h"
@@ -57,6 +58,15 @@ void tune(Socket& socket)
     ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
     ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
     ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
+/// Each agent holds a connection or two: the usual 1,024 descriptors would end at 500 agents.
+void take_descriptors()
+{
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 class BeastServer final : public HttpServer {
@@ -197,6 +207,7 @@ try {
         shared->tls.reset(*tls);
         std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes with write(2)
     }
+    take_descriptors();
     auto server = std::make_unique<BeastServer>(std::move(shared));
     if (auto listening = server->listen(); !listening) return fail(std::move(listening.error()));
     return std::unique_ptr<HttpServer>(std::move(server));

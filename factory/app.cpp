@@ -1,0 +1,119 @@
+#include "factory/app.h"
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "factory/api/api.h"
+#include "factory/core.h"
+#include "factory/http/server.h"
+#include "factory/notify/render.h"
+#include "factory/notify/worker.h"
+#include "factory/resources/vault.h"
+#include "platform/files.h"
+#include "platform/http_client.h"
+
+namespace mill::factory {
+namespace {
+
+std::string vault_key_file(const Config& config)
+{
+    if (!config.vault_key_file.empty()) return config.vault_key_file;
+    // Under systemd: LoadCredential=vault-key:/etc/millwright/vault.key
+    if (const char* folder = std::getenv("CREDENTIALS_DIRECTORY"))
+        if (std::string file = std::string(folder) + "/vault-key"; platform::exists(file)) return file;
+    return default_vault_key_file(config.data);
+}
+
+std::string url_of(const Config& config, std::uint16_t port)
+{
+    const bool v6 = config.address.find(':') != std::string::npos;
+    return fmt::format("{}://{}:{}", config.tls() ? "https" : "http", v6 ? "[" + config.address + "]" : config.address, port);
+}
+
+HttpServerOptions server_options(const Config& config)
+{
+    HttpServerOptions options;
+    options.address = config.address;
+    options.port = config.port;
+    options.header_limit = config.header_limit.bytes;
+    options.connections_per_address = config.connections_per_address;
+    options.certificate_file = config.certificate_file;
+    options.key_file = config.key_file;
+    options.body_limit = api_body_limit;
+    return options;
+}
+
+}  // namespace
+
+Status run_factory(const Config& config, platform::ServiceHost& host)
+{
+    auto egress_rules = EgressRules::parse(config.egress);
+    if (!egress_rules) return fail("egress", egress_rules.error());
+    if (auto made = platform::make_folder(config.data, 0700); !made) return fail("--data", made.error());
+    const auto lock = platform::lock_file(config.data + "/lock");
+    if (!lock) return fail("--data", lock.error());
+    const bool first_start = !platform::exists(config.data + "/admin-token");
+    Clock& clock = system_clock();
+
+    // The renderer runs within the core, and needs the factory's id, which only the core knows: it is asked when it renders.
+    std::atomic<Core*> running = nullptr;
+    const Renderer renderer = [&running, public_url = config.public_url](const Notification& notification) {
+        const Core* known = running;
+        return render_notification(notification, {"urn:millwright:factory:" + (known ? known->factory_id() : std::string("starting")), public_url});
+    };
+    CoreOptions core_options;
+    core_options.folder = config.data;
+    core_options.offline_limit = config.offline_limit;
+    core_options.delivery_life = config.delivery_life;
+    core_options.record_quota = config.record_quota.bytes;
+    core_options.renderer = renderer;
+    auto core = start_core(core_options, clock);
+    if (!core) return fail(core.error());
+    running = core->get();
+
+    const auto vault = open_vault(vault_key_file(config));
+    if (!vault) return fail("vaultKey", vault.error());
+    Egress egress(std::move(*egress_rules), config.authority_file);
+    Deliverer deliverer(egress, stored_credentials(**core, [&](const CredentialRecord& record) { return vault->open(record); }, clock), stored_secrets(**core), clock,
+                        {.timeout = config.delivery_timeout});
+
+    std::string base_url = config.public_url;
+    std::atomic<bool> listening = false;
+    ApiOptions api_options;
+    api_options.folder = config.data;
+    api_options.base_url = [&] { return listening || !config.public_url.empty() ? base_url : std::string(); };
+    api_options.check_notifier = check_notifier;
+    api_options.test_notifier = [&](const Document& notifier, const Json& sample) { return try_notifier(notifier, sample, renderer, deliverer); };
+    auto api = make_api(api_options, **core, *vault);
+    if (!api) return fail(api.error());
+    if (first_start && platform::exists(config.data + "/admin-token"))
+        log::info("factory", "first start: the admin token is in {}/admin-token", config.data);
+
+    auto server = start_http_server(server_options(config), (*api)->handler());
+    if (!server) return fail(server.error());
+    const std::string url = url_of(config, (*server)->port());
+    if (config.public_url.empty()) base_url = url;
+    listening = true;
+    auto worker = start_delivery_worker({}, **core, deliverer);
+
+    fmt::print("listening on {}\n", url);
+    std::fflush(stdout);
+    host.ready("listening on " + url);
+    log::info("factory", "listening on {}, data in {}", url, config.data);
+    host.wait();
+    host.stopping();
+    log::info("factory", "stopping");
+    (*server)->stop();   // no new calls; parked polls get 503
+    worker->stop();      // what is under way stays due
+    (*core)->flush();    // answers to calls that are gone by now, before the part that gave them goes
+    (*api).reset();
+    worker.reset();
+    server->reset();
+    core->reset();       // what was queued is committed
+    return {};
+}
+
+}  // namespace mill::factory

@@ -1,0 +1,203 @@
+#include "factory/config.h"
+
+#include <charconv>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "platform/base/fields.h"
+#include "platform/base/yaml.h"
+#include "platform/files.h"
+#include "platform/http_client.h"
+
+namespace mill::factory {
+namespace {
+
+/// Mistakes of every section, each with its line.
+struct Mistakes {
+    const YamlDocument& document;
+    const std::string& where;
+    std::vector<std::string> found;
+
+    void add(std::string_view pointer, std::string_view what)
+    {
+        const Mark mark = document.mark(pointer);
+        found.push_back(fmt::format("{}:{}:{}: {}", where, mark.line, mark.column, what));
+    }
+    void add(std::string_view pointer, const Status& status)
+    {
+        if (!status) add(pointer, status.error().what);
+    }
+};
+
+template <class T, class Read> void read_text(Fields& fields, std::string_view key, Mistakes& mistakes, const std::string& pointer, T& out, Read read)
+{
+    if (!fields.has(key)) return;
+    const Json value = fields.any(key, Json());
+    if (value.is_null()) return;
+    auto parsed = read(value.is_string() ? value.as_string() : dump_json(value));
+    if (!parsed) mistakes.add(pointer, fmt::format("{}: {}", key, parsed.error().what));
+    else out = std::move(*parsed);
+}
+
+bool is_loopback(std::string_view address)
+{
+    return address.starts_with("127.") || address == "::1" || address == "localhost";
+}
+
+}  // namespace
+
+Status parse_listen(std::string_view text, Config& config)
+{
+    const auto refuse = [&] { return fail(Errc::invalid, fmt::format("'{}' is no address to listen on; expected ADDRESS:PORT such as 127.0.0.1:7460 or [::1]:0", text)); };
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos || colon + 1 == text.size()) return refuse();
+    std::string_view host = text.substr(0, colon);
+    const std::string_view port = text.substr(colon + 1);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    else if (host.find(':') != std::string_view::npos) return refuse();
+    unsigned number = 0;
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+    if (error != std::errc() || end != port.data() + port.size() || number > 65535 || host.empty()) return refuse();
+    config.address = host == "localhost" ? "127.0.0.1" : std::string(host);
+    config.port = static_cast<std::uint16_t>(number);
+    return {};
+}
+
+Status parse_config(std::string_view text, const std::string& where, Config& config)
+{
+    const auto document = parse_yaml(text);
+    if (!document) return fail(where, document.error());
+    if (document->value.is_null()) return {};
+    Mistakes mistakes{*document, where, {}};
+    Fields fields(document->value, where);
+    const auto duration = [](const std::string& value) -> Result<Milliseconds> {
+        auto read = parse_duration(value);
+        if (read && *read <= Milliseconds(0)) return fail(Errc::invalid, "must be above 0");
+        return read;
+    };
+    if (const std::string listen = fields.text("listen", ""); !listen.empty()) mistakes.add("/listen", parse_listen(listen, config));
+    if (const std::string url = fields.text("publicUrl", ""); !url.empty()) {
+        if (const auto uri = platform::parse_uri(url); !uri || !uri->query.empty()) mistakes.add("/publicUrl", fmt::format("publicUrl: '{}' is no address such as https://factory.example.com", url));
+        config.public_url = url;
+        while (config.public_url.ends_with('/')) config.public_url.pop_back();
+    }
+    if (fields.has("tls")) {
+        Fields tls(fields.object("tls"), where + ": tls");
+        config.certificate_file = tls.text("certificate");
+        config.key_file = tls.text("key");
+        mistakes.add("/tls", tls.done());
+    }
+    config.egress = fields.texts("egress");
+    config.authority_file = fields.text("authority", "");
+    config.vault_key_file = fields.text("vaultKey", "");
+    read_text(fields, "offlineLimit", mistakes, "/offlineLimit", config.offline_limit, duration);
+    read_text(fields, "log", mistakes, "/log", config.level, [](const std::string& value) { return log::parse_level(value); });
+    if (fields.has("deliveries")) {
+        Fields deliveries(fields.object("deliveries"), where + ": deliveries");
+        read_text(deliveries, "giveUpAfter", mistakes, "/deliveries/giveUpAfter", config.delivery_life, duration);
+        read_text(deliveries, "timeout", mistakes, "/deliveries/timeout", config.delivery_timeout, duration);
+        mistakes.add("/deliveries", deliveries.done());
+    }
+    if (fields.has("limits")) {
+        Fields limits(fields.object("limits"), where + ": limits");
+        config.connections_per_address = static_cast<std::size_t>(limits.integer("connectionsPerAddress", 1, 1'000'000, static_cast<std::int64_t>(config.connections_per_address)));
+        read_text(limits, "header", mistakes, "/limits/header", config.header_limit, [](const std::string& value) -> Result<ByteCount> {
+            auto read = parse_bytes(value);
+            if (read && (*read < kibibytes(1) || *read > mebibytes(1))) return fail(Errc::invalid, "must be between 1KiB and 1MiB");
+            return read;
+        });
+        read_text(limits, "records", mistakes, "/limits/records", config.record_quota, [](const std::string& value) { return parse_bytes(value); });
+        mistakes.add("/limits", limits.done());
+    }
+    if (fields.has("retention")) {
+        fields.any("retention", Json());
+        mistakes.add("/retention", "retention: not supported yet: jobs and records are kept");
+    }
+    mistakes.add("", fields.done());
+    if (mistakes.found.empty()) return {};
+    return fail(Errc::invalid, fmt::format("{}", fmt::join(mistakes.found, "\n")));
+}
+
+Status read_config(const std::string& path, Config& config)
+{
+    const auto text = platform::read_file(path, 1024 * 1024);
+    if (!text) return fail("configuration", text.error());
+    return parse_config(*text, path, config);
+}
+
+Status check_config(const Config& config)
+{
+    if (config.certificate_file.empty() != config.key_file.empty()) return fail(Errc::invalid, "tls needs both certificate and key");
+    if (!config.tls() && !is_loopback(config.address) && !config.insecure)
+        return fail(Errc::invalid, fmt::format("refusing to listen on {} in plain text: tokens and inputs could be read on the way. Set tls: {{ certificate, key }} in the "
+                                               "configuration, listen on 127.0.0.1 behind a proxy, or say --insecure", config.address));
+    return {};
+}
+
+Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments)
+{
+    CommandLine out;
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        std::string name = arguments[i], value;
+        const std::size_t equals = name.starts_with("--") ? name.find('=') : std::string::npos;
+        const bool joined = equals != std::string::npos;
+        if (joined) {
+            value = name.substr(equals + 1);
+            name.resize(equals);
+        }
+        if (name == "--help" || name == "-h" || name == "help") return CommandLine{CommandLine::Action::help, {}, {}, {}, false};
+        if (name == "--version" || name == "-V") return CommandLine{CommandLine::Action::version, {}, {}, {}, false};
+        if (name == "--insecure" && !joined) {
+            out.insecure = true;
+            continue;
+        }
+        std::string* target = name == "--data" ? &out.data : name == "--listen" ? &out.listen : name == "--config" ? &out.config_file : nullptr;
+        if (!target) return fail(Errc::invalid, fmt::format("unknown argument '{}'; known are --data, --listen, --config, --insecure, --help, --version", arguments[i]));
+        if (!joined) {
+            if (++i >= arguments.size()) return fail(Errc::invalid, fmt::format("{} needs a value", name));
+            value = arguments[i];
+        }
+        if (value.empty()) return fail(Errc::invalid, fmt::format("{} has an empty value", name));
+        *target = value;
+    }
+    if (out.data.empty()) return fail(Errc::invalid, "--data is missing: the folder that holds jobs, packages and tokens");
+    return out;
+}
+
+std::string help_text()
+{
+    return R"(millwright-factory: hands packaged workflows out to agents, watches them and tells others how it went.
+
+  millwright-factory --data DIR [--listen ADDRESS:PORT] [--config FILE] [--insecure]
+
+  --data DIR          folder of the store, packages and tokens; made when it is not there
+  --listen A:P        address and port (default 127.0.0.1:7460; port 0 takes a free one)
+  --config FILE       YAML settings; the command line wins
+  --insecure          allow plain text on an address that is not loopback
+  --version, --help
+
+When it is ready it prints one line, "listening on http://ADDRESS:PORT". The first start writes an admin token to DIR/admin-token.
+SIGTERM stops it; jobs on agents go on and report when it is back.
+
+Configuration (all optional):
+  listen: 0.0.0.0:7460
+  publicUrl: https://factory.example.com     # in links and for agents
+  tls: { certificate: /etc/millwright/factory.pem, key: /etc/millwright/factory.key }
+  egress: [ "http://127.0.0.1:*" ]            # private addresses that notifications may go to
+  authority: /etc/millwright/ca.pem           # trusted by outgoing calls beside the system's
+  vaultKey: /etc/millwright/vault.key         # encrypts credentials; default DIR.key
+  offlineLimit: 15m                           # silent for longer: a job that may not be repeated fails
+  deliveries: { giveUpAfter: 24h, timeout: 30s }
+  limits: { connectionsPerAddress: 12000, header: 16KiB, records: 64MiB }
+  log: info
+
+Examples:
+  millwright-factory --data /tmp/factory --listen 127.0.0.1:0
+  millwright-factory --data /var/lib/millwright/factory --config /etc/millwright/factory.yaml
+
+Exit status: 0 stopped, 1 a bug, 2 try again (address or folder in use), 64 wrong arguments, 78 wrong configuration.
+)";
+}
+
+}  // namespace mill::factory

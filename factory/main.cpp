@@ -1,0 +1,77 @@
+// millwright-factory: parses options, wires, runs.
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "factory/app.h"
+#include "factory/config.h"
+#include "platform/base/redact.h"
+#include "platform/service_host.h"
+
+namespace {
+
+constexpr int kStopped = 0, kBug = 1, kTryAgain = 2, kUsage = 64, kBadConfiguration = 78;
+
+int exit_code(const mill::Error& error)
+{
+    using mill::Errc;
+    switch (error.code) {
+    case Errc::conflict:
+    case Errc::unavailable:
+    case Errc::timeout: return kTryAgain;
+    case Errc::invalid:
+    case Errc::denied:
+    case Errc::not_found: return kBadConfiguration;
+    default: return kBug;
+    }
+}
+
+int run(const std::vector<std::string>& arguments)
+{
+    using namespace mill::factory;
+    const auto line = parse_command_line(arguments);
+    if (!line) {
+        fmt::print(stderr, "millwright-factory: {} (millwright-factory --help shows how)\n", line.error().what);
+        return kUsage;
+    }
+    if (line->action == CommandLine::Action::help) {
+        fmt::print("{}", help_text());
+        return kStopped;
+    }
+    if (line->action == CommandLine::Action::version) {
+        fmt::print("millwright-factory {}\n", MILL_VERSION);
+        return kStopped;
+    }
+    Config config;
+    mill::Status settings;
+    if (!line->config_file.empty()) settings = read_config(line->config_file, config);
+    config.data = line->data;
+    config.insecure = line->insecure;
+    if (settings && !line->listen.empty()) settings = parse_listen(line->listen, config);
+    if (settings) settings = check_config(config);
+    if (!settings) {
+        fmt::print(stderr, "millwright-factory: {}\n", settings.error().what);
+        return kBadConfiguration;
+    }
+    mill::platform::ServiceHost host;  // before any other thread
+    mill::log::start("millwright-factory", config.level);
+    const mill::Status ended = run_factory(config, host);
+    if (ended) return kStopped;
+    fmt::print(stderr, "millwright-factory: {}\n", mill::redacted(ended.error().what));
+    return exit_code(ended.error());
+}
+
+}  // namespace
+
+int main(int count, char** values)
+{
+    try {
+        return run(std::vector<std::string>(values + 1, values + count));
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "millwright-factory: a bug: %s\n", error.what());
+        return kBug;
+    }
+}
