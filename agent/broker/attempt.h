@@ -1,0 +1,85 @@
+// agent/broker/attempt.h -- one running attempt's effects: its channel, its open calls, its workers.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/broker/effects.h"
+#include "agent/broker/message.h"
+#include "platform/channel.h"
+
+namespace mill::broker {
+
+inline constexpr std::size_t kMaxOpenCalls = 64;
+inline constexpr std::size_t kMaxOpenBytes = 64 * 1024 * 1024;  ///< of the messages of all open calls
+inline constexpr std::size_t kMaxWorkers = 16;
+inline constexpr int kMaxViolations = 32;                       ///< malformed messages, then its channel is closed
+
+/// Owns a reading thread and up to kMaxWorkers workers, made when needed; shares nothing with other attempts, so none can hold
+/// up another. A call whose deadline is over is answered at once, even when its worker is stuck. Thread: one.
+class Attempt {
+public:
+    explicit Attempt(std::string key) : key_(std::move(key)) {}
+    ~Attempt();  ///< Blocks until its workers are done: destroy it where that harms nobody.
+
+    /// Starts reading. Calls that come before `open` wait for it.
+    void attach(platform::Channel channel, bool to_new_broker);
+    void open(std::shared_ptr<const Grants> grants);
+    void close();          ///< forgets the grants and ends what is open
+    void detach();         ///< the runner has ended
+    bool attached() const { return reader_.joinable(); }
+    bool opened() const;
+
+private:
+    struct Work {
+        EffectCall call;
+        SteadyTime deadline;
+        std::stop_token stop;
+    };
+    struct Open {
+        std::stop_source stop;
+        SteadyTime deadline;
+        std::size_t bytes = 0;
+    };
+
+    void read(const std::stop_token& stop);
+    void accept(std::string_view text);
+    void start(EffectCall call, std::size_t bytes);
+    void cancel(std::uint64_t id);
+    void expire();
+    void end_all();
+    std::optional<Milliseconds> next_expiry() const;
+    void work(const std::stop_token& stop);
+    bool take(std::uint64_t id, const std::stop_token& stop);  ///< false when it is no longer open
+    std::shared_ptr<const Grants> wait_for_grants(const std::stop_token& stop);
+    void say(const std::string& text);
+
+    const std::string key_;
+    platform::Channel channel_;
+    HttpClients clients_;
+    std::stop_source over_;  ///< the end of the reader and the workers
+
+    std::mutex sending_;
+
+    mutable std::mutex mutex_;  // of all below
+    std::condition_variable_any changed_;
+    std::shared_ptr<const Grants> grants_;
+    std::map<std::uint64_t, Open> open_;
+    std::deque<Work> queue_;
+    std::size_t open_bytes_ = 0;
+    std::size_t idle_ = 0;
+    int violations_ = 0;
+
+    std::vector<std::jthread> workers_;  // the reader's own
+    std::jthread reader_;
+};
+
+}  // namespace mill::broker

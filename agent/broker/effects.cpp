@@ -1,0 +1,83 @@
+#include "agent/broker/effects.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/core.h>
+
+namespace mill::broker {
+namespace {
+
+struct Row {
+    std::string_view name;
+    Effect effect;
+};
+constexpr std::array kTable = {
+    Row{"archive.create", archive_create}, Row{"archive.verify", archive_verify}, Row{"command.start", command_start},
+    Row{"file.list", file_list},           Row{"file.read", file_read},           Row{"file.write", file_write},
+    Row{"http.request", http_request},     Row{"system.usage", system_usage},
+};
+
+void add_values(Redactor& redactor, const Json& value)
+{
+    if (value.is_string()) redactor.add(value.as_string());
+    for (const Json& item : value.as_array()) add_values(redactor, item);
+    for (const auto& [key, member] : value.as_object())
+        if (key != "hosts" && key != "kind" && key != "username") add_values(redactor, member);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials)
+{
+    auto parsed = protocol::parse_permissions(permissions, "grants");
+    if (!parsed) return fail(parsed.error());
+    auto grants = std::make_shared<Grants>();
+    grants->permissions = std::move(*parsed);
+    for (const auto& [name, value] : credentials.as_object()) add_values(grants->redactor, value);
+    grants->credentials = std::move(credentials);
+    return std::shared_ptr<const Grants>(std::move(grants));
+}
+
+std::shared_ptr<platform::HttpClient> HttpClients::client(const platform::Uri& uri, const std::string& address)
+{
+    const std::string key = fmt::format("{}://{}:{} {}", uri.scheme, uri.host, uri.port, address);
+    const std::scoped_lock lock(mutex_);
+    const auto found = std::find_if(clients_.begin(), clients_.end(), [&](const auto& item) { return item.first == key; });
+    if (found != clients_.end()) {
+        clients_.splice(clients_.begin(), clients_, found);
+    } else {
+        platform::HttpOptions options;
+        options.pinned_address = address;
+        clients_.emplace_front(key, platform::make_http_client(std::move(options)));
+        if (clients_.size() > kMost) clients_.pop_back();
+    }
+    return clients_.front().second;
+}
+
+Milliseconds EffectContext::left() const
+{
+    const auto left = std::chrono::duration_cast<Milliseconds>(deadline - system_clock().steady());
+    return std::max(left, Milliseconds(1));
+}
+
+Effect find_effect(std::string_view name)
+{
+    const auto found = std::find_if(kTable.begin(), kTable.end(), [&](const Row& row) { return row.name == name; });
+    return found == kTable.end() ? nullptr : found->effect;
+}
+
+Outcome<Json> perform(const EffectCall& call, EffectContext& context)
+{
+    const Effect effect = find_effect(call.effect);
+    if (effect == nullptr)
+        return refuse("configuration", 404, "Unknown effect", fmt::format("there is no effect '{}'", call.effect));
+    Outcome<Json> outcome = effect(call.with, context);
+    if (!outcome) {
+        outcome.error().detail = context.grants.redactor.apply(outcome.error().detail);
+        outcome.error().title = context.grants.redactor.apply(outcome.error().title);
+    }
+    return outcome;
+}
+
+}  // namespace mill::broker

@@ -1,0 +1,175 @@
+#include "agent/broker/effects.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include <fmt/core.h>
+
+#include "agent/broker/authentication.h"
+#include "agent/broker/file_operations.h"
+#include "agent/broker/verdict.h"
+#include "platform/base/encode.h"
+#include "platform/base/fields.h"
+
+namespace mill::broker {
+namespace {
+
+constexpr std::size_t kMaxHeaders = 100;
+constexpr std::size_t kMaxHeaderBytes = 32 * 1024;
+constexpr std::size_t kMaxUri = 16 * 1024;
+constexpr std::size_t kMaxRequestBody = 8 * 1024 * 1024;
+constexpr std::size_t kMaxResponseBody = 8 * 1024 * 1024;
+
+std::string lower(std::string_view text)
+{
+    std::string out(text);
+    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
+    return out;
+}
+
+bool is_token(std::string_view text)
+{
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+        return std::isalnum(c) || std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
+    });
+}
+
+bool is_header_value(std::string_view text)
+{
+    return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c == '\t' || (c >= 0x20 && c != 0x7F); });
+}
+
+/// The connection's own headers are the client's business.
+bool is_reserved(std::string_view name)
+{
+    for (std::string_view reserved : {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect",
+                                      "keep-alive", "proxy-authorization", "proxy-connection"})
+        if (name == reserved) return true;
+    return false;
+}
+
+std::string scalar(const Json& value) { return value.is_string() ? value.as_string() : dump_json(value); }
+
+struct Asked {
+    platform::HttpRequest request;
+    platform::Uri uri;
+    Json authentication;
+};
+
+void read_headers(Fields& fields, platform::HttpRequest& request)
+{
+    const Json headers = fields.object("headers", Json::object());
+    std::size_t bytes = 0;
+    for (const auto& [name, value] : headers.as_object()) {
+        const std::string text = scalar(value);
+        bytes += name.size() + text.size();
+        if (!is_token(name) || !is_header_value(text) || value.is_array() || value.is_object())
+            fields.mistake("headers", fmt::format("holds '{}', which is no HTTP header", name.substr(0, 100)));
+        else if (is_reserved(lower(name)))
+            fields.mistake("headers", fmt::format("sets '{}', which the connection sets itself", name));
+        else
+            request.headers.emplace_back(name, text);
+    }
+    if (headers.size() > kMaxHeaders || bytes > kMaxHeaderBytes)
+        fields.mistake("headers", fmt::format("are more than {} or longer than {} bytes", kMaxHeaders, kMaxHeaderBytes));
+}
+
+bool has_header(const platform::HttpRequest& request, std::string_view lower_case_name)
+{
+    return std::any_of(request.headers.begin(), request.headers.end(), [&](const auto& header) { return lower(header.first) == lower_case_name; });
+}
+
+Outcome<Asked> read_request(const Json& with)
+{
+    Fields fields(with, "http.request");
+    Asked out;
+    platform::HttpRequest& request = out.request;
+    request.method = fields.text("method", "GET");
+    std::transform(request.method.begin(), request.method.end(), request.method.begin(), [](unsigned char c) { return std::toupper(c); });
+    if (!is_token(request.method) || request.method.size() > 20 || request.method == "CONNECT" || request.method == "TRACE")
+        fields.mistake("method", "is no method that can be asked for");
+    request.uri = fields.text("uri");
+    for (const auto& [name, value] : fields.object("query", Json::object()).as_object()) {
+        const auto append = [&](const Json& item) {
+            request.uri += request.uri.find('?') == std::string::npos ? '?' : '&';
+            request.uri += percent_encode(name) + "=" + percent_encode(scalar(item));
+        };
+        if (value.is_array()) std::for_each(value.as_array().begin(), value.as_array().end(), append);
+        else append(value);
+    }
+    if (request.uri.size() > kMaxUri) fields.mistake("uri", fmt::format("is longer than {} bytes", kMaxUri));
+    auto uri = platform::parse_uri(request.uri);
+    if (!uri) fields.mistake("uri", uri.error().what);
+    else out.uri = std::move(*uri);
+    read_headers(fields, request);
+    if (fields.has("bodyText")) {
+        request.body = fields.text("bodyText");
+        if (with.contains("body")) fields.mistake("body", "stands beside bodyText: say one of them");
+    } else if (fields.has("body")) {
+        request.body = dump_json(fields.any("body", Json()));
+        if (!has_header(request, "content-type")) request.headers.emplace_back("Content-Type", "application/json");
+    }
+    if (request.body.size() > kMaxRequestBody) fields.mistake("body", fmt::format("has more than {} bytes", kMaxRequestBody));
+    fields.boolean("redirect", false);  // redirects are asked for one by one: each is checked like the first
+    out.authentication = fields.any("authentication", Json());
+    if (auto ok = fields.done(); !ok) return tl::unexpected(effect_error(ok.error(), "Bad request"));
+    return out;
+}
+
+EffectError transport_error(const Error& error)
+{
+    EffectError out = effect_error(error, "No answer");
+    if (error.code == Errc::timeout) out.title = "No answer in time";
+    if (error.code == Errc::denied) out = {"communication", 502, "TLS refused", error.what};
+    if (error.code == Errc::too_large) out = {"communication", 502, "Answer too large", error.what};
+    if (error.code == Errc::corrupt) out = {"communication", 502, "Answer not understood", error.what};
+    return out;
+}
+
+Json result_of(platform::HttpResponse response, const std::string& uri, const Redactor& redactor)
+{
+    Json headers = Json::object();
+    for (const auto& [name, value] : response.headers) {
+        const std::string masked = redactor.apply(value);
+        const Json* present = headers.find(name);
+        headers.set(name, present == nullptr ? masked : present->as_string() + ", " + masked);
+    }
+    Json result = Json::object({{"status", response.status}, {"headers", std::move(headers)}});
+    if (is_utf8(response.body)) result.set("text", redactor.empty() ? std::move(response.body) : redactor.apply(response.body));
+    else result.set("base64", to_base64(response.body));
+    return result.set("uri", redactor.apply(uri));
+}
+
+}  // namespace
+
+Outcome<Json> http_request(const Json& with, EffectContext& context)
+{
+    auto asked = read_request(with);
+    if (!asked) return tl::unexpected(asked.error());
+    platform::HttpRequest& request = asked->request;
+    const auto& permissions = context.grants.permissions;
+    if (auto allowed = may_connect(permissions, asked->uri); !allowed) return tl::unexpected(allowed.error());
+    auto header = authorization_header(asked->authentication, context.grants, asked->uri);
+    if (!header) return tl::unexpected(header.error());
+    if (!header->empty()) {
+        if (!is_header_value(*header)) return refuse("configuration", 400, "Bad authentication", "the credential holds control characters");
+        std::erase_if(request.headers, [](const auto& item) { return lower(item.first) == "authorization"; });
+        request.headers.emplace_back("Authorization", *header);
+    }
+
+    auto addresses = platform::resolve(asked->uri.host);
+    if (!addresses) return tl::unexpected(effect_error(addresses.error(), "Host not found"));
+    auto address = choose_address(permissions, asked->uri, *addresses);
+    if (!address) return tl::unexpected(address.error());
+
+    request.timeout = context.left();
+    request.max_response = kMaxResponseBody;
+    // Idempotent by RFC 9110: only these may go out again on a connection that died.
+    for (std::string_view method : {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+        if (request.method == method) request.repeatable = true;
+    auto response = context.clients.client(asked->uri, *address)->send(request, context.stop);
+    if (!response) return tl::unexpected(transport_error(response.error()));
+    return result_of(std::move(*response), request.uri, context.grants.redactor);
+}
+
+}  // namespace mill::broker

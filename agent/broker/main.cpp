@@ -1,0 +1,52 @@
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <string_view>
+
+#include "agent/broker/archive_reader.h"
+#include "agent/broker/broker.h"
+#include "platform/base/log.h"
+#include "platform/service_host.h"
+#include "protocol/version.h"
+
+namespace {
+
+constexpr int kUsage = 64;
+
+int usage()
+{
+    std::fputs("usage: millwright-broker              (started by millwright-keeper, descriptor 3 is its channel)\n"
+               "       millwright-broker --helper archive-verify < nothing   (descriptor 3 is the archive)\n"
+               "       millwright-broker --version\n", stderr);
+    return kUsage;
+}
+
+int serve()
+{
+    mill::platform::ServiceHost host;
+    mill::log::start("millwright-broker");
+    mill::broker::Broker broker(mill::platform::Channel::from(mill::platform::Handle(3)));
+    if (auto ok = broker.run(host.stop()); !ok) {
+        mill::log::error("broker", "{}", ok.error().what);
+        return 1;
+    }
+    return 0;
+}
+
+}  // namespace
+
+int main(int count, char** values)
+{
+    try {
+        const std::string_view first = count > 1 ? values[1] : "";
+        if (count == 2 && first == "--version") {
+            std::printf("millwright-broker %s\n", mill::protocol::kProgramVersion.data());
+            return 0;
+        }
+        if (count == 3 && first == "--helper" && std::strcmp(values[2], "archive-verify") == 0) return mill::broker::archive_verify_helper();
+        return count == 1 ? serve() : usage();
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "millwright-broker: %s\n", error.what());
+        return 1;
+    }
+}

@@ -1,0 +1,67 @@
+#include "agent/broker/message.h"
+
+#include <algorithm>
+
+#include "platform/base/fields.h"
+#include "platform/channel.h"
+
+namespace mill::broker {
+
+EffectError effect_error(const Error& error, std::string title)
+{
+    const auto make = [&](std::string type, int status) { return EffectError{std::move(type), status, std::move(title), error.what}; };
+    switch (error.code) {
+    case Errc::invalid: return make("validation", 400);
+    case Errc::denied: return make("authorization", 403);
+    case Errc::not_found: return make("runtime", 404);
+    case Errc::conflict: return make("runtime", 409);
+    case Errc::too_large: return make("runtime", 413);
+    case Errc::unavailable: return make("communication", 503);
+    case Errc::timeout: return make("timeout", 408);
+    case Errc::cancelled: return make("runtime", 499);
+    case Errc::corrupt: return make("validation", 422);
+    case Errc::internal: break;
+    }
+    return make("runtime", 500);
+}
+
+Result<Incoming> parse_incoming(std::string_view text)
+{
+    auto json = parse_json(text, {.bytes = platform::Channel::kMaxMessage, .depth = 64});
+    if (!json) return fail("message of the runner", json.error());
+    Incoming out;
+    Fields fields(*json, "message of the runner");
+    fields.ignore_unknown();
+    if (fields.has("cancel")) {
+        out.cancel = static_cast<std::uint64_t>(fields.integer("cancel", 1, INT64_MAX));
+    } else {
+        EffectCall call;
+        call.id = static_cast<std::uint64_t>(fields.integer("id", 1, INT64_MAX));
+        call.effect = fields.text("effect");
+        call.with = fields.object("with", Json::object());
+        call.timeout = Milliseconds(fields.integer("timeoutMs", 1, INT64_MAX, kDefaultTimeout.count()));
+        call.timeout = std::min(call.timeout, kMaxTimeout);
+        if (call.effect.size() > 64) fields.mistake("effect", "is too long");
+        out.call = std::move(call);
+    }
+    if (auto ok = fields.done(); !ok) return fail(ok.error());
+    return out;
+}
+
+std::string result_text(std::uint64_t id, const Json& result)
+{
+    return dump_json(Json::object({{"id", id}, {"result", result}}));
+}
+
+std::string error_text(std::uint64_t id, const EffectError& error)
+{
+    return dump_json(Json::object({{"id", id},
+                                   {"error", Json::object({{"type", error.type},
+                                                           {"status", error.status},
+                                                           {"title", error.title},
+                                                           {"detail", error.detail}})}}));
+}
+
+std::string reset_text() { return dump_json(Json::object({{"reset", true}})); }
+
+}  // namespace mill::broker

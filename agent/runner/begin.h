@@ -1,0 +1,30 @@
+// agent/runner/begin.h -- what the agent tells a runner to do (protocol/README.md, job channel).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "platform/base/json.h"
+#include "protocol/permissions.h"
+
+namespace mill::runner {
+
+struct Begin {
+    std::string key, workflow = "main", package = "/package.mwp";
+    Json input, variables, runtime;
+    protocol::Permissions grants;
+    std::uint64_t first_sequence = 2;
+    bool events = false, trace = false;
+};
+
+/// One message of the agent; exactly one member is set, or none for what a newer agent may say.
+struct AgentMessage {
+    std::optional<Begin> begin;
+    std::optional<std::uint64_t> acknowledged, resume;
+    std::optional<Json> cancel;  ///< {by, why}
+};
+Result<AgentMessage> parse_agent_message(std::string_view text);
+
+}  // namespace mill::runner

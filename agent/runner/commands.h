@@ -1,0 +1,82 @@
+// agent/runner/commands.h -- programs that the workflow starts, inside this sandbox: what to start, and the running of it.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "platform/base/json.h"
+#include "platform/base/mailbox.h"
+#include "platform/process.h"
+#include "workflows/interpreter.h"
+
+namespace mill::runner {
+
+template <class T> using Outcome = tl::expected<T, workflows::Fault>;
+
+/// A fault of a standard type; `type` is its last word.
+workflows::Fault fault(std::string_view type, int status, std::string title, std::string detail);
+
+/// One way to run what was asked for. A shell command without anything special in it is started directly first, which needs
+/// less to be granted; the second way is the shell.
+struct CommandPlan {
+    std::string program;                  ///< as asked of the broker; then the path that it answered
+    std::vector<std::string> arguments;
+};
+struct CommandRequest {
+    std::vector<CommandPlan> plans;       ///< tried in order until one is granted
+    std::map<std::string, std::string> environment;
+    std::string input;
+    std::string returns = "stdout";       ///< stdout, stderr, code, all, none
+};
+Outcome<CommandRequest> plan_shell(const Json& with);
+/// Writes the script into `workspace`. `number` makes its name.
+Outcome<CommandRequest> plan_script(const Json& with, const std::string& workspace, std::uint64_t number);
+
+/// What the task gets: by `returns`, or a fault when the program failed and nobody asked for its status.
+Outcome<Json> command_result(const Result<platform::Captured>& ran, const CommandRequest& request, std::size_t max_output);
+
+/// Runs them, each on a thread of its own that waits for it, a bounded number at once. Thread: one.
+class Commands {
+public:
+    struct Done {
+        std::uint64_t id = 0;
+        Outcome<Json> outcome;
+    };
+    /// `wake` is called from another thread when `take` has something.
+    Commands(std::string workspace, std::size_t max_output, std::function<void()> wake);
+    ~Commands();  ///< kills what runs
+    void start(std::uint64_t id, CommandPlan plan, CommandRequest request, std::optional<std::chrono::milliseconds> limit);
+    void cancel(std::uint64_t id);  ///< its group is killed; nothing comes of it any more
+    std::vector<Done> take();
+    bool idle() const { return running_.empty() && waiting_.empty(); }
+
+private:
+    struct Job {
+        std::uint64_t id = 0;
+        CommandPlan plan;
+        CommandRequest request;
+        std::optional<std::chrono::milliseconds> limit;
+    };
+    struct Running {
+        bool wanted = true;
+        std::stop_source stop;
+        std::jthread thread;
+    };
+    void launch(Job job);
+
+    std::string workspace_;
+    std::size_t max_output_;
+    std::function<void()> wake_;
+    Mailbox<Done> done_;
+    std::deque<Job> waiting_;
+    std::map<std::uint64_t, Running> running_;
+};
+
+}  // namespace mill::runner

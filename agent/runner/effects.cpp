@@ -1,0 +1,165 @@
+#include "agent/runner/effects.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "agent/runner/workspace.h"
+
+namespace mill::runner {
+namespace {
+
+constexpr Milliseconds kGrace{5'000};  // the broker answers a deadline itself; this is for one that hangs
+constexpr std::size_t kMaxMessage = 20 * 1024 * 1024;
+
+Milliseconds default_timeout(std::string_view effect)
+{
+    if (effect == "http.request") return Milliseconds(60'000);
+    if (effect.starts_with("archive.")) return Milliseconds(3'600'000);
+    return Milliseconds(60'000);
+}
+
+}  // namespace
+
+Effects::Effects(const Clock& clock, Reporter& reporter, Commands& commands, std::string workspace, Send to_broker)
+    : clock_(clock), reporter_(reporter), commands_(commands), workspace_(std::move(workspace)), to_broker_(std::move(to_broker))
+{
+}
+
+void Effects::start(workflows::EffectRequest request)
+{
+    if (request.effect == "log" || request.effect == "progress" || is_local_file(request.effect, request.with)) return start_local(request);
+    if (request.effect == "shell" || request.effect == "script") return start_command(request);
+    Open open;
+    open.id = request.id;
+    open.effect = request.effect;
+    open.timeout = request.timeout.value_or(default_timeout(request.effect));
+    ask(std::move(open), request.effect, request.with);
+}
+
+void Effects::start_local(const workflows::EffectRequest& request)
+{
+    if (request.effect == "log") {
+        const Json& text = request.with["text"];
+        reporter_.log(request.with["level"].as_string(), text.is_string() ? text.as_string() : dump_json(text), request.task);
+        answer(request.id, Json());
+    } else if (request.effect == "progress") {
+        reporter_.log("info", fmt::format("progress: {}", dump_json(request.with)), request.task);
+        answer(request.id, Json());
+    } else {
+        answer(request.id, local_file(request.effect, request.with, workspace_));
+    }
+}
+
+void Effects::start_command(const workflows::EffectRequest& request)
+{
+    auto planned = request.effect == "shell" ? plan_shell(request.with) : plan_script(request.with, workspace_, request.id);
+    if (!planned) return answer(request.id, tl::unexpected(std::move(planned.error())));
+    Open open;
+    open.id = request.id;
+    open.effect = "command.start";
+    open.own_limit = request.timeout.has_value();
+    open.timeout = request.timeout.value_or(default_timeout("command.start"));
+    const Json with = Json::object({{"path", planned->plans.front().program}});
+    open.command = std::move(*planned);
+    ask(std::move(open), "command.start", with);
+}
+
+void Effects::ask(Open open, const std::string& effect, const Json& with)
+{
+    if (broker_gone_)
+        return answer(open.id, tl::unexpected(fault("runtime", 500, "No broker", fmt::format("{} needs the broker, which is gone", effect))));
+    const std::uint64_t number = next_++;
+    std::string text = dump_json(Json::object({{"id", number}, {"effect", effect}, {"with", with}, {"timeoutMs", std::max<std::int64_t>(open.timeout.count(), 1)}}));
+    if (text.size() > kMaxMessage)
+        return answer(open.id, tl::unexpected(fault("validation", 413, "Request too large", fmt::format("the arguments of {} have {} bytes", effect, text.size()))));
+    open.deadline = clock_.steady() + open.timeout + kGrace;
+    open_.emplace(number, std::move(open));
+    to_broker_(std::move(text));
+}
+
+void Effects::cancel(std::uint64_t id)
+{
+    commands_.cancel(id);
+    for (auto at = open_.begin(); at != open_.end();) {
+        if (at->second.id == id) {
+            to_broker_(dump_json(Json::object({{"cancel", at->first}})));
+            at = open_.erase(at);
+        } else {
+            ++at;
+        }
+    }
+    std::erase_if(answers_, [&](const Answer& item) { return item.id == id; });
+}
+
+void Effects::hear(std::string_view text)
+{
+    auto message = parse_json(text, {.bytes = kMaxMessage, .depth = 128});
+    if (!message) return broker_lost("the broker sent what is no JSON", false);
+    if (message->contains("reset")) return broker_lost("the broker was started anew", false);
+    const auto found = open_.find(static_cast<std::uint64_t>((*message)["id"].as_integer()));
+    if (found == open_.end()) return;  // cancelled meanwhile
+    Open open = std::move(found->second);
+    open_.erase(found);
+    if (const Json* error = message->find("error")) return on_error(std::move(open), *error);
+    const Json* result = message->find("result");
+    if (!open.command) return answer(open.id, result == nullptr ? Json() : *result);
+    CommandPlan plan = open.command->plans[open.plan];
+    plan.program = (*message)["result"]["path"].as_string();
+    const auto limit = open.own_limit ? std::optional(std::max(std::chrono::duration_cast<Milliseconds>(open.deadline - kGrace - clock_.steady()), Milliseconds(1)))
+                                      : std::nullopt;
+    commands_.start(open.id, std::move(plan), std::move(*open.command), limit);
+}
+
+void Effects::on_error(Open open, const Json& error)
+{
+    // Not granted by itself, but perhaps the shell is.
+    const bool refused = error["type"].as_string() == "authorization" || error["type"].as_string() == "configuration";
+    if (open.command && refused && open.plan + 1 < open.command->plans.size()) {
+        ++open.plan;
+        if (open.first_error.is_null()) open.first_error = error;
+        const Json with = Json::object({{"path", open.command->plans[open.plan].program}});
+        return ask(std::move(open), "command.start", with);
+    }
+    const Json& told = open.first_error.is_null() ? error : open.first_error;
+    const std::string& type = told["type"].as_string();
+    answer(open.id, tl::unexpected(fault(type.empty() ? "runtime" : type, static_cast<int>(told["status"].as_integer()),
+                                         told["title"].as_string(), told["detail"].as_string())));
+}
+
+void Effects::broker_lost(std::string_view why, bool for_good)
+{
+    broker_gone_ = broker_gone_ || for_good;
+    for (const auto& [number, open] : open_)
+        answer(open.id, tl::unexpected(fault("runtime", 500, "Broker lost", fmt::format("{} while {} was open: whether it happened is not known", why, open.effect))));
+    open_.clear();
+}
+
+void Effects::expire(SteadyTime now)
+{
+    for (auto at = open_.begin(); at != open_.end();) {
+        if (at->second.deadline > now) {
+            ++at;
+            continue;
+        }
+        answer(at->second.id, tl::unexpected(fault("timeout", 408, "No answer in time", fmt::format("{} was not answered by the broker", at->second.effect))));
+        to_broker_(dump_json(Json::object({{"cancel", at->first}})));
+        at = open_.erase(at);
+    }
+}
+
+std::optional<SteadyTime> Effects::next_deadline() const
+{
+    std::optional<SteadyTime> first;
+    for (const auto& [number, open] : open_)
+        if (!first || open.deadline < *first) first = open.deadline;
+    return first;
+}
+
+std::vector<Effects::Answer> Effects::take()
+{
+    for (Commands::Done& done : commands_.take()) answers_.push_back({done.id, std::move(done.outcome)});
+    return std::exchange(answers_, {});
+}
+
+}  // namespace mill::runner

@@ -1,0 +1,79 @@
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/runner/check.h"
+#include "agent/runner/runner.h"
+#include "platform/base/log.h"
+#include "platform/confine.h"
+#include "protocol/version.h"
+
+namespace {
+
+constexpr int kUsage = 64, kOwnFailure = 70;
+
+struct Options {
+    mill::runner::RunnerOptions run;
+    std::string check;
+    bool json = false, confine = true;
+};
+
+int usage(std::string_view wrong)
+{
+    std::fprintf(stderr, "millwright-runner: %.*s\n"
+                         "usage: millwright-runner [--commands] [--workspace DIR] [--package FILE]   (started by millwright-keeper;\n"
+                         "           descriptors 3 and 4 are the channels to agent and broker)\n"
+                         "       millwright-runner --check FILE.mwp [--json]   exits 65 when the package has errors\n"
+                         "       millwright-runner --version\n", static_cast<int>(wrong.size()), wrong.data());
+    return kUsage;
+}
+
+/// Ends at once: no destructor may wait for a thread that waits for a peer that is gone.
+[[noreturn]] void leave(int status)
+{
+    std::fflush(nullptr);
+    std::_Exit(status);
+}
+
+int run(const Options& options)
+{
+    mill::log::start("millwright-runner", mill::log::Level::warning);
+    // Before the first thread, and before anything from outside is read.
+    if (auto ok = mill::platform::confine({.commands = options.run.commands}); !ok) {
+        mill::log::error("runner", "{}", ok.error().what);
+        return kOwnFailure;
+    }
+    using mill::platform::Channel, mill::platform::Handle;
+    auto* runner = new mill::runner::Runner(Channel::from(Handle(3)), Channel::from(Handle(4)), options.run);  // see leave()
+    const mill::Status ended = runner->run();
+    if (!ended) mill::log::warning("runner", "{}", ended.error().what);
+    leave(ended ? 0 : 2);
+}
+
+}  // namespace
+
+int main(int count, char** values)
+{
+    try {
+        const std::vector<std::string> words(values + 1, values + count);
+        Options options;
+        for (std::size_t at = 0; at < words.size(); ++at) {
+            const std::string& word = words[at];
+            const bool more = at + 1 < words.size();
+            if (word == "--version") return std::printf("millwright-runner %s\n", mill::protocol::kProgramVersion.data()) > 0 ? 0 : kOwnFailure;
+            if (word == "--commands") options.run.commands = true;
+            else if (word == "--json") options.json = true;
+            else if (word == "--workspace" && more) options.run.workspace = words[++at];
+            else if (word == "--package" && more) options.run.package = words[++at];
+            else if (word == "--check" && more) options.check = words[++at];
+            else return usage("'" + word + "' is not understood");
+        }
+        return options.check.empty() ? run(options) : mill::runner::check_package(options.check, options.json);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "millwright-runner: %s\n", error.what());
+        return kOwnFailure;
+    }
+}

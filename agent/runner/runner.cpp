@@ -1,0 +1,241 @@
+#include "agent/runner/runner.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "platform/base/ids.h"
+#include "platform/base/log.h"
+#include "platform/confine.h"
+#include "protocol/version.h"
+#include "workflows/package.h"
+
+namespace mill::runner {
+namespace {
+
+using protocol::JobState;
+using protocol::Reason;
+using workflows::Phase;
+
+constexpr std::size_t kMaxOutput = 16 * 1024 * 1024;  // what a final event can carry
+constexpr std::size_t kMaxCommandOutput = 8 * 1024 * 1024;
+constexpr int kMostMessages = 256;                    // of one channel before the others get their turn
+
+std::pair<platform::Channel, platform::Channel> wake_pair()
+{
+    auto pair = platform::Channel::pair();
+    check(pair.has_value(), "a pair of channels can be made");
+    return std::move(*pair);
+}
+
+bool is_final(Phase phase) { return phase == Phase::cancelled || phase == Phase::faulted || phase == Phase::completed; }
+
+Reason reason_of(const workflows::Fault& fault)
+{
+    if (fault.type.find("limit_steps") != std::string::npos || fault.title.find("limit_steps") != std::string::npos) return Reason::limit_steps;
+    // A timeout of the whole workflow; one of a task that nobody caught is an error like others.
+    if (fault.type.ends_with("/timeout") && (fault.instance.empty() || fault.instance == "/")) return Reason::timeout;
+    return Reason::error;
+}
+
+std::uint64_t random_seed()
+{
+    std::uint64_t seed = 0;
+    for (const char byte : random_bytes(8)) seed = seed << 8 | static_cast<unsigned char>(byte);
+    return seed;
+}
+
+Json findings_of(const workflows::Package& package)
+{
+    Json out = Json::array();
+    for (const workflows::Finding& finding : package.findings)
+        if (finding.level == workflows::Finding::Level::error && out.size() < 200) out.push(finding.format());
+    return out;
+}
+
+}  // namespace
+
+Runner::Runner(platform::Channel job, platform::Channel effects, RunnerOptions options)
+    : options_(std::move(options)), job_(std::move(job)), effect_channel_(std::move(effects)),
+      to_agent_(job_, [this] {
+          const std::scoped_lock lock(waking_);
+          if (auto sent = wake_end_.send("drained", nullptr, {}, Milliseconds(0)); !sent) return;  // full: it wakes anyway
+      }),
+      to_broker_(effect_channel_),
+      reporter_(clock_, [this](std::string text) { to_agent_.send(std::move(text)); },
+                [this](std::deque<std::string> texts) { to_agent_.replace(std::move(texts)); }, options_.quotas),
+      commands_(options_.workspace, kMaxCommandOutput,
+                [this] {
+                    const std::scoped_lock lock(waking_);
+                    if (auto sent = wake_end_.send("command", nullptr, {}, Milliseconds(0)); !sent) return;
+                }),
+      effects_(clock_, reporter_, commands_, options_.workspace, [this](std::string text) { to_broker_.send(std::move(text)); })
+{
+    std::tie(wake_, wake_end_) = wake_pair();
+}
+
+Status Runner::run()
+{
+    const std::string ready = dump_json(Json::object({{"ready", 1}, {"version", protocol::kVersion}}));
+    to_agent_.send(ready);
+    while (!reporter_.settled()) {
+        if (interpreter_ && !reporter_.finished()) advance();
+        reporter_.flush(clock_.steady());
+        const auto woken = platform::wait_any({&job_, effect_channel_.valid() ? &effect_channel_ : nullptr, &wake_}, wait_time());
+        if (!woken) return fail(woken.error());
+        if (*woken)
+            if (auto ok = drain(); !ok) return ok;
+        effects_.expire(clock_.steady());
+    }
+    return {};
+}
+
+std::optional<Milliseconds> Runner::wait_time() const
+{
+    std::optional<SteadyTime> first = reporter_.flush_at();
+    const auto consider = [&](std::optional<SteadyTime> time) {
+        if (time && (!first || *time < *first)) first = time;
+    };
+    if (interpreter_ && !reporter_.finished()) {
+        if (!to_agent_.full()) consider(interpreter_->wake_at());
+        consider(effects_.next_deadline());
+        if (!effects_.answered()) consider(clock_.steady());
+    }
+    if (!first) return std::nullopt;
+    return std::max(std::chrono::ceil<Milliseconds>(*first - clock_.steady()), Milliseconds(0));
+}
+
+Status Runner::drain()
+{
+    for (int count = 0; count < kMostMessages; ++count) {
+        auto message = job_.receive(Milliseconds(0));
+        if (!message) return fail("job channel", message.error());
+        if (!*message) break;
+        hear_agent((*message)->text);
+    }
+    for (int count = 0; count < kMostMessages && effect_channel_.valid(); ++count) {
+        auto message = effect_channel_.receive(Milliseconds(0));
+        if (!message) {
+            effects_.broker_lost("the broker went away", true);
+            to_broker_.close();
+            effect_channel_ = {};
+        } else if (*message) {
+            effects_.hear((*message)->text);
+        } else {
+            break;
+        }
+    }
+    for (;;) {
+        auto message = wake_.receive(Milliseconds(0));
+        if (!message || !*message) return {};
+    }
+}
+
+void Runner::hear_agent(std::string_view text)
+{
+    auto message = parse_agent_message(text);
+    if (!message) {
+        log::error("runner", "{}", message.error().what);
+        if (!begin_ && text.find("\"begin\"") != std::string_view::npos) {
+            begin_.emplace();
+            fail_with(Reason::internal, fault("configuration", 500, "Not begun", message.error().what), Json());
+        }
+        return;
+    }
+    if (message->begin && !begin_) begin(std::move(*message->begin));
+    if (message->acknowledged) reporter_.acknowledge(*message->acknowledged);
+    if (message->resume) {
+        reporter_.resume(*message->resume);
+        if (!begin_) to_agent_.send(dump_json(Json::object({{"ready", 1}, {"version", protocol::kVersion}})));
+    }
+    if (message->cancel) cancel(*message->cancel);
+}
+
+void Runner::begin(Begin begin)
+{
+    begin_ = std::move(begin);
+    reporter_.begin(begin_->first_sequence);
+    if (options_.commands && begin_->grants.commands.empty()) {
+        if (auto ok = platform::confine({.commands = false}); !ok)
+            return fail_with(Reason::refused, fault("configuration", 500, "Not confined", ok.error().what), Json());
+    }
+    if (cancelled_) return reporter_.finish(JobState::cancelled, Reason::cancelled_by, Json::object({{"evidence", *cancelled_}}));
+    const std::string& path = options_.package.empty() ? begin_->package : options_.package;
+    auto package = workflows::load_package(path);
+    if (!package)
+        return fail_with(Reason::invalid_package, fault("validation", 400, "The package cannot be loaded", package.error().what), Json());
+    if (!package->valid()) {
+        Json findings = findings_of(*package);
+        return fail_with(Reason::invalid_package, fault("validation", 400, "The package has errors", findings[std::size_t{0}].as_string()),
+                         Json::object({{"findings", std::move(findings)}}));
+    }
+    workflows::RunOptions run;
+    run.workflow = begin_->workflow;
+    run.run_id = begin_->key;
+    run.input = begin_->input;
+    run.variables = begin_->variables;
+    run.runtime_version = protocol::kProgramVersion;
+    run.trace = begin_->trace;
+    run.seed = random_seed();
+    auto made = workflows::make_interpreter(std::make_shared<const workflows::Package>(std::move(*package)), std::move(run));
+    if (!made) return fail_with(Reason::invalid_package, fault("validation", 400, "The workflow cannot start", made.error().what), Json());
+    interpreter_ = std::move(*made);
+}
+
+void Runner::cancel(const Json& who)
+{
+    if (cancelled_) return;
+    cancelled_ = Json::object({{"by", who["by"]}, {"why", who["why"]}});
+    if (interpreter_ && !reporter_.finished()) interpreter_->cancel(who["why"].as_string());
+}
+
+void Runner::advance()
+{
+    for (Effects::Answer& answer : effects_.take()) {
+        if (answer.outcome) interpreter_->complete(answer.id, std::move(*answer.outcome));
+        else interpreter_->fail(answer.id, std::move(answer.outcome.error()));
+    }
+    // What is watched live is not made faster than it is taken.
+    if (to_agent_.full() && !cancelled_) return;
+    interpreter_->advance(clock_.now(), clock_.steady());
+    for (const std::uint64_t id : interpreter_->take_cancellations()) effects_.cancel(id);
+    for (const workflows::TaskChange& change : interpreter_->take_changes()) {
+        reporter_.step(change);
+        if (begin_->trace)
+            to_agent_.send(dump_json(Json::object({{"trace", Json::object({{"task", change.task}, {"name", change.name}, {"type", change.type},
+                                                                           {"state", change.state}, {"detail", change.detail}})}})));
+    }
+    for (const Json& event : interpreter_->take_cloud_events())
+        if (begin_->events) to_agent_.send(dump_json(Json::object({{"cloudEvent", event}})));
+    for (workflows::EffectRequest& request : interpreter_->take_requests()) effects_.start(std::move(request));
+    if (is_final(interpreter_->phase())) conclude();
+}
+
+void Runner::conclude()
+{
+    if (interpreter_->phase() == Phase::cancelled) {
+        return reporter_.finish(JobState::cancelled, Reason::cancelled_by,
+                                Json::object({{"evidence", cancelled_ ? *cancelled_ : Json::object({{"by", "workflow"}})}}));
+    }
+    if (interpreter_->phase() == Phase::faulted) return fail_with(reason_of(interpreter_->fault()), interpreter_->fault(), Json());
+    const Json& output = interpreter_->output();
+    const std::size_t size = dump_json(output).size();
+    const std::size_t limit = std::min<std::size_t>(begin_->grants.limits.output.bytes, kMaxOutput);
+    if (size > limit)
+        return fail_with(Reason::limit_output,
+                         fault("runtime", 413, "Output too large", fmt::format("the output has {} bytes, the limit is {}", size, limit)), Json());
+    reporter_.finish(JobState::successful, Reason::completed, Json::object({{"output", output}}));
+}
+
+void Runner::fail_with(Reason reason, const workflows::Fault& fault, Json evidence)
+{
+    workflows::Fault cut = fault;
+    for (std::string* text : {&cut.detail, &cut.title, &cut.instance, &cut.type}) *text = std::string(cut_text(*text, kMaxLogText));
+    Json more = Json::object({{"error", workflows::to_json(cut)}});
+    if (evidence.is_object()) more.set("evidence", std::move(evidence));
+    reporter_.finish(JobState::failed, reason, std::move(more));
+}
+
+}  // namespace mill::runner

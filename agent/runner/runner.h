@@ -1,0 +1,57 @@
+// agent/runner/runner.h -- one job from `begin` to the acknowledgement of its end: one loop over two channels, timers and children.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "agent/runner/begin.h"
+#include "agent/runner/commands.h"
+#include "agent/runner/effects.h"
+#include "agent/runner/reporter.h"
+#include "agent/runner/sender.h"
+#include "platform/base/clock.h"
+#include "platform/channel.h"
+#include "workflows/interpreter.h"
+
+namespace mill::runner {
+
+struct RunnerOptions {
+    std::string workspace = "/work";
+    std::string package;     ///< in place of the one that `begin` names (tests)
+    bool commands = false;   ///< programs may be started: the process was confined accordingly
+    Quotas quotas;
+};
+
+/// Thread: one.
+class Runner {
+public:
+    Runner(platform::Channel job, platform::Channel effects, RunnerOptions options);
+    /// Returns when the final event is acknowledged. Errors: unavailable (nobody holds the other end of the job channel).
+    Status run();
+
+private:
+    void begin(Begin begin);
+    void advance();
+    void hear_agent(std::string_view text);
+    void cancel(const Json& who);
+    void conclude();
+    void fail_with(protocol::Reason reason, const workflows::Fault& fault, Json evidence);
+    std::optional<Milliseconds> wait_time() const;
+    Status drain();
+
+    const Clock& clock_ = system_clock();
+    RunnerOptions options_;
+    platform::Channel job_, effect_channel_, wake_, wake_end_;
+    std::mutex waking_;
+    Sender to_agent_, to_broker_;
+    Reporter reporter_;
+    Commands commands_;
+    Effects effects_;
+    std::unique_ptr<workflows::Interpreter> interpreter_;
+    std::optional<Begin> begin_;
+    std::optional<Json> cancelled_;
+};
+
+}  // namespace mill::runner

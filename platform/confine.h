@@ -1,0 +1,18 @@
+// platform/confine.h -- narrows what this process may still ask of the operating system (Linux: a seccomp filter).
+#pragma once
+
+#include "platform/base/result.h"
+
+namespace mill::platform {
+
+struct Confinement {
+    bool commands = false;    ///< starting programs, and local sockets between them, stay possible
+    bool open_files = true;   ///< opening, making and removing files stays possible; what is open stays usable anyway
+};
+
+/// For all threads of this process and all that it starts from now on. Cannot be undone; a second call
+/// narrows further. Without `commands` only a list of named system calls remains, the others fail with "not permitted".
+/// Errors: unavailable (the system has no such filter).
+Status confine(const Confinement& what);
+
+}  // namespace mill::platform

@@ -1,0 +1,96 @@
+#include "platform/confine.h"
+
+#include <cerrno>
+#include <cstring>
+#include <initializer_list>
+#include <memory>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include <fmt/core.h>
+
+namespace mill::platform {
+namespace {
+
+// What an interpreter and its libraries need that reads messages, computes and keeps time.
+constexpr std::initializer_list<const char*> kComputing = {
+    "read", "write", "readv", "writev", "pread64", "pwrite64", "close", "close_range", "lseek", "fstat", "fcntl", "dup", "dup3",
+    "pipe2", "poll", "ppoll", "select", "pselect6", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2",
+    "timerfd_create", "timerfd_settime", "timerfd_gettime", "sendmsg", "recvmsg", "sendto", "recvfrom", "sendmmsg", "recvmmsg",
+    "shutdown", "getsockopt", "setsockopt", "getsockname", "getpeername", "socketpair", "mmap", "munmap", "mremap", "mprotect",
+    "madvise", "brk", "futex", "futex_waitv", "set_robust_list", "get_robust_list", "rseq", "sched_yield", "sched_getaffinity",
+    "sched_getparam", "sched_getscheduler", "getpriority", "setpriority", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
+    "rt_sigtimedwait", "sigaltstack", "restart_syscall", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep",
+    "gettimeofday", "time", "times", "getitimer", "setitimer", "alarm", "timer_create", "timer_settime", "timer_delete",
+    "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getgroups", "getresuid", "getresgid", "getrusage",
+    "getrlimit", "prlimit64", "uname", "sysinfo", "getrandom", "getcpu", "membarrier", "set_tid_address", "arch_prctl", "exit",
+    "exit_group", "tgkill", "kill", "memfd_create", "fsync", "fdatasync", "ftruncate", "fallocate", "seccomp", "prctl",
+};
+
+constexpr std::initializer_list<const char*> kFiles = {
+    "open", "openat", "openat2", "creat", "stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "readlink",
+    "readlinkat", "getdents64", "mkdir", "mkdirat", "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "getcwd",
+    "chdir", "fchdir", "umask", "fchmod", "chmod", "fchmodat", "utimensat", "statfs", "fstatfs", "flock", "truncate", "copy_file_range",
+    "sendfile",
+};
+
+// With commands granted programs of any kind run under this filter: it takes away the ways out, not the ways to work.
+constexpr std::initializer_list<const char*> kWaysOut = {
+    "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp", "bpf", "perf_event_open",
+    "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "keyctl", "add_key", "request_key", "mount", "umount2",
+    "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr", "pivot_root", "chroot", "unshare", "setns",
+    "swapon", "swapoff", "reboot", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "acct",
+    "quotactl", "nfsservctl", "open_by_handle_at", "name_to_handle_at", "syslog", "settimeofday", "clock_settime", "adjtimex",
+    "clock_adjtime", "lookup_dcookie", "fanotify_init", "personality", "sethostname", "setdomainname", "iopl", "ioperm", "vhangup",
+};
+
+using Filter = std::unique_ptr<void, void (*)(scmp_filter_ctx)>;
+
+void rule(const Filter& filter, std::uint32_t action, const char* name)
+{
+    const int number = ::seccomp_syscall_resolve_name(name);
+    if (number != __NR_SCMP_ERROR) ::seccomp_rule_add(filter.get(), action, number, 0);
+}
+
+Status load(const Filter& filter)
+{
+    if (const int failed = ::seccomp_load(filter.get()); failed != 0)
+        return fail(Errc::unavailable, fmt::format("cannot install a system call filter: {}", std::strerror(-failed)));
+    return {};
+}
+
+constexpr std::uint64_t kNewNamespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
+                                         CLONE_NEWCGROUP;
+
+}  // namespace
+
+Status confine(const Confinement& what)
+{
+    const std::uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
+    const Filter filter(::seccomp_init(what.commands ? SCMP_ACT_ALLOW : refuse), ::seccomp_release);
+    if (!filter) return fail(Errc::unavailable, "cannot make a system call filter");
+    ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree: tens of nanoseconds a call
+    ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1);     // all threads, should there be others already
+    if (what.commands) {
+        for (const char* name : kWaysOut) rule(filter, refuse, name);
+        ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+        ::seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);  // its flags cannot be looked at
+        for (std::uint64_t flag : {CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP})
+            ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
+        return load(filter);
+    }
+    for (const char* name : kComputing) rule(filter, SCMP_ACT_ALLOW, name);
+    if (what.open_files)
+        for (const char* name : kFiles) rule(filter, SCMP_ACT_ALLOW, name);
+    // Threads, not processes.
+    ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+                       SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | kNewNamespaces, CLONE_THREAD));
+    ::seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    return load(filter);
+}
+
+}  // namespace mill::platform

@@ -1,0 +1,157 @@
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+
+#include "agent/broker/attempt.h"
+#include "tests/unit/broker/loopback_server.h"
+#include "tests/unit/broker/temp_folder.h"
+
+using namespace mill;
+using broker::Attempt;
+
+namespace {
+
+struct Bench {
+    platform::Channel runner;
+    Attempt attempt{"job.1.1"};
+
+    explicit Bench(bool again = false)
+    {
+        auto pair = platform::Channel::pair();
+        REQUIRE(pair);
+        runner = std::move(pair->first);
+        attempt.attach(std::move(pair->second), again);
+    }
+    void open(Json permissions) { attempt.open(*broker::make_grants(permissions, Json::object())); }
+    void say(std::string_view text) { REQUIRE(runner.send(text)); }
+    void call(int id, std::string effect, Json with, int timeout = 20'000)
+    {
+        say(dump_json(Json::object({{"id", id}, {"effect", std::move(effect)}, {"with", std::move(with)}, {"timeoutMs", timeout}})));
+    }
+    Json hear()
+    {
+        auto message = runner.receive(Milliseconds(20'000));
+        REQUIRE(message);
+        REQUIRE(*message);
+        return *parse_json((*message)->text);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a call is answered by its number", "[broker][attempt]")
+{
+    Bench bench;
+    bench.open(Json::object({{"commands", Json::array({"sh"})}}));
+    bench.call(7, "command.start", Json::object({{"path", "sh"}}));
+    const Json answer = bench.hear();
+    CHECK(answer["id"].as_integer() == 7);
+    CHECK_THAT(answer["result"]["path"].as_string(), Catch::EndsWith("/sh"));
+}
+
+TEST_CASE("a call that comes before the grants waits for them", "[broker][attempt]")
+{
+    Bench bench;
+    bench.call(1, "command.start", Json::object({{"path", "sh"}}));
+    CHECK_FALSE(bench.runner.receive(Milliseconds(50))->has_value());
+    bench.open(Json::object({{"commands", Json::array({"sh"})}}));
+    CHECK(bench.hear().contains("result"));
+}
+
+TEST_CASE("a call without grants ends at its deadline", "[broker][attempt]")
+{
+    Bench bench;
+    bench.call(1, "command.start", Json::object({{"path", "sh"}}), 100);
+    CHECK(bench.hear()["error"]["type"].as_string() == "timeout");
+}
+
+TEST_CASE("a new broker says so first", "[broker][attempt]")
+{
+    Bench bench(true);
+    CHECK(bench.hear()["reset"].as_bool());
+}
+
+TEST_CASE("a flood of calls is refused above the bound, and the first ones are still served", "[broker][attempt]")
+{
+    Bench bench;
+    const int flood = 500;
+    for (int id = 1; id <= flood; ++id) bench.call(id, "command.start", Json::object({{"path", "sh"}}));
+    std::set<std::int64_t> refused;
+    for (int i = 0; i < flood - static_cast<int>(broker::kMaxOpenCalls); ++i) {
+        const Json answer = bench.hear();
+        CHECK(answer["error"]["status"].as_integer() == 429);
+        refused.insert(answer["id"].as_integer());
+    }
+    CHECK(*refused.begin() == static_cast<std::int64_t>(broker::kMaxOpenCalls) + 1);
+    bench.open(Json::object({{"commands", Json::array({"sh"})}}));
+    for (std::size_t i = 0; i < broker::kMaxOpenCalls; ++i) CHECK(bench.hear().contains("result"));
+}
+
+TEST_CASE("calls that wait for a slow server do not hold up a quick one of another job, nor their own deadlines", "[broker][attempt]")
+{
+    LoopbackServer silent("");
+    const Json permissions = Json::object({{"network", Json::array({"http://127.0.0.1:*"})}, {"commands", Json::array({"sh"})}});
+    Bench slow, quick;
+    slow.open(permissions);
+    quick.open(permissions);
+    for (int id = 1; id <= 40; ++id) slow.call(id, "http.request", Json::object({{"method", "get"}, {"uri", silent.url()}}), 1000);
+    quick.call(1, "command.start", Json::object({{"path", "sh"}}));
+    CHECK(quick.hear().contains("result"));
+    for (int id = 1; id <= 40; ++id) CHECK(slow.hear()["error"]["type"].as_string() == "timeout");
+}
+
+TEST_CASE("a cancelled call is not answered", "[broker][attempt]")
+{
+    LoopbackServer silent("");
+    Bench bench;
+    bench.open(Json::object({{"network", Json::array({"http://127.0.0.1:*"})}, {"commands", Json::array({"sh"})}}));
+    bench.call(1, "http.request", Json::object({{"method", "get"}, {"uri", silent.url()}}), 600);
+    bench.say(R"({"cancel":1})");
+    bench.call(2, "command.start", Json::object({{"path", "sh"}}));
+    CHECK(bench.hear()["id"].as_integer() == 2);
+    CHECK_FALSE(bench.runner.receive(Milliseconds(800))->has_value());
+}
+
+TEST_CASE("malformed messages are answered, and too many of them end the channel", "[broker][attempt]")
+{
+    Bench bench;
+    for (int i = 0; i < broker::kMaxViolations; ++i) {
+        bench.say(i % 2 == 0 ? "{" : R"({"id":"x"})");
+        CHECK(bench.hear()["error"]["type"].as_string() == "validation");
+    }
+    bench.call(1, "command.start", Json::object({{"path", "sh"}}));
+    auto after = bench.runner.receive(Milliseconds(300));
+    CHECK((!after || !after->has_value()));
+}
+
+TEST_CASE("a number that is in use is refused", "[broker][attempt]")
+{
+    Bench bench;
+    bench.call(1, "command.start", Json::object({{"path", "sh"}}));
+    bench.call(1, "command.start", Json::object({{"path", "sh"}}));
+    CHECK(bench.hear()["error"]["status"].as_integer() == 429);
+}
+
+TEST_CASE("closing takes the grants away", "[broker][attempt]")
+{
+    Bench bench;
+    bench.open(Json::object({{"commands", Json::array({"sh"})}}));
+    CHECK(bench.attempt.opened());
+    bench.attempt.close();
+    CHECK_FALSE(bench.attempt.opened());
+    bench.call(1, "command.start", Json::object({{"path", "sh"}}), 100);
+    CHECK(bench.hear()["error"]["type"].as_string() == "timeout");
+}
+
+TEST_CASE("a runner that goes away in the middle leaves nothing behind", "[broker][attempt]")
+{
+    LoopbackServer silent("");
+    Bench bench;
+    bench.open(Json::object({{"network", Json::array({"http://127.0.0.1:*"})}}));
+    for (int id = 1; id <= 10; ++id) bench.call(id, "http.request", Json::object({{"method", "get"}, {"uri", silent.url()}}), 600'000);
+    bench.runner = {};
+    SUCCEED("the destructor returns");
+}

@@ -1,0 +1,137 @@
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "platform/folder.h"
+#include "tests/unit/broker/temp_folder.h"
+
+using namespace mill;
+using platform::Folder;
+using platform::WriteMode;
+namespace fs = std::filesystem;
+
+TEST_CASE("what lies beneath a folder is read and written", "[platform][folder]")
+{
+    const TempFolder temp;
+    auto folder = Folder::open(temp.path());
+    REQUIRE(folder);
+    REQUIRE(folder->make_folder("a/b"));
+    CHECK(folder->write("a/b/x.txt", "one", WriteMode::create) == 3U);
+    CHECK(folder->read("a/b/x.txt", 100) == "one");
+    CHECK(folder->write("a/b/x.txt", "two", WriteMode::create).error().code == Errc::conflict);
+    CHECK(folder->write("a/b/x.txt", "++", WriteMode::append) == 5U);
+    CHECK(folder->write("a/b/x.txt", "new", WriteMode::replace) == 3U);
+    CHECK(folder->read("a/b/x.txt", 100) == "new");
+    CHECK(folder->read("a/b/x.txt", 2).error().code == Errc::too_large);
+    CHECK(folder->read("a/b/none", 2).error().code == Errc::not_found);
+    const auto listed = folder->folder("a")->list(10);
+    REQUIRE(listed);
+    REQUIRE(listed->size() == 1);
+    CHECK(listed->front().name == "b");
+    CHECK(listed->front().type == platform::FolderEntry::Type::folder);
+}
+
+TEST_CASE("a symbolic link is never followed, wherever it stands", "[platform][folder]")
+{
+    const TempFolder temp, outside;
+    std::ofstream(outside.path() + "/secret") << "secret";
+    fs::create_symlink(outside.path(), temp.path() + "/way");
+    fs::create_symlink(outside.path() + "/secret", temp.path() + "/file");
+    auto folder = Folder::open(temp.path());
+    REQUIRE(folder);
+    CHECK(folder->read("way/secret", 100).error().code == Errc::denied);
+    CHECK(folder->read("file", 100).error().code == Errc::denied);
+    CHECK(folder->write("way/new", "x", WriteMode::create).error().code == Errc::denied);
+    CHECK(folder->write("file", "x", WriteMode::append).error().code == Errc::denied);
+    CHECK_FALSE(folder->write("file", "x", WriteMode::replace));
+    CHECK_FALSE(fs::exists(outside.path() + "/new"));
+    std::string kept;
+    std::ifstream(outside.path() + "/secret") >> kept;
+    CHECK(kept == "secret");
+    CHECK(folder->look("file")->type == platform::FolderEntry::Type::link);
+    CHECK(Folder::open(temp.path() + "/way").error().code == Errc::denied);
+}
+
+TEST_CASE("names that climb or begin at the root are refused", "[platform][folder]")
+{
+    const TempFolder temp;
+    auto folder = Folder::open(temp.path());
+    REQUIRE(folder);
+    fs::create_directory(temp.path() + "/a");
+    for (const char* name : {"../x", "a/../../x", "/etc/passwd", "..", "a/.."}) {
+        CAPTURE(name);
+        CHECK_FALSE(folder->read(name, 100));
+        CHECK_FALSE(folder->write(name, "x", WriteMode::create));
+    }
+    CHECK_FALSE(folder->read(std::string_view("a\0b", 3), 100));
+    CHECK_FALSE(Folder::open("relative"));
+}
+
+TEST_CASE("the links of /proc lead nowhere", "[platform][folder]")
+{
+    auto folder = Folder::open("/");
+    REQUIRE(folder);
+    CHECK_FALSE(folder->read("proc/self/fd/0", 100));
+    CHECK_FALSE(folder->read("proc/self/root/etc/hostname", 100));
+    CHECK_FALSE(folder->read("proc/self/cwd/x", 100));
+}
+
+TEST_CASE("only regular files are opened, and a FIFO holds nobody up", "[platform][folder]")
+{
+    const TempFolder temp;
+    REQUIRE(::mkfifo((temp.path() + "/fifo").c_str(), 0644) == 0);
+    fs::create_directory(temp.path() + "/folder");
+    auto folder = Folder::open(temp.path());
+    REQUIRE(folder);
+    CHECK(folder->read("fifo", 100).error().code == Errc::invalid);
+    CHECK(folder->read("folder", 100).error().code == Errc::invalid);
+    CHECK_FALSE(folder->write("fifo", "x", WriteMode::append));
+    CHECK_FALSE(folder->write("folder", "x", WriteMode::replace));
+}
+
+TEST_CASE("a file with several names is not appended to", "[platform][folder]")
+{
+    const TempFolder temp;
+    auto folder = Folder::open(temp.path());
+    REQUIRE(folder);
+    REQUIRE(folder->write("one", "1", WriteMode::create));
+    REQUIRE(::link((temp.path() + "/one").c_str(), (temp.path() + "/two").c_str()) == 0);
+    CHECK(folder->write("two", "x", WriteMode::append).error().code == Errc::conflict);
+    CHECK(folder->write("two", "x", WriteMode::replace));
+    CHECK(folder->read("one", 10) == "1");
+}
+
+TEST_CASE("a new file is not there until it is complete, and leaves nothing when it is given up", "[platform][folder]")
+{
+    const TempFolder temp;
+    auto folder = Folder::open(temp.path());
+    REQUIRE(folder);
+    {
+        auto file = folder->new_file("report");
+        REQUIRE(file);
+        REQUIRE((*file)->append("half"));
+        CHECK_FALSE(fs::exists(temp.path() + "/report"));
+    }
+    CHECK(fs::is_empty(temp.path()));
+    auto file = folder->new_file("report");
+    REQUIRE(file);
+    REQUIRE((*file)->append("whole"));
+    REQUIRE((*file)->commit());
+    CHECK(folder->read("report", 10) == "whole");
+    CHECK(folder->list(10)->size() == 1);
+}
+
+TEST_CASE("a list is bounded", "[platform][folder]")
+{
+    const TempFolder temp;
+    for (int i = 0; i < 5; ++i) std::ofstream(temp.path() + "/" + std::to_string(i)) << i;
+    auto folder = Folder::open(temp.path());
+    REQUIRE(folder);
+    CHECK(folder->list(5)->size() == 5);
+    CHECK(folder->list(4).error().code == Errc::too_large);
+}
