@@ -11,7 +11,7 @@ namespace mill::factory {
 Result<Json> normalise_environment(const Json& body, const std::string& where);
 /// {description, package: "NAME@VERSION", environment, variables, credentials, permissions: "as-requested" or a map}
 Result<Json> normalise_deployment(const Json& body, const std::string& where);
-/// {description, deployment, type: "api", runOn, workflow, input, priority, expiration, concurrency, stopAfterFailures}
+/// {description, deployment, type: "api", runOn, workflow, input, priority, expiration, concurrency, stopAfterFailures, paused?}
 Result<Json> normalise_trigger(const Json& body, const std::string& where);
 /// {description, trigger, on: [EVENT…], type: "api" or "chat", api or chat: {…}, delay}
 Result<Json> normalise_notifier(const Json& body, const std::string& where);

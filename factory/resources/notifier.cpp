@@ -127,13 +127,14 @@ Result<Json> normalise_notifier(const Json& body, const std::string& where)
     Fields fields(body, where);
     Json out = Json::object();
     if (const std::string text = fields.text("description", ""); !text.empty()) out.set("description", Json(text));
-    for (const std::string_view later : {"deployment", "environment", "agents", "deliveries", "when"})
+    for (const std::string_view later : {"deployment", "environment", "agents", "deliveries"})
         if (fields.has(later)) {
             fields.any(later, Json());
             fields.mistake(later, "is not supported yet");
         }
     out.set("trigger", Json(fields.text("trigger")));
     out.set("on", events(fields));
+    if (const std::string when = fields.text("when", ""); !when.empty()) out.set("when", Json(when));
     const std::string type = fields.one_of("type", {"api", "chat", "mail"});
     out.set("type", Json(type));
     if (type == "mail") fields.mistake("type", "'mail' is not supported yet: api and chat are");

@@ -1,0 +1,257 @@
+#include <fmt/format.h>
+
+#include "factory/api/handlers.h"
+#include "platform/base/encode.h"
+#include "platform/base/fields.h"
+#include "platform/base/log.h"
+#include "platform/files.h"
+#include "protocol/version.h"
+
+namespace mill::factory::handler {
+namespace {
+
+constexpr std::size_t kEventDepth = 80;   // the envelope around an output of depth 64
+
+/// The agents' wire: unknown members are ignored, `must` names what has to be understood (nothing beyond version 1 yet).
+bool understood(const Call& call, const Json& json)
+{
+    for (const Json& feature : json["must"].as_array()) {
+        reply_problem(call, 426, fmt::format("the feature {} is not known here", dump_json(feature).substr(0, 100)), "must",
+                      Json::object({{"version", Json(protocol::kVersion)}, {"known", Json::array()}}));
+        return false;
+    }
+    return true;
+}
+
+Result<std::vector<protocol::AttemptId>> attempts_in(const Json& list, std::string_view member)
+{
+    std::vector<protocol::AttemptId> out;
+    if (list.size() > 10'000) return fail(Errc::too_large, fmt::format("'{}' has more than 10000 entries", member));
+    for (const Json& each : list.as_array()) {
+        auto id = protocol::parse_attempt_id(each);
+        if (!id) return fail(member, id.error());
+        out.push_back(std::move(*id));
+    }
+    return out;
+}
+
+Json held_json(const HeldAnswer& held, bool with_acknowledged)
+{
+    Json out = protocol::to_json(held.id);
+    out.set("standing", Json(name(held.standing)));
+    if (with_acknowledged) out.set("acknowledged", Json(held.acknowledged));
+    if (held.cancel) out.set("cancel", Json::object({{"by", Json(held.cancel->by)}, {"why", Json(held.cancel->why)}}));
+    return out;
+}
+
+}  // namespace
+
+void agent_session(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call);
+    if (!json || !understood(*call, *json)) return;
+    Fields fields(*json, "session");
+    fields.ignore_unknown();
+    const auto version = fields.integer("version", 1, 1'000'000);
+    const std::string challenge = fields.text("challenge");
+    SessionReport report;
+    report.agent = call->agent;
+    if (fields.has("mode")) report.mode = protocol::parse_mode(fields.one_of("mode", {"attended", "unattended"}));
+    report.slots = static_cast<std::uint32_t>(fields.integer("slots", 1, 10'000, 1));
+    report.facts = fields.object("facts", Json::object());
+    auto held = attempts_in(fields.array("held", Json::array()), "held");
+    if (challenge.size() > 200) fields.mistake("challenge", "is longer than 200 bytes");
+    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    if (!passed(*call, held)) return;
+    report.held = std::move(*held);
+    const auto agreed = std::min<std::int64_t>(version, protocol::kVersion);
+    service.core.open_session(std::move(report), [&service, call, agreed, challenge](const Result<SessionAnswer>& answer) {
+        if (!passed(*call, answer)) return;
+        auto proof = service.key.prove(challenge);
+        if (!passed(*call, proof)) return;
+        Json list = Json::array();
+        for (const HeldAnswer& each : answer->held) list.push(held_json(each, true));
+        const AgentRecord& agent = answer->agent;
+        const CoreOptions& times = service.core.options();
+        reply(*call, 200, Json::object({{"version", Json(agreed)}, {"epoch", Json(answer->epoch)}, {"factoryId", Json(service.core.factory_id())},
+                                        {"factoryProof", Json(to_base64(*proof))}, {"environment", Json(agent.environment)}, {"approved", Json(agent.approved)},
+                                        {"state", Json(agent.frozen ? "frozen" : agent.paused ? "paused" : "active")}, {"mode", Json(protocol::name(agent.mode))},
+                                        {"pollMs", Json(times.poll.count())}, {"leaseMs", Json(times.lease.count())}, {"renewMs", Json(times.renew.count())},
+                                        {"held", std::move(list)}}));
+    });
+}
+
+namespace {
+
+/// Ties a parked poll to its connection: whichever goes first.
+struct Parked {
+    std::mutex mutex;
+    std::uint64_t ticket = 0;
+    bool gone = false, answered = false;
+};
+
+Json poll_json(const PollAnswer& answer)
+{
+    Json offers = Json::array(), cancels = Json::array(), drop = Json::array();
+    for (const auto& offer : answer.offers) offers.push(protocol::to_json(offer));
+    for (const auto& cancel : answer.cancels) {
+        Json item = protocol::to_json(cancel.id);
+        cancels.push(item.set("by", Json(cancel.by)).set("why", Json(cancel.why)));
+    }
+    for (const auto& id : answer.drop) drop.push(protocol::to_json(id));
+    return Json::object({{"offers", std::move(offers)}, {"cancels", std::move(cancels)}, {"drop", std::move(drop)}});
+}
+
+}  // namespace
+
+void offers(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call);
+    if (!json || !understood(*call, *json)) return;
+    Fields fields(*json, "offers");
+    fields.ignore_unknown();
+    Poll poll;
+    poll.agent = call->agent;
+    poll.want = static_cast<std::uint32_t>(fields.integer("want", 0, 10'000));
+    for (const Json& each : fields.array("answers", Json::array()).as_array()) {
+        auto id = protocol::parse_attempt_id(each);
+        const std::string& answer = each["answer"].as_string();
+        if (!id) fields.mistake("answers", id.error().what);
+        else if (answer != "busy" && answer != "not_held") fields.mistake("answers", "must say busy or not_held");
+        else poll.answers.push_back(OfferAnswer{std::move(*id), answer == "busy", each["why"].as_string().substr(0, 1000)});
+    }
+    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    auto parked = std::make_shared<Parked>();
+    call->responder.on_gone([&service, parked, agent = call->agent] {
+        std::uint64_t ticket = 0;
+        {
+            const std::scoped_lock lock(parked->mutex);
+            parked->gone = true;
+            if (parked->answered) return;
+            ticket = parked->ticket;
+        }
+        if (ticket != 0) service.core.unpark(agent, ticket);
+    });
+    const auto ticket = service.core.park(std::move(poll), [call, parked](const Result<PollAnswer>& answer) {
+        {
+            const std::scoped_lock lock(parked->mutex);
+            parked->answered = true;
+        }
+        if (answer) return reply(*call, 200, poll_json(*answer));
+        if (answer.error().code == Errc::conflict) return reply_problem(*call, 409, answer.error().what, "newer_poll");
+        reply_error(*call, answer.error());
+    });
+    bool gone = false;
+    {
+        const std::scoped_lock lock(parked->mutex);
+        parked->ticket = ticket;
+        gone = parked->gone && !parked->answered;
+    }
+    if (gone) service.core.unpark(call->agent, ticket);
+}
+
+void agent_events(Service& service, const CallPtr& call)
+{
+    auto json = read_json(*call, false, kEventDepth);
+    if (!json || !understood(*call, *json)) return;
+    call->http.body = {};
+    const Json& attempts = (*json)["attempts"];
+    if (!attempts.is_array()) return reply_problem(*call, 400, "events: 'attempts' must be a list");
+    std::vector<EventBatch> batches;
+    for (const Json& each : attempts.as_array()) {
+        auto id = protocol::parse_attempt_id(each);
+        if (!id) return reply_problem(*call, 400, fmt::format("events: {}", id.error().what));
+        EventBatch batch{std::move(*id), {}};
+        for (const Json& event : each["events"].as_array()) {
+            const std::int64_t sequence = event["sequence"].as_integer();
+            if (sequence < 1) return reply_problem(*call, 400, fmt::format("events: attempt {} has an event without a sequence number", batch.id.key()));
+            batch.events.push_back({static_cast<std::uint64_t>(sequence), protocol::parse_event(event)});
+        }
+        batches.push_back(std::move(batch));
+    }
+    service.core.ingest(call->agent, std::move(batches), [&service, call](const Result<std::vector<EventAnswer>>& answers) {
+        if (!passed(*call, answers)) return;
+        Json list = Json::array();
+        for (const EventAnswer& each : *answers) {
+            Json item = protocol::to_json(each.id);
+            Json refused = Json::array();
+            for (const auto& one : each.refused) refused.push(Json::object({{"sequence", Json(one.sequence)}, {"why", Json(one.why)}}));
+            item.set("acknowledged", Json(each.acknowledged)).set("standing", Json(name(each.standing))).set("refused", std::move(refused));
+            list.push(std::move(item));
+        }
+        reply(*call, 200, Json::object({{"attempts", std::move(list)}}));
+        for (const EventAnswer& each : *answers) service.log_waiters.notify(each.id.job);
+    });
+}
+
+void leases(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call);
+    if (!json || !understood(*call, *json)) return;
+    auto held = attempts_in((*json)["attempts"], "attempts");
+    if (!passed(*call, held)) return;
+    service.core.renew(call->agent, std::move(*held), [call](const Result<std::vector<HeldAnswer>>& answers) {
+        if (!passed(*call, answers)) return;
+        Json list = Json::array();
+        for (const HeldAnswer& each : *answers) list.push(held_json(each, false));
+        reply(*call, 200, Json::object({{"attempts", std::move(list)}}));
+    });
+}
+
+static std::optional<AttemptAccess> attempt_of(Service& service, const Call& call)
+{
+    std::string_view token = call.http.header("authorization");
+    token = token.size() > 7 && (token.starts_with("Bearer ") || token.starts_with("bearer ")) ? token.substr(7) : std::string_view();
+    auto access = service.core.attempt_access(token);
+    if (access) return std::move(*access);
+    reply_problem(call, 401, token.empty() ? "an attempt's token is needed" : access.error().what, "unauthorized", {},
+                  {{"WWW-Authenticate", "Bearer realm=\"millwright\", error=\"invalid_token\""}});
+    return std::nullopt;
+}
+
+void agent_package(Service& service, const CallPtr& call)
+{
+    const auto access = attempt_of(service, *call);
+    if (!access) return;
+    if ((*call)["digest"] != access->package_digest)
+        return reply_problem(*call, 403, fmt::format("this attempt's package is {}, not {}", access->package_digest, (*call)["digest"].substr(0, 100)), "forbidden");
+    auto bytes = platform::read_file(service.core.package_path(access->package_digest), 256 * 1024 * 1024);
+    if (!passed(*call, bytes)) return;
+    HttpReply out;
+    out.content_type = "application/zip";
+    out.body = std::move(*bytes);
+    call->responder.reply(std::move(out));
+}
+
+void agent_credentials(Service& service, const CallPtr& call)
+{
+    const auto access = attempt_of(service, *call);
+    if (!access) return;
+    const auto json = read_json(*call);
+    if (!json) return;
+    Fields fields(*json, "credentials");
+    fields.ignore_unknown();
+    const auto names = fields.texts("names");
+    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    const auto reader = service.core.reader();
+    Json out = Json::object();
+    for (const std::string& name : names) {
+        const Json* target = access->credentials.find(name);
+        if (target == nullptr) return reply_problem(*call, 403, fmt::format("deployment '{}' binds no credential '{}'", access->deployment, name.substr(0, 100)), "forbidden");
+        auto stored = reader->credential(target->as_string());
+        if (!stored) return reply_problem(*call, 409, fmt::format("credential '{}' (for '{}') is not there any more", target->as_string(), name), "credential");
+        const std::string& environment = stored->about["environment"].as_string();
+        if (!environment.empty() && environment != access->environment)
+            return reply_problem(*call, 403, fmt::format("credential '{}' belongs to environment '{}', this job runs in '{}'", stored->name, environment, access->environment), "forbidden");
+        if (const Json* expires = stored->about.find("expires"))
+            if (auto time = parse_time(expires->as_string()); time && *time <= service.clock.now())
+                return reply_problem(*call, 409, fmt::format("credential '{}' expired at {}", stored->name, expires->as_string()), "credential");
+        auto values = service.vault.open(*stored);
+        if (!passed(*call, values)) return;
+        Json value = *values;
+        out.set(name, value.set("kind", stored->about["kind"]).set("hosts", stored->about["hosts"]));
+    }
+    reply(*call, 200, Json::object({{"credentials", std::move(out)}}), {{"Cache-Control", "no-store"}});
+}
+
+}  // namespace mill::factory::handler

@@ -1,0 +1,137 @@
+#include <fmt/format.h>
+
+#include "factory/api/handlers.h"
+#include "factory/api/render.h"
+#include "factory/resources/resource.h"
+#include "platform/base/fields.h"
+#include "platform/crypto.h"
+
+namespace mill::factory::handler {
+namespace {
+
+void unknown_agent(const Call& call)
+{
+    reply_problem(call, 404, fmt::format("agent '{}' is not there; GET /v1/agents lists them", call["name"].substr(0, 120)), "unknown_agent");
+}
+
+Json labels_of(Fields& fields, std::string_view key)
+{
+    Json labels = fields.object(key, Json::object());
+    for (const auto& [name, value] : labels.as_object())
+        if (!value.is_string() || value.as_string().size() > 200 || name.empty() || name.size() > 100)
+            fields.mistake(key, fmt::format("has '{}': labels are NAME: text, at most 100 and 200 bytes", name.substr(0, 100)));
+    return labels;
+}
+
+}  // namespace
+
+void list_agents(Service& service, const CallPtr& call)
+{
+    auto agents = service.core.agents();
+    if (!passed(*call, agents)) return;
+    Json items = Json::array();
+    for (const AgentRecord& each : *agents) items.push(agent_json(each));
+    reply(*call, 200, Json::object({{"items", std::move(items)}}));
+}
+
+static std::optional<AgentRecord> find_agent(Service& service, const std::string& name)
+{
+    const auto agents = service.core.agents();
+    if (!agents) return std::nullopt;
+    for (const AgentRecord& each : *agents)
+        if (each.name == name || each.id == name) return each;
+    return std::nullopt;
+}
+
+void get_agent(Service& service, const CallPtr& call)
+{
+    const auto agent = find_agent(service, (*call)["name"]);
+    if (!agent) return unknown_agent(*call);
+    reply(*call, 200, agent_json(*agent));
+}
+
+void patch_agent(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call);
+    if (!json) return;
+    Fields fields(*json, "agent");
+    AgentPatch patch;
+    if (fields.has("mode")) patch.mode = protocol::parse_mode(fields.one_of("mode", {"attended", "unattended"}));
+    if (fields.has("paused")) patch.paused = fields.boolean("paused");
+    if (fields.has("approved")) patch.approved = fields.boolean("approved");
+    if (fields.has("frozen")) patch.frozen = fields.boolean("frozen");
+    if (fields.has("environment")) patch.environment = fields.text("environment");
+    if (fields.has("labels")) patch.labels = labels_of(fields, "labels");
+    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    if (json->empty()) return reply_problem(*call, 400, "agent: nothing to change; known are mode, paused, approved, frozen, environment, labels");
+    // Who may run what is trust; the rest is operation.
+    if (patch.approved || patch.frozen || patch.environment || patch.labels)
+        if (auto allowed = require(call->identity, Role::admin, "changing approval, freeze, environment or labels of an agent"); !allowed)
+            return reply_error(*call, allowed.error());
+    const auto agent = find_agent(service, (*call)["name"]);
+    if (!agent) return unknown_agent(*call);
+    if (patch.environment && !service.core.reader()->document("Environment", *patch.environment) && *patch.environment != agent->environment)
+        return reply_problem(*call, 409, fmt::format("environment '{}' is not there", *patch.environment));
+    const bool ends_sessions = patch.frozen.value_or(false);
+    service.core.set_agent(agent->name, std::move(patch), call->who(), [&service, call, ends_sessions](const Result<AgentRecord>& changed) {
+        if (!passed(*call, changed)) return;
+        if (ends_sessions) service.sessions.end(changed->id);
+        reply(*call, 200, agent_json(*changed));
+    });
+}
+
+void delete_agent(Service& service, const CallPtr& call)
+{
+    const auto agent = find_agent(service, (*call)["name"]);
+    if (!agent) return unknown_agent(*call);
+    service.core.delete_agent(agent->name, call->who(), [&service, call, id = agent->id](const Result<Nothing>& done) {
+        if (!passed(*call, done)) return;
+        service.sessions.end(id);
+        reply_empty(*call);
+    });
+}
+
+void invite(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call, true);
+    if (!json) return;
+    Fields fields(*json, "invitation");
+    const std::string environment = fields.text("environment", "default");
+    const std::string pattern = fields.text("name", "*");
+    const Json labels = labels_of(fields, "labels");
+    const auto uses = fields.integer("uses", 1, 10'000, 1);
+    const auto life = fields.integer("forMs", 1'000, 7LL * 86'400'000, 600'000);
+    const bool approve = fields.boolean("approve", true);
+    if (!is_name(environment)) fields.mistake("environment", fmt::format("'{}' is no name of an environment", environment.substr(0, 120)));
+    if (pattern.empty() || pattern.size() > 200) fields.mistake("name", "must be a pattern of 1 to 200 characters");
+    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    const auto token = protocol::make_token("code");
+    CodeRecord code;
+    code.id = token.id;
+    code.sha256 = platform::sha256(token.text);
+    code.terms = Json::object({{"environment", Json(environment)}, {"name", Json(pattern)}, {"labels", labels}, {"approve", Json(approve)}});
+    code.uses_left = static_cast<std::uint32_t>(uses);
+    code.created = service.clock.now();
+    code.expires = code.created + Milliseconds(life);
+    code.created_by = call->who().name;
+    service.core.put_code(std::move(code), call->who(), [call, text = token.text](const Result<CodeRecord>& stored) {
+        if (!passed(*call, stored)) return;
+        Json out = Json::object({{"code", Json(text)}});
+        const Json about = code_json(*stored);
+        for (const auto& [key, value] : about.as_object()) out.set(key, value);
+        reply(*call, 201, out, {{"Cache-Control", "no-store"}});
+    });
+}
+
+void list_invitations(Service& service, const CallPtr& call)
+{
+    auto codes = service.core.reader()->codes();
+    if (!passed(*call, codes)) return;
+    const WallTime now = service.clock.now();
+    Json items = Json::array();
+    for (const CodeRecord& each : *codes)
+        if (each.expires > now && each.uses_left > 0) items.push(code_json(each));
+    reply(*call, 200, Json::object({{"items", std::move(items)}}));
+}
+
+}  // namespace mill::factory::handler

@@ -1,0 +1,59 @@
+#include <fmt/format.h>
+
+#include "factory/api/handlers.h"
+#include "factory/api/render.h"
+#include "factory/resources/kinds.h"
+#include "factory/resources/resource.h"
+#include "platform/base/redact.h"
+
+namespace mill::factory::handler {
+
+void put_credential(Service& service, const CallPtr& call)
+{
+    const std::string& name = (*call)["name"];
+    if (!is_name(name))
+        return reply_problem(*call, 400, fmt::format("the name '{}' must be 1 to 100 lower-case letters, digits, '-', '_' or '.'", name.substr(0, 120)));
+    const auto json = read_json(*call);
+    if (!json) return;
+    auto credential = normalise_credential(*json, fmt::format("credential '{}'", name));
+    if (!passed(*call, credential)) return;
+    const Json values = (*credential)["value"];
+    Json about = *credential, members = Json::array();
+    about.erase("value");
+    for (const auto& [member, value] : values.as_object()) members.push(Json(member));
+    about.set("members", std::move(members));
+    bool known = false;
+    {
+        const auto reader = service.core.reader();
+        known = reader->credential(name).has_value();
+        if (const auto& environment = about["environment"].as_string(); !environment.empty() && !reader->document("Environment", environment))
+            return reply_problem(*call, 409, fmt::format("credential '{}': environment '{}' is not there", name, environment));
+    }
+    service.core.put_credential(name, std::move(about), service.vault.seal(name, values), call->who(), [call, known](const Result<CredentialRecord>& stored) {
+        if (passed(*call, stored)) reply(*call, known ? 200 : 201, credential_json(*stored));
+    });
+}
+
+void list_credentials(Service& service, const CallPtr& call)
+{
+    auto credentials = service.core.reader()->credentials();
+    if (!passed(*call, credentials)) return;
+    Json items = Json::array();
+    for (const auto& each : *credentials) items.push(credential_json(each));
+    reply(*call, 200, Json::object({{"items", std::move(items)}}));
+}
+
+void get_credential(Service& service, const CallPtr& call)
+{
+    auto credential = service.core.reader()->credential((*call)["name"]);
+    if (passed(*call, credential)) reply(*call, 200, credential_json(*credential));
+}
+
+void delete_credential(Service& service, const CallPtr& call)
+{
+    service.core.delete_credential((*call)["name"], call->who(), [call](const Result<Nothing>& done) {
+        if (passed(*call, done)) reply_empty(*call);
+    });
+}
+
+}  // namespace mill::factory::handler

@@ -1,0 +1,86 @@
+// factory/api/handlers.h -- the handlers that the route table names, by the file they are in.
+#pragma once
+
+#include "factory/api/routes.h"
+#include "factory/api/service.h"
+
+namespace mill::factory::handler {
+
+// resources.cpp
+void list_resources(Service&, const CallPtr&);
+void get_resource(Service&, const CallPtr&);
+void put_resource(Service&, const CallPtr&);
+void delete_resource(Service&, const CallPtr&);
+void apply(Service&, const CallPtr&);
+// packages.cpp
+void put_package(Service&, const CallPtr&);
+void list_packages(Service&, const CallPtr&);
+void list_versions(Service&, const CallPtr&);
+void get_package(Service&, const CallPtr&);
+void get_archive(Service&, const CallPtr&);
+// credentials.cpp
+void put_credential(Service&, const CallPtr&);
+void list_credentials(Service&, const CallPtr&);
+void get_credential(Service&, const CallPtr&);
+void delete_credential(Service&, const CallPtr&);
+// tokens.cpp
+void make_token(Service&, const CallPtr&);
+void list_tokens(Service&, const CallPtr&);
+void delete_token(Service&, const CallPtr&);
+void trigger_tokens(Service&, const CallPtr&);
+void make_trigger_token(Service&, const CallPtr&);
+void make_environment_key(Service&, const CallPtr&);
+void oauth_token(Service&, const CallPtr&);
+void session(Service&, const CallPtr&);
+// runs.cpp
+void run_trigger(Service&, const CallPtr&);
+void run_sap_trigger(Service&, const CallPtr&);
+void run_sap_runtime(Service&, const CallPtr&);
+// triggers.cpp
+void pause_trigger(Service&, const CallPtr&);
+void resume_trigger(Service&, const CallPtr&);
+void trigger_calls(Service&, const CallPtr&);
+// jobs.cpp
+void list_jobs(Service&, const CallPtr&);
+void get_job(Service&, const CallPtr&);
+void timeline(Service&, const CallPtr&);
+void why(Service&, const CallPtr&);
+void why_all(Service&, const CallPtr&);
+void cancel(Service&, const CallPtr&);
+void retry(Service&, const CallPtr&);
+// job_records.cpp
+void job_log(Service&, const CallPtr&);
+void job_steps(Service&, const CallPtr&);
+// deliveries.cpp
+void job_deliveries(Service&, const CallPtr&);
+void list_deliveries(Service&, const CallPtr&);
+void get_delivery(Service&, const CallPtr&);
+void resend(Service&, const CallPtr&);
+void resend_job(Service&, const CallPtr&);
+void test_notifier(Service&, const CallPtr&);
+// agents.cpp
+void list_agents(Service&, const CallPtr&);
+void get_agent(Service&, const CallPtr&);
+void patch_agent(Service&, const CallPtr&);
+void delete_agent(Service&, const CallPtr&);
+void invite(Service&, const CallPtr&);
+void list_invitations(Service&, const CallPtr&);
+// agent_identity.cpp
+void enrol(Service&, const CallPtr&);
+void agent_token(Service&, const CallPtr&);
+// agent_side.cpp
+void agent_session(Service&, const CallPtr&);
+void offers(Service&, const CallPtr&);
+void agent_events(Service&, const CallPtr&);
+void leases(Service&, const CallPtr&);
+void agent_package(Service&, const CallPtr&);
+void agent_credentials(Service&, const CallPtr&);
+// watch.cpp
+void events(Service&, const CallPtr&);
+void healthz(Service&, const CallPtr&);
+void readyz(Service&, const CallPtr&);
+void metrics(Service&, const CallPtr&);
+// openapi.cpp
+void openapi(Service&, const CallPtr&);
+
+}  // namespace mill::factory::handler

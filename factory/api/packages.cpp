@@ -1,0 +1,115 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "factory/api/handlers.h"
+#include "factory/api/render.h"
+#include "platform/base/encode.h"
+#include "platform/files.h"
+
+namespace mill::factory::handler {
+namespace {
+
+/// "sha256:HEX" from ?digest=, Digest (RFC 3230) or Content-Digest (RFC 9530). Errors: invalid.
+Result<std::string> stated_digest(const HttpCall& call)
+{
+    const auto valid = [](std::string_view text) { return text.starts_with("sha256:") && text.size() == 71 && from_hex(text.substr(7)).has_value(); };
+    if (const auto query = call.query_value("digest"); !query.empty()) {
+        if (!valid(query)) return fail(Errc::invalid, fmt::format("query 'digest' must be sha256: and 64 hexadecimal digits; found '{}'", query.substr(0, 100)));
+        return std::string(query);
+    }
+    for (const std::string_view header : {"digest", "content-digest"}) {
+        std::string_view value = call.header(header);
+        if (value.empty()) continue;
+        std::string algorithm(value.substr(0, 8));
+        for (char& c : algorithm)
+            if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+        if (algorithm != "sha-256=") return fail(Errc::invalid, fmt::format("header {} must be sha-256=BASE64; found '{}'", header, value.substr(0, 100)));
+        value.remove_prefix(8);
+        if (value.size() > 2 && value.front() == ':' && value.back() == ':') value = value.substr(1, value.size() - 2);
+        const auto bytes = from_base64(value);
+        if (!bytes || bytes->size() != 32) return fail(Errc::invalid, fmt::format("header {} does not hold 32 bytes in base64", header));
+        return "sha256:" + to_hex(*bytes);
+    }
+    return fail(Errc::invalid, "the digest of the bytes is needed: header 'Digest: sha-256=BASE64' or query '?digest=sha256:HEX'");
+}
+
+/// On the worker: unpacks and checks everything. The sandboxed runner (--check) will take this over.
+void check_and_store(Service& service, const CallPtr& call, const std::string& digest)
+{
+    auto package = workflows::load_archive(call->http.body);
+    if (!package) return reply_problem(*call, package.error().code == Errc::too_large ? 413 : 400, fmt::format("not a package: {}", package.error().what), "package");
+    Json findings = Json::array();
+    std::string detail;
+    for (const auto& finding : package->findings) {
+        findings.push(Json(finding.format()));
+        if (finding.level == workflows::Finding::Level::error) detail += (detail.empty() ? "" : "; ") + finding.format();
+    }
+    if (!package->valid()) return reply_problem(*call, 400, fmt::format("the package is not valid: {}", detail), "package", Json::object({{"findings", findings}}));
+    const std::string name = (*call)["name"], version = (*call)["version"];
+    if (package->manifest.name != name || package->manifest.version != version)
+        return reply_problem(*call, 400, fmt::format("the address says {}@{}, the package itself {}@{}", name, version, package->manifest.name,
+                                                     package->manifest.version), "package");
+    Json manifest = workflows::to_json(package->manifest);
+    package->assets.clear();
+    service.packages.add(digest, std::make_shared<const workflows::Package>(std::move(*package)));
+    const bool known = service.core.reader()->package(name, version).has_value();
+    service.core.put_package(name, version, std::move(call->http.body), std::move(manifest), call->who(), [call, known, findings](const Result<PackageRecord>& stored) {
+        if (!passed(*call, stored)) return;
+        Json out = package_json(*stored);
+        if (!findings.empty()) out.set("findings", findings);
+        reply(*call, known ? 200 : 201, out);
+    });
+}
+
+}  // namespace
+
+void put_package(Service& service, const CallPtr& call)
+{
+    auto digest = stated_digest(call->http);
+    if (!passed(*call, digest)) return;
+    if (call->http.body.empty()) return reply_problem(*call, 400, "the body is empty; expected the bytes of a .mwp", "package");
+    const bool posted = service.worker.post([&service, call, stated = std::move(*digest)] {
+        const std::string found = workflows::package_digest(call->http.body);
+        if (found != stated)
+            return reply_problem(*call, 422, fmt::format("the bytes that arrived have the digest {}, {} was announced: upload them again", found, stated), "digest",
+                                 Json::object({{"expected", Json(stated)}, {"found", Json(found)}}));
+        check_and_store(service, call, found);
+    });
+    if (!posted) reply_problem(*call, 503, "too many packages wait to be checked: try again later", {}, {}, {{"Retry-After", "2"}});
+}
+
+static void reply_packages(Service& service, const CallPtr& call, std::string_view name)
+{
+    auto packages = service.core.reader()->packages();
+    if (!passed(*call, packages)) return;
+    Json items = Json::array();
+    for (const PackageRecord& each : *packages)
+        if (name.empty() || each.name == name) items.push(package_json(each));
+    if (!name.empty() && items.empty()) return reply_problem(*call, 404, fmt::format("package '{}' is not there", name));
+    reply(*call, 200, Json::object({{"items", std::move(items)}}));
+}
+
+void list_packages(Service& service, const CallPtr& call) { reply_packages(service, call, {}); }
+void list_versions(Service& service, const CallPtr& call) { reply_packages(service, call, (*call)["name"]); }
+
+void get_package(Service& service, const CallPtr& call)
+{
+    auto package = service.core.reader()->package((*call)["name"], (*call)["version"]);
+    if (passed(*call, package)) reply(*call, 200, package_json(*package));
+}
+
+void get_archive(Service& service, const CallPtr& call)
+{
+    auto package = service.core.reader()->package((*call)["name"], (*call)["version"]);
+    if (!passed(*call, package)) return;
+    auto bytes = platform::read_file(service.core.package_path(package->digest), 256 * 1024 * 1024);
+    if (!passed(*call, bytes)) return;
+    HttpReply out;
+    out.content_type = "application/zip";
+    out.headers = {{"Content-Disposition", fmt::format("attachment; filename=\"{}-{}.mwp\"", package->name, package->version)}};
+    out.body = std::move(*bytes);
+    call->responder.reply(std::move(out));
+}
+
+}  // namespace mill::factory::handler

@@ -1,0 +1,25 @@
+// factory/api/render.h -- records of the store as the JSON of the public API.
+#pragma once
+
+#include "factory/core_values.h"
+#include "platform/base/json.h"
+
+namespace mill::factory {
+
+Json resource_json(const Document& document);                 ///< the document and `status`
+Json package_json(const PackageRecord& package);
+Json credential_json(const CredentialRecord& credential);
+Json token_json(const TokenRecord& token);
+Json agent_json(const AgentRecord& agent);
+Json code_json(const CodeRecord& code);
+Json job_json(const JobRecord& job, bool whole);
+Json timeline_json(const JobRecord& job, const std::vector<TimelineRow>& rows);
+Json why_json(const Why& why);
+Json log_item(const StoredEvent& event);
+Json step_item(const StoredEvent& event);
+Json delivery_json(const DeliveryRecord& delivery, bool whole);
+
+void set_time(Json& out, std::string_view key, const std::optional<WallTime>& time);   ///< absent stays absent
+void set_text(Json& out, std::string_view key, std::string_view text);                 ///< empty stays absent
+
+}  // namespace mill::factory

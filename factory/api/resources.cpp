@@ -1,0 +1,241 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "factory/api/handlers.h"
+#include "factory/api/references.h"
+#include "factory/api/render.h"
+#include "platform/base/fields.h"
+#include "protocol/problem.h"
+
+namespace mill::factory::handler {
+namespace {
+
+ResourceKind kind_in(const Call& call)
+{
+    std::string_view path = call.http.path;
+    path.remove_prefix(std::string_view("/v1/").size());
+    return parse_resource_kind(path.substr(0, path.find('/'))).value_or(ResourceKind::environment);   // the route table has these four only
+}
+
+/// One document, checked against everything; what the store has of it now.
+struct Checked {
+    ResourceDocument document;
+    std::optional<Document> stored;
+    Json changes = Json::array();
+    std::string_view result() const { return !stored ? "created" : changes.empty() ? "unchanged" : "changed"; }
+};
+
+/// A deployment's new version must still have the workflows that its triggers start.
+std::vector<std::string> lost_workflows(const ResourceDocument& deployment, Reader& reader, const References& references,
+                                        const std::vector<ResourceDocument>& overlay)
+{
+    std::vector<std::string> lost;
+    const std::string& package = deployment.spec["package"].as_string();
+    const auto manifest = references.manifest(package.substr(0, package.find('@')), package.substr(package.find('@') + 1));
+    const auto triggers = reader.documents("Trigger");
+    if (!manifest || !triggers) return lost;
+    for (const Document& trigger : *triggers) {
+        const bool replaced = std::any_of(overlay.begin(), overlay.end(), [&](const auto& each) { return each.kind == ResourceKind::trigger && each.name == trigger.name; });
+        if (replaced || trigger.spec["deployment"].as_string() != deployment.name) continue;
+        if (!manifest->workflows.contains(trigger.spec["workflow"].as_string()))
+            lost.push_back(fmt::format("'{}' of trigger '{}'", trigger.spec["workflow"].as_string(), trigger.name));
+    }
+    return lost;
+}
+
+tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceDocument document, const std::vector<ResourceDocument>& overlay, bool accept)
+{
+    Checked out;
+    if (auto stored = reader.document(word(document.kind), document.name)) out.stored = std::move(*stored);
+    const References references = references_in(reader, overlay);
+    const Json granted_before = out.stored ? out.stored->spec["granted"] : Json();
+    if (auto checked = check_references(document, references, granted_before, accept); !checked) return tl::unexpected(std::move(checked.error()));
+    if (document.kind == ResourceKind::deployment)
+        if (const auto lost = lost_workflows(document, reader, references, overlay); !lost.empty())
+            return tl::unexpected(Refusal{{Errc::conflict, fmt::format("Deployment '{}': {} has no workflow {}", document.name,
+                                                                       document.spec["package"].as_string(), fmt::join(lost, ", "))}, {}});
+    if (document.kind == ResourceKind::notifier && service.options.check_notifier)
+        if (auto fine = service.options.check_notifier(document.spec); !fine)
+            return tl::unexpected(Refusal{{fine.error().code, fmt::format("Notifier '{}': {}", document.name, fine.error().what)}, {}});
+    if (document.kind == ResourceKind::trigger && out.stored && !document.spec.contains("paused"))
+        for (const std::string_view kept : {"paused", "pausedWhy"})
+            if (const Json* value = out.stored->spec.find(kept)) document.spec.set(kept, *value);
+    out.changes = differences(out.stored ? out.stored->spec : Json(), document.spec);
+    out.document = std::move(document);
+    return out;
+}
+
+Json missing_json(const std::vector<std::string>& missing)
+{
+    Json list = Json::array();
+    for (const auto& item : missing) list.push(Json(item));
+    return list;
+}
+
+void refuse(const Call& call, const Refusal& refusal)
+{
+    if (refusal.missing.empty()) return reply_error(call, refusal.error);
+    reply_problem(call, protocol::status_of(refusal.error.code), refusal.error.what, "permissions", Json::object({{"missing", missing_json(refusal.missing)}}));
+}
+
+}  // namespace
+
+void list_resources(Service& service, const CallPtr& call)
+{
+    auto documents = service.core.reader()->documents(word(kind_in(*call)));
+    if (!passed(*call, documents)) return;
+    Json items = Json::array();
+    for (const Document& each : *documents) {
+        Json item = resource_json(each);
+        items.push(std::move(item));
+    }
+    reply(*call, 200, Json::object({{"items", std::move(items)}}));
+}
+
+static Json with_urls(Service& service, const Call& call, const Document& document)
+{
+    Json out = resource_json(document);
+    if (document.kind != "Trigger") return out;
+    const std::string base = service.base_url(call.http);
+    Json status = out["status"];
+    status.set("urls", Json::object({{"v1", Json(fmt::format("{}/v1/triggers/{}/runs", base, document.name))},
+                                     {"runtime", Json(fmt::format("{}/runtime/v1/apiTriggers/{}/runs", base, document.uid))},
+                                     {"apitrigger", Json(fmt::format("{}/apitrigger/v1/triggers/{}/run", base, document.uid))}}));
+    return out.set("status", std::move(status));
+}
+
+void get_resource(Service& service, const CallPtr& call)
+{
+    const auto kind = kind_in(*call);
+    auto document = service.core.reader()->document(word(kind), (*call)["name"]);
+    if (!document && document.error().code == Errc::not_found)
+        return reply_problem(*call, 404, fmt::format("{} '{}' is not there; GET /v1/{} lists those there are", word(kind), (*call)["name"], plural(kind)));
+    if (passed(*call, document)) reply(*call, 200, with_urls(service, *call, *document));
+}
+
+void put_resource(Service& service, const CallPtr& call)
+{
+    const auto kind = kind_in(*call);
+    const auto json = read_json(*call);
+    if (!json) return;
+    auto document = parse_document(*json, kind, (*call)["name"]);
+    if (!passed(*call, document)) return;
+    Result<Checked> checked = fail(Errc::internal, "");
+    {
+        const auto reader = service.core.reader();
+        auto outcome = check(service, *reader, std::move(*document), {}, flag_of(*call, "accept"));
+        if (!outcome) return refuse(*call, outcome.error());
+        checked = std::move(*outcome);
+    }
+    if (flag_of(*call, "dryRun"))
+        return reply(*call, 200, Json::object({{"kind", Json(word(kind))}, {"name", Json(checked->document.name)}, {"result", Json(checked->result())},
+                                               {"differences", checked->changes}}));
+    if (checked->result() == "unchanged") return reply(*call, 200, with_urls(service, *call, *checked->stored));
+    const int status = checked->stored ? 200 : 201;
+    const std::uint64_t generation = checked->stored ? checked->stored->generation : 0;
+    service.core.put_document(std::string(word(kind)), checked->document.name, checked->document.spec, generation, call->who(),
+                              [call, status, &service](Result<Document> stored) {
+                                  if (passed(*call, stored)) reply(*call, status, with_urls(service, *call, *stored));
+                              });
+}
+
+void delete_resource(Service& service, const CallPtr& call)
+{
+    service.core.delete_document(std::string(word(kind_in(*call))), (*call)["name"], call->who(), [call](const Result<Nothing>& done) {
+        if (passed(*call, done)) reply_empty(*call);
+    });
+}
+
+namespace {
+
+/// Writes checked documents one after the other; lives in the callbacks.
+struct Application : std::enable_shared_from_this<Application> {
+    Application(Service& the_service, CallPtr the_call) : service(the_service), call(std::move(the_call)) {}
+    Service& service;
+    CallPtr call;
+    std::vector<Checked> documents;
+    Json results;
+    std::size_t next = 0;
+
+    void step()
+    {
+        while (next < documents.size() && documents[next].result() == "unchanged") ++next;
+        if (next == documents.size()) return reply(*call, 200, Json::object({{"results", results}}));
+        const Checked& each = documents[next++];
+        service.core.put_document(std::string(word(each.document.kind)), each.document.name, each.document.spec,
+                                  each.stored ? each.stored->generation : 0, call->who(), [self = shared_from_this()](const Result<Document>& stored) {
+                                      if (stored) return self->step();
+                                      const auto& failed = self->documents[self->next - 1].document;
+                                      reply_error(*self->call, Error{stored.error().code, fmt::format("{} '{}': {}; the documents before it are written",
+                                                                                                      word(failed.kind), failed.name, stored.error().what)});
+                                  });
+    }
+};
+
+Json apply_error(std::size_t index, const Json& document, const Refusal& refusal)
+{
+    Json out = Json::object({{"index", Json(index)}, {"kind", document["kind"]}, {"name", document["name"]}, {"detail", Json(refusal.error.what)}});
+    if (!refusal.missing.empty()) out.set("missing", missing_json(refusal.missing));
+    return out;
+}
+
+}  // namespace
+
+void apply(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call);
+    if (!json) return;
+    Fields fields(*json, "apply");
+    const Json documents = fields.array("documents");
+    const bool dry_run = fields.boolean("dryRun", false), accept = fields.boolean("accept", false);
+    if (documents.size() > 1000) fields.mistake("documents", "are more than 1000");
+    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+
+    Json errors = Json::array();
+    int status = 400;
+    std::vector<std::pair<std::size_t, ResourceDocument>> parsed;   // with the place in the request
+    for (std::size_t i = 0; i < documents.size(); ++i) {
+        auto document = parse_document(documents[i]);
+        if (!document) {
+            errors.push(apply_error(i, documents[i], {document.error(), {}}));
+            continue;
+        }
+        const bool twice = std::any_of(parsed.begin(), parsed.end(), [&](const auto& each) { return each.second.kind == document->kind && each.second.name == document->name; });
+        if (twice) errors.push(apply_error(i, documents[i], {{Errc::invalid, fmt::format("{} '{}' is there twice", word(document->kind), document->name)}, {}}));
+        else parsed.emplace_back(i, std::move(*document));
+    }
+    // What refers comes after what it refers to, whatever the order in the files.
+    std::stable_sort(parsed.begin(), parsed.end(), [](const auto& a, const auto& b) { return a.second.kind < b.second.kind; });
+    std::vector<ResourceDocument> overlay;
+    for (const auto& [index, document] : parsed) overlay.push_back(document);
+
+    auto application = std::make_shared<Application>(service, call);
+    std::vector<Json> results(documents.size());
+    {
+        const auto reader = service.core.reader();
+        for (auto& [index, document] : parsed) {
+            auto checked = check(service, *reader, std::move(document), overlay, accept);
+            if (!checked) {
+                if (checked.error().error.code == Errc::conflict && errors.empty()) status = 409;
+                errors.push(apply_error(index, documents[index], checked.error()));
+                continue;
+            }
+            results[index] = Json::object({{"kind", Json(word(checked->document.kind))}, {"name", Json(checked->document.name)},
+                                           {"result", Json(checked->result())}, {"differences", checked->changes}});
+            application->documents.push_back(std::move(*checked));
+        }
+    }
+    if (!errors.empty()) {
+        std::string detail;
+        for (const Json& each : errors.as_array()) detail += (detail.empty() ? "" : "; ") + each["detail"].as_string();
+        return reply_problem(*call, status, fmt::format("nothing was written: {}", detail), "apply", Json::object({{"errors", std::move(errors)}}));
+    }
+    application->results = Json::array();
+    for (Json& each : results) application->results.push(std::move(each));
+    if (dry_run) return reply(*call, 200, Json::object({{"results", application->results}, {"dryRun", true}}));
+    application->step();
+}
+
+}  // namespace mill::factory::handler

@@ -1,0 +1,25 @@
+// factory/api/run_call.h -- what a caller of a trigger sends: read, and what people get wrong explained.
+#pragma once
+
+#include <string>
+
+#include "platform/base/json.h"
+
+namespace mill::factory {
+
+struct RunCall {
+    Json context;   ///< invocationContext, an object
+    Json input;     ///< an object
+    std::string token;   ///< irpaTriggerToken, taken out of the body
+};
+
+/// Errors: invalid: unknown members, a placeholder that nobody replaced (names the place and what belongs there).
+Result<RunCall> parse_run_call(const Json& body, bool sap);
+
+/// The place (JSON pointer) of a string that is nothing but a placeholder, such as "${invocation_context}" or "{{conversation_id}}".
+std::string find_placeholder(const Json& value);
+
+/// The caller's members over the trigger's own; objects are merged, everything else replaced.
+Json merge_input(const Json& below, const Json& above);
+
+}  // namespace mill::factory

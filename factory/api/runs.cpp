@@ -1,0 +1,240 @@
+#include <fmt/format.h>
+
+#include "factory/api/handlers.h"
+#include "factory/api/render.h"
+#include "factory/api/run_call.h"
+#include "platform/base/encode.h"
+#include "platform/base/redact.h"
+#include "platform/crypto.h"
+
+namespace mill::factory::handler {
+namespace {
+
+constexpr std::int64_t kLongestWait = 300;
+
+/// One call of a trigger, on its way to a job.
+struct Run {
+    CallPtr call;
+    Document trigger;
+    RunRequest request;
+    std::string digest;
+    std::int64_t wait = 0;   ///< seconds to hold for the end
+};
+using RunPtr = std::shared_ptr<Run>;
+
+/// Seconds in "Prefer: wait=N" (RFC 7240). A preference that we do not understand is no mistake.
+std::int64_t preferred_wait(const HttpCall& call)
+{
+    std::string_view rest = call.header("prefer");
+    const auto at = rest.find("wait=");
+    if (at == std::string_view::npos) return 0;
+    std::int64_t seconds = 0;
+    for (const char c : rest.substr(at + 5)) {
+        if (c < '0' || c > '9' || seconds > kLongestWait) break;
+        seconds = seconds * 10 + (c - '0');
+    }
+    return std::min(seconds, kLongestWait);
+}
+
+Json run_json(Service& service, const Call& call, const JobRecord& job, const std::string& waiting_for)
+{
+    Json out = Json::object({{"jobUid", Json(job.uid)}, {"statusUrl", Json(service.status_url(call.http, job.uid))}, {"state", Json(protocol::name(job.state))},
+                             {"waitingFor", waiting_for.empty() ? Json() : Json(waiting_for)}});
+    set_text(out, "retryOf", job.retry_of);
+    if (!protocol::is_final(job.state)) return out;
+    if (job.reason) out.set("reason", Json(protocol::name(*job.reason)));
+    if (!job.output.is_null()) out.set("output", job.output);
+    if (!job.error.is_null()) out.set("error", job.error);
+    return out;
+}
+
+void accept(Service& service, const RunPtr& run)
+{
+    const bool keyed = !run->request.idempotency_key.empty();
+    service.core.accept_run(run->request, run->call->who(), [&service, run, keyed](Result<Accepted> accepted) {
+        const Call& call = *run->call;
+        if (!accepted && keyed && accepted.error().code == Errc::conflict && accepted.error().what.find("ey") != std::string::npos)
+            return reply_problem(call, 422, accepted.error().what, "idempotency_key");
+        if (!passed(call, accepted)) return;
+        ++service.runs;
+        std::vector<std::pair<std::string, std::string>> headers{{"Location", service.status_url(call.http, accepted->job.uid)}};
+        if (accepted->repeated) headers.emplace_back("Idempotent-Replayed", "true");
+        if (run->wait > 0) {
+            headers.emplace_back("Preference-Applied", fmt::format("wait={}", run->wait));
+            const std::string waiting_for = accepted->waiting_for;
+            return service.core.when_final(accepted->job.uid, std::chrono::seconds(run->wait),
+                                           [&service, run, waiting_for, headers](const Result<JobRecord>& job) {
+                                               if (!passed(*run->call, job)) return;
+                                               const bool ended = protocol::is_final(job->state), ready = job->state == protocol::JobState::ready;
+                                               reply(*run->call, ended ? 200 : 202, run_json(service, *run->call, *job, ready ? waiting_for : ""), headers);
+                                           });
+        }
+        reply(call, protocol::is_final(accepted->job.state) ? 200 : 202, run_json(service, call, accepted->job, accepted->waiting_for), std::move(headers));
+    });
+}
+
+void check_and_accept(Service& service, const RunPtr& run, const workflows::Package& package)
+{
+    if (auto fine = workflows::check_input(package, run->trigger.spec["workflow"].as_string(), run->request.input); !fine)
+        return reply_problem(*run->call, 400, fmt::format("the input does not fit trigger '{}': {}", run->trigger.name, fine.error().what), "input");
+    accept(service, run);
+}
+
+void start(Service& service, const CallPtr& call, Document trigger, RunCall given, const std::string& fingerprint)
+{
+    if (trigger.spec["paused"].as_bool()) {
+        const std::string& why = trigger.spec["pausedWhy"].as_string();
+        return reply_problem(*call, 409, fmt::format("trigger '{}' is paused{}{}; `millwright triggers resume {}` starts it again", trigger.name,
+                                                     why.empty() ? "" : ": ", why, trigger.name), "paused");
+    }
+    auto run = std::make_shared<Run>();
+    run->call = call;
+    run->wait = preferred_wait(call->http);
+    const auto key = call->http.header("idempotency-key");
+    if (key.size() > 200) return reply_problem(*call, 400, "Idempotency-Key is longer than 200 bytes");
+    run->request.trigger = trigger.name;
+    run->request.input = merge_input(trigger.spec["input"], given.input);
+    run->request.context = std::move(given.context);
+    run->request.idempotency_key = std::string(key);
+    if (!key.empty()) run->request.body_sha256 = platform::sha256(fingerprint);
+    {
+        const auto reader = service.core.reader();
+        const std::string& name = trigger.spec["deployment"].as_string();
+        const auto deployment = reader->document("Deployment", name);
+        if (!deployment) return reply_problem(*call, 409, fmt::format("trigger '{}': its deployment '{}' is not there", trigger.name, name));
+        const std::string& package = deployment->spec["package"].as_string();
+        const auto record = reader->package(package.substr(0, package.find('@')), package.substr(package.find('@') + 1));
+        if (!record) return reply_problem(*call, 409, fmt::format("deployment '{}': its package '{}' is not there", name, package));
+        run->digest = record->digest;
+    }
+    run->trigger = std::move(trigger);
+    if (const auto package = service.packages.find(run->digest)) return check_and_accept(service, run, *package);
+    const bool posted = service.worker.post([&service, run] {
+        const auto package = service.packages.load(run->digest, service.core.package_path(run->digest));
+        if (!package) return reply_error(*run->call, package.error());
+        check_and_accept(service, run, **package);
+    });
+    if (!posted) reply_problem(*call, 503, "too many packages wait to be loaded: try again", {}, {}, {{"Retry-After", "1"}});
+}
+
+std::optional<Document> find_trigger(Service& service, const std::string& name_or_uid)
+{
+    const auto reader = service.core.reader();
+    if (auto found = reader->document("Trigger", name_or_uid)) return std::move(*found);
+    if (const auto all = reader->documents("Trigger"))
+        for (const Document& each : *all)
+            if (each.uid == name_or_uid) return each;
+    return std::nullopt;
+}
+
+void unknown_trigger(const Call& call, const std::string& name)
+{
+    reply_problem(call, 404, fmt::format("trigger '{}' is not there: it is the name or the uid that `millwright triggers show NAME` prints; GET /v1/triggers lists them",
+                                         name.substr(0, 120)), "unknown_trigger");
+}
+
+void reject(const Call& call, std::string_view detail)
+{
+    reply_problem(call, 401, detail, "unauthorized", {}, {{"WWW-Authenticate", "Bearer realm=\"millwright\""}});
+}
+
+/// The environment that a trigger's jobs run in; empty when its deployment is gone.
+std::string environment_of(Service& service, const Document& trigger)
+{
+    const auto deployment = service.core.reader()->document("Deployment", trigger.spec["deployment"].as_string());
+    return deployment ? deployment->spec["environment"].as_string() : std::string();
+}
+
+/// May this identity start the trigger? Answers itself when not.
+bool may_start(Service& service, const Call& call, const Identity& identity, const Document& trigger)
+{
+    if (identity.kind == "trigger" && identity.subject == trigger.name) return true;
+    if (identity.kind == "trigger") {
+        reply_problem(call, 403, fmt::format("this token starts trigger '{}', not '{}'", identity.subject, trigger.name), "forbidden");
+        return false;
+    }
+    if (identity.kind == "env") {
+        const std::string environment = environment_of(service, trigger);
+        if (identity.subject == environment) return true;
+        reply_problem(call, 403, fmt::format("this key starts triggers of environment '{}'; '{}' belongs to '{}'", identity.subject, trigger.name, environment), "forbidden");
+        return false;
+    }
+    const auto allowed = require(identity, Role::operate, fmt::format("starting trigger '{}'", trigger.name));
+    if (!allowed) reply_error(call, allowed.error());
+    return allowed.has_value();
+}
+
+/// Who calls by SAP's headers (each suffices alone), else by our bearer. Nothing when it answered itself.
+std::optional<Identity> sap_identity(Service& service, const Call& call, std::string_view trigger_token, std::string_view api_key)
+{
+    const auto authorization = call.http.header("authorization");
+    std::string_view text = !trigger_token.empty() ? trigger_token : api_key;
+    const std::string_view expected = !trigger_token.empty() ? "trigger" : !api_key.empty() ? "env" : "";
+    const std::string_view source = expected == "trigger" ? "irpa-trigger-token" : expected == "env" ? "irpa-api-key" : "Authorization";
+    if (text.empty() && authorization.size() > 7 && (authorization.starts_with("Bearer ") || authorization.starts_with("bearer "))) text = authorization.substr(7);
+    if (text.empty()) {
+        reject(call, "a token is needed: header irpa-trigger-token (or irpaTriggerToken in the body), irpa-api-key, or Authorization: Bearer");
+        return std::nullopt;
+    }
+    auto identity = service.tokens.authenticate(text);
+    if (!identity && identity.error().code != Errc::invalid && identity.error().code != Errc::denied) {
+        reply_error(call, identity.error());
+        return std::nullopt;
+    }
+    if (!identity) {
+        reject(call, fmt::format("{}: {}", source, identity.error().what));
+        return std::nullopt;
+    }
+    if (!expected.empty() && identity->kind != expected && identity->role < Role::operate) {
+        reject(call, fmt::format("{}: this is a token of kind {}, expected one of kind {}", source, identity->kind, expected));
+        return std::nullopt;
+    }
+    return std::move(*identity);
+}
+
+std::string fingerprint_of(const RunCall& given)
+{
+    return dump_json(Json::array({given.context, given.input}));
+}
+
+void run_sap(Service& service, const CallPtr& call, bool by_trigger_token)
+{
+    const auto json = read_json(*call, true);
+    if (!json) return;
+    redact_in_log((*json)["irpaTriggerToken"].as_string());
+    // Who calls comes first: a stranger learns nothing about triggers or bodies.
+    std::string token(call->http.header("irpa-trigger-token"));
+    if (token.empty()) token = (*json)["irpaTriggerToken"].as_string();
+    auto identity = sap_identity(service, *call, token, by_trigger_token ? std::string_view() : call->http.header("irpa-api-key"));
+    if (!identity) return;
+    call->identity = std::move(*identity);
+    auto trigger = find_trigger(service, (*call)["id"]);
+    if (!trigger) return unknown_trigger(*call, (*call)["id"]);
+    if (!may_start(service, *call, call->identity, *trigger)) return;
+    auto given = parse_run_call(*json, true);
+    call->http.body.clear();
+    if (!given) return reply_problem(*call, 400, given.error().what, given.error().what.find("placeholder") != std::string::npos ? "placeholder" : "body");
+    const std::string fingerprint = fingerprint_of(*given);
+    start(service, call, std::move(*trigger), std::move(*given), fingerprint);
+}
+
+}  // namespace
+
+void run_trigger(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call, true);
+    if (!json) return;
+    auto trigger = service.core.reader()->document("Trigger", (*call)["name"]);
+    if (!trigger && trigger.error().code != Errc::not_found) return reply_error(*call, trigger.error());
+    if (!trigger) return unknown_trigger(*call, (*call)["name"]);
+    if (!may_start(service, *call, call->identity, *trigger)) return;
+    auto given = parse_run_call(*json, false);
+    if (!given) return reply_problem(*call, 400, given.error().what, given.error().what.find("placeholder") != std::string::npos ? "placeholder" : "body");
+    const std::string fingerprint = fingerprint_of(*given);
+    start(service, call, std::move(*trigger), std::move(*given), fingerprint);
+}
+
+void run_sap_trigger(Service& service, const CallPtr& call) { run_sap(service, call, true); }
+void run_sap_runtime(Service& service, const CallPtr& call) { run_sap(service, call, false); }
+
+}  // namespace mill::factory::handler
