@@ -1,0 +1,50 @@
+#include <catch2/catch.hpp>
+
+#include <set>
+
+#include "cli/command.h"
+#include "cli/suggest.h"
+
+using namespace mill;
+using namespace mill::cli;
+
+TEST_CASE("every command has a summary, an example that calls it, and options with words", "[cli][command]")
+{
+    std::set<std::string> names;
+    for (const Command& command : all_commands()) {
+        INFO(command.name);
+        CHECK(names.insert(command.name).second);
+        CHECK_FALSE(command.summary.empty());
+        CHECK(command.examples.find("millwright " + command.name) != std::string::npos);
+        CHECK(command.run != nullptr);
+        for (const Option& option : command.options) CHECK((option.name.starts_with('-') ? !option.help.empty() : true));
+        const auto space = command.name.find(' ');
+        if (space != std::string::npos) CHECK(names.contains(command.name.substr(0, space)));  // a parent comes first
+    }
+}
+
+TEST_CASE("exit statuses say what a script can do about it", "[cli][command]")
+{
+    CHECK(exit_code(Error{Errc::invalid, ""}) == 65);
+    CHECK(exit_code(Error{Errc::denied, ""}) == 77);
+    CHECK(exit_code(Error{Errc::not_found, ""}) == 1);
+    CHECK(exit_code(Error{Errc::unavailable, ""}) == 70);
+    CHECK(exit_code(Error{Errc::cancelled, ""}) == 2);
+    CHECK(exit_code("successful", "completed") == 0);
+    CHECK(exit_code("failed", "error") == 1);
+    CHECK(exit_code("failed", "refused") == 77);
+    CHECK(exit_code("failed", "invalid_package") == 65);
+    CHECK(exit_code("failed", "runner_lost") == 70);
+    CHECK(exit_code("cancelled", "cancelled_by") == 2);
+    CHECK(exit_code("expired", "not_started") == 1);
+}
+
+TEST_CASE("a mistyped command gets the nearest one, a mistyped option the way to help", "[cli][command]")
+{
+    const std::set<std::string> commands = {"jobs", "timeline", "triggers", "trigger"};
+    CHECK(nearest("timelin", commands) == "timeline");
+    CHECK(nearest("xyzzy", commands).empty());
+    CHECK_THAT(explain_usage("", {"--factory", "http://x", "job"}, commands), Catch::Contains("did you mean `millwright jobs`"));
+    CHECK_THAT(explain_usage("NAME is required", {"trigger"}, commands), Catch::Contains("NAME is required") && Catch::Contains("millwright trigger --help"));
+    CHECK_THAT(explain_usage("", {"--json"}, commands), Catch::Contains("a command is needed"));
+}
