@@ -73,4 +73,9 @@ private:
 Result<std::optional<std::size_t>> wait_any(const std::vector<const Channel*>& channels,
                                             std::optional<std::chrono::milliseconds> wait, std::stop_token stop = {});
 
+/// As wait_any for handles of any kind (null and invalid ones are skipped): the indices of all that are ready, none when
+/// `wait` is over. Errors: cancelled.
+Result<std::vector<std::size_t>> wait_handles(const std::vector<const Handle*>& handles, std::optional<std::chrono::milliseconds> wait,
+                                              std::stop_token stop = {});
+
 }  // namespace mill::platform

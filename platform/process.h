@@ -35,7 +35,8 @@ struct ProcessSpec {
     bool inherit_output = false;                     ///< stdout and stderr as ours; else /dev/null unless `handles` names 1 and 2
     bool new_group = true;
     std::vector<int> join;                           ///< for platform/ only: open cgroup.procs files that the child enters
-    std::vector<std::pair<int, std::uint64_t>> rlimits;  ///< for platform/ only: (RLIMIT_…, value)
+    struct Bound { int what; std::uint64_t soft, hard; };
+    std::vector<Bound> rlimits;                      ///< for platform/ only: RLIMIT_…
 };
 
 /// A running child. Killed (whole group) when destroyed unless released.
@@ -52,6 +53,17 @@ public:
 
 /// Errors: not_found (no such program), denied, unavailable (no memory, too many processes).
 Result<std::unique_ptr<Process>> start_process(const ProcessSpec& spec);
+
+struct User {
+    std::uint32_t uid = 0, gid = 0;
+};
+std::optional<User> find_user(const std::string& name);  ///< nothing when there is no such user
+bool is_root();
+/// Gives the folder and all in it to a user, without following links. Errors: denied, unavailable.
+Status give_tree(const std::string& path, User user);
+std::optional<User> owner_of(const std::string& path);
+/// Our environment without the variables that belong to this process alone (the service manager's).
+std::map<std::string, std::string> environment_for_children();
 
 struct Captured {
     Ending ending;

@@ -17,14 +17,19 @@ namespace mill::keeper {
 ///   forget KEY            its end was written to the journal
 ///   list                  asks for `held` of every runner that is not forgotten
 ///   broker                asks for a (new) channel to the broker
+///   ready TEXT            the service is up: told to the service manager; `status TEXT` likewise
+///   isolation             asks for `isolation`
 ///   stop                  end of the service: the keeper kills what is left, ends the broker and exits 0 when the agent has ended
 /// keeper → agent
 ///   started KEY [note…]   with the job channel
 ///   refused KEY CODE WHY  CODE is an Errc name
-///   ended KEY EXIT SIGNAL FLAGS CPU_MS PEAK_BYTES    FLAGS: "", "memory", "killed"
+///   ended KEY EXIT SIGNAL FLAGS CPU_MS PEAK_BYTES    FLAGS: "", "memory", "cpu", "time", "killed";
+///                         behind it TEXT, the first 4 KiB of its standard error (outside text)
 ///   held KEY              with the job channel (running), followed by `ended` when it has ended already
 ///   listed                end of the list
 ///   broker                with the channel to the broker; also unasked, when a new broker was started
+///   isolation USERNS SECCOMP MEMORY PROCESSES LANDLOCK PROBLEM UID   0 or 1, 0 or 1, words and number of platform/sandbox.h; UID
+///                         "shared" (all sandboxes are this user's) or "separate"
 /// keeper → broker
 ///   agent                 with a channel to the agent; replaces the one before
 ///   attach KEY            with the effect channel of a runner; `attach KEY again` to a new broker

@@ -116,11 +116,12 @@ private:
 };
 
 /// Limits that hold for each process by itself.
-std::vector<std::pair<int, std::uint64_t>> process_limits(const Limits& limits, bool memory)
+std::vector<ProcessSpec::Bound> process_limits(const Limits& limits, bool memory)
 {
     const auto seconds = static_cast<std::uint64_t>((limits.cpu.count() + 999) / 1000);
-    std::vector<std::pair<int, std::uint64_t>> out{{RLIMIT_CORE, 0}, {RLIMIT_CPU, std::max<std::uint64_t>(seconds, 1)}};
-    if (memory) out.emplace_back(RLIMIT_DATA, limits.memory.bytes);
+    const std::uint64_t soft = std::max<std::uint64_t>(seconds, 1);
+    std::vector<ProcessSpec::Bound> out{{RLIMIT_CORE, 0, 0}, {RLIMIT_CPU, soft, soft + 5}};  // first SIGXCPU, which names the cause
+    if (memory) out.push_back({RLIMIT_DATA, limits.memory.bytes, limits.memory.bytes});
     return out;
 }
 

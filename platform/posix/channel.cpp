@@ -202,4 +202,17 @@ Result<std::optional<std::size_t>> wait_any(const std::vector<const Channel*>& c
     return std::nullopt;
 }
 
+Result<std::vector<std::size_t>> wait_handles(const std::vector<const Handle*>& handles, std::optional<std::chrono::milliseconds> wait,
+                                              std::stop_token stop)
+{
+    std::vector<pollfd> set;
+    for (const Handle* handle : handles) set.push_back({handle != nullptr ? handle->native() : -1, POLLIN, 0});
+    const auto ready = wait_ready(set, deadline_of(wait), stop);
+    if (!ready) return fail(ready.error());
+    std::vector<std::size_t> out;
+    for (std::size_t i = 0; i < set.size(); ++i)
+        if (set[i].revents != 0) out.push_back(i);
+    return out;
+}
+
 }  // namespace mill::platform

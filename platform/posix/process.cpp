@@ -77,8 +77,8 @@ private:
         if (spec_.new_group && setpgid(0, 0) != 0) give_up("setpgid");
         for (const int file : spec_.join)
             if (write(file, "0\n", 2) != 2) give_up("cgroup.procs");
-        for (const auto& [what, value] : spec_.rlimits) {
-            const rlimit limit{value, value};
+        for (const auto& [what, soft, hard] : spec_.rlimits) {
+            const rlimit limit{soft, hard};
             if (syscall(SYS_prlimit64, 0, what, &limit, nullptr) != 0) give_up("prlimit");
         }
         const int above = map_.back().number + 1;

@@ -1,0 +1,280 @@
+#include "agent/keeper/keeper.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include <fmt/format.h>
+
+#include "platform/base/log.h"
+#include "platform/files.h"
+
+namespace mill::keeper {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+using platform::Handle;
+using platform::User;
+
+constexpr User kNobody{65534, 65534};
+constexpr auto kStopGrace = 30s;   // for the agent: it drains its journal for at most 10 s
+constexpr auto kLook = 1s;         // how often limits are looked at while something runs
+
+platform::ProcessSpec program(const Settings& settings, const std::string& name, const char* user)
+{
+    platform::ProcessSpec spec;
+    spec.program = settings.folder + "/" + name;
+    spec.environment = platform::environment_for_children();
+    spec.inherit_output = true;
+    if (const auto found = platform::is_root() && !settings.once ? platform::find_user(user) : std::nullopt) {
+        spec.uid = found->uid;
+        spec.gid = found->gid;
+    }
+    return spec;
+}
+
+platform::ProcessSpec agent_program(const Settings& settings)
+{
+    platform::ProcessSpec spec = program(settings, "millwright-agent", "millwright");
+    spec.arguments = {"serve", "--data", settings.data};
+    if (!settings.config.empty()) spec.arguments.insert(spec.arguments.end(), {"--config", settings.config});
+    return spec;
+}
+
+std::optional<User> sandbox_user()
+{
+    if (!platform::is_root()) return std::nullopt;
+    const auto user = platform::find_user("millwright-run");
+    return user && user->uid != 0 ? *user : kNobody;
+}
+
+/// Ends that starting again does not mend: wrong use, a bad configuration, not allowed.
+bool is_for_good(const platform::Ending& ending)
+{
+    return ending.signal == 0 && (ending.exit_code == 0 || ending.exit_code == 64 || ending.exit_code == 65 || ending.exit_code == 77 || ending.exit_code == 78);
+}
+
+}  // namespace
+
+Keeper::Keeper(const Settings& settings, platform::ServiceHost& host)
+    : host_(host), once_(settings.once), run_as_(sandbox_user()), agent_(agent_program(settings)),
+      broker_(program(settings, "millwright-broker", "millwright-broker")), runners_(settings.folder + "/millwright-runner", run_as_)
+{
+    if (once_) {
+        starter_.open(platform::Channel::from(Handle(3)));
+        return;
+    }
+    const auto user = platform::is_root() ? platform::find_user("millwright") : std::nullopt;
+    const auto owner = platform::owner_of(settings.data);
+    if (user && owner && owner->uid != user->uid)
+        if (auto given = platform::give_tree(settings.data, *user); !given) log::warning("keeper", "{}", given.error().what);
+    agent_.want();
+}
+
+int Keeper::run()
+{
+    while (wait()) {
+        take_signals();
+        watch_agent();
+        watch_broker();
+        watch_runners();
+    }
+    finish();
+    return exit_code_.value_or(0);
+}
+
+bool Keeper::wait()
+{
+    if (exit_code_) return false;
+    std::optional<std::chrono::milliseconds> limit;
+    const auto within = [&](Clock::duration time) {
+        const auto ms = std::max(std::chrono::ceil<std::chrono::milliseconds>(time), 0ms);
+        limit = limit ? std::min(*limit, ms) : ms;
+    };
+    const auto now = Clock::now();
+    for (const Child* child : {&agent_, &broker_})
+        if (child->is_wanted() && !child->is_running()) within(child->next() - now);
+    if (runners_.running() > 0) within(kLook);
+    if (stop_by_) within(*stop_by_ - now);
+    if (agent().is_waiting() || broker_.peer.is_waiting()) within(50ms);
+    std::vector<const Handle*> handles{&host_.signals(), &agent().handle(), &broker_.peer.handle(), agent_.end_handle(), broker_.end_handle()};
+    for (const auto& [key, runner] : runners_.all())
+        if (!runner.ended) handles.push_back(&runner.sandbox->end_handle());
+    if (const auto ready = platform::wait_handles(handles, limit); !ready) {
+        log::error("keeper", "{}", ready.error().what);
+        exit_code_ = 1;
+    }
+    return !exit_code_;
+}
+
+void Keeper::take_signals()
+{
+    if (!host_.take_stop_signal() || stop_by_) return;
+    host_.stopping();
+    if (once_) {
+        exit_code_ = 0;
+        return;
+    }
+    stop_by_ = Clock::now() + kStopGrace;
+    agent_.signal(SIGTERM);
+    if (!agent_.is_running()) exit_code_ = 0;
+}
+
+void Keeper::watch_agent()
+{
+    hear_agent();
+    if (once_) return;
+    if (const auto ending = agent_.collect()) {
+        agent_.peer.close();
+        if (stop_by_ || is_for_good(*ending)) {
+            exit_code_ = ending->signal == 0 ? ending->exit_code : stop_by_ ? 0 : 1;
+            return;
+        }
+        log::warning("keeper", "the agent ended ({} {}); {} runners live on", ending->signal != 0 ? "signal" : "exit code",
+                     ending->signal != 0 ? ending->signal : ending->exit_code, runners_.running());
+    }
+    if (stop_by_ && Clock::now() >= *stop_by_) {
+        log::warning("keeper", "the agent does not stop; it is killed");
+        agent_.signal(SIGKILL);
+        stop_by_ = Clock::now() + 5s;
+    }
+    if (!stop_by_ && agent_.is_due(Clock::now()))
+        if (auto started = agent_.start(); !started) log::error("keeper", "{}", started.error().what);
+    agent_.peer.flush();
+}
+
+void Keeper::watch_broker()
+{
+    hear_broker();
+    if (const auto ending = broker_.collect()) {
+        broker_.peer.close();
+        log::warning("keeper", "the broker ended ({} {}); open effects are lost", ending->signal != 0 ? "signal" : "exit code",
+                     ending->signal != 0 ? ending->signal : ending->exit_code);
+    }
+    if (!stop_by_ && broker_.is_due(Clock::now())) start_broker();
+    broker_.peer.flush();
+}
+
+void Keeper::watch_runners()
+{
+    for (const std::string& key : runners_.collect()) {
+        broker_.peer.say({"detach", key});
+        agent().say(*runners_.find(key)->ended);
+    }
+    runners_.enforce();
+}
+
+void Keeper::hear_agent()
+{
+    while (agent().is_open() && !exit_code_) {
+        auto words = agent().hear();
+        if (words && !*words) return;
+        if (words) {
+            obey(**words);
+            continue;
+        }
+        agent().close();
+        if (once_) exit_code_ = 0;  // the starter is gone: so is the run
+        return;
+    }
+}
+
+void Keeper::hear_broker()
+{
+    // The broker has nothing to say to us; reading tells that it is gone.
+    while (broker_.peer.is_open()) {
+        const auto words = broker_.peer.hear();
+        if (words && !*words) return;
+        if (!words) broker_.peer.close();
+    }
+}
+
+void Keeper::obey(const Words& words)
+{
+    const std::string verb = words.empty() ? std::string() : words[0];
+    const std::string key = words.size() > 1 ? words[1] : std::string();
+    if (verb == "start" && words.size() == 3) start_runner(key, words[2]);
+    else if (verb == "kill") runners_.kill(key, "killed");
+    else if (verb == "forget") runners_.forget(key);
+    else if (verb == "list") list();
+    else if (verb == "isolation") tell_isolation();
+    else if (verb == "ready") host_.ready(key);
+    else if (verb == "status") host_.status(key);
+    else if (verb == "broker") {
+        broker_.want();
+        if (broker_.is_running()) join_agent_and_broker();
+        else start_broker();
+    } else if (verb == "stop") {
+        if (!stop_by_) stop_by_ = Clock::now() + kStopGrace;
+        if (once_) exit_code_ = 0;
+    } else {
+        log::warning("keeper", "a word that is not known: '{}'", verb);
+    }
+}
+
+void Keeper::start_runner(const std::string& key, const std::string& bytes)
+{
+    const auto refuse = [&](const Error& error) {
+        agent().say({"refused", key, std::string(name(error.code)), error.what});
+    };
+    if (stop_by_) return refuse({Errc::unavailable, "the agent is stopping"});
+    auto request = decode_request(bytes);
+    if (!request) return refuse(request.error());
+    broker_.want();
+    if (!broker_.is_running()) start_broker();
+    auto runner = runners_.start(key, *request);
+    if (!runner) return refuse(runner.error());
+    broker_.peer.say({"attach", key}, &(*runner)->effects);
+    Words started{"started", key};
+    for (const std::string& note : (*runner)->sandbox->notes()) started.push_back(note);
+    agent().say(started, &(*runner)->job);
+}
+
+void Keeper::list()
+{
+    for (const auto& [key, runner] : runners_.all()) {
+        agent().say({"held", key}, &runner.job);
+        if (runner.ended) agent().say(*runner.ended);
+    }
+    agent().say({"listed"});
+}
+
+void Keeper::tell_isolation()
+{
+    const platform::Isolation found = platform::find_isolation();
+    const auto flag = [](bool value) { return std::string(value ? "1" : "0"); };
+    agent().say({"isolation", flag(found.user_namespaces), flag(found.seccomp), found.memory, found.processes, std::to_string(found.landlock),
+                 found.problem, run_as_ ? "separate" : "shared"});
+}
+
+void Keeper::start_broker()
+{
+    if (auto started = broker_.start(); !started) {
+        log::error("keeper", "{}", started.error().what);
+        return;
+    }
+    for (const auto& [key, runner] : runners_.all())
+        if (!runner.ended) broker_.peer.say({"attach", key, "again"}, &runner.effects);
+    join_agent_and_broker();
+}
+
+void Keeper::join_agent_and_broker()
+{
+    if (!agent().is_open() || !broker_.peer.is_open()) return;
+    auto ends = platform::Channel::pair();
+    if (!ends) {
+        log::error("keeper", "{}", ends.error().what);
+        return;
+    }
+    broker_.peer.say({"agent"}, &ends->second.handle());
+    agent().say({"broker"}, &ends->first.handle());
+}
+
+void Keeper::finish()
+{
+    runners_.kill_all();
+    agent_.end(2s);
+    broker_.end(2s);
+}
+
+}  // namespace mill::keeper

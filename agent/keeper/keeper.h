@@ -1,0 +1,53 @@
+// agent/keeper/keeper.h -- the parent of agent, broker and all sandboxes: one loop, one thread.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "agent/keeper/child.h"
+#include "agent/keeper/runners.h"
+#include "platform/service_host.h"
+
+namespace mill::keeper {
+
+struct Settings {
+    bool once = false;                       ///< descriptor 3 leads to a starter that plays the agent; end with it
+    std::string data;                        ///< the agent's folder
+    std::string config;                      ///< handed on to the agent; may be empty
+    std::string folder;                      ///< of our programs
+};
+
+class Keeper {
+public:
+    Keeper(const Settings& settings, platform::ServiceHost& host);
+    /// Until stopped, or the agent has ended for good. Returns the exit code.
+    int run();
+
+private:
+    bool wait();                     // false: nothing more to do
+    void take_signals();
+    void watch_agent();
+    void watch_broker();
+    void watch_runners();
+    void hear_agent();
+    void hear_broker();
+    void obey(const Words& words);
+    void start_runner(const std::string& key, const std::string& request);
+    void list();
+    void tell_isolation();
+    void start_broker();
+    void join_agent_and_broker();
+    Peer& agent() { return once_ ? starter_ : agent_.peer; }
+    void finish();
+
+    platform::ServiceHost& host_;
+    bool once_;
+    std::optional<platform::User> run_as_;
+    Peer starter_;
+    Child agent_, broker_;
+    Runners runners_;
+    std::optional<std::chrono::steady_clock::time_point> stop_by_;  // set: stopping; the agent is killed then
+    std::optional<int> exit_code_;
+};
+
+}  // namespace mill::keeper

@@ -1,0 +1,33 @@
+// millwright-keeper: started by `millwright-agent run` and `millwright-agent once`, not by people.
+#include <cstdio>
+#include <string_view>
+
+#include "agent/keeper/keeper.h"
+#include "platform/base/log.h"
+#include "platform/files.h"
+
+int main(int count, char** arguments)
+{
+    constexpr int kUsage = 64;
+    mill::platform::ServiceHost host(mill::platform::ServiceHost::Mode::polled);
+    mill::keeper::Settings settings;
+    settings.folder = mill::platform::program_folder();
+    for (int i = 1; i < count; ++i) {
+        const std::string_view word = arguments[i];
+        const bool more = i + 1 < count;
+        if (word == "--once") settings.once = true;
+        else if (word == "--data" && more) settings.data = arguments[++i];
+        else if (word == "--config" && more) settings.config = arguments[++i];
+        else if (word == "--version") return std::puts("millwright-keeper " MILL_VERSION) < 0 ? 1 : 0;
+        else {
+            std::fprintf(stderr, "millwright-keeper: '%s' is not understood; usage: millwright-keeper --data DIR [--config FILE] | --once\n", arguments[i]);
+            return kUsage;
+        }
+    }
+    if (settings.once == !settings.data.empty()) {
+        std::fputs("usage: millwright-keeper --data DIR [--config FILE] | --once\n", stderr);
+        return kUsage;
+    }
+    mill::log::start("millwright-keeper");
+    return mill::keeper::Keeper(settings, host).run();
+}

@@ -1,0 +1,53 @@
+// agent/keeper/runners.h -- the sandboxes that run or have ended and are not forgotten.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/keeper/messages.h"
+#include "platform/process.h"
+#include "platform/sandbox.h"
+
+namespace mill::keeper {
+
+struct Runner {
+    std::unique_ptr<platform::Sandbox> sandbox;
+    platform::Handle job;      ///< duplicate of the agent's end: a new agent gets it, and reads on where the old one stopped
+    platform::Handle effects;  ///< duplicate of the broker's end, while it runs
+    std::chrono::steady_clock::time_point deadline;
+    std::uint64_t cpu_ms = 0;  ///< limit
+    std::string flag;          ///< why we killed it
+    std::optional<Words> ended;
+};
+
+/// Owns the sandboxes. Thread: the keeper's only one (bubblewrap dies with the thread that started it).
+class Runners {
+public:
+    /// `program` is the runner; `user` the one that sandboxes run as when we are root.
+    Runners(std::string program, std::optional<platform::User> user) : program_(std::move(program)), user_(user) {}
+
+    /// Errors: conflict (the key runs already), and those of start_sandbox.
+    Result<Runner*> start(const std::string& key, const SandboxRequest& request);
+    void kill(const std::string& key, const std::string& flag);
+    void kill_all();
+    /// Notes the end of those that have ended; returns the keys that are new.
+    std::vector<std::string> collect();
+    /// Kills what is over its time or CPU time.
+    void enforce();
+    void forget(const std::string& key);
+
+    std::map<std::string, Runner>& all() { return runners_; }
+    Runner* find(const std::string& key);
+    std::size_t running() const;
+
+private:
+    std::string program_;
+    std::optional<platform::User> user_;
+    std::map<std::string, Runner> runners_;
+};
+
+}  // namespace mill::keeper

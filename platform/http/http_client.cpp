@@ -1,0 +1,308 @@
+// cpprestsdk behind platform/http_client.h. Nothing of it, and nothing it throws, leaves this file.
+#include "platform/http_client.h"
+
+#include <condition_variable>
+#include <mutex>
+
+#include <boost/asio/ssl.hpp>
+#include <cpprest/http_client.h>
+#include <fmt/format.h>
+#include <pplx/threadpool.h>
+
+namespace mill::platform {
+namespace {
+
+namespace web_http = web::http;
+using RestClient = web_http::client::http_client;
+using RestConfig = web_http::client::http_client_config;
+using Deadline = std::chrono::steady_clock::time_point;
+
+/// The library's own threads: four do for all clients; must be said before its first use.
+void start_pool()
+{
+    static std::once_flag once;
+    std::call_once(once, [] {
+        try {
+            crossplat::threadpool::initialize_with_threads(4);
+        } catch (const std::exception&) {  // NOLINT: somebody was faster; the pool is there
+        }
+    });
+}
+
+/// Bounds how many requests are under way at once.
+class Slots {
+public:
+    explicit Slots(std::size_t count) : free_(std::max<std::size_t>(count, 1)) {}
+
+    Status take(Deadline deadline, const std::stop_token& stop)
+    {
+        std::unique_lock lock(mutex_);
+        if (!given_.wait_until(lock, stop, deadline, [&] { return free_ > 0; }))
+            return stop.stop_requested() ? fail(Errc::cancelled, "stopped on request") : fail(Errc::timeout, "no free connection in time");
+        --free_;
+        return {};
+    }
+
+    void give()
+    {
+        {
+            const std::scoped_lock lock(mutex_);
+            ++free_;
+        }
+        given_.notify_one();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable_any given_;
+    std::size_t free_;
+};
+
+/// What our thread and the library's share about one request; outlives both.
+struct Exchange {
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    std::optional<Result<HttpResponse>> result;
+    bool too_large = false;
+
+    void finish(Result<HttpResponse> value)
+    {
+        {
+            const std::scoped_lock lock(mutex);
+            if (!result) result = std::move(value);
+        }
+        changed.notify_all();
+    }
+};
+
+std::string lower(std::string text)
+{
+    for (char& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
+}
+
+/// The library's words mislead (a time-out is "Failed to read HTTP status line"): the number decides.
+Error translate(const Uri& uri, const web_http::http_exception& error)
+{
+    const int code = error.error_code().value();
+    const std::string where = fmt::format("{}:{}", uri.host, uri.port);
+    constexpr int kTlsLibrary = 0x0A000000;  // OpenSSL 3 packs the library's number into the high byte
+    if ((code & 0x7F000000) == kTlsLibrary || std::string_view(error.what()).find("SSL handshake") != std::string_view::npos) {
+        // A peer that hangs up or is silent is no matter of trust.
+        if (code < 0x1000000 && code > 1) return {Errc::unavailable, fmt::format("{}: the connection broke during the TLS handshake", where)};
+        return {Errc::denied, fmt::format("{}: TLS: its certificate is not trusted for this name, or ours is refused ({})", where,
+                                          error.error_code().message())};
+    }
+    switch (code) {
+    case ETIMEDOUT: return {Errc::timeout, fmt::format("{}: no answer in time", where)};
+    case ECANCELED: return {Errc::cancelled, fmt::format("{}: cancelled", where)};
+    case EHOSTUNREACH:
+    case ECONNREFUSED: return {Errc::unavailable, fmt::format("{}: cannot connect", where)};
+    default: return {Errc::unavailable, fmt::format("{}: {} ({})", where, error.what(), code)};
+    }
+}
+
+Status check_headers(const HttpRequest& request)
+{
+    constexpr std::string_view token = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~";
+    if (request.method.empty() || request.method.find_first_not_of(token) != std::string::npos)
+        return fail(Errc::invalid, fmt::format("'{}' is no HTTP method", request.method));
+    for (const auto& [name, value] : request.headers) {
+        if (name.empty() || name.find_first_not_of(token) != std::string::npos) return fail(Errc::invalid, fmt::format("'{}' is no header's name", name));
+        for (const char c : value)
+            if ((static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f)
+                return fail(Errc::invalid, fmt::format("header '{}' holds a control character", name));
+    }
+    return {};
+}
+
+HttpResponse head_of(const web_http::http_response& response)
+{
+    HttpResponse out;
+    out.status = response.status_code();
+    for (const auto& [name, value] : response.headers()) out.headers.emplace_back(lower(name), value);
+    return out;
+}
+
+class CpprestClient : public HttpClient {
+public:
+    explicit CpprestClient(HttpOptions options) : options_(std::move(options)), slots_(options_.connections) { start_pool(); }
+
+    Result<HttpResponse> send(const HttpRequest& request, std::stop_token stop) override
+    {
+        const auto uri = parse_uri(request.uri);
+        if (!uri) return fail(uri.error());
+        if (auto ok = check_headers(request); !ok) return fail(ok.error());
+        const Deadline deadline = std::chrono::steady_clock::now() + request.timeout;
+        if (auto ok = slots_.take(deadline, stop); !ok) return fail(fmt::format("{}:{}", uri->host, uri->port), ok.error());
+        auto result = exchange(*uri, request, deadline, stop);
+        slots_.give();
+        return result;
+    }
+
+private:
+    Result<HttpResponse> exchange(const Uri& uri, const HttpRequest& request, Deadline deadline, const std::stop_token& stop)
+    {
+        const auto shared = std::make_shared<Exchange>();
+        pplx::cancellation_token_source cancel;
+        try {
+            const std::shared_ptr<RestClient> client = client_for(uri, request.repeatable);
+            web_http::http_request outgoing = make_request(uri, request);
+            outgoing.set_progress_handler([shared, cancel, most = request.max_response](web_http::message_direction::direction way, utility::size64_t bytes) {
+                if (way != web_http::message_direction::download || bytes <= most) return;
+                {
+                    const std::scoped_lock lock(shared->mutex);
+                    shared->too_large = true;
+                }
+                cancel.cancel();
+            });
+            start(client, outgoing, cancel, shared, uri, request);
+        } catch (const web::uri_exception& error) {
+            return fail(Errc::invalid, fmt::format("'{}' is no usable URI: {}", request.uri, error.what()));
+        } catch (const web_http::http_exception& error) {
+            return fail(translate(uri, error));
+        } catch (const std::exception& error) {
+            return fail(Errc::unavailable, fmt::format("{}:{}: {}", uri.host, uri.port, error.what()));
+        }
+        return await(*shared, cancel, deadline, stop, uri, request);
+    }
+
+    static void start(const std::shared_ptr<RestClient>& client, const web_http::http_request& outgoing, const pplx::cancellation_token_source& cancel,
+                      const std::shared_ptr<Exchange>& shared, const Uri& uri, const HttpRequest& request)
+    {
+        // Each chain ends in a continuation that takes the exception: one that nobody looks at would end the process.
+        const std::size_t most = request.max_response;
+        client->request(outgoing, cancel.get_token())
+            .then([shared, cancel, most](web_http::http_response response) {
+                if (response.headers().content_length() > most && response.headers().has(web_http::header_names::content_length)) {
+                    {
+                        const std::scoped_lock lock(shared->mutex);
+                        shared->too_large = true;
+                    }
+                    cancel.cancel();
+                }
+                return response.extract_vector().then([response](std::vector<unsigned char> body) {
+                    HttpResponse out = head_of(response);
+                    out.body.assign(body.begin(), body.end());
+                    return out;
+                });
+            })
+            .then([shared, uri, client](pplx::task<HttpResponse> done) {
+                try {
+                    shared->finish(done.get());
+                } catch (const web_http::http_exception& error) {
+                    shared->finish(fail(translate(uri, error)));
+                } catch (const pplx::task_canceled&) {
+                    shared->finish(fail(Errc::cancelled, fmt::format("{}:{}: cancelled", uri.host, uri.port)));
+                } catch (const std::exception& error) {
+                    shared->finish(fail(Errc::unavailable, fmt::format("{}:{}: {}", uri.host, uri.port, error.what())));
+                }
+            });
+    }
+
+    static Result<HttpResponse> await(Exchange& shared, pplx::cancellation_token_source& cancel, Deadline deadline, const std::stop_token& stop,
+                                      const Uri& uri, const HttpRequest& request)
+    {
+        const auto over = [&] { return fail(Errc::too_large, fmt::format("{}:{}: the answer is larger than {} bytes", uri.host, uri.port, request.max_response)); };
+        std::unique_lock lock(shared.mutex);
+        const auto done = [&] { return shared.result.has_value(); };
+        if (!shared.changed.wait_until(lock, stop, deadline, done)) {
+            const bool stopped = stop.stop_requested();
+            lock.unlock();
+            cancel.cancel();
+            lock.lock();
+            // A cancelled exchange ends at once, but for one that still asks the resolver: that one is left to itself.
+            shared.changed.wait_for(lock, std::chrono::seconds(1), done);
+            if (shared.too_large) return over();
+            if (stopped) return fail(Errc::cancelled, "stopped on request");
+            return fail(Errc::timeout, fmt::format("{}:{}: no whole answer within {} ms", uri.host, uri.port, request.timeout.count()));
+        }
+        if (shared.too_large) return over();
+        if (*shared.result && (*shared.result)->body.size() > request.max_response) return over();
+        return std::move(*shared.result);
+    }
+
+    web_http::http_request make_request(const Uri& uri, const HttpRequest& request) const
+    {
+        web_http::http_request out(request.method);
+        out.set_request_uri(web::uri(uri.query.empty() ? uri.path : uri.path + "?" + uri.query));
+        bool typed = false, hosted = false;
+        if (!request.body.empty()) out.set_body(std::vector<unsigned char>(request.body.begin(), request.body.end()));
+        for (const auto& [name, value] : request.headers) {
+            const std::string key = lower(name);
+            if (key == "content-length" || key == "transfer-encoding" || key == "connection") continue;  // ours to say
+            typed = typed || key == "content-type";
+            hosted = hosted || key == "host";
+            if (key == "content-type") out.headers().remove(name);
+            out.headers().add(name, value);
+        }
+        if (!typed) out.headers().remove(web_http::header_names::content_type);
+        if (!options_.pinned_address.empty() && !hosted) out.headers().add(web_http::header_names::host, uri.authority());
+        if (request.body.empty() && (request.method == "POST" || request.method == "PUT" || request.method == "PATCH"))
+            out.headers().add(web_http::header_names::content_length, "0");
+        return out;
+    }
+
+    /// A request that may be repeated goes over a kept connection; the library silently sends one again whose kept connection
+    /// had died, so any other gets a connection of its own.
+    std::shared_ptr<RestClient> client_for(const Uri& uri, bool repeatable)
+    {
+        const std::string address = options_.pinned_address.empty() ? uri.host : options_.pinned_address;
+        const std::string host = address.find(':') != std::string::npos ? "[" + address + "]" : address;
+        const std::string base = fmt::format("{}://{}:{}", uri.scheme, host, uri.port);
+        if (!repeatable) return std::make_shared<RestClient>(web::uri(base), config());
+        const std::scoped_lock lock(mutex_);
+        auto& kept = kept_[base];
+        if (!kept) kept = std::make_shared<RestClient>(web::uri(base), config());
+        return kept;
+    }
+
+    RestConfig config() const
+    {
+        RestConfig out;
+        out.set_timeout(std::chrono::hours(24));  // ours is the deadline: the library's restarts with each byte
+        out.set_max_redirects(0);
+        if (!options_.proxy.empty()) out.set_proxy(proxy());
+        out.set_ssl_context_callback([options = options_](boost::asio::ssl::context& context) {
+            SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
+            if (!options.ca_file.empty()) context.load_verify_file(options.ca_file);
+            if (!options.certificate_file.empty()) context.use_certificate_chain_file(options.certificate_file);
+            if (!options.key_file.empty()) context.use_private_key_file(options.key_file, boost::asio::ssl::context::pem);
+        });
+        return out;
+    }
+
+    web::web_proxy proxy() const
+    {
+        const web::uri whole(options_.proxy);
+        web::uri_builder plain(whole);
+        plain.set_user_info("");
+        web::web_proxy out(plain.to_uri());
+        const std::string user = whole.user_info();
+        if (const auto cut = user.find(':'); cut != std::string::npos)
+            out.set_credentials(web::credentials(web::uri::decode(user.substr(0, cut)), web::uri::decode(user.substr(cut + 1))));
+        return out;
+    }
+
+    HttpOptions options_;
+    Slots slots_;
+    std::mutex mutex_;
+    std::map<std::string, std::shared_ptr<RestClient>> kept_;
+};
+
+}  // namespace
+
+std::string HttpResponse::header(std::string_view lower_case_name) const
+{
+    for (const auto& [name, value] : headers)
+        if (name == lower_case_name) return value;
+    return {};
+}
+
+std::unique_ptr<HttpClient> make_http_client(HttpOptions options)
+{
+    return std::make_unique<CpprestClient>(std::move(options));
+}
+
+}  // namespace mill::platform

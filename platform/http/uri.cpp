@@ -1,0 +1,183 @@
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <fmt/format.h>
+
+#include "platform/http_client.h"
+
+namespace mill::platform {
+namespace {
+
+std::string lower(std::string_view text)
+{
+    std::string out(text);
+    for (char& c : out)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return out;
+}
+
+/// Letters, digits and what names, IPv4 and IPv6 addresses are written with.
+bool is_host(std::string_view host, bool bracketed)
+{
+    if (host.empty() || host.size() > 253) return false;
+    if (bracketed) {
+        in6_addr address{};
+        return inet_pton(AF_INET6, std::string(host).c_str(), &address) == 1;
+    }
+    if (host.front() == '-' || host.front() == '.' || host.find("..") != std::string_view::npos) return false;
+    return host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-_") == std::string_view::npos;
+}
+
+std::string environment(const char* name)
+{
+    const char* value = std::getenv(name);
+    return value == nullptr ? std::string() : std::string(value);
+}
+
+/// no_proxy: names, domains (".example.com" or "example.com") and "*", parted by commas.
+bool exempt(std::string_view list, std::string_view host)
+{
+    while (!list.empty()) {
+        const auto cut = list.find(',');
+        std::string_view item = list.substr(0, cut);
+        list.remove_prefix(cut == std::string_view::npos ? list.size() : cut + 1);
+        while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
+        while (!item.empty() && item.back() == ' ') item.remove_suffix(1);
+        if (const auto port = item.rfind(':'); port != std::string_view::npos && item.find(':') == port) item = item.substr(0, port);
+        if (item == "*") return true;
+        if (item.starts_with("*")) item.remove_prefix(1);
+        const std::string name = lower(item.starts_with(".") ? item.substr(1) : item);
+        if (!name.empty() && (host == name || (host.size() > name.size() && host.ends_with(name) && host[host.size() - name.size() - 1] == '.'))) return true;
+    }
+    return false;
+}
+
+bool is_private_v4(std::uint32_t address)
+{
+    const auto in = [&](std::uint32_t base, int bits) { return address >> (32 - bits) == base >> (32 - bits); };
+    return in(0x00000000, 8) || in(0x0A000000, 8) || in(0x64400000, 10) || in(0x7F000000, 8) || in(0xA9FE0000, 16) || in(0xAC100000, 12) ||
+           in(0xC0000000, 24) || in(0xC0A80000, 16) || in(0xC6120000, 15) || in(0xE0000000, 4) || in(0xF0000000, 4);
+}
+
+std::uint32_t v4_at(const unsigned char* bytes)
+{
+    return static_cast<std::uint32_t>(bytes[0]) << 24U | static_cast<std::uint32_t>(bytes[1]) << 16U | static_cast<std::uint32_t>(bytes[2]) << 8U | bytes[3];
+}
+
+bool is_private_v6(const in6_addr& address)
+{
+    const unsigned char* bytes = address.s6_addr;
+    static constexpr unsigned char kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    static constexpr unsigned char kNat64[12] = {0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0};
+    static constexpr unsigned char kZero[12] = {};
+    if (std::memcmp(bytes, kMapped, 12) == 0 || std::memcmp(bytes, kNat64, 12) == 0) return is_private_v4(v4_at(bytes + 12));
+    if (std::memcmp(bytes, kZero, 12) == 0) return true;                       // unspecified, loopback, IPv4-compatible
+    if (bytes[0] == 0x20 && bytes[1] == 0x02) return is_private_v4(v4_at(bytes + 2));  // 6to4
+    return bytes[0] == 0xff || (bytes[0] & 0xfeU) == 0xfc || (bytes[0] == 0xfe && (bytes[1] & 0x80U) == 0x80) ||
+           (bytes[0] == 0x00 && bytes[1] == 0x64);
+}
+
+}  // namespace
+
+std::string Uri::authority() const
+{
+    const std::string name = host.find(':') != std::string::npos ? "[" + host + "]" : host;
+    const bool standard = (scheme == "https" && port == 443) || (scheme == "http" && port == 80);
+    return standard ? name : fmt::format("{}:{}", name, port);
+}
+
+Result<Uri> parse_uri(std::string_view text)
+{
+    const auto wrong = [&](std::string_view why) { return fail(Errc::invalid, fmt::format("'{}' is no usable URI: {}", text.substr(0, 200), why)); };
+    if (text.size() > 8192) return wrong("too long");
+    for (const char c : text)
+        if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) return wrong("it holds a space or a control character");
+    Uri uri;
+    const auto scheme_end = text.find("://");
+    if (scheme_end == std::string_view::npos) return wrong("it does not begin with http:// or https://");
+    uri.scheme = lower(text.substr(0, scheme_end));
+    if (uri.scheme != "http" && uri.scheme != "https") return wrong("only http and https are supported");
+    std::string_view rest = text.substr(scheme_end + 3);
+    if (rest.find('#') != std::string_view::npos) return wrong("a fragment is not sent; leave '#…' away");
+    const auto path_at = rest.find_first_of("/?\\");
+    std::string_view authority = rest.substr(0, path_at);
+    rest = path_at == std::string_view::npos ? std::string_view() : rest.substr(path_at);
+    if (rest.starts_with('\\')) return wrong("it holds a backslash");
+    if (authority.find('@') != std::string_view::npos) return wrong("user and password do not belong into it");
+    std::string_view port;
+    bool bracketed = false;
+    if (authority.starts_with('[')) {
+        const auto end = authority.find(']');
+        if (end == std::string_view::npos) return wrong("']' is missing");
+        bracketed = true;
+        uri.host = lower(authority.substr(1, end - 1));
+        port = authority.substr(end + 1);
+        if (!port.empty() && !port.starts_with(':')) return wrong("the host is none");
+    } else {
+        const auto colon = authority.find(':');
+        uri.host = lower(authority.substr(0, colon));
+        port = colon == std::string_view::npos ? std::string_view() : authority.substr(colon);
+    }
+    if (!is_host(uri.host, bracketed)) return wrong("the host is none");
+    uri.port = uri.scheme == "https" ? 443 : 80;
+    if (port.size() > 1) {
+        port.remove_prefix(1);
+        const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), uri.port);
+        if (error != std::errc() || end != port.data() + port.size() || uri.port == 0) return wrong("the port is none");
+    }
+    const auto query_at = rest.find('?');
+    uri.path = rest.substr(0, query_at);
+    if (uri.path.empty()) uri.path = "/";
+    if (query_at != std::string_view::npos) uri.query = rest.substr(query_at + 1);
+    return uri;
+}
+
+std::string proxy_for(std::string_view text)
+{
+    const auto uri = parse_uri(text);
+    if (!uri) return {};
+    // The upper-case name of http_proxy is left out: a server may be made to set it (HTTP_PROXY from a "Proxy:" header).
+    std::string proxy = environment(uri->scheme == "https" ? "https_proxy" : "http_proxy");
+    if (proxy.empty() && uri->scheme == "https") proxy = environment("HTTPS_PROXY");
+    if (proxy.empty()) return {};
+    std::string exempted = environment("no_proxy");
+    if (exempted.empty()) exempted = environment("NO_PROXY");
+    if (exempt(exempted, uri->host)) return {};
+    return proxy.find("://") == std::string::npos ? "http://" + proxy : proxy;
+}
+
+Result<std::vector<std::string>> resolve(std::string_view host)
+{
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    addrinfo hints{};
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    if (const int failed = getaddrinfo(std::string(host).c_str(), nullptr, &hints, &found); failed != 0)
+        return fail(Errc::unavailable, fmt::format("host {}: {}", host, gai_strerror(failed)));
+    std::vector<std::string> out;
+    for (const addrinfo* item = found; item != nullptr; item = item->ai_next) {
+        char text[NI_MAXHOST] = {};
+        if (getnameinfo(item->ai_addr, item->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0) out.emplace_back(text);
+    }
+    freeaddrinfo(found);
+    if (out.empty()) return fail(Errc::unavailable, fmt::format("host {}: no address", host));
+    return out;
+}
+
+bool is_private_address(std::string_view address)
+{
+    const std::string text(address.substr(0, address.find('%')));  // without the zone of a link-local address
+    in_addr v4{};
+    if (inet_pton(AF_INET, text.c_str(), &v4) == 1) return is_private_v4(ntohl(v4.s_addr));
+    in6_addr v6{};
+    if (inet_pton(AF_INET6, text.c_str(), &v6) == 1) return is_private_v6(v6);
+    return true;  // what is no address is not let out
+}
+
+}  // namespace mill::platform
