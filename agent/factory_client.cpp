@@ -142,19 +142,25 @@ Result<Json> FactoryClient::post(std::string_view route, std::string body, Milli
     for (int attempt = 1;; ++attempt) {
         auto token = tokens_.get(stop);
         if (!token) return fail(std::move(token.error()));
-        platform::HttpRequest request;
-        request.method = "POST";
-        request.uri = identity_.factory_url + std::string(route);
-        request.headers = {{"Content-Type", "application/json"}, {"Authorization", "Bearer " + *token}};
-        request.body = attempt == 1 ? body : std::move(body);
-        request.timeout = timeout;
-        request.max_response = 64 * 1024 * 1024;
         Refusal why;
-        auto answer = call(*client_, std::move(request), stop, &why);
+        auto answer = post_as(*token, route, body, timeout, stop, &why);
         if (refusal != nullptr) *refusal = why;
         if (answer || why.status != 401 || attempt == 2) return answer;
         tokens_.refused(*token);
     }
+}
+
+Result<Json> FactoryClient::post_as(std::string_view token, std::string_view route, std::string body, Milliseconds timeout,
+                                    std::stop_token stop, Refusal* refusal)
+{
+    platform::HttpRequest request;
+    request.method = "POST";
+    request.uri = identity_.factory_url + std::string(route);
+    request.headers = {{"Content-Type", "application/json"}, {"Authorization", "Bearer " + std::string(token)}};
+    request.body = std::move(body);
+    request.timeout = timeout;
+    request.max_response = 64 * 1024 * 1024;
+    return call(*client_, std::move(request), stop, refusal);
 }
 
 Milliseconds Backoff::next(const Refusal& refusal)

@@ -53,6 +53,9 @@ public:
     FactoryClient(const Identity& identity, const Config& config, Tokens& tokens);
     /// POST of JSON to `route`. A 401 is tried once more with a new token. Errors: as `call`.
     Result<Json> post(std::string_view route, std::string body, Milliseconds timeout, std::stop_token stop, Refusal* refusal = nullptr);
+    /// The same with this bearer token, and without a second try.
+    Result<Json> post_as(std::string_view token, std::string_view route, std::string body, Milliseconds timeout, std::stop_token stop,
+                         Refusal* refusal = nullptr);
 
 private:
     const Identity& identity_;

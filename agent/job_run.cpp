@@ -82,6 +82,7 @@ void JobRun::adopt(platform::Channel job, SteadyTime started, std::uint64_t last
 void JobRun::open_broker()
 {
     opened_ = false;
+    if (spec_.credentials_missing) return;
     ports_.to_broker(Json::object({{"open", Json::object({{"key", key_},
                                                           {"grants", to_json(spec_.grants)},
                                                           {"credentials", spec_.credentials.is_object() ? spec_.credentials : Json::object()},

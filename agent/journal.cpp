@@ -96,6 +96,12 @@ bool Journal::knows(const protocol::AttemptId& id) const
     return state_.knows(id);
 }
 
+bool Journal::is_open(const protocol::AttemptId& id) const
+{
+    const std::scoped_lock lock(mutex_);
+    return state_.open().contains(id);
+}
+
 std::uint64_t Journal::file_size() const
 {
     const std::scoped_lock lock(mutex_);
@@ -212,12 +218,24 @@ Status Journal::acknowledge(const protocol::AttemptId& id, std::uint64_t sequenc
         const auto now = static_cast<std::uint64_t>(clock_.now().microseconds);
         if (auto done = append_locked({RecordType::finished, id, 0, now, {}, 0}); !done) return done;
     }
+    acknowledged_.notify_all();
     return {};
 }
 
 bool Journal::empty() const
 {
     const std::scoped_lock lock(mutex_);
+    return empty_locked();
+}
+
+bool Journal::wait_empty(Milliseconds wait)
+{
+    std::unique_lock lock(mutex_);
+    return acknowledged_.wait_for(lock, wait, [&] { return empty_locked(); });
+}
+
+bool Journal::empty_locked() const
+{
     for (const auto& [id, entry] : state_.open())
         if (!entry.events.empty()) return false;
     return true;

@@ -42,6 +42,7 @@ public:
 
     std::vector<Held> held() const;
     bool knows(const protocol::AttemptId& id) const;
+    bool is_open(const protocol::AttemptId& id) const;  ///< runs, or has events to report
     std::uint64_t file_size() const;
 
     // Each is in the file when it returns, and safe after the next sync. Errors: unavailable (disk full).
@@ -56,6 +57,8 @@ public:
     Result<std::vector<Batch>> pending(std::size_t max_bytes);
     Status acknowledge(const protocol::AttemptId& id, std::uint64_t sequence);
     bool empty() const;  ///< nothing to report
+    /// Waits until there is nothing to report; false when `wait` is over.
+    bool wait_empty(Milliseconds wait);
     /// Waits until something safe on disk is unacknowledged; false when `wait` is over or `stop` requested.
     bool wait_pending(std::optional<Milliseconds> wait, std::stop_token stop);
 
@@ -64,6 +67,7 @@ private:
     Status append(Record record);
     Status append_locked(Record record);
     bool pending_locked() const;
+    bool empty_locked() const;
     Status compact_locked();
     void maybe_compact_locked();
     Result<std::string> text_locked(const EventRef& ref) const;
@@ -73,7 +77,7 @@ private:
     const Options options_;
     mutable std::mutex mutex_;
     std::mutex sync_mutex_;               // one sync or compaction at a time; taken before mutex_
-    std::condition_variable_any durable_;
+    std::condition_variable_any durable_, acknowledged_;
     platform::AppendFile file_;
     JournalState state_;
     ScanReport report_;

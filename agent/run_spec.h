@@ -17,6 +17,7 @@ struct RunSpec {
     Json input, variables;
     protocol::Permissions grants;
     Json credentials;                  ///< NAME → values; secret, for the broker only
+    bool credentials_missing = false;  ///< taken over after a restart and not fetched again: the broker keeps what it has
     Json runtime;                      ///< facts of the run that expressions may read
     bool repeatable = false;
     bool events = false, trace = false;  ///< a person watches: CloudEvents and traces, too

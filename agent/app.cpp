@@ -1,0 +1,179 @@
+#include "agent/app.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <optional>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "agent/fetcher.h"
+#include "agent/journal_ledger.h"
+#include "agent/lease.h"
+#include "agent/link.h"
+#include "agent/uplink.h"
+#include "platform/base/log.h"
+#include "platform/base/redact.h"
+#include "platform/files.h"
+#include "platform/machine.h"
+#include "platform/service_host.h"
+
+namespace mill::agent {
+namespace {
+
+constexpr int kTryAgain = 2, kBadConfiguration = 78;
+constexpr std::chrono::seconds kDrain{10};
+constexpr unsigned kFetchers = 2;
+
+int exit_status(const Error& error)
+{
+    log::error("agent", "{}", error.what);
+    return is_retryable(error) ? kTryAgain : kBadConfiguration;
+}
+
+Result<Identity> choose_identity(const std::string& data_folder, const Config& config)
+{
+    auto ids = enrolled_factories(data_folder);
+    if (!ids) return fail(std::move(ids.error()));
+    if (ids->empty())
+        return fail(Errc::invalid, fmt::format("{} is not enrolled at a factory: millwright-agent enrol --data {} --factory URL --code CODE",
+                                               data_folder, data_folder));
+    if (config.factory.empty() && ids->size() > 1)
+        return fail(Errc::invalid, fmt::format("{} is enrolled at {} factories; say in config.yaml which one to serve: 'factory: {}'",
+                                               data_folder, ids->size(), ids->front()));
+    return load_identity(data_folder, config.factory.empty() ? ids->front() : config.factory);
+}
+
+/// What the journal holds, as the runs need it.
+std::vector<Remembered> remember(const Journal& journal, const Policy& policy, const Config& config, Desk& desk, Packages& packages)
+{
+    std::vector<Remembered> out;
+    for (const Journal::Held& held : journal.held()) {
+        Remembered item;
+        item.started = held.stage != Stage::taken;
+        item.ended = held.stage == Stage::ended;
+        item.started_at = held.started;
+        item.last_sequence = held.last_sequence;
+        auto json = parse_json(held.offer);
+        auto offer = json ? protocol::parse_offer(*json) : Result<protocol::Offer>(fail(Errc::corrupt, "no offer"));
+        if (offer) {
+            redact_in_log(offer->attempt_token);
+            auto grants = policy.admit(*offer);
+            protocol::Permissions none;  // the policy was tightened meanwhile: no further effect
+            none.limits = offer->permissions.limits;
+            item.spec = spec_of(*offer, grants ? *grants : none, config);
+            if (item.started && !item.ended && !offer->credentials.empty()) {
+                auto values = packages.credentials(*offer, {});
+                item.spec.credentials_missing = !values;
+                if (values) item.spec.credentials = std::move(*values);
+            }
+        }
+        item.spec.id = held.id;
+        desk.keep({held.id, item.spec.repeatable, offer ? offer->lease : Milliseconds(60'000)});
+        out.push_back(std::move(item));
+    }
+    return out;
+}
+
+void stop_in_order(const Config& config, Desk& desk, Link& link, Runs& runs, Mailbox<Status>& finished, Journal& journal)
+{
+    desk.close();
+    link.nudge();
+    const bool cancel = !config.finish_jobs;
+    runs.post(command::StopAll{"the agent is stopping", cancel});
+    std::optional<Status> ended = finished.receive_for(cancel ? Milliseconds(kDrain) : config.stop_wait);
+    if (!ended && !cancel) {
+        runs.post(command::StopAll{"the agent is stopping", true});
+        ended = finished.receive_for(kDrain);
+    }
+    if (!ended) log::warning("agent", "some jobs did not end in time; the keeper ends them");
+    if (!journal.wait_empty(Milliseconds(kDrain))) log::warning("agent", "reports are left on disk; they go out at the next start");
+}
+
+}  // namespace
+
+int serve(const ServeOptions& options)
+{
+    platform::ServiceHost host;
+    auto config = load_config(options.config_path, options.data_folder);
+    if (!config) return exit_status(config.error());
+    log::set_level(config->log_level);
+    auto lock = lock_data_folder(options.data_folder);
+    if (!lock) {
+        log::error("agent", "{}", lock.error().what);
+        return kTryAgain;
+    }
+    auto policy = load_policy(options.data_folder);
+    if (!policy) return exit_status(policy.error());
+    auto identity = choose_identity(options.data_folder, *config);
+    if (!identity) return exit_status(identity.error());
+    const Clock& clock = system_clock();
+    auto journal = Journal::open(identity->folder + "/journal", clock);
+    if (!journal) return exit_status(journal.error());
+
+    const unsigned slots = config->slots != 0 ? config->slots : std::clamp(std::thread::hardware_concurrency(), 1U, 16U);
+    Desk desk(slots, clock);
+    JournalLedger ledger(**journal, desk);
+    Runs runs(KeeperClient(platform::Channel::from(platform::Handle(3))), ledger, clock);
+    const auto tell = [&runs](Command command) { runs.post(std::move(command)); };
+    {
+        Packages packages(options.data_folder, *identity, *config);
+        auto remembered = remember(**journal, *policy, *config, desk, packages);
+        if (auto done = runs.recover(std::move(remembered), std::chrono::seconds(10)); !done) return exit_status(done.error());
+    }
+
+    Tokens tokens(*identity, *config, clock);
+    FactoryClient for_link(*identity, *config, tokens), for_uplink(*identity, *config, tokens), for_lease(*identity, *config, tokens);
+    Mailbox<Fetch> fetches(256);
+    Lease lease(desk, for_lease, clock, tell);
+    Uplink uplink(**journal, for_uplink, clock, [&tell](const protocol::AttemptId& id, const std::string& standing) {
+        tell(command::Drop{id, "the factory says this attempt is " + standing});
+    });
+    bool said_ready = false;
+    Link link({*identity, *policy, clock, tokens, for_link, **journal, desk, fetches, tell,
+               [&](const Terms& terms) {
+                   lease.set_period(terms.renew);
+                   log::info("link", "subscribed at {} as {} with {} slots", identity->factory_url, identity->name, desk.slots());
+                   host.ready("subscribed");
+                   if (std::exchange(said_ready, true)) return;
+                   std::puts("ready");
+                   std::fflush(stdout);
+               },
+               platform::find_facts()});
+    desk.set_on_change([&link] { link.nudge(); });
+
+    Mailbox<Status> finished(1);
+    std::jthread runs_thread([&](std::stop_token stop) {
+        Status ended = runs.run(stop);
+        finished.send(std::move(ended));
+        host.request_stop();
+    });
+    std::vector<std::jthread> threads;
+    for (unsigned i = 0; i < kFetchers; ++i)
+        threads.emplace_back([&](std::stop_token stop) {
+            Fetcher(Packages(options.data_folder, *identity, *config), fetches, *config, clock, tell).run(stop);
+        });
+    threads.emplace_back([&](std::stop_token stop) { uplink.run(stop); });
+    threads.emplace_back([&](std::stop_token stop) { lease.run(stop); });
+    threads.emplace_back([&](std::stop_token stop) { link.run(stop); });
+
+    host.wait();
+    host.stopping();
+    // The loop of the runs ends by itself only when the keeper is gone.
+    const std::optional<Status> lost = finished.receive_for(Milliseconds(0));
+    if (!lost) stop_in_order(*config, desk, link, runs, finished, **journal);
+    desk.set_on_change({});
+    for (std::jthread& thread : threads) thread.request_stop();
+    threads.clear();
+    runs_thread.request_stop();
+    runs_thread.join();
+    if (lost) {
+        log::error("agent", "{}", *lost ? "the keeper is gone" : lost->error().what);
+        return kTryAgain;
+    }
+    (void)runs.stop_keeper();
+    return 0;
+}
+
+}  // namespace mill::agent

@@ -1,0 +1,131 @@
+#include "agent/desk.h"
+
+#include <utility>
+
+namespace mill::agent {
+
+void Desk::set_on_change(std::function<void()> on_change)
+{
+    const std::scoped_lock lock(mutex_);
+    on_change_ = std::move(on_change);
+}
+
+void Desk::changed() const
+{
+    std::function<void()> told;
+    {
+        const std::scoped_lock lock(mutex_);
+        told = on_change_;
+    }
+    if (told) told();
+}
+
+bool Desk::take(Holding holding)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        if (closed_ || held_.size() >= slots_ || (rest_until_ && clock_.steady() < *rest_until_)) return false;
+        held_.emplace(holding.id, std::move(holding));
+    }
+    some_held_.notify_all();
+    return true;
+}
+
+void Desk::keep(Holding holding)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        held_.emplace(holding.id, std::move(holding));
+    }
+    some_held_.notify_all();
+}
+
+void Desk::release(const protocol::AttemptId& id)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        held_.erase(id);
+    }
+    changed();
+}
+
+bool Desk::holds(const protocol::AttemptId& id) const
+{
+    const std::scoped_lock lock(mutex_);
+    return held_.contains(id);
+}
+
+std::vector<Holding> Desk::held() const
+{
+    const std::scoped_lock lock(mutex_);
+    std::vector<Holding> out;
+    for (const auto& [id, holding] : held_) out.push_back(holding);
+    return out;
+}
+
+unsigned Desk::free() const
+{
+    const std::scoped_lock lock(mutex_);
+    if (closed_ || held_.size() >= slots_ || (rest_until_ && clock_.steady() < *rest_until_)) return 0;
+    return slots_ - static_cast<unsigned>(held_.size());
+}
+
+void Desk::rest(Milliseconds time)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        rest_until_ = clock_.steady() + time;
+    }
+    changed();
+}
+
+std::optional<Milliseconds> Desk::resting() const
+{
+    const std::scoped_lock lock(mutex_);
+    if (!rest_until_ || clock_.steady() >= *rest_until_) return std::nullopt;
+    return std::chrono::ceil<Milliseconds>(*rest_until_ - clock_.steady());
+}
+
+void Desk::close()
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        closed_ = true;
+    }
+    changed();
+}
+
+bool Desk::closed() const
+{
+    const std::scoped_lock lock(mutex_);
+    return closed_;
+}
+
+void Desk::answer(OfferAnswer answer)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        answers_.push_back(std::move(answer));
+    }
+    changed();
+}
+
+std::vector<OfferAnswer> Desk::take_answers()
+{
+    const std::scoped_lock lock(mutex_);
+    return std::exchange(answers_, {});
+}
+
+bool Desk::has_answers() const
+{
+    const std::scoped_lock lock(mutex_);
+    return !answers_.empty();
+}
+
+bool Desk::wait_held(std::stop_token stop)
+{
+    std::unique_lock lock(mutex_);
+    return some_held_.wait(lock, stop, [&] { return !held_.empty(); });
+}
+
+}  // namespace mill::agent

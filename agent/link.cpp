@@ -1,0 +1,210 @@
+#include "agent/link.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "agent/lease.h"
+#include "platform/base/encode.h"
+#include "platform/base/ids.h"
+#include "platform/base/log.h"
+#include "platform/base/redact.h"
+#include "platform/crypto.h"
+#include "protocol/version.h"
+
+namespace mill::agent {
+namespace {
+
+Milliseconds period(const Json& json, std::string_view key, Milliseconds fallback)
+{
+    const std::int64_t value = json[key].as_integer();
+    return value >= 100 && value <= 3'600'000 ? Milliseconds(value) : fallback;
+}
+
+}  // namespace
+
+void Link::run(std::stop_token stop)
+{
+    std::string session;  // the token that the session was opened with
+    while (!stop.stop_requested()) {
+        Refusal refusal;
+        auto token = parts_.tokens.get(stop);
+        if (!token) {
+            pause(token.error(), refusal, stop);
+            continue;
+        }
+        if (*token != session) {
+            if (auto opened = open_session(*token, stop, refusal); !opened) {
+                if (refusal.status == 401) parts_.tokens.refused(*token);
+                pause(opened.error(), refusal, stop);
+                continue;
+            }
+            session = *token;
+            parts_.subscribed(terms_);
+        }
+        const Status polled = poll(*token, stop, refusal);
+        if (polled) {
+            if (failing_) log::info("link", "the factory is there again");
+            failing_ = false;
+            backoff_.reset();
+            continue;
+        }
+        if (polled.error().code == Errc::cancelled) continue;  // nudged or stopped
+        if (refusal.status == 401) {
+            parts_.tokens.refused(*token);
+            session.clear();
+        }
+        // After an outage the factory may be another process, which has to hear what is held here.
+        if (is_retryable(polled.error())) session.clear();
+        if (refusal.status != 401) pause(polled.error(), refusal, stop);
+    }
+}
+
+void Link::pause(const Error& error, const Refusal& refusal, std::stop_token stop)
+{
+    if (stop.stop_requested()) return;
+    if (!failing_) {
+        log::warning("link", "no work can be asked for: {}", error.what);
+        if (error.code == Errc::denied)
+            log::error("link", "the factory does not accept this agent; when it was deleted or its key was copied: enrol it again "
+                               "(millwright-agent enrol)");
+    }
+    failing_ = true;
+    parts_.clock.sleep(backoff_.next(refusal), stop);
+}
+
+Status Link::open_session(const std::string& token, std::stop_token stop, Refusal& refusal)
+{
+    const std::string challenge = to_base64(random_bytes(32));
+    Json::Array held;
+    for (const Journal::Held& item : parts_.journal.held()) {
+        Json entry = to_json(item.id);
+        entry.set("acknowledged", item.acknowledged);
+        held.push_back(std::move(entry));
+    }
+    const Json body = Json::object({{"version", protocol::kVersion},
+                                    {"must", Json::array()},
+                                    {"challenge", challenge},
+                                    {"mode", std::string(protocol::name(parts_.identity.mode))},
+                                    {"slots", parts_.desk.slots()},
+                                    {"facts", parts_.facts},
+                                    {"held", Json(std::move(held))}});
+    auto answer = parts_.factory.post_as(token, protocol::route::kSession, dump_json(body), std::chrono::seconds(20), stop, &refusal);
+    if (!answer) return fail("session", std::move(answer.error()));
+    const Json& said = *answer;
+    auto proof = from_base64(said["factoryProof"].as_string());
+    if (!proof || !platform::verify(parts_.identity.factory_key, "millwright-session:" + challenge, *proof))
+        return fail(Errc::denied, fmt::format("{} is not the factory that this agent was enrolled at: it cannot prove the pinned key",
+                                              parts_.identity.factory_url));
+    for (const Json& feature : said["must"].as_array())
+        return fail(Errc::invalid, fmt::format("the factory demands '{}', which this agent does not know: update the agent", feature.as_string()));
+    terms_ = {static_cast<std::uint64_t>(std::max<std::int64_t>(0, said["epoch"].as_integer())), period(said, "pollMs", terms_.poll),
+              period(said, "leaseMs", terms_.lease), period(said, "renewMs", terms_.renew), said["approved"].as_bool(),
+              said["state"].as_string()};
+    if (!terms_.approved) log::warning("link", "this agent waits for an administrator's approval (millwright agents)");
+    for (const Json& item : said["held"].as_array()) {
+        auto id = protocol::parse_attempt_id(item);
+        if (!id) return fail("session", std::move(id.error()));
+        if (const std::int64_t sequence = item["acknowledged"].as_integer(); sequence > 0)
+            if (auto done = parts_.journal.acknowledge(*id, static_cast<std::uint64_t>(sequence)); !done) return done;
+        if (const std::string& standing = item["standing"].as_string(); standing == "stale" || standing == "final")
+            parts_.tell(command::Drop{*id, "the factory says this attempt is " + standing});
+    }
+    return {};
+}
+
+Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refusal)
+{
+    std::stop_source parked;
+    const std::stop_callback with_all(stop, [&] { parked.request_stop(); });
+    unsigned want = 0;
+    std::vector<OfferAnswer> answers;
+    {
+        const std::scoped_lock lock(mutex_);
+        want = parts_.desk.free();
+        answers = parts_.desk.take_answers();
+        parked_ = parked;
+        wanted_ = want;
+        is_parked_ = true;
+    }
+    Json::Array said;
+    for (const OfferAnswer& answer : answers) {
+        Json entry = to_json(answer.id);
+        entry.set("answer", answer.answer).set("why", answer.why);
+        said.push_back(std::move(entry));
+    }
+    Milliseconds limit = terms_.poll + std::chrono::seconds(15);
+    const auto rest = parts_.desk.resting();
+    if (rest && want == 0) limit = std::min(limit, *rest + Milliseconds(10));
+    auto answer = parts_.factory.post_as(token, protocol::route::kOffers,
+                                         dump_json(Json::object({{"want", want}, {"answers", Json(std::move(said))}})), limit,
+                                         parked.get_token(), &refusal);
+    {
+        const std::scoped_lock lock(mutex_);
+        is_parked_ = false;
+    }
+    if (!answer) {
+        // Said again with the next poll: an answer that arrived twice has the effect of one.
+        for (OfferAnswer& item : answers) parts_.desk.answer(std::move(item));
+        if (rest && answer.error().code == Errc::timeout) return {};
+        return fail("offers", std::move(answer.error()));
+    }
+    on_answer(*answer);
+    return {};
+}
+
+void Link::on_answer(const Json& answer)
+{
+    for (const Json& item : answer["cancels"].as_array())
+        if (auto id = protocol::parse_attempt_id(item))
+            parts_.tell(command::Cancel{*id, item["by"].as_string(), item["why"].as_string()});
+    for (const Json& item : answer["drop"].as_array())
+        if (auto id = protocol::parse_attempt_id(item)) parts_.tell(command::Drop{*id, "the factory gave this attempt up"});
+    const unsigned before = nothing_new_;
+    nothing_new_ = 0;
+    bool all_known = !answer["offers"].empty() && answer["cancels"].empty();
+    for (const Json& item : answer["offers"].as_array()) {
+        auto id = protocol::parse_attempt_id(item);
+        all_known = all_known && id && parts_.desk.holds(*id);
+        on_offer(item);
+    }
+    if (!all_known) return;
+    // An offer is repeated until its first event: while its package is fetched there is no use in asking at full speed.
+    nothing_new_ = std::min(before + 1, 6U);
+    parts_.clock.sleep(Milliseconds(5LL << nothing_new_), {});
+}
+
+void Link::on_offer(const Json& json)
+{
+    auto id = protocol::parse_attempt_id(json);
+    if (!id) return log::error("link", "an offer without a name: {}", id.error().what);
+    if (parts_.desk.holds(*id)) return;
+    if (parts_.journal.is_open(*id)) return;  // its report is on the way
+    if (parts_.journal.knows(*id)) return parts_.desk.answer({*id, "not_held", "it is known here and does not run"});
+    auto offer = protocol::parse_offer(json);
+    Holding holding{*id, json["repeatable"].as_bool(), period(json, "leaseMs", terms_.lease)};
+    const SteadyTime end = lease_end(parts_.clock.steady(), holding.lease);
+    if (!parts_.desk.take(std::move(holding))) return parts_.desk.answer({*id, "busy", "all slots are taken"});
+    redact_in_log(json["attemptToken"].as_string());
+    parts_.tell(command::Take{*id, dump_json(json)});
+    const auto end_it = [&](const std::string& why) {
+        log::warning("link", "{}: refused: {}", id->key(), why);
+        parts_.tell(command::End{*id, {protocol::JobState::failed, protocol::Reason::refused, why, Json()}});
+    };
+    if (!offer) return end_it("this agent does not understand the offer: " + offer.error().what);
+    auto grants = parts_.policy.admit(*offer);
+    if (!grants) return end_it(grants.error().what);
+    const std::optional<SteadyTime> lease = offer->repeatable ? std::optional(end) : std::nullopt;
+    if (!parts_.fetches.try_send({std::move(*offer), std::move(*grants), lease}))
+        parts_.tell(command::GiveBack{*id, "too many packages are being fetched"});
+}
+
+void Link::nudge()
+{
+    const std::scoped_lock lock(mutex_);
+    if (!is_parked_) return;
+    if ((wanted_ == 0 && parts_.desk.free() > 0) || (wanted_ > 0 && parts_.desk.closed()) || parts_.desk.has_answers())
+        parked_.request_stop();
+}
+
+}  // namespace mill::agent

@@ -1,0 +1,65 @@
+// agent/link.h -- the thread that asks for work: opens the session, keeps one poll parked, passes offers and cancels on.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <stop_token>
+#include <string>
+
+#include "agent/desk.h"
+#include "agent/factory_client.h"
+#include "agent/fetcher.h"
+#include "agent/journal.h"
+#include "agent/policy.h"
+#include "agent/runs.h"
+
+namespace mill::agent {
+
+/// What the factory says of itself and of this agent when a session begins.
+struct Terms {
+    std::uint64_t epoch = 0;
+    Milliseconds poll{30'000}, lease{60'000}, renew{15'000};
+    bool approved = true;
+    std::string state;
+};
+
+/// Thread: `run` its own; `nudge` any.
+class Link {
+public:
+    struct Parts {
+        const Identity& identity;
+        const Policy& policy;
+        const Clock& clock;
+        Tokens& tokens;
+        FactoryClient& factory;
+        Journal& journal;
+        Desk& desk;
+        Mailbox<Fetch>& fetches;
+        std::function<void(Command)> tell;
+        std::function<void(const Terms&)> subscribed;  ///< a session is open and the poll goes out now
+        Json facts;
+    };
+    explicit Link(Parts parts) : parts_(std::move(parts)) {}
+    void run(std::stop_token stop);
+    /// Something changed that the parked poll should know: a slot got free while it wanted none, or there are answers.
+    void nudge();
+
+private:
+    Status open_session(const std::string& token, std::stop_token stop, Refusal& refusal);
+    Status poll(const std::string& token, std::stop_token stop, Refusal& refusal);
+    void on_offer(const Json& json);
+    void on_answer(const Json& answer);
+    void pause(const Error& error, const Refusal& refusal, std::stop_token stop);
+
+    Parts parts_;
+    Terms terms_;
+    Backoff backoff_;
+    bool failing_ = false;
+    unsigned nothing_new_ = 0;            // polls in a row that gave only what is known
+    std::mutex mutex_;
+    std::stop_source parked_;             // ends the poll that is parked now
+    unsigned wanted_ = 0;
+    bool is_parked_ = false;
+};
+
+}  // namespace mill::agent

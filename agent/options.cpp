@@ -1,0 +1,120 @@
+#include "agent/options.h"
+
+#include <map>
+#include <set>
+
+
+namespace mill::agent {
+namespace {
+
+using Values = std::map<std::string, std::string, std::less<>>;
+
+/// `--key value` and `--key=value`; a flag of `flags` has no value.
+Result<Values> read_values(const std::vector<std::string>& arguments, const std::set<std::string, std::less<>>& keys,
+                           const std::set<std::string, std::less<>>& flags)
+{
+    Values values;
+    for (std::size_t i = 1; i < arguments.size(); ++i) {
+        std::string key = arguments[i], value;
+        const bool flag = flags.contains(key);
+        if (const std::size_t equals = key.find('='); key.starts_with("--") && equals != std::string::npos) {
+            value = key.substr(equals + 1);
+            key.resize(equals);
+        } else if (!flag && keys.contains(key)) {
+            if (i + 1 == arguments.size()) return fail(Errc::invalid, key + " needs a value");
+            value = arguments[++i];
+        }
+        if (!keys.contains(key) && !flag) return fail(Errc::invalid, "unknown option '" + key.substr(0, 100) + "' of " + arguments[0]);
+        if (!values.emplace(key, value).second) return fail(Errc::invalid, key + " is said twice");
+    }
+    return values;
+}
+
+std::string get(const Values& values, std::string_view key)
+{
+    const auto found = values.find(key);
+    return found == values.end() ? std::string() : found->second;
+}
+
+Result<Options> enrol_options(const std::vector<std::string>& arguments)
+{
+    auto values = read_values(arguments, {"--data", "--config", "--factory", "--code", "--code-file", "--name", "--mode"}, {"--insecure"});
+    if (!values) return fail(std::move(values.error()));
+    Options out;
+    out.command = Options::Command::enrol;
+    out.enrol.data_folder = get(*values, "--data");
+    out.enrol.config_path = get(*values, "--config");
+    out.enrol.factory = get(*values, "--factory");
+    out.enrol.code = get(*values, "--code");
+    out.enrol.name = get(*values, "--name");
+    out.enrol.insecure = values->contains("--insecure");
+    out.code_file = get(*values, "--code-file");
+    if (out.enrol.data_folder.empty()) return fail(Errc::invalid, "enrol needs --data DIR");
+    if (out.enrol.factory.empty()) return fail(Errc::invalid, "enrol needs --factory URL");
+    if (out.enrol.code.empty() == out.code_file.empty()) return fail(Errc::invalid, "enrol needs either --code CODE or --code-file FILE ('-': standard input)");
+    if (values->contains("--mode")) {
+        const auto mode = protocol::parse_mode(get(*values, "--mode"));
+        if (!mode) return fail(Errc::invalid, "--mode is 'unattended' or 'attended'");
+        out.enrol.mode = *mode;
+    }
+    return out;
+}
+
+}  // namespace
+
+Result<Options> parse_options(const std::vector<std::string>& arguments)
+{
+    Options out;
+    if (arguments.empty()) return fail(Errc::invalid, "say what to do: enrol or run (--help explains)");
+    const std::string& verb = arguments.front();
+    for (const std::string& argument : arguments)
+        if (argument == "--help" || argument == "-h" || verb == "help") return out;
+    if (verb == "--version" || verb == "version") {
+        out.command = Options::Command::version;
+        return out;
+    }
+    if (verb == "enrol" || verb == "enroll" || verb == "register") return enrol_options(arguments);
+    if (verb == "run" || verb == "serve") {
+        auto values = read_values(arguments, {"--data", "--config"}, {});
+        if (!values) return fail(std::move(values.error()));
+        out.command = verb == "run" ? Options::Command::run : Options::Command::serve;
+        out.serve.data_folder = get(*values, "--data");
+        out.serve.config_path = get(*values, "--config");
+        if (out.serve.data_folder.empty()) return fail(Errc::invalid, verb + " needs --data DIR");
+        return out;
+    }
+    if (verb == "once") {
+        auto values = read_values(arguments, {"--request"}, {});
+        if (!values) return fail(std::move(values.error()));
+        out.command = Options::Command::once;
+        out.request = get(*values, "--request");
+        if (out.request.empty()) return fail(Errc::invalid, "once needs --request FILE");
+        return out;
+    }
+    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol and run");
+}
+
+std::string help_text()
+{
+    return R"(millwright-agent runs a factory's jobs on this machine.
+
+  millwright-agent enrol --data DIR --factory URL --code CODE|--code-file FILE
+                         [--name NAME] [--mode unattended|attended] [--config FILE] [--insecure]
+      Makes a key on this machine and swaps a one-use code (millwright agents invite) for an identity.
+      --code-file -   reads the code from standard input, so that it is in no process list
+      --insecure      plain text to a factory on another machine
+  millwright-agent run --data DIR [--config FILE]
+      Runs until SIGTERM; prints 'ready' when it is subscribed.
+  millwright-agent --version
+
+Files in DIR: policy.yaml (what this machine accepts), config.yaml (slots, proxy, caFile, quotas, stop, log).
+
+Examples
+  millwright agents invite --for 10m | millwright-agent enrol --data ~/agent --factory http://127.0.0.1:8080 --code-file -
+  millwright-agent run --data ~/agent
+
+Exit status: 0 stopped, 1 a bug, 2 try again, 64 usage, 78 bad configuration.
+)";
+}
+
+}  // namespace mill::agent

@@ -1,0 +1,24 @@
+// agent/options.h -- the command line of millwright-agent.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/app.h"
+#include "agent/enrol.h"
+
+namespace mill::agent {
+
+struct Options {
+    enum class Command { help, version, enrol, run, serve, once } command = Command::help;
+    EnrolOptions enrol;
+    std::string code_file;     ///< instead of --code; "-" is standard input
+    ServeOptions serve;        ///< run and serve
+    std::string request;       ///< once
+};
+
+/// Errors: invalid, naming the option.
+Result<Options> parse_options(const std::vector<std::string>& arguments);
+std::string help_text();
+
+}  // namespace mill::agent

@@ -1,0 +1,32 @@
+// agent/uplink.h -- the thread that reports: events from the journal to the factory, in order, until each is acknowledged.
+#pragma once
+
+#include <functional>
+#include <stop_token>
+
+#include "agent/factory_client.h"
+#include "agent/journal.h"
+
+namespace mill::agent {
+
+/// Thread: its own. Any outage only makes it wait: the journal keeps everything.
+class Uplink {
+public:
+    /// `stale`: the factory has given this attempt to somebody else, or ended it.
+    Uplink(Journal& journal, FactoryClient& factory, const Clock& clock, std::function<void(const protocol::AttemptId&, const std::string& standing)> stale)
+        : journal_(journal), factory_(factory), clock_(clock), stale_(std::move(stale))
+    {
+    }
+    void run(std::stop_token stop);
+
+private:
+    /// One request. Errors: those of FactoryClient, corrupt (an answer without what was asked).
+    Status send(const std::vector<Journal::Batch>& batches, std::stop_token stop, Refusal& refusal);
+
+    Journal& journal_;
+    FactoryClient& factory_;
+    const Clock& clock_;
+    std::function<void(const protocol::AttemptId&, const std::string&)> stale_;
+};
+
+}  // namespace mill::agent
