@@ -20,8 +20,8 @@ struct Settings {
 };
 
 struct SettingsInput {
-    std::string factory, token_file, ca_file, config_path;  ///< from options; empty when not given
-    std::function<std::string(const char*)> environment;    ///< "" when not set
+    std::string factory{}, token_file{}, ca_file{}, config_path{};  ///< from options; empty when not given
+    std::function<std::string(const char*)> environment{};  ///< "" when not set
 };
 
 /// An option wins over the environment, which wins over the file. A token belongs to the factory beside it: when the

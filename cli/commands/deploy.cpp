@@ -117,7 +117,7 @@ Result<int> run(Context& context, const Arguments& arguments)
 
     const std::string& name = package->manifest.name;
     const Names names{arguments.text("--environment", "default"), arguments.text("--name", name),
-                      arguments.text("--trigger", arguments.text("--name", name) + "-api")};
+                      arguments.text("--trigger", arguments.text("--name", name))};
     const Result<std::vector<ResourceDocument>> documents = documents_for(context, **api, arguments, names, name + "@" + version);
     if (!documents) return fail(documents.error());
     const Result<Json> results = apply_resources(**api, *documents, false, arguments.has("--accept"));
@@ -166,7 +166,7 @@ Command deploy_command()
             .options = {{"FOLDER", "", "Folder with package.yaml", true},
                         {"--environment", "NAME", "Where it runs (default); made for all agents when it is not there"},
                         {"--name", "NAME", "Of the deployment (the package's name)"},
-                        {"--trigger", "NAME", "Of the trigger (NAME-api)"},
+                        {"--trigger", "NAME", "Of the trigger (as the deployment)"},
                         {"--variables", "FILE", "Values of the package's variables"},
                         {"--credential", "NAME=CREDENTIAL", "A credential of the package and its name in the factory; may be repeated", false, true},
                         {"--grant", "FILE", "Permissions instead of what package.yaml asks for"},
