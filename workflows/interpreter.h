@@ -36,7 +36,10 @@ struct EffectRequest {
 /// A task changed its phase: what becomes a `step` event and a CloudEvent.
 struct TaskChange {
     std::string task, name, type, state;   ///< as in protocol/README.md, kind step
-    Json detail;                           ///< {input, output, error} as far as traced
+    Json detail;                           ///< {input, output} when traced, else null
+    Json error;                            ///< RFC 7807; of faulted and retried
+    WallTime time;
+    std::optional<WallTime> started;       ///< of a `completed` that stands for its `started`, too (set, switch, …)
 };
 
 struct RunOptions {
@@ -48,6 +51,7 @@ struct RunOptions {
     std::uint64_t max_steps = 1'000'000;
     bool trace = false;                    ///< TaskChange::detail carries input and output
     bool steps = true;                     ///< report TaskChanges at all
+    bool cloud_events = true;              ///< make lifecycle CloudEvents (costs a copy of each output); `emit` is always there
     std::uint64_t seed = 0;                ///< of jitter
 };
 
@@ -71,6 +75,10 @@ public:
     virtual const Json& output() const = 0;                        ///< when completed
     virtual const Fault& fault() const = 0;                        ///< when faulted
 };
+
+/// What stands for a secret's value wherever the interpreter handles one: the broker replaces it inside effects, and nobody
+/// else can. U+E000 "NAME.FIELD" U+E001.
+std::string secret_handle(std::string_view name, std::string_view field);
 
 /// Errors: not_found (no such workflow), invalid (the package has errors, an expression does not compile).
 Result<std::unique_ptr<Interpreter>> make_interpreter(std::shared_ptr<const Package> package, RunOptions options);

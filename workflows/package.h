@@ -35,7 +35,8 @@ struct Manifest {
     std::string name, version;                      ///< DNS label; semantic version
     std::string title, description;
     std::map<std::string, std::string> workflows;   ///< name → file; "main" is `workflow:`
-    protocol::Permissions permissions;
+    protocol::Permissions permissions;              ///< without the entries that name a variable
+    Json asked;                                     ///< `permissions:` as written, entries {variable: NAME} included
     std::map<std::string, Variable> variables;
     std::map<std::string, std::string> credentials; ///< name → kind
     std::map<std::string, std::string> dependencies;
@@ -45,13 +46,20 @@ struct Manifest {
 Json to_json(const Manifest& manifest);                     ///< manifest.json
 Result<Manifest> parse_manifest(const Json& manifest_json); ///< the factory and the agent read only this
 
+/// The variables that a run sees: what is given, defaults filled in. Errors: invalid (unknown, missing, wrong type: all named).
+Result<Json> effective_variables(const Manifest& manifest, const Json& given);
+/// What the package asks for with its variables put in. Errors: invalid.
+Result<protocol::Permissions> asked_permissions(const Manifest& manifest, const Json& variables);
+
 struct Document;  // a loaded workflow: workflows/document.h
+class Program;    // its compiled expressions: workflows/expression.h
 
 struct Package {
     Manifest manifest;
     std::map<std::string, std::shared_ptr<const Document>> workflows;
     std::map<std::string, std::string> assets;  ///< path in the package → bytes
     std::vector<Finding> findings;              ///< warnings, and errors
+    std::shared_ptr<Program> program;           ///< all expressions, compiled once; one thread at a time
     bool valid() const;
 };
 

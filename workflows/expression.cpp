@@ -1,0 +1,330 @@
+#include "workflows/expression.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "workflows/jq_text.h"
+#include "workflows/jq_value.h"
+#include "workflows/nearest.h"
+
+extern "C" {
+#include <jq.h>
+}
+
+namespace mill::workflows {
+namespace {
+
+constexpr std::size_t kDeepest = 200;  // nesting that a result may have
+
+/// What an expression must not reach, and what jq 1.7 has more. Shadowing holds inside the parentheses of each expression.
+constexpr const char* kPrelude = R"jq(
+def env: error("env is not available");
+def input: error("input is not available");
+def inputs: error("inputs is not available");
+def input_filename: null;
+def input_line_number: 0;
+def debug: .;
+def debug(f): .;
+def stderr: .;
+def halt: error("halt is not available");
+def halt_error: error("halt_error is not available");
+def halt_error(f): error("halt_error is not available");
+def modulemeta: error("modulemeta is not available");
+def get_search_list: error("get_search_list is not available");
+def get_jq_origin: error("get_jq_origin is not available");
+def get_prog_origin: error("get_prog_origin is not available");
+def toarray: if type == "array" then . else [.] end;
+def abs: if type == "number" then (if . < 0 then 0 - . else . end) else error("\(type) has no absolute value") end;
+def pick(f): . as $__top | reduce path(f) as $__p (null; setpath($__p; $__top | getpath($__p)));
+def ltrim: if type == "string" then sub("^[ \t\n\r\f\u000b]+"; "") else error("\(type) cannot be trimmed") end;
+def rtrim: if type == "string" then sub("[ \t\n\r\f\u000b]+$"; "") else error("\(type) cannot be trimmed") end;
+def trim: ltrim | rtrim;
+{} as $ENV | .[0] as $__i |
+)jq";
+
+/// Stops an evaluation that takes too long. Idle it sleeps; while evaluations come it looks every 20 ms, so that arming costs
+/// a lock and no system call.
+class Watchdog {
+public:
+    Watchdog() : thread_([this](std::stop_token stop) { run(stop); }) {}
+
+    void arm(jq_state* jq, Milliseconds limit)
+    {
+        {
+            const std::scoped_lock lock(mutex_);
+            jq_ = jq;
+            due_ = std::chrono::steady_clock::now() + limit;
+            ++armed_;
+            if (!idle_) return;
+            idle_ = false;
+        }
+        wake_.notify_one();
+    }
+
+    void disarm()
+    {
+        const std::scoped_lock lock(mutex_);
+        jq_ = nullptr;
+    }
+
+private:
+    void run(std::stop_token stop)
+    {
+        std::unique_lock lock(mutex_);
+        std::uint64_t seen = 0;
+        int quiet = 0;
+        while (!stop.stop_requested()) {
+            if (idle_) wake_.wait(lock, stop, [this] { return !idle_; });
+            else wake_.wait_for(lock, stop, std::chrono::milliseconds(20), [] { return false; });
+            if (jq_ != nullptr && std::chrono::steady_clock::now() >= due_) jq_halt(jq_, jv_invalid(), jv_invalid());
+            quiet = armed_ == seen && jq_ == nullptr ? quiet + 1 : 0;
+            seen = armed_;
+            if (quiet > 10) idle_ = true;
+        }
+    }
+
+    std::mutex mutex_;
+    std::condition_variable_any wake_;
+    jq_state* jq_ = nullptr;
+    std::chrono::steady_clock::time_point due_;
+    std::uint64_t armed_ = 0;
+    bool idle_ = true;
+    std::jthread thread_;  // last: it uses the rest
+};
+
+void collect(void* out, jv message)
+{
+    auto& text = *static_cast<std::string*>(out);
+    if (jv_get_kind(message) == JV_KIND_STRING && text.size() < 4000) {
+        if (!text.empty()) text += '\n';
+        text += jv_string_value(message);
+    }
+    jv_free(message);
+}
+
+struct Compiled {
+    jq_state* jq = nullptr;
+    Compiled() = default;
+    Compiled(const Compiled&) = delete;
+    Compiled& operator=(const Compiled&) = delete;
+    ~Compiled()
+    {
+        if (jq != nullptr) jq_teardown(&jq);
+    }
+    /// The error's text, or nothing.
+    std::string compile(const std::string& program)
+    {
+        jq = jq_init();
+        if (jq == nullptr) return "out of memory";
+        std::string errors;
+        jq_set_input_cb(jq, nullptr, nullptr);  // 1.6 leaves both uninitialised
+        jq_set_debug_cb(jq, nullptr, nullptr);
+        jq_set_error_cb(jq, &collect, &errors);
+        const bool fine = jq_compile(jq, program.c_str()) != 0;
+        jq_set_error_cb(jq, [](void*, jv message) { jv_free(message); }, nullptr);
+        if (fine) return {};
+        return errors.empty() ? "it does not compile" : errors;
+    }
+};
+
+std::string body(const Expression& expression)
+{
+    std::string out = "(. as [$__i,$__v";
+    for (const std::string& variable : expression.variables) out += ",$" + variable;
+    return out + "] | $__v | (" + expression.text + "\n))";
+}
+
+std::string dispatch(const std::vector<Expression*>& all, std::size_t from, std::size_t to)
+{
+    if (to - from == 1) return body(*all[from]);
+    const std::size_t middle = from + (to - from) / 2;
+    return fmt::format("if $__i < {} then {} else {} end", middle, dispatch(all, from, middle), dispatch(all, middle, to));
+}
+
+/// "jq: error: syntax error, unexpected INVALID_CHARACTER (Unix shell quoting issues?) at <top-level>, line 25:…" for a person.
+std::string readable(const std::string& raw)
+{
+    std::string text = raw.substr(0, raw.find("\njq:"));
+    if (const auto at = text.find("jq: error: "); at == 0) text.erase(0, 11);
+    if (const auto place = text.find(" at <top-level>"); place != std::string::npos) text.erase(place);
+    if (const auto hint = text.find(" (Unix shell quoting issues?)"); hint != std::string::npos) text.erase(hint, 29);
+    if (text.find("$end") != std::string::npos || text.find("unexpected ')'") != std::string::npos) text += " (the expression ends too early)";
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text.substr(0, 300);
+}
+
+/// jq says "string (\"4711\") and number (5) cannot be added": the data's values are left out.
+std::string without_values(std::string text)
+{
+    if (text.find("annot ") == std::string::npos && text.find(" is not ") == std::string::npos) return text.substr(0, 300);
+    for (const char* kind : {"string (", "number (", "array (", "object (", "boolean (", "null ("}) {
+        for (std::size_t at = 0; (at = text.find(kind, at)) != std::string::npos;) {
+            at = text.find('(', at);
+            std::size_t end = std::string::npos;
+            for (const char* behind : {") and ", ") cannot", ") is ", ") has ", ") not "}) end = std::min(end, text.find(behind, at));
+            if (end == std::string::npos) end = text.rfind(')');
+            if (end == std::string::npos || end < at) break;
+            text.erase(at - 1, end - at + 2);
+        }
+    }
+    return text.substr(0, 300);
+}
+
+std::string shape(const Value& data)
+{
+    if (data.kind() == Json::Kind::object) {
+        std::string names;
+        std::size_t count = 0;
+        const Json json = data.json();
+        for (const auto& [key, member] : json.as_object()) {
+            if (++count > 12) break;
+            names += (names.empty() ? "" : ", ") + key + ": " + std::string(member.kind_name());
+        }
+        return fmt::format("the data is an object {{{}{}}}", names, data.size() > 12 ? ", …" : "");
+    }
+    if (data.kind() == Json::Kind::array) return fmt::format("the data is an array of {} items", data.size());
+    return fmt::format("the data is {} {}", data.is_null() ? "" : "a", data.kind_name());
+}
+
+class JqProgram : public Program {
+public:
+    explicit JqProgram(std::unique_ptr<Compiled> compiled) : compiled_(std::move(compiled)) {}
+
+    Result<Value> evaluate(const Expression& expression, const Value& data, std::span<const Value> arguments, Milliseconds limit) override
+    {
+        if (expression.literal) return Value(*expression.literal);
+        Result<Value> out = expression.path ? (expression.path->root.empty() ? data : arguments.empty() ? Value() : arguments[0]).follow(*expression.path)
+                                            : run(expression, data, arguments, limit);
+        if (!out)
+            return fail(out.error().code, fmt::format("the expression '{}' at {} (line {}) failed: {}; {}", expression.text.substr(0, 200),
+                                                      expression.pointer, expression.mark.line, out.error().what, shape(data)));
+        return out;
+    }
+
+private:
+    Result<Value> run(const Expression& expression, const Value& data, std::span<const Value> arguments, Milliseconds limit)
+    {
+        if (!compiled_ || expression.branch < 0) return fail(Errc::internal, "it is not compiled");
+        jv input = jv_array_append(jv_array_sized(2 + static_cast<int>(arguments.size())), jv_number(expression.branch));
+        Result<jv> converted = converter_.owned(data);
+        for (std::size_t i = 0; converted; ++i) {
+            input = jv_array_append(input, *converted);
+            if (i >= arguments.size()) break;
+            converted = converter_.owned(arguments[i]);
+        }
+        if (!converted) {
+            jv_free(input);
+            return fail(std::move(converted.error()));
+        }
+        jq_state* jq = compiled_->jq;
+        jq_start(jq, input, 0);
+        watchdog_.arm(jq, limit);  // after jq_start, which clears the flag
+        jv first = jq_next(jq);
+        jv second = jv_is_valid(first) != 0 ? jq_next(jq) : jv_invalid();
+        watchdog_.disarm();
+        const bool halted = jq_halted(jq) != 0;
+        Result<Value> out = judge(first, second, halted, limit);
+        jq_start(jq, jv_null(), 0);  // lets go of what the evaluation held
+        return out;
+    }
+
+    static Result<Value> judge(jv first, jv second, bool halted, Milliseconds limit)
+    {
+        const auto done = [&](Result<Value> out) {
+            jv_free(first);
+            jv_free(second);
+            return out;
+        };
+        if (halted) return done(fail(Errc::timeout, fmt::format("it took longer than {}", format_duration(limit))));
+        for (const jv* each : {&first, &second}) {
+            if (jv_is_valid(*each) == 0 && jv_invalid_has_msg(jv_copy(*each)) != 0) {
+                const jv message = jv_invalid_get_msg(jv_copy(*each));
+                std::string text = jv_get_kind(message) == JV_KIND_STRING ? jv_string_value(message) : dump_json(json_of(message));
+                jv_free(message);
+                return done(fail(Errc::invalid, without_values(std::move(text))));
+            }
+        }
+        if (jv_is_valid(first) == 0) return done(fail(Errc::invalid, "it has no output; `// null` gives one"));
+        if (jv_is_valid(second) != 0) return done(fail(Errc::invalid, "it has several outputs; `[…]` collects them"));
+        if (depth_of(first, kDeepest) > kDeepest) return done(fail(Errc::invalid, fmt::format("its result is nested deeper than {} levels", kDeepest)));
+        const jv_kind kind = jv_get_kind(first);
+        if (kind == JV_KIND_ARRAY || kind == JV_KIND_OBJECT) return done(Value::of_jq(std::make_shared<const JqValue>(jv_copy(first))));
+        return done(Value(json_of(first)));
+    }
+
+    std::unique_ptr<Compiled> compiled_;
+    JqConverter converter_;
+    Watchdog watchdog_;
+};
+
+}  // namespace
+
+Status prepare(Expression& expression, const std::vector<std::string>& in_scope)
+{
+    expression.literal.reset();
+    expression.path.reset();
+    expression.variables.clear();
+    const auto unknown = [&](const std::string& name) -> Status {
+        static const std::vector<std::string> kArguments = {"context", "input", "output", "secrets", "workflow", "task", "runtime", "authorization"};
+        if (std::find(kArguments.begin(), kArguments.end(), name) != kArguments.end())
+            return fail(Errc::invalid, fmt::format("${} is not available here", name));
+        return fail(Errc::invalid, fmt::format("${} is not defined here{}", name, did_you_mean(name, in_scope)));
+    };
+    const auto has = [&](const std::string& name) { return std::find(in_scope.begin(), in_scope.end(), name) != in_scope.end(); };
+    std::string_view bare = expression.text;
+    while (!bare.empty() && (bare.front() == ' ' || bare.front() == '\n' || bare.front() == '\t')) bare.remove_prefix(1);
+    while (!bare.empty() && (bare.back() == ' ' || bare.back() == '\n' || bare.back() == '\t')) bare.remove_suffix(1);
+    if (bare.empty()) return fail(Errc::invalid, "the expression is empty");
+    if (bare == "[]" || bare == "{}" || bare == "null" || bare == "true" || bare == "false" || bare[0] == '"' || bare[0] == '-' ||
+        (bare[0] >= '0' && bare[0] <= '9')) {
+        if (Result<Json> literal = parse_json(bare)) {
+            expression.literal = std::move(*literal);
+            return {};
+        }
+    }
+    if (std::optional<PlainPath> path = parse_plain_path(bare)) {
+        if (!path->root.empty() && !has(path->root)) return unknown(path->root);
+        if (!path->root.empty()) expression.variables = {path->root};
+        expression.path = std::move(path);
+        return {};
+    }
+    const Result<JqText> text = read_jq(expression.text);
+    if (!text) return fail(text.error());
+    for (const std::string& name : text->variables) {
+        if (name == "ENV") return fail(Errc::invalid, "$ENV is not available: a job sees no environment");
+        if (name.starts_with("__") && name != "__loc__") return fail(Errc::invalid, fmt::format("${} is not available here", name));
+        if (has(name)) expression.variables.push_back(name);
+        else if (!text->bound.contains(name) && name != "__loc__") return unknown(name);
+    }
+    return {};
+}
+
+std::unique_ptr<Program> compile(const std::vector<Expression*>& expressions, std::vector<CompileError>& errors)
+{
+    std::vector<Expression*> all;
+    for (Expression* expression : expressions) {
+        if (expression->literal || expression->path) continue;
+        expression->branch = static_cast<int>(all.size());
+        all.push_back(expression);
+    }
+    if (all.empty()) return std::make_unique<JqProgram>(nullptr);
+    auto compiled = std::make_unique<Compiled>();
+    const std::string problem = compiled->compile(kPrelude + dispatch(all, 0, all.size()));
+    if (problem.empty()) return std::make_unique<JqProgram>(std::move(compiled));
+    constexpr std::size_t kNamed = 20;  // each costs a compile of its own
+    for (const Expression* one : all) {
+        Compiled alone;
+        const std::string culprit = alone.compile(kPrelude + body(*one));
+        if (!culprit.empty()) errors.push_back({one, readable(culprit)});
+        if (errors.size() >= kNamed) break;
+    }
+    if (errors.empty()) errors.push_back({all.front(), "the expressions together do not compile: " + readable(problem)});
+    return nullptr;
+}
+
+}  // namespace mill::workflows

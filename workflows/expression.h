@@ -1,0 +1,39 @@
+// workflows/expression.h -- jq expressions of a package: one guarded program for all of them, plain paths without it.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "platform/base/clock.h"
+#include "workflows/document.h"
+#include "workflows/value.h"
+
+namespace mill::workflows {
+
+/// Fills in what is trivial (literal, path) or the variables that the text uses out of `in_scope`.
+/// Errors: invalid (brackets, a left-out function, a variable that is not available here).
+Status prepare(Expression& expression, const std::vector<std::string>& in_scope);
+
+struct CompileError {
+    const Expression* expression = nullptr;
+    std::string what;
+};
+
+/// The compiled expressions. Thread: one at a time. Runs libjq: untrusted expressions belong into a sandboxed process.
+class Program {
+public:
+    virtual ~Program() = default;
+    /// `arguments` in the order of `expression.variables` (for a path with a variable: its one root). Several outputs and none
+    /// are errors. Errors: invalid, timeout; `what` names expression, place and the data's shape, not its values.
+    virtual Result<Value> evaluate(const Expression& expression, const Value& data, std::span<const Value> arguments, Milliseconds limit) = 0;
+};
+
+/// Compiles all expressions that are not trivial into one program and sets their `branch`. When it fails, `errors` names
+/// each culprit. A program without expressions is made without libjq.
+std::unique_ptr<Program> compile(const std::vector<Expression*>& expressions, std::vector<CompileError>& errors);
+
+inline constexpr Milliseconds kExpressionLimit{1000};
+
+}  // namespace mill::workflows

@@ -1,0 +1,121 @@
+#include "workflows/jq_text.h"
+
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace mill::workflows {
+namespace {
+
+bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool word(char c) { return letter(c) || (c >= '0' && c <= '9'); }
+
+struct Scanner {
+    std::string_view text;
+    JqText out;
+    std::vector<char> open;  // ( [ { and " for a string whose interpolation we are in
+    std::size_t at = 0;
+    int pattern = 0;         // > 0 while a pattern after `as` is read
+
+    Status scan()
+    {
+        while (at < text.size()) {
+            const char c = text[at];
+            if (c == '"') {
+                ++at;
+                if (Status ok = string(); !ok) return ok;
+            } else if (c == '#') {
+                while (at < text.size() && text[at] != '\n') ++at;
+            } else if (c == '(' || c == '[' || c == '{') {
+                open.push_back(c);
+                ++at;
+            } else if (c == ')' || c == ']' || c == '}') {
+                if (Status ok = close(c); !ok) return ok;
+            } else if (c == '$') {
+                ++at;
+                variable();
+            } else if (letter(c)) {
+                if (Status ok = name(); !ok) return ok;
+            } else {
+                if (c == '|' || c == ';') pattern = 0;
+                ++at;
+            }
+        }
+        if (open.empty()) return {};
+        return fail(Errc::invalid, open.back() == '"' ? "a string does not end" : fmt::format("'{}' is not closed", open.back()));
+    }
+
+    /// Behind the opening quote, or back in the string after an interpolation.
+    Status string()
+    {
+        while (at < text.size()) {
+            if (text[at] == '"') {
+                ++at;
+                return {};
+            }
+            if (text[at] == '\\' && at + 1 < text.size() && text[at + 1] == '(') {
+                at += 2;
+                open.push_back('"');
+                return {};  // the interpolation is scanned as code; its ')' brings us back
+            }
+            at += text[at] == '\\' ? 2 : 1;
+        }
+        return fail(Errc::invalid, "a string does not end");
+    }
+
+    Status close(char c)
+    {
+        ++at;
+        const char want = c == ')' ? '(' : c == ']' ? '[' : '{';
+        if (open.empty()) return fail(Errc::invalid, fmt::format("'{}' closes nothing", c));
+        if (c == ')' && open.back() == '"') {
+            open.pop_back();
+            return string();
+        }
+        if (open.back() != want) return fail(Errc::invalid, fmt::format("'{}' does not match '{}'", c, open.back()));
+        open.pop_back();
+        return {};
+    }
+
+    void variable()
+    {
+        const std::size_t from = at;
+        while (at < text.size() && (word(text[at]) || (text[at] == ':' && at + 2 < text.size() && text[at + 1] == ':' && letter(text[at + 2]))))
+            at += text[at] == ':' ? 2 : 1;
+        std::string found(text.substr(from, at - from));
+        if (found.empty()) return;
+        if (pattern > 0) out.bound.insert(found);
+        out.variables.insert(std::move(found));
+    }
+
+    Status name()
+    {
+        const std::size_t from = at;
+        while (at < text.size() && word(text[at])) ++at;
+        const std::string_view found = text.substr(from, at - from);
+        if (from > 0 && (text[from - 1] == '.' || text[from - 1] == '@')) return {};  // a member, a format
+        std::size_t next = at;
+        while (next < text.size() && (text[next] == ' ' || text[next] == '\n' || text[next] == '\t')) ++next;
+        const bool key = next < text.size() && text[next] == ':' && !open.empty() && open.back() == '{';
+        if (key) return {};
+        if (found == "as" || found == "def" || found == "label") pattern = 1;
+        else if (found == "import" || found == "include") return fail(Errc::invalid, fmt::format("'{}' is not allowed in expressions", found));
+        static const std::set<std::string_view> kDates = {"strptime", "mktime", "fromdate", "fromdateiso8601", "dateadd", "datesub", "date", "dateparse"};
+        if (kDates.contains(found))
+            return fail(Errc::invalid, fmt::format("the function '{}' differs between systems and is left out: use `call: date.parse`", found));
+        out.words.emplace(found);
+        return {};
+    }
+};
+
+}  // namespace
+
+Result<JqText> read_jq(std::string_view expression)
+{
+    if (expression.find('\0') != std::string_view::npos) return fail(Errc::invalid, "a NUL byte");
+    Scanner scanner{expression, {}, {}};
+    if (Status ok = scanner.scan(); !ok) return fail(std::move(ok.error()));
+    return std::move(scanner.out);
+}
+
+}  // namespace mill::workflows

@@ -1,0 +1,62 @@
+#include <fmt/format.h>
+
+#include "platform/base/ids.h"
+#include "workflows/engine.h"
+
+namespace mill::workflows {
+namespace {
+
+/// Done at once, without waiting and without children: one record stands for its start and its end.
+bool instant(TaskKind kind) { return kind == TaskKind::set || kind == TaskKind::switch_ || kind == TaskKind::raise || kind == TaskKind::emit; }
+
+}  // namespace
+
+std::string secret_handle(std::string_view name, std::string_view field) { return fmt::format("\xee\x80\x80{}.{}\xee\x80\x81", name, field); }
+
+Json Engine::cloud_event(std::string type, Json data) const
+{
+    return Json::object({{"specversion", "1.0"},
+                         {"id", new_uid()},
+                         {"source", "https://millwright.local/runs/" + options_.run_id},
+                         {"type", std::move(type)},
+                         {"time", format_time(wall_)},
+                         {"datacontenttype", "application/json"},
+                         {"data", std::move(data)}});
+}
+
+void Engine::workflow_changed(const Branch& branch, const Scope& scope, std::string_view state, Json more)
+{
+    (void)branch;
+    if (!options_.cloud_events) return;
+    const Document& what = *scope.document;
+    Json data = Json::object({{"name", fmt::format("{}-{}.{}", what.name, options_.run_id, what.ns)}});
+    if (state == "started") data.set("definition", Json::object({{"namespace", what.ns}, {"name", what.name}, {"version", what.version}}));
+    for (const auto& [key, value] : more.as_object()) data.set(key, value);
+    events_.push_back(cloud_event(fmt::format("io.serverlessworkflow.workflow.{}.v1", state), std::move(data)));
+}
+
+void Engine::changed(const Branch& branch, const Frame& frame, std::string_view state, const Fault* fault)
+{
+    if (!options_.steps && !options_.cloud_events) return;
+    const Task& what = task(branch, frame);
+    if (options_.steps && !(state == "started" && instant(what.kind))) {
+        TaskChange change{what.pointer, what.name, std::string(name(what.kind)), std::string(state), {}, {}, wall_, {}};
+        if (instant(what.kind)) change.started = frame.started;
+        if (fault != nullptr) change.error = to_json(*fault);
+        if (options_.trace) {
+            change.detail = Json::object({{"input", frame.raw.json()}});
+            if (state == "completed") change.detail.set("output", frame.output.json());
+        }
+        changes_.push_back(std::move(change));
+    }
+    if (!options_.cloud_events || state == "skipped" || state == "waiting") return;
+    const Document& flow = document(branch);
+    Json data = Json::object({{"workflow", fmt::format("{}-{}.{}", flow.name, options_.run_id, flow.ns)}, {"task", what.pointer}});
+    if (state == "started") events_.push_back(cloud_event("io.serverlessworkflow.task.created.v1", Json(data).set("createdAt", format_time(frame.started))));
+    data.set(fmt::format("{}At", state), format_time(wall_));
+    if (state == "completed") data.set("output", frame.output.json());
+    if (fault != nullptr) data.set("error", to_json(*fault));
+    events_.push_back(cloud_event(fmt::format("io.serverlessworkflow.task.{}.v1", state), std::move(data)));
+}
+
+}  // namespace mill::workflows

@@ -1,0 +1,412 @@
+#include <algorithm>
+#include <set>
+
+#include "workflows/expression.h"
+#include "workflows/nearest.h"
+#include "workflows/reader.h"
+
+namespace mill::workflows {
+namespace {
+
+constexpr std::size_t kDeepest = 24;  // lists within lists
+
+using Names = std::vector<std::string>;
+
+Names plus(Names names, std::initializer_list<std::string_view> more)
+{
+    for (const std::string_view name : more)
+        if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
+    return names;
+}
+
+bool identifier(const std::string& text)
+{
+    if (text.empty() || text.size() > 64 || (text[0] >= '0' && text[0] <= '9') || text.starts_with("__")) return false;
+    return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+}
+
+/// The names that expressions are given anyway; an author's variable must not hide them.
+bool reserved(const std::string& name)
+{
+    static const std::set<std::string_view> kTaken = {"context", "input", "output", "secrets", "workflow", "task", "runtime", "authorization", "ENV"};
+    return kTaken.contains(name);
+}
+
+}  // namespace
+
+std::string_view name(TaskKind kind)
+{
+    switch (kind) {
+    case TaskKind::call_activity:
+    case TaskKind::call_function:
+    case TaskKind::call_http:
+    case TaskKind::call_openapi: return "call";
+    case TaskKind::do_: return "do";
+    case TaskKind::emit: return "emit";
+    case TaskKind::for_: return "for";
+    case TaskKind::fork: return "fork";
+    case TaskKind::raise: return "raise";
+    case TaskKind::run_script:
+    case TaskKind::run_shell:
+    case TaskKind::run_workflow: return "run";
+    case TaskKind::set: return "set";
+    case TaskKind::switch_: return "switch";
+    case TaskKind::try_: return "try";
+    case TaskKind::wait: return "wait";
+    }
+    return "?";
+}
+
+int Reader::task_list(const Node& node, const Names& locals)
+{
+    if (!node.value->is_array() || node.value->empty()) {
+        error(node.pointer, fmt::format("a list of tasks is expected here (- name: {{…}}), not {}", node.value->empty() && !node.value->is_null() ? "an empty one" : node.value->kind_name()));
+        return -1;
+    }
+    if (++depth_ > kDeepest) {
+        error(node.pointer, fmt::format("tasks are nested deeper than {} levels", kDeepest));
+        --depth_;
+        return -1;
+    }
+    TaskList list;
+    list.pointer = node.pointer;
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < node.value->size(); ++i) {
+        const Node item = node.at(i);
+        if (!object(item, "a task")) continue;
+        if (item.value->size() != 1) {
+            error(item.pointer, "each item of a list of tasks is one name with its task; is the task's body indented enough?");
+            continue;
+        }
+        const auto& [name, body] = *item.value->as_object().begin();
+        const Node inner = item.at(name);
+        if (name == "continue" || name == "exit" || name == "end") error(inner.pointer, fmt::format("a task cannot be named '{}': that is a flow directive", name));
+        if (!names.insert(name).second) error(inner.pointer, fmt::format("a second task named '{}' in the same list", name));
+        if (const int made = task(name, inner, locals); made >= 0) list.tasks.push_back(made);
+    }
+    resolve(list);
+    doc.lists.push_back(std::move(list));
+    --depth_;
+    return static_cast<int>(doc.lists.size()) - 1;
+}
+
+int Reader::task(const std::string& name, const Node& node, const Names& locals)
+{
+    if (!object(node, fmt::format("task '{}'", name))) return -1;
+    Task made;
+    made.name = name;
+    made.pointer = node.pointer;
+    made.definition = *node.value;
+    if (const auto place = doc.marks.find(node.pointer); place != doc.marks.end()) made.mark = place->second;
+    frame(made, node, locals);
+    if (!kind(made, node, locals)) return -1;
+    doc.tasks.push_back(std::move(made));
+    return static_cast<int>(doc.tasks.size()) - 1;
+}
+
+void Reader::frame(Task& task, const Node& node, const Names& locals)
+{
+    const Names before = plus(locals, {"context", "secrets", "workflow", "runtime", "task"});
+    const Names body = plus(before, {"input", "authorization"});
+    if (node.has("if")) task.if_ = expression(node.at("if"), before);
+    if (node.has("input")) task.input = filter(node.at("input"), "input", "from", before);
+    if (node.has("output")) task.output = filter(node.at("output"), "output", "as", body);
+    if (node.has("export")) task.export_ = filter(node.at("export"), "export", "as", plus(body, {"output"}));
+    if (node.has("timeout")) task.timeout = timeout(node.at("timeout"), before);
+    if (node.has("then")) task.then = directive(node.at("then"));
+    if (node.has("metadata")) object(node.at("metadata"), "metadata");
+}
+
+Directive Reader::directive(const Node& node)
+{
+    Directive out;
+    if (!text(node, "'then'")) return out;
+    const std::string& name = node.value->as_string();
+    if (name == "exit") out.kind = Directive::Kind::exit;
+    else if (name == "end") out.kind = Directive::Kind::end;
+    else if (name != "continue") {
+        out.kind = Directive::Kind::task;
+        out.name = name;
+    }
+    return out;
+}
+
+void Reader::resolve(const TaskList& list)
+{
+    for (const int number : list.tasks) {
+        Task& task = doc.tasks[static_cast<std::size_t>(number)];
+        resolve(task.then, list, task.pointer + "/then");
+        for (std::size_t i = 0; i < task.cases.size(); ++i)
+            resolve(task.cases[i].then, list, fmt::format("{}/switch/{}/{}/then", task.pointer, i, task.cases[i].name));
+        if (task.catch_) resolve(task.catch_->then, list, task.pointer + "/catch/then");
+    }
+}
+
+void Reader::resolve(Directive& directive, const TaskList& list, const std::string& pointer)
+{
+    if (directive.kind != Directive::Kind::task) return;
+    Names names;
+    for (std::size_t i = 0; i < list.tasks.size(); ++i) {
+        const std::string& name = doc.tasks[static_cast<std::size_t>(list.tasks[i])].name;
+        names.push_back(name);
+        if (name == directive.name) directive.index = static_cast<int>(i);
+    }
+    if (directive.index < 0)
+        error(pointer, fmt::format("'then' names '{}', but no task of this list is called so{}", directive.name, did_you_mean(directive.name, names)));
+}
+
+bool Reader::kind(Task& task, const Node& node, const Names& locals)
+{
+    const Names body = plus(locals, {"context", "secrets", "workflow", "runtime", "task", "input", "authorization"});
+    const auto known = [&](std::initializer_list<std::string_view> own) {
+        for (const auto& [key, member] : node.value->as_object()) {
+            static const std::vector<std::string> kFrame = {"if", "input", "output", "export", "timeout", "then", "metadata"};
+            Names all(own.begin(), own.end());
+            all.insert(all.end(), kFrame.begin(), kFrame.end());
+            if (std::find(all.begin(), all.end(), key) == all.end())
+                error(node.at(key).pointer, fmt::format("a '{}' task has no '{}'{}", *own.begin(), key, did_you_mean(key, all)));
+        }
+    };
+    if (node.has("listen")) return error(node.at("listen").pointer, "the task 'listen' is not supported: poll with 'wait' and a backward 'then', or start a job by a Trigger");
+    if (node.has("for")) {
+        known({"for", "while", "do"});
+        task.kind = TaskKind::for_;
+        for_task(task, node, locals);
+    } else if (node.has("try")) {
+        known({"try", "catch"});
+        task.kind = TaskKind::try_;
+        try_task(task, node, locals);
+    } else if (node.has("fork")) {
+        known({"fork"});
+        task.kind = TaskKind::fork;
+        fork(task, node.at("fork"), locals);
+    } else if (node.has("do")) {
+        known({"do"});
+        task.kind = TaskKind::do_;
+        task.list = task_list(node.at("do"), locals);
+    } else if (node.has("call")) {
+        known({"call", "with"});
+        call(task, node, body);
+    } else if (node.has("emit")) {
+        known({"emit"});
+        task.kind = TaskKind::emit;
+        emit(task, node.at("emit"), body);
+    } else if (node.has("raise")) {
+        known({"raise"});
+        task.kind = TaskKind::raise;
+        raise(task, node.at("raise"), body);
+    } else if (node.has("run")) {
+        known({"run"});
+        run(task, node.at("run"), body);
+    } else if (node.has("set")) {
+        known({"set"});
+        task.kind = TaskKind::set;
+        const Node set = node.at("set");
+        if (!set.value->is_object() && !set.value->is_string()) return error(set.pointer, "'set' is an object or one expression");
+        task.body = templated(set, body);
+        if (set.value->is_string() && task.body.kind != Template::Kind::expression) error(set.pointer, "'set' with a text needs an expression: ${ … }");
+    } else if (node.has("switch")) {
+        known({"switch"});
+        task.kind = TaskKind::switch_;
+        switch_task(task, node.at("switch"), body);
+    } else if (node.has("wait")) {
+        known({"wait"});
+        task.kind = TaskKind::wait;
+        task.duration = duration(node.at("wait"), body);
+    } else {
+        static const Names kKinds = {"call", "do", "emit", "for", "fork", "raise", "run", "set", "switch", "try", "wait"};
+        std::string hint;
+        for (const auto& [key, member] : node.value->as_object())
+            if (hint.empty()) hint = did_you_mean(key, kKinds);
+        return error(node.pointer, fmt::format("task '{}' has none of call, do, emit, for, fork, raise, run, set, switch, try, wait{}", task.name, hint));
+    }
+    return true;
+}
+
+void Reader::for_task(Task& task, const Node& node, const Names& locals)
+{
+    const Node loop = node.at("for");
+    if (keys(loop, "'for'", {"each", "in", "at"})) require(loop, "'for'", {"in"});
+    for (const auto& [key, into] : {std::pair{"each", &task.each}, std::pair{"at", &task.at}}) {
+        if (!loop.value->is_object() || !loop.has(key) || !text(loop.at(key), key)) continue;
+        *into = loop.at(key).value->as_string();
+        if (!identifier(*into) || reserved(*into)) error(loop.at(key).pointer, fmt::format("'{}' cannot be a variable's name", *into));
+    }
+    const Names all = plus(locals, {"context", "secrets", "workflow", "runtime", "task", "input", "authorization"});
+    if (loop.value->is_object() && loop.has("in")) {
+        const Node in = loop.at("in");
+        task.in = in.value->is_array() ? add_expression(dump_json(*in.value), in, all) : expression(in, all);
+    }
+    const Names inside = plus(locals, {task.each, task.at});
+    if (node.has("while")) task.while_ = expression(node.at("while"), plus(all, {task.each, task.at}));
+    if (!node.has("do")) error(node.pointer, "'for' needs 'do'");
+    else task.list = task_list(node.at("do"), inside);
+}
+
+void Reader::fork(Task& task, const Node& node, const Names& locals)
+{
+    if (!keys(node, "'fork'", {"branches", "compete"}) || !require(node, "'fork'", {"branches"})) return;
+    if (node.has("compete")) {
+        if (!node.at("compete").value->is_bool()) error(node.at("compete").pointer, "'compete' is true or false");
+        task.compete = node.at("compete").value->as_bool();
+    }
+    const Node branches = node.at("branches");
+    if (!branches.value->is_array() || branches.value->empty()) {
+        error(branches.pointer, "'branches' is a list of tasks");
+        return;
+    }
+    if (branches.value->size() > 100) error(branches.pointer, "more than 100 branches");
+    for (std::size_t i = 0; i < branches.value->size(); ++i) {
+        const Node item = branches.at(i);
+        if (!item.value->is_object() || item.value->size() != 1) {
+            error(item.pointer, "each branch is one name with its task");
+            continue;
+        }
+        TaskList list;
+        list.pointer = branches.pointer;
+        const std::string& name = item.value->as_object().begin()->first;
+        if (++depth_ > kDeepest) {
+            error(item.pointer, fmt::format("tasks are nested deeper than {} levels", kDeepest));
+        } else if (const int made = this->task(name, item.at(name), locals); made >= 0) {
+            list.tasks.push_back(made);
+            resolve(list);
+            doc.lists.push_back(std::move(list));
+            task.branches.push_back(static_cast<int>(doc.lists.size()) - 1);
+        }
+        --depth_;
+    }
+}
+
+void Reader::raise(Task& task, const Node& node, const Names& body)
+{
+    if (!keys(node, "'raise'", {"error"}) || !require(node, "'raise'", {"error"})) return;
+    Node what = node.at("error");
+    if (what.value->is_string()) {
+        const std::string name = what.value->as_string();
+        const Node errors = use_ ? use_.at("errors") : Node{};
+        if (!errors || !errors.has(name)) {
+            error(what.pointer, fmt::format("the error '{}' is not declared in use.errors", name));
+            return;
+        }
+        what = errors.at(name);
+    }
+    if (!keys(what, "an error", {"type", "status", "title", "detail", "instance"})) return;
+    require(what, "an error", {"type", "status"});
+    task.body = templated(what, body);
+}
+
+void Reader::emit(Task& task, const Node& node, const Names& body)
+{
+    if (!keys(node, "'emit'", {"event"}) || !require(node, "'emit'", {"event"})) return;
+    const Node event = node.at("event");
+    if (!keys(event, "an event", {"with"}) || !require(event, "an event", {"with"})) return;
+    const Node with = event.at("with");
+    if (!object(with, "an event's 'with'")) return;
+    require(with, "an event", {"source", "type"});
+    task.body = templated(with, body);
+}
+
+void Reader::switch_task(Task& task, const Node& node, const Names& body)
+{
+    if (!node.value->is_array() || node.value->empty()) {
+        error(node.pointer, "'switch' is a list of cases (- name: {when: …, then: …})");
+        return;
+    }
+    for (std::size_t i = 0; i < node.value->size(); ++i) {
+        const Node item = node.at(i);
+        if (!item.value->is_object() || item.value->size() != 1) {
+            error(item.pointer, "each case is one name with {when, then}");
+            continue;
+        }
+        const std::string& name = item.value->as_object().begin()->first;
+        const Node one = item.at(name);
+        if (!keys(one, "a case", {"when", "then"}) || !require(one, "a case", {"then"})) continue;
+        SwitchCase made;
+        made.name = name;
+        if (one.has("when")) made.when = expression(one.at("when"), body);
+        made.then = directive(one.at("then"));
+        if (!one.has("when") && i + 1 < node.value->size()) warning(one.pointer, fmt::format("case '{}' has no 'when': the cases behind it are never reached", name));
+        task.cases.push_back(std::move(made));
+    }
+}
+
+ErrorFilter Reader::error_filter(const Node& node)
+{
+    ErrorFilter out;
+    if (!keys(node, "'errors'", {"with"}) || !node.has("with")) return out;
+    const Node with = node.at("with");
+    if (!keys(with, "an error filter", {"type", "status", "instance", "title", "detail", "details"})) return out;
+    for (const auto& [key, into] : {std::pair{"type", &out.type}, std::pair{"instance", &out.instance}, std::pair{"title", &out.title},
+                                    std::pair{"detail", &out.detail}, std::pair{"details", &out.detail}})
+        if (with.has(key) && text(with.at(key), key)) *into = with.at(key).value->as_string();
+    if (with.has("status")) {
+        if (!with.at("status").value->is_integer()) error(with.at("status").pointer, "'status' is a number");
+        else out.status = static_cast<int>(with.at("status").value->as_integer());
+    }
+    return out;
+}
+
+void Reader::try_task(Task& task, const Node& node, const Names& locals)
+{
+    task.list = task_list(node.at("try"), locals);
+    if (!require(node, "'try'", {"catch"})) return;
+    const Node handler = node.at("catch");
+    if (!keys(handler, "'catch'", {"errors", "as", "when", "exceptWhen", "retry", "do", "then"})) return;
+    CatchClause made;
+    if (handler.has("errors")) made.errors = error_filter(handler.at("errors"));
+    if (handler.has("as") && text(handler.at("as"), "'as'")) {
+        made.as = handler.at("as").value->as_string();
+        if (!identifier(made.as) || reserved(made.as)) error(handler.at("as").pointer, fmt::format("'{}' cannot be a variable's name", made.as));
+    }
+    const Names inside = plus(locals, {made.as});
+    const Names scope = plus(inside, {"context", "secrets", "workflow", "runtime", "task", "input", "authorization"});
+    if (handler.has("when")) made.when = expression(handler.at("when"), scope);
+    if (handler.has("exceptWhen")) made.except_when = expression(handler.at("exceptWhen"), scope);
+    if (handler.has("retry")) {
+        Node policy = handler.at("retry");
+        if (policy.value->is_string()) {
+            const std::string name = policy.value->as_string();
+            const Node retries = use_ ? use_.at("retries") : Node{};
+            if (!retries || !retries.has(name)) error(policy.pointer, fmt::format("the retry policy '{}' is not declared in use.retries", name));
+            else made.retry = retry(retries.at(name), plus(scope, {"error"}));
+        } else {
+            made.retry = retry(policy, scope);
+        }
+    }
+    if (handler.has("do")) made.list = task_list(handler.at("do"), inside);
+    if (handler.has("then")) made.then = directive(handler.at("then"));
+    task.catch_ = std::move(made);
+}
+
+RetryPolicy Reader::retry(const Node& node, const Names& scope)
+{
+    RetryPolicy out;
+    if (!keys(node, "'retry'", {"when", "exceptWhen", "delay", "backoff", "limit", "jitter"})) return out;
+    if (node.has("when")) out.when = expression(node.at("when"), scope);
+    if (node.has("exceptWhen")) out.except_when = expression(node.at("exceptWhen"), scope);
+    if (node.has("delay")) out.delay = duration(node.at("delay"), scope);
+    if (node.has("backoff") && keys(node.at("backoff"), "'backoff'", {"constant", "exponential", "linear"})) {
+        const Node backoff = node.at("backoff");
+        if (backoff.value->size() != 1) error(backoff.pointer, "'backoff' is exactly one of constant, exponential, linear");
+        else out.backoff = backoff.has("constant") ? RetryPolicy::Backoff::constant : backoff.has("linear") ? RetryPolicy::Backoff::linear : RetryPolicy::Backoff::exponential;
+    }
+    if (node.has("limit") && keys(node.at("limit"), "'limit'", {"attempt", "duration"})) {
+        const Node limit = node.at("limit");
+        if (limit.has("duration")) out.duration = duration(limit.at("duration"), scope);
+        if (limit.has("attempt") && keys(limit.at("attempt"), "'attempt'", {"count", "duration"})) {
+            const Node attempt = limit.at("attempt");
+            if (attempt.has("duration")) out.attempt_duration = duration(attempt.at("duration"), scope);
+            if (attempt.has("count")) {
+                if (!attempt.at("count").value->is_integer() || attempt.at("count").value->as_integer() < 0) error(attempt.at("count").pointer, "'count' is a number, 0 or more");
+                else out.attempts = attempt.at("count").value->as_integer();
+            }
+        }
+    }
+    if (node.has("jitter") && keys(node.at("jitter"), "'jitter'", {"from", "to"}) && require(node.at("jitter"), "'jitter'", {"from", "to"})) {
+        out.jitter_from = duration(node.at("jitter").at("from"), scope);
+        out.jitter_to = duration(node.at("jitter").at("to"), scope);
+    }
+    return out;
+}
+
+}  // namespace mill::workflows

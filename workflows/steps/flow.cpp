@@ -1,0 +1,125 @@
+#include "workflows/engine.h"
+
+#include <fmt/format.h>
+
+namespace mill::workflows {
+
+Outcome Engine::run_do(Branch& branch, Frame& frame)
+{
+    if (frame.stage == Frame::Stage::resumed) return Outcome::done(std::move(frame.answer));
+    const int list = task(branch, frame).list;
+    Value data = frame.input;
+    push_list(branch, list, std::move(data));
+    return Outcome::pending();
+}
+
+Outcome Engine::run_for(Branch& branch, Frame& frame)
+{
+    const Task& what = task(branch, frame);
+    if (!frame.loop) {
+        OrFault<Value> items = evaluate(branch, frame, what.in, frame.input);
+        if (!items) return Outcome::failed(std::move(items.error()));
+        if (items->kind() != Json::Kind::array)
+            return Outcome::failed(make_fault(ErrorType::expression, fmt::format("'for.in' must be an array, not {}", items->kind_name()), what.pointer));
+        frame.loop = std::make_unique<Loop>();
+        frame.loop->count = items->size();
+        frame.loop->items = std::move(*items);
+        frame.answer = frame.input;
+    } else if (frame.stage == Frame::Stage::resumed) {
+        ++frame.loop->index;
+        frame.stage = Frame::Stage::running;
+    }
+    branch.locals.resize(frame.locals);
+    if (frame.loop->index >= frame.loop->count) return Outcome::done(std::move(frame.answer));
+    branch.locals.push_back({what.each, frame.loop->items.item(frame.loop->index)});
+    branch.locals.push_back({what.at, Value(Json(static_cast<long long>(frame.loop->index)))});
+    if (what.while_ >= 0) {
+        OrFault<bool> on = test(branch, frame, what.while_, frame.answer);
+        if (!on) return Outcome::failed(std::move(on.error()));
+        if (!*on) return Outcome::done(std::move(frame.answer));
+    }
+    Value data = std::move(frame.answer);
+    frame.answer = Value();
+    push_list(branch, what.list, std::move(data));
+    return Outcome::pending();
+}
+
+Outcome Engine::run_fork(Branch& branch, Frame& frame)
+{
+    if (frame.stage == Frame::Stage::resumed) return Outcome::done(std::move(frame.answer));
+    const Task& what = task(branch, frame);
+    constexpr std::size_t kMostBranches = 2000;
+    if (branches_.size() + what.branches.size() > kMostBranches)
+        return Outcome::failed(make_fault(ErrorType::runtime, fmt::format("more than {} branches at once", kMostBranches), what.pointer));
+    for (std::size_t i = 0; i < what.branches.size(); ++i) {
+        Branch& child = add_branch();
+        child.parent = branch.id;
+        child.index = i;
+        child.locals = branch.locals;
+        child.scopes.push_back(branch.scopes.back());
+        push_list(child, what.branches[i], frame.input);
+        frame.children.push_back(child.id);
+    }
+    frame.pending = frame.children.size();
+    branch.ready = false;
+    return Outcome::pending();
+}
+
+Outcome Engine::run_try(Branch& branch, Frame& frame)
+{
+    const Task& what = task(branch, frame);
+    if (frame.stage == Frame::Stage::resumed) {
+        const bool handled = frame.trying && frame.trying->catching && what.catch_->then.kind != Directive::Kind::next;
+        frame.attempt.reset();
+        return Outcome::done(std::move(frame.answer), handled ? &what.catch_->then : nullptr);
+    }
+    if (!frame.trying) {
+        frame.trying = std::make_unique<Trying>();
+        frame.trying->first = now_;
+    }
+    if (what.catch_->retry && what.catch_->retry->attempt_duration) {
+        OrFault<Milliseconds> limit = measure(branch, frame, *what.catch_->retry->attempt_duration, frame.input);
+        if (!limit) return Outcome::failed(std::move(limit.error()));
+        frame.attempt = now_ + *limit;
+    }
+    Value data = frame.input;
+    push_list(branch, what.list, std::move(data));
+    return Outcome::pending();
+}
+
+Outcome Engine::run_function(Branch& branch, Frame& frame)
+{
+    if (frame.stage == Frame::Stage::resumed) return Outcome::done(std::move(frame.answer));
+    const Task& what = task(branch, frame);
+    Value input = frame.input;
+    if (what.body.expression != -2) {  // -2: called without `with`
+        OrFault<Value> given = fill(branch, frame, what.body, frame.input);
+        if (!given) return Outcome::failed(std::move(given.error()));
+        input = std::move(*given);
+    }
+    const int body = document(branch).functions.at(what.target);
+    begin_task(branch, body, std::move(input));
+    return Outcome::pending();
+}
+
+Outcome Engine::run_workflow(Branch& branch, Frame& frame)
+{
+    if (frame.stage == Frame::Stage::resumed) return Outcome::done(std::move(frame.answer));
+    const Task& what = task(branch, frame);
+    Value input = frame.input;
+    if (what.body.expression != -2) {
+        OrFault<Value> given = fill(branch, frame, what.body, frame.input);
+        if (!given) return Outcome::failed(std::move(given.error()));
+        input = std::move(*given);
+    }
+    for (const auto& [name, document] : package_->workflows) {
+        if (what.target != fmt::format("{}/{}/{}", document->ns, document->name, document->version) &&
+            what.target != fmt::format("{}/{}/latest", document->ns, document->name))
+            continue;
+        if (auto begun = push_workflow(branch, *document, std::move(input)); !begun) return Outcome::failed(std::move(begun.error()));
+        return Outcome::pending();
+    }
+    return Outcome::failed(make_fault(ErrorType::configuration, fmt::format("the package has no workflow {}", what.target), what.pointer));
+}
+
+}  // namespace mill::workflows

@@ -1,0 +1,126 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "platform/base/encode.h"
+#include "workflows/engine.h"
+#include "workflows/uri.h"
+
+namespace mill::workflows {
+namespace {
+
+std::string scalar(const Json& value) { return value.is_string() ? value.as_string() : dump_json(value); }
+
+std::string upper(std::string text)
+{
+    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    return text;
+}
+
+std::string lower(std::string text)
+{
+    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+}
+
+/// Names become text; null members are left out.
+Json texts(const Json& object)
+{
+    Json out = Json::object();
+    for (const auto& [key, value] : object.as_object()) {
+        if (value.is_null()) continue;
+        if (value.is_array()) {
+            Json items = Json::array();
+            for (const Json& item : value.as_array()) items.push(scalar(item));
+            out.set(key, std::move(items));
+        } else {
+            out.set(key, scalar(value));
+        }
+    }
+    return out;
+}
+
+std::string header(const Json& headers, std::string_view name)
+{
+    for (const auto& [key, value] : headers.as_object())
+        if (lower(key) == name) return value.is_array() ? scalar(value[std::size_t{0}]) : scalar(value);
+    return {};
+}
+
+bool is_json(const std::string& type)
+{
+    const std::string media = lower(type.substr(0, type.find(';')));
+    return media.find("application/json") != std::string::npos || media.find("+json") != std::string::npos;
+}
+
+/// What the response holds, by its media type. Errors: invalid (says JSON and is none).
+Result<Json> content_of(const Json& answer)
+{
+    if (answer.contains("base64")) return answer["base64"];
+    const std::string& text = answer["text"].as_string();
+    if (!is_json(header(answer["headers"], "content-type"))) return text.empty() ? Json() : Json(text);
+    if (text.empty()) return Json();
+    return parse_json(text);
+}
+
+}  // namespace
+
+Outcome Engine::run_http(Branch& branch, Frame& frame)
+{
+    const Task& what = task(branch, frame);
+    const auto wrong = [&](ErrorType type, std::string why) { return Outcome::failed(make_fault(type, std::move(why), what.pointer)); };
+    if (frame.stage == Frame::Stage::resumed) {
+        const Json answer = frame.answer.json();
+        const std::int64_t status = answer["status"].as_integer();
+        const bool redirect = frame.request["accept3xx"].as_bool();
+        const std::string output = frame.request["output"].as_string();
+        if (status < 200 || status >= (redirect ? 400 : 300)) {
+            Fault fault = make_fault(ErrorType::communication, fmt::format("{} {} answered {}: {}", frame.request["method"].as_string(), frame.request["uri"].as_string(), status,
+                                                                           answer["text"].as_string().substr(0, 300)), what.pointer);
+            fault.status = static_cast<int>(status);
+            return Outcome::failed(std::move(fault));
+        }
+        if (output == "raw") return Outcome::done(Value(answer.contains("base64") ? answer["base64"] : Json(to_base64(answer["text"].as_string()))));
+        Result<Json> content = content_of(answer);
+        if (!content) return wrong(ErrorType::communication, fmt::format("the answer says it is JSON, but is not: {}", content.error().what));
+        if (output != "response") return Outcome::done(Value(std::move(*content)));
+        return Outcome::done(Value(Json::object({{"request", Json::object({{"method", frame.request["method"]}, {"uri", frame.request["uri"]}, {"headers", frame.request["headers"]}})},
+                                                 {"headers", answer["headers"]},
+                                                 {"statusCode", status},
+                                                 {"content", std::move(*content)}})));
+    }
+    OrFault<Value> filled = fill(branch, frame, what.body, frame.input);
+    if (!filled) return Outcome::failed(std::move(filled.error()));
+    const Json with = filled->json();
+    const Json& endpoint = with["endpoint"];
+    const std::string written = endpoint.is_string() ? endpoint.as_string() : endpoint["uri"].as_string();
+    Result<std::string> uri = expand_uri(written, frame.input.json());
+    if (!uri) return wrong(ErrorType::expression, uri.error().what);
+    if (!uri->starts_with("http://") && !uri->starts_with("https://"))
+        return wrong(ErrorType::configuration, fmt::format("'{}' is no http or https address", uri->substr(0, 100)));
+    Json request = Json::object({{"method", upper(with["method"].as_string())}, {"uri", *uri}, {"headers", texts(with["headers"])}, {"query", texts(with["query"])}, {"redirect", false}});
+    if (const Json* body = with.find("body"); body != nullptr && !body->is_null()) {
+        const std::string type = header(with["headers"], "content-type");
+        if (body->is_string() && !is_json(type)) request.set("bodyText", *body);
+        else request.set("body", *body);
+    }
+    Json authorization;
+    if (endpoint.contains("authentication")) {
+        Json login = endpoint["authentication"];
+        if (const Json* use = login.find("use"); use != nullptr) {
+            const auto& known = document(branch).authentications;
+            if (const auto found = known.find(use->as_string()); found != known.end()) {
+                OrFault<Value> named = fill(branch, frame, found->second, frame.input);
+                if (!named) return Outcome::failed(std::move(named.error()));
+                login = named->json();
+            }
+        }
+        for (const auto& [scheme, values] : login.as_object()) authorization = Json::object({{"scheme", scheme == "basic" ? "Basic" : scheme == "bearer" ? "Bearer" : scheme}, {"parameter", values["token"]}});
+        request.set("authentication", std::move(login));
+    }
+    frame.request = Json::object({{"method", request["method"]}, {"uri", *uri}, {"headers", request["headers"]}, {"output", with["output"].is_null() ? Json("content") : with["output"]},
+                                  {"accept3xx", with["redirect"].as_bool()}, {"authorization", std::move(authorization)}});
+    return ask(branch, frame, "http.request", std::move(request));
+}
+
+}  // namespace mill::workflows
