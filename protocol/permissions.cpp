@@ -187,7 +187,8 @@ Limits read_limits(Fields& fields)
     limits.cpu = read_time(fields, "cpu", limits.cpu);
     limits.time = read_time(fields, "time", limits.time);
     limits.processes = static_cast<std::uint32_t>(fields.integer("processes", 1, 10'000, limits.processes));
-    limits.stated = true;
+    // Only these bound a whole tree, which not every machine can do.
+    limits.stated = fields.has("memory") || fields.has("cpu") || fields.has("processes");
     return limits;
 }
 
@@ -248,11 +249,13 @@ Json to_json(const Permissions& permissions)
     if (!permissions.commands.empty()) json.set("commands", list(permissions.commands));
     if (!permissions.credentials.empty()) json.set("credentials", list(permissions.credentials));
     if (!permissions.system.empty()) json.set("system", list(permissions.system));
-    const Limits& limits = permissions.limits;
-    if (limits.stated)
-        json.set("limits", Json::object({{"memory", format_bytes(limits.memory)}, {"cpu", format_duration(limits.cpu)},
-                                         {"time", format_duration(limits.time)}, {"processes", limits.processes},
-                                         {"output", format_bytes(limits.output)}}));
+    const Limits &limits = permissions.limits, defaults;
+    Json bounds = Json::object();
+    if (limits.stated) bounds.set("memory", format_bytes(limits.memory)).set("cpu", format_duration(limits.cpu));
+    if (limits.stated || limits.time != defaults.time) bounds.set("time", format_duration(limits.time));
+    if (limits.stated) bounds.set("processes", limits.processes);
+    if (limits.stated || limits.output != defaults.output) bounds.set("output", format_bytes(limits.output));
+    if (!bounds.empty()) json.set("limits", bounds);
     return json;
 }
 
@@ -271,13 +274,12 @@ std::vector<std::string> missing(const Permissions& asked, const Permissions& gr
         if (!has(granted.credentials, credential) && !has(granted.credentials, "*")) out.push_back("credentials " + credential);
     for (const auto& item : asked.system)
         if (!has(granted.system, item)) out.push_back("system " + item);
-    if (!asked.limits.stated) return out;  // defaults bend to what is granted
-    const Limits &a = asked.limits, &g = granted.limits;
-    if (a.memory > g.memory) out.push_back("limits.memory " + format_bytes(a.memory));
-    if (a.cpu > g.cpu) out.push_back("limits.cpu " + format_duration(a.cpu));
-    if (a.time > g.time) out.push_back("limits.time " + format_duration(a.time));
-    if (a.processes > g.processes) out.push_back(fmt::format("limits.processes {}", a.processes));
-    if (a.output > g.output) out.push_back("limits.output " + format_bytes(a.output));
+    const Limits &a = asked.limits, &g = granted.limits, defaults;  // a default bends to what is granted
+    if (a.stated && a.memory > g.memory) out.push_back("limits.memory " + format_bytes(a.memory));
+    if (a.stated && a.cpu > g.cpu) out.push_back("limits.cpu " + format_duration(a.cpu));
+    if (a.time != defaults.time && a.time > g.time) out.push_back("limits.time " + format_duration(a.time));
+    if (a.stated && a.processes > g.processes) out.push_back(fmt::format("limits.processes {}", a.processes));
+    if (a.output != defaults.output && a.output > g.output) out.push_back("limits.output " + format_bytes(a.output));
     return out;
 }
 

@@ -58,7 +58,7 @@ public:
 
     ~LinuxSandbox() override
     {
-        if (!ended_) LinuxSandbox::kill();
+        if (process && !ended_) LinuxSandbox::kill();
     }
 
     const Handle& end_handle() const override { return process->end_handle(); }

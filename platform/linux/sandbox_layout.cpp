@@ -94,7 +94,8 @@ public:
         add({"--proc", "/proc", "--dev", "/dev"});
         for (const char* path : {"/etc/ld.so.cache", "/etc/alternatives"}) add({"--ro-bind-try", path, path});
         const std::string size = std::to_string(std::max<std::uint64_t>(spec_.limits.output.bytes, 65536));
-        add({"--size", size, "--tmpfs", "/tmp", "--size", size, "--tmpfs", "/work"});
+        add({"--size", size, "--tmpfs", "/tmp", "--size", size, "--tmpfs", "/work", "--perms", "1777", "--size", size, "--tmpfs", "/dev/shm",
+             "--remount-ro", "/dev"});
         add({"--seccomp", std::to_string(filter), "--info-fd", std::to_string(info)});
     }
 

@@ -96,3 +96,11 @@ TEST_CASE("permissions are written as they are read", "[protocol][permissions]")
     CHECK(to_json(read(dump_json(json).c_str())) == json);
     CHECK(to_json(Permissions{}) == Json::object());
 }
+
+TEST_CASE("a time limit alone asks nothing of the machine, but is still compared", "[protocol][permissions]")
+{
+    const Permissions asked = read(R"({"limits":{"time":"20m"}})");
+    CHECK_FALSE(asked.limits.stated);
+    CHECK(missing(asked, Permissions{}) == std::vector<std::string>{"limits.time 20m"});
+    CHECK(to_json(asked) == *parse_json(R"({"limits":{"time":"20m"}})"));
+}
