@@ -130,17 +130,19 @@ int serve(const ServeOptions& options)
     Uplink uplink(**journal, for_uplink, clock, [&tell](const protocol::AttemptId& id, const std::string& standing) {
         tell(command::Drop{id, "the factory says this attempt is " + standing});
     });
+    Json facts = platform::find_facts();
+    if (!runs.isolation().is_null()) facts.set("isolation", runs.isolation());  // the keeper knows, who starts the sandboxes
     bool said_ready = false;
     Link link({*identity, *policy, clock, tokens, for_link, **journal, desk, fetches, tell,
                [&](const Terms& terms) {
                    lease.set_period(terms.renew);
                    log::info("link", "subscribed at {} as {} with {} slots", identity->factory_url, identity->name, desk.slots());
-                   host.ready("subscribed");
                    if (std::exchange(said_ready, true)) return;
+                   runs.say_ready("subscribed");
                    std::puts("ready");
                    std::fflush(stdout);
                },
-               platform::find_facts()});
+               std::move(facts)});
     desk.set_on_change([&link] { link.nudge(); });
 
     Mailbox<Status> finished(1);

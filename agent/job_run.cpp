@@ -322,13 +322,16 @@ void JobRun::conclude()
 
 Cause JobRun::cause_of(const RunnerEnd& end) const
 {
-    if (end.out_of_memory)
+    if (end.flag == "memory")
         return {JobState::failed, Reason::limit_memory, fmt::format("the job used more than its {}", format_bytes(spec_.grants.limits.memory)), Json()};
     if (cause_) return *cause_;
-    if (end.signal == kSignalCpu)
+    if (end.flag == "time")
+        return {JobState::failed, Reason::timeout, fmt::format("the job ran longer than its {}", format_duration(spec_.grants.limits.time)), Json()};
+    if (end.flag == "cpu" || end.signal == kSignalCpu)
         return {JobState::failed, Reason::limit_cpu, fmt::format("the job used more than its {} of processor time", format_duration(spec_.grants.limits.cpu)), Json()};
     const std::string how = end.signal != 0 ? fmt::format("signal {}", end.signal) : fmt::format("exit status {}", end.exit);
-    return {JobState::failed, Reason::runner_lost, "the runner ended without a word: " + how, Json()};
+    const Json said = end.said.empty() ? Json() : Json::object({{"said", end.said}});
+    return {JobState::failed, Reason::runner_lost, "the runner ended without a word: " + how, said};
 }
 
 void JobRun::leave_if_over()

@@ -40,19 +40,30 @@ Result<KeeperMessage> read_keeper_message(platform::Message message)
         out.kind = KeeperMessage::Kind::refused;
         out.code = code_of((*words)[2]);
         out.why = (*words)[3];
-    } else if (verb == "ended" && count == 7) {
+    } else if (verb == "ended" && (count == 7 || count == 8)) {
         out.kind = KeeperMessage::Kind::ended;
         if (!number((*words)[2], out.end.exit) || !number((*words)[3], out.end.signal) || !number((*words)[5], out.end.cpu_ms) ||
             !number((*words)[6], out.end.peak_bytes))
             return fail(Errc::corrupt, "the keeper's 'ended' has a number that is none");
-        out.end.out_of_memory = (*words)[4].find("memory") != std::string::npos;
-        out.end.killed = (*words)[4].find("killed") != std::string::npos;
+        out.end.flag = (*words)[4];
+        if (count == 8) out.end.said = (*words)[7];
     } else if (verb == "held" && count == 2) {
         out.kind = KeeperMessage::Kind::held;
     } else if (verb == "listed" && count == 1) {
         out.kind = KeeperMessage::Kind::listed;
     } else if (verb == "broker" && with_channel) {
         out.kind = KeeperMessage::Kind::broker;
+    } else if (verb == "isolation" && count == 8) {
+        out.kind = KeeperMessage::Kind::isolation;
+        std::int64_t landlock = 0;
+        (void)number((*words)[5], landlock);
+        out.isolation = Json::object({{"userNamespaces", (*words)[1] == "1"},
+                                      {"seccomp", (*words)[2] == "1"},
+                                      {"memory", (*words)[3]},
+                                      {"processes", (*words)[4]},
+                                      {"landlock", landlock},
+                                      {"uid", (*words)[7]}});
+        if (!(*words)[6].empty()) out.isolation.set("problem", (*words)[6]);
     } else {
         return fail(Errc::corrupt, "the keeper says '" + verb + "' with " + std::to_string(count) + " words");
     }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "agent/keeper/messages.h"
+#include "platform/base/json.h"
 #include "platform/channel.h"
 
 namespace mill::agent {
@@ -13,18 +14,20 @@ namespace mill::agent {
 /// How a runner ended, as the keeper saw it.
 struct RunnerEnd {
     int exit = 0, signal = 0;
-    bool out_of_memory = false, killed = false;
+    std::string flag;          ///< "memory", "cpu", "time", "killed" or nothing
     std::uint64_t cpu_ms = 0, peak_bytes = 0;
+    std::string said;          ///< on its standard error; outside text
 };
 
 struct KeeperMessage {
-    enum class Kind { started, refused, ended, held, listed, broker } kind = Kind::listed;
+    enum class Kind { started, refused, ended, held, listed, broker, isolation } kind = Kind::listed;
     std::string key;
     platform::Channel channel;               ///< started, held (job channel), broker
     std::vector<std::string> notes;          ///< started
     Errc code = Errc::internal;              ///< refused
     std::string why;                         ///< refused
     RunnerEnd end;                           ///< ended
+    Json isolation;                          ///< as a fact of this machine
 };
 /// Errors: corrupt (words that the keeper does not say).
 Result<KeeperMessage> read_keeper_message(platform::Message message);
@@ -41,6 +44,8 @@ public:
     Status forget(const std::string& key) { return say({"forget", key}); }
     Status list() { return say({"list"}); }
     Status broker() { return say({"broker"}); }
+    Status isolation() { return say({"isolation"}); }
+    Status ready(const std::string& text) { return say({"ready", text}); }
     Status stop() { return say({"stop"}); }
     /// Nothing when `wait` is over. Errors: unavailable (gone), corrupt.
     Result<std::optional<KeeperMessage>> receive(std::chrono::milliseconds wait);

@@ -52,6 +52,7 @@ Status Runs::recover(std::vector<Remembered> remembered, Milliseconds wait)
         std::optional<RunnerEnd> end;
     };
     std::map<std::string, Found> found;
+    if (auto sent = keeper_.isolation(); !sent) return sent;
     if (auto sent = keeper_.list(); !sent) return sent;
     const SteadyTime limit = clock_.steady() + wait;
     for (bool listed = false; !listed;) {
@@ -63,6 +64,7 @@ Status Runs::recover(std::vector<Remembered> remembered, Milliseconds wait)
         if (said.kind == KeeperMessage::Kind::held) found[said.key].channel = std::move(said.channel);
         else if (said.kind == KeeperMessage::Kind::ended) found[said.key].end = said.end;
         else if (said.kind == KeeperMessage::Kind::broker) broker_ = std::move(said.channel);
+        else if (said.kind == KeeperMessage::Kind::isolation) isolation_ = said.isolation;
         else if (said.kind == KeeperMessage::Kind::listed) listed = true;
     }
     for (Remembered& item : remembered) {
@@ -93,6 +95,11 @@ Status Runs::recover(std::vector<Remembered> remembered, Milliseconds wait)
     }
     finish_turn();
     return {};
+}
+
+void Runs::say_ready(std::string text)
+{
+    post(command::Work{[this, text = std::move(text)] { (void)keeper_.ready(text); }});
 }
 
 Status Runs::run(std::stop_token stop)

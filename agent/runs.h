@@ -47,8 +47,12 @@ public:
     Status recover(std::vector<Remembered> remembered, Milliseconds wait);
     /// Until `stop` is requested, or StopAll was said and nothing runs any more. Errors: unavailable (the keeper is gone).
     Status run(std::stop_token stop);
-    /// Ends the service at the keeper.
+    /// What the sandboxes of this machine can give, as the keeper says; known after `recover`.
+    const Json& isolation() const { return isolation_; }
+    /// To the keeper; before or after `run`.
     Status stop_keeper() { return keeper_.stop(); }
+    /// To the keeper, from any thread.
+    void say_ready(std::string text);
 
 private:
     Status turn(std::stop_token stop);
@@ -66,6 +70,7 @@ private:
     std::optional<Milliseconds> wait_time() const;
 
     KeeperClient keeper_;
+    Json isolation_;
     Ledger& ledger_;
     const Clock& clock_;
     Mailbox<Command> commands_;

@@ -165,7 +165,7 @@ struct World {
     }
     void ended(const std::string& exit = "0", const std::string& signal = "0", const std::string& flags = "")
     {
-        say({"ended", id.key(), exit, signal, flags, "12", "4096"});
+        say({"ended", id.key(), exit, signal, flags, "12", "4096", "said on stderr"});
     }
 };
 
@@ -208,6 +208,7 @@ TEST_CASE("a runner that ends without a word ends its job as runner_lost, with h
     CHECK(world.ledger.events_[2].sequence == 3);
     CHECK(world.ledger.events_[2].body["reason"] == Json("runner_lost"));
     CHECK(world.ledger.events_[2].body["evidence"]["signal"] == Json(6));
+    CHECK(world.ledger.events_[2].body["evidence"]["said"] == Json("said on stderr"));
 }
 
 TEST_CASE("a runner that used up its memory ends its job as limit_memory", "[runs]")
@@ -361,7 +362,9 @@ TEST_CASE("after a restart of the agent a run that the keeper holds goes on from
     world.thread.request_stop();
     world.thread.join();
     std::thread keeper([&] {
+        CHECK(world.heard() == keeper::Words{"isolation"});
         CHECK(world.heard() == keeper::Words{"list"});
+        world.say({"isolation", "1", "1", "cgroup-v2", "none", "7", "", "shared"});
         world.say_with_channel({"held", world.id.key()}, world.runner);
         world.say({"listed"});
     });
@@ -369,6 +372,7 @@ TEST_CASE("after a restart of the agent a run that the keeper holds goes on from
     const Status recovered = world.runs->recover({item}, 5s);
     keeper.join();
     REQUIRE(recovered);
+    CHECK(world.runs->isolation()["landlock"] == Json(7));
     CHECK(world.from(world.runner)["resume"] == Json(7));
     world.thread = std::jthread([&](std::stop_token stop) { (void)world.runs->run(stop); });
     CHECK(world.heard() == keeper::Words{"broker"});
@@ -402,6 +406,7 @@ TEST_CASE("after a restart of the agent what the keeper does not hold is settled
         REQUIRE(world.runs->recover({item}, 5s));
         CHECK_FALSE(world.ledger.not_held_.empty());
         CHECK(world.ledger.events_.empty());
+        CHECK(world.heard() == keeper::Words{"isolation"});
         CHECK(world.heard() == keeper::Words{"list"});
         CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
     }
