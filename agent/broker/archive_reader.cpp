@@ -6,6 +6,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -72,7 +73,7 @@ Result<ArchiveContents> read_archive(const platform::Handle& file)
         if (got == ARCHIVE_EOF) break;
         if (got != ARCHIVE_OK && got != ARCHIVE_WARN) return damaged(reader.get(), "");
         if (entries >= kMaxEntries) return fail(Errc::too_large, fmt::format("the archive has more than {} entries", kMaxEntries));
-        const char* path = ::archive_entry_pathname_utf8(entry);
+        const char* path = ::archive_entry_pathname(entry);
         const std::string name = path != nullptr ? path : "without a readable name";
         if (auto ok = read_entry(reader.get(), name, out.content); !ok) return fail(ok.error());
         if (::archive_entry_filetype(entry) == AE_IFREG) ++out.files;
@@ -87,6 +88,7 @@ int archive_verify_helper()
     ::setrlimit(RLIMIT_AS, &memory);
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
+    ::setlocale(LC_CTYPE, "C.UTF-8");
     ::archive_version_details();  // loads what it loads while files can still be opened
     if (auto ok = platform::confine({.commands = false, .open_files = false}); !ok) {
         std::fputs((dump_json(Json::object({{"error", ok.error().what}})) + "\n").c_str(), stdout);

@@ -5,6 +5,8 @@
 
 #include <fmt/core.h>
 
+#include "agent/broker/credentials.h"
+
 namespace mill::broker {
 namespace {
 
@@ -72,6 +74,8 @@ Outcome<Json> perform(const EffectCall& call, EffectContext& context)
     const Effect effect = find_effect(call.effect);
     if (effect == nullptr)
         return refuse("configuration", 404, "Unknown effect", fmt::format("there is no effect '{}'", call.effect));
+    if (call.effect != "http.request" && holds_handle(call.with))
+        return refuse("authorization", 403, "Secret not for this", fmt::format("{} takes no secret: only http.request does", call.effect));
     Outcome<Json> outcome = effect(call.with, context);
     if (!outcome) {
         outcome.error().detail = context.grants.redactor.apply(outcome.error().detail);

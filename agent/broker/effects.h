@@ -41,7 +41,8 @@ struct EffectContext {
     const Grants& grants;
     HttpClients& clients;
     SteadyTime deadline;
-    std::stop_token stop;  ///< cancelled, expired, or the attempt is over
+    std::stop_token stop;    ///< cancelled, expired, or the attempt is over
+    std::string helper = {}; ///< the program that parses outside data; empty: this one
     Milliseconds left() const;
 };
 

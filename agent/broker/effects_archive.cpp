@@ -6,10 +6,12 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 
 #include <fmt/core.h>
 
 #include "agent/broker/digest.h"
+#include "agent/broker/file_operations.h"
 #include "agent/broker/verdict.h"
 #include "platform/base/fields.h"
 #include "platform/files.h"
@@ -31,6 +33,24 @@ Outcome<Folder> open_granted(const Place& place)
     if (!folder) return tl::unexpected(effect_error(folder.error(), "Granted folder not reached"));
     return std::move(*folder);
 }
+
+/// libarchive converts names by the thread's locale, and in "C" it loses all beyond ASCII.
+class Utf8Names {
+public:
+    Utf8Names() : locale_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)), before_(locale_ != nullptr ? ::uselocale(locale_) : nullptr) {}
+    ~Utf8Names()
+    {
+        if (locale_ == nullptr) return;
+        ::uselocale(before_);
+        ::freelocale(locale_);
+    }
+    Utf8Names(const Utf8Names&) = delete;
+    Utf8Names& operator=(const Utf8Names&) = delete;
+    bool there() const { return locale_ != nullptr; }
+
+private:
+    locale_t locale_, before_;
+};
 
 /// Writes one archive; what libarchive produces goes to the new file and into the digest at once.
 class Writer {
@@ -88,8 +108,9 @@ private:
 
     Status header(const std::string& name, const FolderEntry& entry, unsigned type, std::uint64_t size)
     {
+        if (!names_.there() || !is_utf8(name)) return fail(Errc::invalid, fmt::format("'{}' is not named in UTF-8", name));
         const std::unique_ptr<archive_entry, void (*)(archive_entry*)> item(::archive_entry_new(), ::archive_entry_free);
-        ::archive_entry_set_pathname_utf8(item.get(), name.c_str());
+        ::archive_entry_set_pathname(item.get(), name.c_str());
         ::archive_entry_set_filetype(item.get(), type);
         ::archive_entry_set_perm(item.get(), type == AE_IFDIR ? 0755 : 0644);
         ::archive_entry_set_size(item.get(), static_cast<la_int64_t>(size));
@@ -105,6 +126,7 @@ private:
         return fail(Errc::unavailable, fmt::format("cannot write the archive: {}", text == nullptr ? "no reason given" : text));
     }
 
+    const Utf8Names names_;
     platform::NewFile& out_;
     Digest digest_;
     Status failed_;
@@ -209,7 +231,7 @@ Outcome<Json> archive_verify(const Json& with, EffectContext& context)
 
     // Outside data is parsed by a helper that has this one file and nothing else.
     platform::ProcessSpec helper;
-    helper.program = platform::sibling_program("millwright-broker");
+    helper.program = context.helper.empty() ? platform::sibling_program("millwright-broker") : context.helper;
     helper.arguments = {"--helper", "archive-verify"};
     helper.handles = {{3, &*file}};
     auto ran = platform::run_process(helper, "", 64 * 1024, context.left(), context.stop);

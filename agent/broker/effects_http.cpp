@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 
 #include <fmt/core.h>
 
-#include "agent/broker/authentication.h"
+#include "agent/broker/credentials.h"
 #include "agent/broker/file_operations.h"
 #include "agent/broker/verdict.h"
 #include "platform/base/encode.h"
@@ -142,15 +143,20 @@ Json result_of(platform::HttpResponse response, const std::string& uri, const Re
 
 }  // namespace
 
-Outcome<Json> http_request(const Json& with, EffectContext& context)
+Outcome<Json> http_request(const Json& given, EffectContext& context)
 {
-    auto asked = read_request(with);
+    std::set<std::string> used;  // credentials
+    auto with = holds_handle(given) ? fill_handles(given, context.grants, used) : Outcome<Json>(given);
+    if (!with) return tl::unexpected(with.error());
+    auto asked = read_request(*with);
     if (!asked) return tl::unexpected(asked.error());
     platform::HttpRequest& request = asked->request;
     const auto& permissions = context.grants.permissions;
     if (auto allowed = may_connect(permissions, asked->uri); !allowed) return tl::unexpected(allowed.error());
-    auto header = authorization_header(asked->authentication, context.grants, asked->uri);
+    auto header = authorization_header(asked->authentication, context.grants, used);
     if (!header) return tl::unexpected(header.error());
+    for (const std::string& name : used)
+        if (auto allowed = may_go_to(name, context.grants, asked->uri); !allowed) return tl::unexpected(allowed.error());
     if (!header->empty()) {
         if (!is_header_value(*header)) return refuse("configuration", 400, "Bad authentication", "the credential holds control characters");
         std::erase_if(request.headers, [](const auto& item) { return lower(item.first) == "authorization"; });

@@ -74,7 +74,9 @@ Outcome<WriteRequest> parse_write(const Json& with)
     Fields fields(with, "file.write");
     WriteRequest out;
     out.path = fields.text("path");
-    out.bytes = fields.text("content");
+    const Json content = fields.any("content");
+    if (!content.is_string()) fields.mistake("content", "is not a text");  // an empty one is
+    out.bytes = content.as_string();
     const bool base64 = fields.one_of("encoding", {"utf-8", "base64"}, "utf-8") == "base64";
     const std::string mode = fields.one_of("mode", {"create", "replace", "append"}, "create");
     if (base64) {

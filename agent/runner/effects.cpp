@@ -19,7 +19,42 @@ Milliseconds default_timeout(std::string_view effect)
     return Milliseconds(60'000);
 }
 
+/// A handle that came from outside is no handle: whoever sent it must not choose where a secret goes.
+constexpr std::string_view kHandle = "\xEE\x80\x80", kHarmless = "\xEF\xBF\xBD";
+
+bool holds_handle(const Json& value)
+{
+    if (value.is_string()) return value.as_string().find(kHandle) != std::string::npos;
+    for (const Json& item : value.as_array())
+        if (holds_handle(item)) return true;
+    for (const auto& [key, item] : value.as_object())
+        if (key.find(kHandle) != std::string::npos || holds_handle(item)) return true;
+    return false;
+}
+
+std::string disarmed(std::string text)
+{
+    for (auto at = text.find(kHandle); at != std::string::npos; at = text.find(kHandle, at)) text.replace(at, kHandle.size(), kHarmless);
+    return text;
+}
+
+Json rebuilt(const Json& value)
+{
+    if (value.is_string()) return Json(disarmed(value.as_string()));
+    Json out = value;
+    if (value.is_array()) {
+        out = Json::array();
+        for (const Json& item : value.as_array()) out.push(rebuilt(item));
+    } else if (value.is_object()) {
+        out = Json::object();
+        for (const auto& [key, item] : value.as_object()) out.set(disarmed(key), rebuilt(item));
+    }
+    return out;
+}
+
 }  // namespace
+
+Json from_outside(Json value) { return holds_handle(value) ? rebuilt(value) : value; }
 
 Effects::Effects(const Clock& clock, Reporter& reporter, Commands& commands, std::string workspace, Send to_broker)
     : clock_(clock), reporter_(reporter), commands_(commands), workspace_(std::move(workspace)), to_broker_(std::move(to_broker))
@@ -53,6 +88,8 @@ void Effects::start_local(const workflows::EffectRequest& request)
 
 void Effects::start_command(const workflows::EffectRequest& request)
 {
+    if (holds_handle(request.with))
+        return answer(request.id, tl::unexpected(fault("authorization", 403, "Secret not for this", "a command takes no secret: only call: http does")));
     auto planned = request.effect == "shell" ? plan_shell(request.with) : plan_script(request.with, workspace_, request.id);
     if (!planned) return answer(request.id, tl::unexpected(std::move(planned.error())));
     Open open;
@@ -159,6 +196,8 @@ std::optional<SteadyTime> Effects::next_deadline() const
 std::vector<Effects::Answer> Effects::take()
 {
     for (Commands::Done& done : commands_.take()) answers_.push_back({done.id, std::move(done.outcome)});
+    for (Answer& item : answers_)
+        if (item.outcome) *item.outcome = from_outside(std::move(*item.outcome));
     return std::exchange(answers_, {});
 }
 

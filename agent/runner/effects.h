@@ -15,6 +15,9 @@
 
 namespace mill::runner {
 
+/// The value without anything that looks like a secret's handle. For all that comes from outside: input and results.
+Json from_outside(Json value);
+
 /// Every effect that was started is answered once, unless it was cancelled. Thread: one.
 class Effects {
 public:

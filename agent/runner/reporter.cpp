@@ -38,25 +38,27 @@ Reporter::Reporter(const Clock& clock, Send send, Resend resend, Quotas quotas)
 
 void Reporter::step(const workflows::TaskChange& change)
 {
-    const WallTime now = clock_.now();
     Json body = Json::object({{"task", cut_text(change.task, kMaxLogText)}, {"name", cut_text(change.name, kMaxName)},
                               {"type", cut_text(change.type, kMaxName)}, {"state", change.state}});
     if (change.state == "started") {
-        held_.push_back({change.task, std::move(body), now, clock_.steady() + kHold});
+        held_.push_back({change.task, std::move(body), change.time, clock_.steady() + kHold});
         return;
     }
-    if (const Json* error = change.detail.find("error")) body.set("error", cut_error(*error));
+    if (!change.error.is_null()) body.set("error", cut_error(change.error));
     const auto found = std::find_if(held_.rbegin(), held_.rend(), [&](const Held& held) { return held.task == change.task; });
-    if (found != held_.rend()) {
+    if (change.started) {
+        body.set("startedAt", format_time(*change.started));
+        flush_to(held_.size());
+    } else if (found != held_.rend()) {
         // What started before it must be told before it.
         const auto index = static_cast<std::size_t>(std::distance(held_.begin(), found.base()) - 1);
         body.set("startedAt", format_time(held_[index].since));
         flush_to(index);
         held_.erase(held_.begin());
-    } else if (change.state != "skipped") {
+    } else {
         flush_to(held_.size());
     }
-    record(protocol::EventKind::step, std::move(body), now);
+    record(protocol::EventKind::step, std::move(body), change.time);
 }
 
 void Reporter::log(std::string_view level, std::string_view text, std::string_view task)

@@ -174,10 +174,11 @@ void Runner::begin(Begin begin)
     workflows::RunOptions run;
     run.workflow = begin_->workflow;
     run.run_id = begin_->key;
-    run.input = begin_->input;
-    run.variables = begin_->variables;
+    run.input = from_outside(begin_->input);
+    run.variables = from_outside(begin_->variables);
     run.runtime_version = protocol::kProgramVersion;
     run.trace = begin_->trace;
+    run.cloud_events = begin_->events;
     run.seed = random_seed();
     auto made = workflows::make_interpreter(std::make_shared<const workflows::Package>(std::move(*package)), std::move(run));
     if (!made) return fail_with(Reason::invalid_package, fault("validation", 400, "The workflow cannot start", made.error().what), Json());
@@ -205,7 +206,8 @@ void Runner::advance()
         reporter_.step(change);
         if (begin_->trace)
             to_agent_.send(dump_json(Json::object({{"trace", Json::object({{"task", change.task}, {"name", change.name}, {"type", change.type},
-                                                                           {"state", change.state}, {"detail", change.detail}})}})));
+                                                                           {"state", change.state}, {"time", format_time(change.time)},
+                                                                           {"detail", change.detail}, {"error", change.error}})}})));
     }
     for (const Json& event : interpreter_->take_cloud_events())
         if (begin_->events) to_agent_.send(dump_json(Json::object({{"cloudEvent", event}})));

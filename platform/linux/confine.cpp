@@ -86,6 +86,8 @@ Status confine(const Confinement& what)
     for (const char* name : kComputing) rule(filter, SCMP_ACT_ALLOW, name);
     if (what.open_files)
         for (const char* name : kFiles) rule(filter, SCMP_ACT_ALLOW, name);
+    else  // fstat() is this one
+        ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1, SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
     // Threads, not processes.
     ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                        SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | kNewNamespaces, CLONE_THREAD));

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "agent/keeper/messages.h"
+#include "platform/base/clock.h"
+#include "platform/base/json.h"
 #include "platform/channel.h"
 #include "platform/process.h"
 #include "tests/unit/broker/temp_folder.h"

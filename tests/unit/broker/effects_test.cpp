@@ -1,8 +1,10 @@
 #include <catch2/catch.hpp>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "agent/broker/archive_reader.h"
 #include "agent/broker/effects.h"
@@ -28,7 +30,7 @@ struct Bench {
     }
     broker::Outcome<Json> perform(std::string effect, Json with, Milliseconds limit = Milliseconds(20'000))
     {
-        broker::EffectContext context{*grants, clients, system_clock().steady() + limit, {}};
+        broker::EffectContext context{*grants, clients, system_clock().steady() + limit, {}, std::string(std::getenv("MILL_BIN")) + "/millwright-broker"};
         return broker::perform({1, std::move(effect), std::move(with), limit}, context);
     }
 };
@@ -142,7 +144,7 @@ TEST_CASE("a call goes out with what was asked for, and comes back whole", "[bro
     CHECK((*outcome)["headers"]["content-type"].as_string() == "application/json");
     const std::string request = server.requests().at(0);
     CHECK_THAT(request, Catch::StartsWith("POST /orders?q=a%20b HTTP/1.1"));
-    CHECK_THAT(request, Catch::Contains("X-Case: 7") && Catch::Contains("application/json") && Catch::EndsWith("\r\n\r\n{\"n\":1}"));
+    CHECK_THAT(request, Catch::Contains("X-Case:7") && Catch::Contains("application/json") && Catch::EndsWith("\r\n\r\n{\"n\":1}"));
 }
 
 TEST_CASE("another port of a granted host, another spelling of it, and what it redirects to are not reached", "[broker][effects]")
@@ -151,9 +153,9 @@ TEST_CASE("another port of a granted host, another spelling of it, and what it r
     LoopbackServer server(http_answer(302, "", "Location: " + other.url() + "\r\n"));
     Bench bench(network("http://127.0.0.1:" + std::to_string(server.port())));
     const std::string port = std::to_string(server.port());
-    for (const std::string& uri : {other.url(), "http://localhost:" + port + "/", "http://127.1:" + port + "/", "http://2130706433:" + port + "/",
+    for (const std::string& uri : std::vector<std::string>{other.url(), "http://localhost:" + port + "/", "http://127.1:" + port + "/", "http://2130706433:" + port + "/",
                                    "http://0x7f.1:" + port + "/", "http://[::ffff:127.0.0.1]:" + port + "/", "http://user@127.0.0.1:" + port + "/",
-                                   "file:///etc/passwd", "gopher://127.0.0.1:" + port + "/", std::string("no uri")}) {
+                                   "file:///etc/passwd", "gopher://127.0.0.1:" + port + "/", "no uri"}) {
         CAPTURE(uri);
         const auto outcome = bench.perform("http.request", Json::object({{"method", "get"}, {"uri", uri}}));
         REQUIRE_FALSE(outcome);
@@ -189,7 +191,7 @@ TEST_CASE("a credential's value goes to its hosts only, and never comes back", "
     Bench bench(permissions, Json::object({{"erp", Json::object({{"token", secret}, {"hosts", Json::array({rule})}})}}));
     const auto outcome = bench.perform("http.request", with);
     REQUIRE(outcome);
-    CHECK_THAT(server.requests().at(0), Catch::Contains("Authorization: Bearer " + secret));
+    CHECK_THAT(server.requests().at(0), Catch::Contains("Authorization:Bearer " + secret));
     CHECK_THAT(dump_json(*outcome), !Catch::Contains(secret));
     CHECK((*outcome)["text"].as_string() == "you said ***");
 
@@ -200,13 +202,32 @@ TEST_CASE("a credential's value goes to its hosts only, and never comes back", "
     CHECK(server.requests().size() == 1);
 }
 
+TEST_CASE("a secret's handle is filled in inside a request, and only there", "[broker][effects]")
+{
+    const std::string handle = "\xEE\x80\x80" "erp.password" "\xEE\x80\x81";
+    LoopbackServer server(http_answer(200, "{}"));
+    const std::string rule = "http://127.0.0.1:" + std::to_string(server.port());
+    const TempFolder temp;
+    const Json permissions = Json::object({{"network", Json::array({rule})}, {"credentials", Json::array({"erp"})}, {"files", Json::object({{"write", Json::array({temp.path()})}})}});
+    const Json credentials = Json::object({{"erp", Json::object({{"username", "anna"}, {"password", "p\"/ s"}})}});
+    Bench bench(permissions, credentials);
+    const Json with = Json::object({{"method", "post"}, {"uri", server.url("/" + handle)}, {"headers", Json::object({{"X-Key", "k " + handle}})}, {"body", Json::object({{"p", handle}})}});
+    REQUIRE(bench.perform("http.request", with));
+    CHECK_THAT(server.requests().at(0), Catch::StartsWith("POST /p%22%2F%20s HTTP/1.1") && Catch::Contains("X-Key:k p\"/ s") && Catch::EndsWith(R"({"p":"p\"/ s"})"));
+    CHECK(bench.perform("file.write", Json::object({{"path", temp.path() + "/x"}, {"content", handle}})).error().status == 403);
+    CHECK(Bench(network(rule), credentials).perform("http.request", with).error().status == 403);
+    const Json unknown = Json::object({{"method", "get"}, {"uri", server.url()}, {"headers", Json::object({{"X", "\xEE\x80\x80" "erp.pin\xEE\x80\x81"}})}});
+    CHECK(bench.perform("http.request", unknown).error().status == 401);
+    CHECK(server.requests().size() == 1);
+}
+
 TEST_CASE("basic authentication is made from its two texts", "[broker][effects]")
 {
     LoopbackServer server(http_answer(200, "{}"));
     Bench bench(network("http://127.0.0.1:" + std::to_string(server.port())));
     const Json login = Json::object({{"basic", Json::object({{"username", "anna"}, {"password", "pass word"}})}});
     REQUIRE(bench.perform("http.request", Json::object({{"method", "get"}, {"uri", server.url()}, {"authentication", login}})));
-    CHECK_THAT(server.requests().at(0), Catch::Contains("Authorization: Basic " + to_base64("anna:pass word")));
+    CHECK_THAT(server.requests().at(0), Catch::Contains("Authorization:Basic " + to_base64("anna:pass word")));
     CHECK(bench.perform("http.request", Json::object({{"method", "get"}, {"uri", server.url()}, {"authentication", Json::object({{"digest", Json::object()}})}})).error().status == 400);
 }
 

@@ -52,8 +52,8 @@ private:
     {
         const auto end = text.find("\r\n\r\n");
         if (end == std::string::npos) return false;
-        const auto at = text.find("Content-Length: ");
-        return at == std::string::npos || at > end || text.size() >= end + 4 + std::stoul(text.substr(at + 16));
+        const auto at = text.find("Content-Length:");
+        return at == std::string::npos || at > end || text.size() >= end + 4 + std::stoul(text.substr(at + 15));
     }
 
     void serve(const std::stop_token& stop)

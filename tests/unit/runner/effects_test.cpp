@@ -163,3 +163,16 @@ TEST_CASE("what the broker should never say does no harm", "[runner][effects]")
     for (const char* text : {"", "{", "[]", "7", R"({"id":"x"})", R"({"id":99,"result":1})"}) bench.effects.hear(text);
     SUCCEED("it is still here");
 }
+
+TEST_CASE("nobody outside can send a secret's handle in", "[runner][effects]")
+{
+    const std::string handle = "\xEE\x80\x80" "erp.password\xEE\x80\x81";
+    CHECK(dump_json(from_outside(Json::object({{"a" + handle, Json::array({handle, 1})}}))).find("\xEE\x80\x80") == std::string::npos);
+    Bench bench;
+    bench.start(1, "file.write", Json::object({{"path", "x"}, {"content", handle}}));
+    CHECK(bench.only().outcome);
+    bench.start(2, "file.read", Json::object({{"path", "x"}}));
+    CHECK(dump_json(*bench.only().outcome).find("\xEE\x80\x80") == std::string::npos);
+    bench.start(3, "shell", Json::object({{"command", "echo"}, {"environment", Json::object({{"P", handle}})}}));
+    CHECK(bench.only().outcome.error().status == 403);
+}

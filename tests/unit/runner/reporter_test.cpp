@@ -27,7 +27,10 @@ struct Wire {
     {
         reporter.begin(2);
     }
-    void step(std::string task, std::string state, Json detail = {}) { reporter.step({task, task, "set", state, std::move(detail)}); }
+    void step(std::string task, std::string state, Json error = {}, std::optional<WallTime> started = {})
+    {
+        reporter.step({task, task, "set", state, Json(), std::move(error), clock.now(), started});
+    }
 };
 
 }  // namespace
@@ -64,6 +67,19 @@ TEST_CASE("a task that takes long is told as started first", "[runner][reporter]
     CHECK_FALSE(wire.sent[1]["body"].contains("startedAt"));
 }
 
+TEST_CASE("a record that the interpreter made for both keeps its two times", "[runner][reporter]")
+{
+    Wire wire;
+    wire.step("/do/0/outer", "started");
+    const WallTime started = wire.clock.now();
+    wire.clock.advance(Milliseconds(2));
+    wire.step("/do/0/outer/do/0/a", "completed", {}, started);
+    REQUIRE(wire.sent.size() == 2);
+    CHECK(wire.sent[0]["body"]["state"].as_string() == "started");
+    CHECK(wire.sent[1]["body"]["startedAt"].as_string() == format_time(started));
+    CHECK(wire.sent[1]["time"].as_string() == format_time(wire.clock.now()));
+}
+
 TEST_CASE("what started earlier is told earlier", "[runner][reporter]")
 {
     Wire wire;
@@ -83,7 +99,7 @@ TEST_CASE("a fault carries the members of its problem document, bounded", "[runn
 {
     Wire wire;
     const Json error = Json::object({{"type", "t"}, {"status", 500}, {"title", "x"}, {"detail", std::string(100'000, 'd')}, {"extra", 1}});
-    wire.step("/do/0/a", "faulted", Json::object({{"error", error}}));
+    wire.step("/do/0/a", "faulted", error);
     REQUIRE(wire.sent.size() == 1);
     const Json& told = wire.sent[0]["body"]["error"];
     CHECK(told["status"].as_integer() == 500);

@@ -1,0 +1,155 @@
+#include "agent/broker/credentials.h"
+
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "agent/broker/verdict.h"
+#include "platform/base/encode.h"
+#include "platform/base/fields.h"
+
+namespace mill::broker {
+namespace {
+
+constexpr std::string_view kOpen = "\xEE\x80\x80", kClose = "\xEE\x80\x81";
+
+tl::unexpected<EffectError> wrong(std::string what) { return refuse("configuration", 400, "Bad authentication", std::move(what)); }
+
+Outcome<std::string> basic(const Json& values)
+{
+    const Json* user = values.find("username");
+    const Json* password = values.find("password");
+    if (user == nullptr || password == nullptr || !user->is_string() || !password->is_string())
+        return wrong("basic authentication needs the texts username and password");
+    if (user->as_string().find(':') != std::string::npos) return wrong("the username of basic authentication holds a ':'");
+    return "Basic " + to_base64(user->as_string() + ":" + password->as_string());
+}
+
+Outcome<std::string> bearer(const Json& values)
+{
+    const Json* token = values.find("token");
+    if (token == nullptr || !token->is_string()) return wrong("bearer authentication needs the text token");
+    return "Bearer " + token->as_string();
+}
+
+/// The value that "NAME.FIELD" stands for.
+Outcome<std::string> value_of(std::string_view handle, const Grants& grants, std::set<std::string>& used)
+{
+    const auto dot = handle.find('.');
+    const std::string name(handle.substr(0, dot));
+    auto credential = find_credential(name, grants);
+    if (!credential) return tl::unexpected(credential.error());
+    const Json* value = dot == std::string_view::npos ? nullptr : credential->find(handle.substr(dot + 1));
+    if (value == nullptr || !value->is_string())
+        return refuse("authentication", 401, "No such secret", fmt::format("the credential '{}' has no text '{}'", name, handle.substr(dot == std::string_view::npos ? handle.size() : dot + 1)));
+    used.insert(name);
+    return value->as_string();
+}
+
+Outcome<std::string> fill_text(std::string_view text, bool in_uri, const Grants& grants, std::set<std::string>& used)
+{
+    std::string out;
+    for (;;) {
+        const auto open = text.find(kOpen);
+        out += text.substr(0, open);
+        if (open == std::string_view::npos) return out;
+        const auto close = text.find(kClose, open);
+        if (close == std::string_view::npos) return refuse("validation", 400, "Bad secret", "a secret's handle was cut");
+        auto value = value_of(text.substr(open + kOpen.size(), close - open - kOpen.size()), grants, used);
+        if (!value) return value;
+        out += in_uri ? percent_encode(*value) : *value;
+        text.remove_prefix(close + kClose.size());
+    }
+}
+
+Outcome<Json> fill(const Json& value, bool in_uri, const Grants& grants, std::set<std::string>& used)
+{
+    if (value.is_string()) {
+        auto text = fill_text(value.as_string(), in_uri, grants, used);
+        if (!text) return tl::unexpected(text.error());
+        return Json(std::move(*text));
+    }
+    // Recursion is bounded by the depth of what was parsed.
+    if (value.is_array()) {
+        Json out = Json::array();
+        for (const Json& item : value.as_array()) {
+            auto filled = fill(item, false, grants, used);
+            if (!filled) return filled;
+            out.push(std::move(*filled));
+        }
+        return out;
+    }
+    if (value.is_object()) {
+        Json out = Json::object();
+        for (const auto& [key, item] : value.as_object()) {
+            auto filled = fill(item, key == "uri", grants, used);
+            if (!filled) return filled;
+            out.set(key, std::move(*filled));
+        }
+        return out;
+    }
+    return value;
+}
+
+}  // namespace
+
+Outcome<Json> find_credential(const std::string& name, const Grants& grants)
+{
+    if (auto allowed = may_use_credential(grants.permissions, name); !allowed) return tl::unexpected(allowed.error());
+    const Json* credential = grants.credentials.find(name);
+    if (credential == nullptr)
+        return refuse("authentication", 401, "No such credential",
+                      fmt::format("the credential '{}' is granted, but the deployment maps it to nothing", name));
+    return *credential;
+}
+
+Outcome<void> may_go_to(const std::string& name, const Grants& grants, const platform::Uri& uri)
+{
+    auto credential = find_credential(name, grants);
+    if (!credential) return tl::unexpected(credential.error());
+    Fields fields(*credential, fmt::format("credential '{}'", name));
+    fields.ignore_unknown();
+    const std::vector<std::string> hosts = fields.texts("hosts");
+    if (!fields.done()) return refuse("configuration", 500, "Bad credential", fmt::format("the hosts of credential '{}' are no list", name));
+    if (hosts.empty() || protocol::admits_network(hosts, uri.scheme, uri.host, uri.port)) return {};
+    return refuse("authorization", 403, "Credential not for this host",
+                  fmt::format("the credential '{}' may not go to {}://{}: add the host to the credential", name, uri.scheme, uri.authority()));
+}
+
+Outcome<std::string> authorization_header(const Json& authentication, const Grants& grants, std::set<std::string>& used)
+{
+    if (authentication.is_null()) return std::string();
+    if (!authentication.is_object() || authentication.size() != 1) return wrong("authentication has exactly one of basic, bearer, use");
+    const auto& [scheme, given] = *authentication.as_object().begin();
+    if (scheme != "basic" && scheme != "bearer" && scheme != "use")
+        return wrong(fmt::format("authentication '{}' is not supported: basic, bearer, use are", scheme));
+    Json values = given;
+    const Json& use = scheme == "use" ? given : given["use"];
+    if (!use.is_null()) {
+        if (!use.is_string()) return wrong("authentication: use names a credential");
+        auto found = find_credential(use.as_string(), grants);
+        if (!found) return tl::unexpected(found.error());
+        used.insert(use.as_string());
+        values = std::move(*found);
+    }
+    if (scheme == "basic") return basic(values);
+    if (scheme == "bearer") return bearer(values);
+    return values.contains("token") ? bearer(values) : basic(values);
+}
+
+bool holds_handle(const Json& value)
+{
+    if (value.is_string()) return value.as_string().find(kOpen) != std::string::npos;
+    for (const Json& item : value.as_array())
+        if (holds_handle(item)) return true;
+    for (const auto& [key, item] : value.as_object())
+        if (holds_handle(item)) return true;
+    return false;
+}
+
+Outcome<Json> fill_handles(const Json& value, const Grants& grants, std::set<std::string>& used)
+{
+    return fill(value, false, grants, used);
+}
+
+}  // namespace mill::broker
