@@ -76,7 +76,7 @@ public:
     virtual void step_counter(CounterStep step, Done<std::string> done) = 0;
     virtual void open_session(SessionReport report, Done<SessionAnswer> done) = 0;
     virtual void goodbye(std::string agent, std::string why, Done<Nothing> done) = 0;
-    /// With online, offline_since and holds. Blocks: for a store read.
+    /// With online, offline_since and holds. Blocks: until the writer thread answers (a commit); not on the writer thread.
     virtual Result<std::vector<AgentRecord>> agents() = 0;
 
     // The parked poll. `done` runs when there is something, after options().poll with nothing, with conflict when a newer poll of

@@ -143,9 +143,9 @@ struct AttemptAccess {
 
 /// One reason why a job is not further, or how it ended.
 struct WhyReason {
-    std::string code;      ///< stable: agent_offline, agent_attended, agent_paused, agent_not_approved, agent_frozen, missing_fact,
+    std::string code;      ///< stable: agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, missing_fact, missing_label,
                            ///< slots_full, agent_busy, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
-                           ///< cancel_sent, running, ended, offered, queue, free
+                           ///< cancel_sent, running, ended, retried, offered, queue, free
     std::string subject;   ///< agent, trigger or environment
     std::string text;      ///< a sentence without final period, with the command that mends it in backquotes
     std::string command;   ///< that command, or empty

@@ -138,7 +138,7 @@ Result<std::vector<TimelineRow>> SqliteReader::timeline(std::string_view job)
 
 Result<std::vector<FeedRow>> SqliteReader::feed(std::uint64_t after, std::size_t limit)
 {
-    Rows rows = db_.query("select f.sequence, f.time, f.kind, coalesce(f.subject, j.uid), f.what, f.attempt, f.agent, f.reason, f.detail "
+    Rows rows = db_.query("select f.sequence, f.time, f.kind, coalesce(f.subject, j.uid), f.what, f.attempt, f.agent, f.reason, f.detail, j.uid "
                           "from feed f left join jobs j on j.id = f.job where f.sequence > ?1 order by f.sequence limit ?2", after,
                           std::uint64_t{limit});
     std::vector<FeedRow> out;
@@ -149,6 +149,7 @@ Result<std::vector<FeedRow>> SqliteReader::feed(std::uint64_t after, std::size_t
         if (rows.integer(5) != 0) row.detail.set("attempt", rows.integer(5));
         if (!rows.null(6)) row.detail.set("agent", rows.string(6));
         if (!rows.null(7)) row.detail.set("reason", rows.string(7));
+        if (row.kind != "job" && !rows.null(9)) row.detail.set("job", rows.string(9));
         out.push_back(std::move(row));
     }
     if (!rows.status()) return fail(rows.status().error());

@@ -52,7 +52,7 @@ public:
 
     Result<JobKey> insert_job(const NewJob& job) override;
     Result<JobKey> job_key(std::string_view uid) override { return reader_.job_key(uid); }
-    Result<std::string> job_uid(JobKey job) override;
+    Result<WaitingJob> waiting_job(JobKey job) override;
     Result<std::int64_t> job_binding(JobKey job) override;
     Status change_job(const JobChange& change) override;
     Status cancel_job(JobKey job, const CancelRequest& request) override;
@@ -63,8 +63,7 @@ public:
     Status attempt_token(JobKey job, std::uint32_t attempt, std::string_view token) override;
     Result<AttemptRow> attempt(std::string_view job, std::uint32_t attempt) override;
     Status progress(JobKey job, std::uint32_t attempt, const Progress& progress) override;
-    Status append_events(JobKey job, std::uint32_t attempt, std::uint64_t first, std::uint64_t last, unsigned kinds, bool stale,
-                         std::string_view lines) override;
+    Result<std::uint64_t> append_events(JobKey job, std::uint32_t attempt, const std::vector<protocol::Event>& events, bool stale) override;
     Result<std::uint64_t> append_feed(const NewFeed& row) override;
 
     Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key) override;
@@ -75,7 +74,7 @@ public:
 
     Status insert_delivery(const NewDelivery& delivery) override;
     Result<std::vector<DeliveryRecord>> due_deliveries(WallTime now, WallTime overtake_before, std::size_t limit) override;
-    Result<std::optional<WallTime>> next_delivery(WallTime after) override;
+    Result<std::optional<WallTime>> next_delivery() override;
     Status change_delivery(const DeliveryRecord& delivery) override;
     Status insert_delivery_attempt(std::string_view delivery, const DeliveryAttempt& attempt) override;
     Result<JobKey> delivery_job(std::string_view delivery) override;

@@ -38,7 +38,7 @@ Result<std::vector<DeliveryRecord>> SqliteWriter::due_deliveries(WallTime now, W
     return out;
 }
 
-Result<std::optional<WallTime>> SqliteWriter::next_delivery(WallTime)
+Result<std::optional<WallTime>> SqliteWriter::next_delivery()
 {
     Rows rows = db_->query("select min(next_try) from deliveries where state = 0 and claimed = 0");
     if (!rows.next()) return none(rows, "delivery", "next");

@@ -83,11 +83,13 @@ Result<JobKey> SqliteWriter::insert_job(const NewJob& job)
     return key;
 }
 
-Result<std::string> SqliteWriter::job_uid(JobKey job)
+Result<WaitingJob> SqliteWriter::waiting_job(JobKey job)
 {
-    Rows rows = db_->query("select uid from jobs where id = ?1", job);
+    Rows rows = db_->query("select j.uid, j.binding, j.priority, j.attempt, j.created, i.input from jobs j left join inputs i on i.job = j.id "
+                           "where j.id = ?1", job);
     if (!rows.next()) return none(rows, "job", std::to_string(job));
-    return rows.string(0);
+    return WaitingJob{.uid = rows.string(0), .binding = rows.integer(1), .priority = static_cast<int>(rows.integer(2)),
+                      .attempt = static_cast<std::uint32_t>(rows.integer(3)), .created = rows.time(4), .input = rows.string(5)};
 }
 
 Result<std::int64_t> SqliteWriter::job_binding(JobKey job)
@@ -163,11 +165,21 @@ Status SqliteWriter::progress(JobKey job, std::uint32_t attempt, const Progress&
                     p.acknowledged, p.bytes, p.lost_steps, p.lost_logs);
 }
 
-Status SqliteWriter::append_events(JobKey job, std::uint32_t attempt, std::uint64_t first, std::uint64_t last, unsigned kinds, bool stale,
-                                   std::string_view lines)
+Result<std::uint64_t> SqliteWriter::append_events(JobKey job, std::uint32_t attempt, const std::vector<protocol::Event>& events, bool stale)
 {
-    return db_->run("insert into events(job, attempt, first, last, kinds, stale, lines) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)", job, attempt, first,
-                    last, kinds, stale, Blob{lines});
+    std::string lines;
+    unsigned kinds = 0;
+    for (const protocol::Event& event : events) {
+        lines += event_line(event);
+        const bool gap = event.kind == protocol::EventKind::gap;
+        const std::string_view kind = gap ? std::string_view(event.body["kind"].as_string()) : protocol::name(event.kind);
+        kinds |= kind == "step" ? kStepBit : kind == "log" ? kLogBit : gap ? kStepBit | kLogBit : 0U;
+    }
+    if (auto ok = db_->run("insert into events(job, attempt, first, last, kinds, stale, lines) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)", job, attempt,
+                           events.front().sequence, events.back().sequence, kinds, stale, Blob{lines});
+        !ok)
+        return fail(ok.error());
+    return lines.size();
 }
 
 Result<std::uint64_t> SqliteWriter::append_feed(const NewFeed& row)

@@ -67,6 +67,16 @@ struct ReadyJob {
     int priority = 50;
 };
 
+/// What assigning a job needs of its row.
+struct WaitingJob {
+    std::string uid;
+    std::int64_t binding = 0;
+    int priority = 50;
+    std::uint32_t attempt = 0;   ///< of the last offer
+    WallTime created;
+    std::string input;           ///< JSON text; empty: null
+};
+
 struct AttemptRow {
     JobKey job = 0;
     std::uint32_t attempt = 0, latest = 0;   ///< latest: of its job
@@ -148,7 +158,7 @@ public:
 
     virtual Result<JobKey> insert_job(const NewJob& job) = 0;
     virtual Result<JobKey> job_key(std::string_view uid) = 0;
-    virtual Result<std::string> job_uid(JobKey job) = 0;
+    virtual Result<WaitingJob> waiting_job(JobKey job) = 0;
     virtual Result<std::int64_t> job_binding(JobKey job) = 0;
     virtual Status change_job(const JobChange& change) = 0;
     virtual Status cancel_job(JobKey job, const CancelRequest& request) = 0;
@@ -161,9 +171,8 @@ public:
     virtual Result<AttemptRow> attempt(std::string_view job, std::uint32_t attempt) = 0;
     struct Progress { std::uint64_t acknowledged = 0, bytes = 0, lost_steps = 0, lost_logs = 0; };
     virtual Status progress(JobKey job, std::uint32_t attempt, const Progress& progress) = 0;
-    /// Opaque lines of events with these sequence numbers.
-    virtual Status append_events(JobKey job, std::uint32_t attempt, std::uint64_t first, std::uint64_t last, unsigned kinds, bool stale,
-                                 std::string_view lines) = 0;
+    /// Kept as one opaque value; the number of bytes it takes. `events` is not empty and in order.
+    virtual Result<std::uint64_t> append_events(JobKey job, std::uint32_t attempt, const std::vector<protocol::Event>& events, bool stale) = 0;
     virtual Result<std::uint64_t> append_feed(const NewFeed& row) = 0;
 
     virtual Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key) = 0;
@@ -174,9 +183,9 @@ public:
     virtual Result<std::optional<WallTime>> next_expiry() = 0;
 
     virtual Status insert_delivery(const NewDelivery& delivery) = 0;
-    /// Pending and due, none of `claimed`, in the order of each (job, notifier).
+    /// Pending, due and not claimed, in the order of each (job, notifier); now claimed until change_delivery or the next start.
     virtual Result<std::vector<DeliveryRecord>> due_deliveries(WallTime now, WallTime overtake_before, std::size_t limit) = 0;
-    virtual Result<std::optional<WallTime>> next_delivery(WallTime after) = 0;
+    virtual Result<std::optional<WallTime>> next_delivery() = 0;
     virtual Status change_delivery(const DeliveryRecord& delivery) = 0;   ///< state, next try, finished, attempts, error, overtook
     virtual Status insert_delivery_attempt(std::string_view delivery, const DeliveryAttempt& attempt) = 0;
     virtual Result<JobKey> delivery_job(std::string_view delivery) = 0;   ///< 0: none

@@ -1,0 +1,260 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "factory/core/core_impl.h"
+#include "platform/base/ids.h"
+#include "platform/crypto.h"
+
+namespace mill::factory::core {
+
+Result<Agent*> CoreImpl::agent_by_id(std::string_view id)
+{
+    const auto found = agent_ids_.find(std::string(id));
+    if (found == agent_ids_.end()) return fail(Errc::not_found, fmt::format("there is no agent '{}'", id));
+    return &agents_.at(found->second);
+}
+
+Result<Agent*> CoreImpl::agent_by_name(std::string_view name)
+{
+    for (auto& [key, agent] : agents_)
+        if (agent.record.name == name) return &agent;
+    return fail(Errc::not_found, fmt::format("there is no agent '{}'", name));
+}
+
+void CoreImpl::fill(Agent& agent)
+{
+    agent.record.online = agent.online;
+    agent.record.holds.clear();
+    for (const JobKey job : agent.holds) agent.record.holds.push_back(active_.at(job).uid);
+}
+
+Status CoreImpl::keep(Agent& agent)
+{
+    if (auto ok = writer_.update_agent(agent.key, agent.record, agent.mode_set); !ok) return ok;
+    board_.put_agent(agent.key, agent.record);
+    waiting_texts_.clear();
+    return {};
+}
+
+Status CoreImpl::come_online(Agent& agent)
+{
+    agent.record.last_seen = clock_.now();
+    if (agent.online) return {};
+    if (auto ok = writer_.seen_agent(agent.key, *agent.record.last_seen, ""); !ok) return ok;
+    agent.online = true;
+    agent.record.goodbye.clear();
+    agent.record.offline_since.reset();
+    waiting_texts_.clear();
+    return feed({.time = clock_.now(), .kind = "agent", .subject = agent.record.name, .what = "online", .agent = {}, .reason = {}, .detail = {}});
+}
+
+Status CoreImpl::go_offline(Agent& agent, std::string_view why)
+{
+    if (!agent.online) return {};
+    if (auto ok = writer_.seen_agent(agent.key, clock_.now(), agent.record.goodbye); !ok) return ok;
+    agent.online = false;
+    agent.record.last_seen = agent.record.offline_since = clock_.now();
+    board_.want(agent.key, 0);
+    waiting_texts_.clear();
+    // What was assigned to it and never sent can run elsewhere at once.
+    for (const JobKey job : std::set<JobKey>(agent.holds)) {
+        Active& active = active_.at(job);
+        if (unsent(active))
+            if (auto ok = back_to_ready(active, "unsent", why); !ok) return ok;
+    }
+    return feed({.time = clock_.now(), .kind = "agent", .subject = agent.record.name, .what = "offline", .agent = {}, .reason = why, .detail = {}});
+}
+
+void CoreImpl::enrol(EnrolRequest request, Done<AgentRecord> done)
+{
+    queue_.submit<AgentRecord>(std::move(done), [=, this]() -> Result<AgentRecord> {
+        const auto code = writer_.code(request.code_id);
+        if (!code || !platform::equal_constant_time(code->sha256, request.code_sha256))
+            return fail(Errc::denied, "the enrolment code is not known: ask for a new one (`millwright agents invite`)");
+        if (code->expires <= clock_.now())
+            return fail(Errc::denied, fmt::format("the enrolment code was valid until {}: ask for a new one (`millwright agents invite`)", format_time(code->expires)));
+        if (const auto again = writer_.code_used_by(code->id, request.public_key); again) {
+            const auto agent = agent_by_id(*again);
+            if (agent && (*agent)->record.name == request.name) return (*agent)->record;
+        }
+        if (code->uses_left == 0) return fail(Errc::denied, "the enrolment code was used up: ask for a new one (`millwright agents invite`)");
+        const std::string& pattern = code->terms["name"].as_string();
+        if (!pattern.empty() && !dispatch::matches(pattern, request.name))
+            return fail(Errc::invalid, fmt::format("the enrolment code is for names like '{}', not '{}'", pattern, request.name));
+        if (agent_by_name(request.name)) return fail(Errc::conflict, fmt::format("there is an agent '{}' already", request.name));
+
+        AgentRecord record;
+        record.id = new_uid();
+        record.name = request.name;
+        record.public_key = request.public_key;
+        record.mode = request.mode;
+        record.environment = code->terms["environment"].is_string() ? code->terms["environment"].as_string() : "default";
+        record.labels = code->terms["labels"].is_object() ? code->terms["labels"] : Json::object();
+        record.facts = request.facts;
+        record.approved = code->terms["approve"].as_bool();
+        record.created = clock_.now();
+        const auto key = writer_.insert_agent(record);
+        if (!key) return fail(key.error());
+        if (auto ok = writer_.use_code(code->id, request.public_key, record.id); !ok) return fail(ok.error());
+        if (auto ok = audit({fmt::format("agent {}", record.name), {}}, "enrol", "Agent", record.name, Json::object({{"code", code->id}, {"invitedBy", code->created_by}})); !ok)
+            return fail(ok.error());
+        if (auto ok = feed({.time = record.created, .kind = "agent", .subject = record.name, .what = "enrolled", .agent = {}, .reason = {}, .detail = {}}); !ok)
+            return fail(ok.error());
+        Agent& agent = agents_[*key];
+        agent.key = *key;
+        agent.record = record;
+        agent_ids_[record.id] = *key;
+        board_.put_agent(*key, record);
+        waiting_texts_.clear();
+        return record;
+    });
+}
+
+void CoreImpl::set_agent(std::string name, AgentPatch patch, Who who, Done<AgentRecord> done)
+{
+    queue_.submit<AgentRecord>(std::move(done), [=, this]() -> Result<AgentRecord> {
+        const auto found = agent_by_name(name);
+        if (!found) return fail(found.error());
+        Agent& agent = **found;
+        Json changes = Json::object();
+        if (patch.mode) {
+            agent.record.mode = *patch.mode;
+            agent.mode_set = true;
+            changes.set("mode", protocol::name(*patch.mode));
+        }
+        if (patch.labels) changes.set("labels", agent.record.labels = *patch.labels);
+        if (patch.environment) changes.set("environment", agent.record.environment = *patch.environment);
+        if (patch.approved) changes.set("approved", agent.record.approved = *patch.approved);
+        if (patch.paused) changes.set("paused", agent.record.paused = *patch.paused);
+        if (patch.frozen) changes.set("frozen", agent.record.frozen = *patch.frozen);
+        if (auto ok = keep(agent); !ok) return fail(ok.error());
+        if (auto ok = audit(who, "set", "Agent", name, changes); !ok) return fail(ok.error());
+        if (auto ok = feed({.time = clock_.now(), .kind = "agent", .subject = name, .what = "changed", .agent = {}, .reason = {}, .detail = changes}); !ok)
+            return fail(ok.error());
+        if (auto ok = dispatch(); !ok) return fail(ok.error());
+        fill(agent);
+        return agent.record;
+    });
+}
+
+void CoreImpl::delete_agent(std::string name, Who who, Done<Nothing> done)
+{
+    queue_.submit<Nothing>(std::move(done), [=, this]() -> Result<Nothing> {
+        const auto found = agent_by_name(name);
+        if (!found) return fail(found.error());
+        Agent& agent = **found;
+        if (!agent.holds.empty())
+            return fail(Errc::conflict, fmt::format("agent '{}' holds {} jobs: cancel them or wait (`millwright jobs`)", name, agent.holds.size()));
+        if (auto ok = writer_.delete_agent(agent.key); !ok) return fail(ok.error());
+        if (auto ok = audit(who, "delete", "Agent", name); !ok) return fail(ok.error());
+        if (auto ok = feed({.time = clock_.now(), .kind = "agent", .subject = name, .what = "deleted", .agent = {}, .reason = {}, .detail = {}}); !ok)
+            return fail(ok.error());
+        end_poll(agent, Error{Errc::denied, "this agent was deleted: enrol it again"});
+        board_.remove_agent(agent.key);
+        agent_ids_.erase(agent.record.id);
+        agents_.erase(agent.key);
+        waiting_texts_.clear();
+        return Nothing{};
+    });
+}
+
+void CoreImpl::step_counter(CounterStep step, Done<std::string> done)
+{
+    // A copied key must stay frozen, so the refusal is a result of a commit, not an error that undoes it.
+    using Outcome = std::optional<std::string>;
+    Done<Outcome> judge = [done = std::move(done)](Result<Outcome> outcome) {
+        if (!outcome) done(fail(outcome.error()));
+        else if (!*outcome)
+            done(fail(Errc::denied, "copied_key: this agent's key was used with an older session counter; it is frozen (`millwright agents set NAME --unfreeze`)"));
+        else done(std::move(**outcome));
+    };
+    queue_.submit<Outcome>(std::move(judge), [=, this]() -> Result<Outcome> {
+        const auto found = agent_by_id(step.agent);
+        if (!found) return fail(found.error());
+        Agent& agent = **found;
+        const auto last = writer_.counter(agent.key);
+        if (!last) return fail(last.error());
+        if (agent.record.frozen) return Outcome();
+        if (!last->jti.empty() && last->jti == step.jti && last->counter == step.counter) return Outcome(last->answer);
+        if (step.counter > last->counter) {
+            if (auto ok = writer_.step_counter(agent.key, step.counter, step.jti, step.answer); !ok) return fail(ok.error());
+            agent.record.counter = step.counter;
+            return Outcome(step.answer);
+        }
+        agent.record.frozen = true;
+        if (auto ok = keep(agent); !ok) return fail(ok.error());
+        if (auto ok = audit({fmt::format("agent {}", agent.record.name), {}}, "freeze", "Agent", agent.record.name,
+                            Json::object({{"reason", "copied_key"}, {"counter", step.counter}, {"last", last->counter}}));
+            !ok)
+            return fail(ok.error());
+        if (auto ok = feed({.time = clock_.now(), .kind = "agent", .subject = agent.record.name, .what = "frozen", .agent = {}, .reason = "copied_key", .detail = {}}); !ok)
+            return fail(ok.error());
+        return Outcome();
+    });
+}
+
+void CoreImpl::open_session(SessionReport report, Done<SessionAnswer> done)
+{
+    queue_.submit<SessionAnswer>(std::move(done), [=, this]() -> Result<SessionAnswer> {
+        const auto found = agent_by_id(report.agent);
+        if (!found) return fail(found.error());
+        Agent& agent = **found;
+        if (agent.record.frozen) return fail(Errc::denied, fmt::format("agent '{}' is frozen because its key was used twice", agent.record.name));
+        AgentRecord next = agent.record;
+        if (report.mode && !agent.mode_set) next.mode = *report.mode;
+        next.slots = std::max<std::uint32_t>(1, report.slots);
+        if (!report.facts.is_null()) next.facts = report.facts;
+        next.goodbye.clear();
+        if (next.mode != agent.record.mode || next.slots != agent.record.slots || !(next.facts == agent.record.facts) || next.goodbye != agent.record.goodbye) {
+            agent.record = std::move(next);
+            if (auto ok = keep(agent); !ok) return fail(ok.error());
+            if (auto ok = dispatch(); !ok) return fail(ok.error());
+        }
+        SessionAnswer answer{.agent = {}, .epoch = epoch_, .held = {}};
+        for (const protocol::AttemptId& id : report.held) {
+            auto held = standing_of(agent, id, true);
+            if (!held) return fail(held.error());
+            if (Active* active = active_of(id.job); active && held->cancel) active->cancel_sent = false;
+            answer.held.push_back(std::move(*held));
+        }
+        fill(agent);
+        answer.agent = agent.record;
+        return answer;
+    });
+}
+
+void CoreImpl::goodbye(std::string id, std::string why, Done<Nothing> done)
+{
+    queue_.submit<Nothing>(std::move(done), [=, this]() -> Result<Nothing> {
+        const auto found = agent_by_id(id);
+        if (!found) return fail(found.error());
+        Agent& agent = **found;
+        agent.record.goodbye = why.empty() ? "said goodbye" : why.substr(0, 200);
+        end_poll(agent, Error{Errc::cancelled, "the agent said goodbye"});
+        if (agent.online) {
+            if (auto ok = go_offline(agent, agent.record.goodbye); !ok) return fail(ok.error());
+        } else if (auto ok = writer_.seen_agent(agent.key, clock_.now(), agent.record.goodbye); !ok) {
+            return fail(ok.error());
+        }
+        return Nothing{};
+    });
+}
+
+Result<std::vector<AgentRecord>> CoreImpl::agents()
+{
+    return await<std::vector<AgentRecord>>([this](Done<std::vector<AgentRecord>> done) {
+        queue_.submit<std::vector<AgentRecord>>(std::move(done), [this]() -> Result<std::vector<AgentRecord>> {
+            std::vector<AgentRecord> out;
+            out.reserve(agents_.size());
+            for (auto& [key, agent] : agents_) {
+                fill(agent);
+                out.push_back(agent.record);
+            }
+            std::sort(out.begin(), out.end(), [](const AgentRecord& a, const AgentRecord& b) { return a.name < b.name; });
+            return out;
+        });
+    });
+}
+
+}  // namespace mill::factory::core

@@ -1,0 +1,102 @@
+#include <fmt/format.h>
+
+#include "factory/core/core_impl.h"
+
+namespace mill::factory::core {
+namespace {
+
+BindingRef known(Binding binding)
+{
+    auto out = std::make_shared<KnownBinding>();
+    // Validated when the package and the deployment were saved; what cannot be read grants nothing.
+    if (const auto permissions = protocol::parse_permissions(binding.permissions, "permissions"); permissions) out->permissions = *permissions;
+    out->needs = dispatch::read_needs(binding.trigger, binding.environment, binding.rules);
+    out->binding = std::move(binding);
+    return out;
+}
+
+Json with_defaults(const Json& declared, const Json& given)
+{
+    Json out = Json::object();
+    for (const auto& [name, variable] : declared.as_object())
+        if (variable.contains("default")) out.set(name, variable["default"]);
+    for (const auto& [name, value] : given.as_object()) out.set(name, value);
+    return out;
+}
+
+}  // namespace
+
+Result<BindingRef> CoreImpl::known_binding(std::int64_t id)
+{
+    BindingRef& ref = bindings_[id];
+    if (ref) return ref;
+    auto read = writer_.binding(id);
+    if (!read) {
+        bindings_.erase(id);
+        return fail(Errc::corrupt, read.error().what);
+    }
+    ref = known(std::move(*read));
+    board_.put_needs(id, ref->needs);
+    return ref;
+}
+
+Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger)
+{
+    if (const auto found = trigger_bindings_.find(trigger); found != trigger_bindings_.end()) return found->second;
+    Reader& read = writer_.read();
+    const auto document = read.document("Trigger", trigger);
+    if (!document) return fail(document.error());
+    const Json& spec = document->spec;
+    if (spec["paused"].as_bool())
+        return fail(Errc::conflict, fmt::format("trigger '{}' is paused{}{}", trigger, spec.contains("pausedBecause") ? ": " : "", spec["pausedBecause"].as_string()));
+    const auto deployment = read.document("Deployment", spec["deployment"].as_string());
+    if (!deployment)
+        return fail(Errc::conflict, fmt::format("trigger '{}' names deployment '{}', which does not exist", trigger, spec["deployment"].as_string()));
+    const std::string& named = deployment->spec["package"].as_string();
+    const std::size_t at = named.find('@');
+    const auto package = read.package(named.substr(0, at), at == std::string::npos ? "" : named.substr(at + 1));
+    if (!package)
+        return fail(Errc::conflict, fmt::format("deployment '{}' names package '{}', which was not published", deployment->name, named));
+
+    Binding b;
+    b.key = fmt::format("{}:{}:{}:{}:{}", document->uid, document->generation, deployment->uid, deployment->generation, package->digest);
+    b.trigger = trigger;
+    b.deployment = deployment->name;
+    b.environment = deployment->spec["environment"].as_string();
+    b.workflow = spec["workflow"].is_string() ? spec["workflow"].as_string() : "main";
+    b.package_name = package->name;
+    b.package_version = package->version;
+    b.package_digest = package->digest;
+    b.repeatable = package->manifest["repeatable"].as_bool();
+    b.variables = with_defaults(package->manifest["variables"], deployment->spec["variables"]);
+    b.credentials = deployment->spec["credentials"].is_object() ? deployment->spec["credentials"] : Json::object();
+    const Json& granted = deployment->spec["permissions"];
+    b.permissions = granted.is_object() ? granted : package->manifest["permissions"];
+    if (!b.permissions.is_object()) b.permissions = Json::object();
+    b.rules = Json::object();
+    const auto rule = [&](const char* key, const Json& value) {
+        if (!value.is_null()) b.rules.set(key, value);
+    };
+    rule("runOn", spec["runOn"].is_null() && spec["type"].as_string() == "attended" ? Json("attended") : spec["runOn"]);
+    rule("requires", package->manifest["requires"]);
+    rule("labels", deployment->spec["labels"]);
+    rule("concurrency", spec["concurrency"]);
+    rule("priority", spec["priority"]);
+    rule("expiration", spec["expiration"]);
+    rule("offlineLimit", deployment->spec["offlineLimit"]);
+
+    const auto id = writer_.put_binding(b);
+    if (!id) return fail(id.error());
+    auto ref = known_binding(*id);
+    if (ref) trigger_bindings_[trigger] = *ref;
+    return ref;
+}
+
+void CoreImpl::documents_changed()
+{
+    trigger_bindings_.clear();
+    waiting_texts_.clear();
+    load_notifiers();
+}
+
+}  // namespace mill::factory::core

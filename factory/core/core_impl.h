@@ -1,0 +1,208 @@
+// factory/core/core_impl.h -- Core: everything but reading happens on the writer thread, in the files beside this one. factory/core/ only.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include "factory/core.h"
+#include "factory/core/queue.h"
+#include "factory/core/state.h"
+
+namespace mill::factory::core {
+
+class CoreImpl final : public Core, private Committing {
+public:
+    CoreImpl(CoreOptions options, Clock& clock, std::unique_ptr<Store> store);
+    ~CoreImpl() override;
+    Status start();
+
+    ReaderLease reader() override;
+    Wakeups& wakeups() override { return *wakeups_; }
+    std::uint64_t epoch() const override { return epoch_; }
+    const std::string& factory_id() const override { return factory_id_; }
+    const CoreOptions& options() const override { return options_; }
+
+    void put_setting(std::string key, std::string value, Done<Nothing> done) override;
+    void put_document(std::string kind, std::string name, Json spec, std::uint64_t expected_generation, Who who, Done<Document> done) override;
+    void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) override;
+    void put_package(std::string name, std::string version, std::string bytes, Json manifest, Who who, Done<PackageRecord> done) override;
+    std::string package_path(std::string_view digest) const override;
+    void put_credential(std::string name, Json about, std::string sealed, Who who, Done<CredentialRecord> done) override;
+    void delete_credential(std::string name, Who who, Done<Nothing> done) override;
+    void put_token(TokenRecord token, Who who, Done<TokenRecord> done) override;
+    void delete_token(std::string id, Who who, Done<Nothing> done) override;
+    void touch_token(std::string id) override;
+    void put_code(CodeRecord code, Who who, Done<CodeRecord> done) override;
+
+    void enrol(EnrolRequest request, Done<AgentRecord> done) override;
+    void set_agent(std::string name, AgentPatch patch, Who who, Done<AgentRecord> done) override;
+    void delete_agent(std::string name, Who who, Done<Nothing> done) override;
+    void step_counter(CounterStep step, Done<std::string> done) override;
+    void open_session(SessionReport report, Done<SessionAnswer> done) override;
+    void goodbye(std::string agent, std::string why, Done<Nothing> done) override;
+    Result<std::vector<AgentRecord>> agents() override;
+
+    std::uint64_t park(Poll poll, Done<PollAnswer> done) override;
+    void unpark(std::string agent, std::uint64_t ticket) override;
+    void ingest(std::string agent, std::vector<EventBatch> batches, Done<std::vector<EventAnswer>> done) override;
+    void renew(std::string agent, std::vector<protocol::AttemptId> held, Done<std::vector<HeldAnswer>> done) override;
+    Result<AttemptAccess> attempt_access(std::string_view token_text) override;
+
+    void accept_run(RunRequest request, Who who, Done<Accepted> done) override;
+    void cancel(std::string job, std::string why, Who who, Done<JobRecord> done) override;
+    void retry(std::string job, bool same_version, Who who, Done<Accepted> done) override;
+    void when_final(std::string job, Milliseconds wait, Done<JobRecord> done) override;
+    void why(std::string job, Done<Why> done) override;
+    void why_trigger(std::string trigger, Done<Why> done) override;
+
+    void claim_deliveries(std::size_t limit, Done<std::vector<DeliveryRecord>> done) override;
+    void delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done) override;
+    void resend(std::string delivery, Who who, Done<DeliveryRecord> done) override;
+    void add_test_delivery(std::string notifier, Json request, Who who, Done<DeliveryRecord> done) override;
+
+    void run_timers() override;
+    void flush() override;
+
+private:
+    // start.cpp
+    void committed() override;
+    void lost(const Error& error) override;
+    Status load();
+    void fill(Agent& agent);                       ///< record.online, …
+
+    // Rows that many operations write.
+    Status audit(const Who& who, std::string_view action, std::string_view kind, std::string_view subject, Json detail = {});
+    Status feed(const NewFeed& row);
+    Status job_line(JobKey job, std::string_view what, WallTime time, std::uint32_t attempt = 0, std::string_view agent = {},
+                    std::string_view reason = {}, Json detail = {});
+
+    // bindings.cpp
+    Result<BindingRef> binding_of_trigger(const std::string& trigger);   ///< as the documents stand now
+    Result<BindingRef> known_binding(std::int64_t id);
+    void documents_changed();
+
+    // agents.cpp
+    Result<Agent*> agent_by_id(std::string_view id);
+    Result<Agent*> agent_by_name(std::string_view name);
+    Status keep(Agent& agent);                     ///< writes the row and puts it on the board
+    Status come_online(Agent& agent);
+    Status go_offline(Agent& agent, std::string_view why);
+
+    // poll.cpp
+    Status answer_offer(Agent& agent, const OfferAnswer& answer);
+    Status dispatch();                             ///< assigns all that fits now
+    Status assign(const dispatch::Match& match);
+    void mint(Active& active);                     ///< a token more for the attempt
+    void restore_tokens(const Active& active);
+    Status fresh_token(Active& active);            ///< the same, stored
+    Result<protocol::Offer> offer_of(Active& active);
+    bool offer_due(const Active& active) const;
+    bool unsent(const Active& active) const;
+    void answer_poll(Agent& agent, bool even_if_empty);
+    void end_poll(Agent& agent, Error error);
+    void free_now(Agent& agent);                   ///< tells the board what the agent wants
+
+    // events.cpp
+    Result<EventAnswer> ingest_one(Agent& agent, EventBatch& batch);
+    Result<EventAnswer> keep_stale(Agent& agent, EventBatch& batch);
+    struct Ending {
+        protocol::JobState state = protocol::JobState::failed;
+        protocol::Reason reason = protocol::Reason::internal;
+        Json output, error, evidence;
+        WallTime time;
+    };
+    Status take_state(Active& active, const protocol::Event& event, std::optional<Ending>& ending, std::string& refused);
+    Result<HeldAnswer> standing_of(Agent& agent, const protocol::AttemptId& id, bool names_it);
+    Active* active_of(std::string_view uid);
+
+    // jobs.cpp
+    Result<Accepted> make_job(const BindingRef& binding, NewJob job, Json input);
+    Status end_active(Active& active, Ending ending);    ///< `active` is gone afterwards
+    Status end_ready(JobKey job, Ending ending);
+    Status back_to_ready(Active& active, std::string_view what, std::string_view why);
+    void forget_active(Active& active);
+    JobRecord record_of(const Active& active) const;
+
+    // notify.cpp
+    Status notify(JobKey job, const std::string& uid, const Binding& binding, std::string_view event, bool final);
+    bool has_notifiers(const Binding& binding, std::string_view event) const;
+    void load_notifiers();
+
+    // timers.cpp
+    void timer_loop(std::stop_token stop);
+    Status tick();
+    Status tick_active(SteadyTime now);
+    Status tick_agents(SteadyTime now);
+    Status tick_ready(WallTime now);
+    void tick_waiters(SteadyTime now);
+
+    // why.cpp
+    Result<Why> why_ready(const std::string& uid, JobKey job, const BindingRef& binding, int priority);
+    void why_agents(const KnownBinding& binding, Why& out, bool& free);
+    Why why_active(const Active& active);
+    Result<Why> why_ended(const JobRecord& job);
+    std::string waiting_for(const BindingRef& binding);
+    std::string clock_text(WallTime time) const;
+
+    CoreOptions options_;
+    Clock& clock_;
+    std::unique_ptr<Store> store_;
+    Writer& writer_;
+    std::unique_ptr<Wakeups> wakeups_;
+    std::uint64_t epoch_ = 1;
+    std::string factory_id_;
+
+    // Any thread.
+    std::mutex readers_mutex_;
+    std::vector<std::unique_ptr<Reader>> readers_;
+    std::mutex tokens_mutex_;
+    struct LiveToken {
+        std::string sha256;
+        AttemptAccess access;
+    };
+    std::unordered_map<std::string, LiveToken> tokens_;   // by token id
+    std::mutex touch_mutex_;
+    std::map<std::string, WallTime> touched_;             // tokens: last written
+    std::atomic<std::uint64_t> next_ticket_{1};
+
+    // The writer thread's own.
+    struct FreshJob {
+        JobKey key = 0;
+        WaitingJob row;
+        Json input;
+    };
+    std::optional<FreshJob> fresh_;                       // the job being accepted: assigned without reading it again
+    dispatch::Board board_;
+    std::unordered_map<AgentKey, Agent> agents_;
+    std::unordered_map<std::string, AgentKey> agent_ids_;
+    std::unordered_map<JobKey, Active> active_;
+    std::unordered_map<std::string, JobKey> active_uids_;
+    std::unordered_map<std::int64_t, BindingRef> bindings_;
+    std::unordered_map<std::string, BindingRef> trigger_bindings_;   // until a document changes
+    std::vector<Json> notifiers_;
+    std::set<AgentKey> stirred_;                          // whose poll may have an answer after the commit
+    std::uint64_t last_feed_ = 0, told_feed_ = 0;
+    bool deliveries_made_ = false, ticked_ = false;
+    struct Waiter {
+        Done<JobRecord> done;
+        SteadyTime until;
+    };
+    std::unordered_map<std::string, std::vector<Waiter>> waiters_;   // by uid
+    std::vector<std::string> ended_;                      // jobs in this batch
+    struct Waiting {
+        std::string text;
+        SteadyTime until;
+    };
+    std::unordered_map<std::int64_t, Waiting> waiting_texts_;
+    SteadyTime next_purge_{};
+
+    WriteQueue queue_;
+    std::jthread timer_;                                  // last: ended first
+};
+
+}  // namespace mill::factory::core

@@ -1,0 +1,174 @@
+#include <fmt/format.h>
+
+#include "factory/core/core_impl.h"
+#include "platform/base/ids.h"
+#include "platform/base/encode.h"
+#include "platform/crypto.h"
+
+namespace mill::factory::core {
+namespace {
+
+/// The first document that would dangle without (kind, name), as "trigger 'x'".
+Result<std::string> user_of(Reader& read, std::string_view kind, std::string_view name)
+{
+    struct Use {
+        std::string_view kind, by, member;
+    };
+    constexpr Use kUses[] = {{"Environment", "Deployment", "environment"}, {"Deployment", "Trigger", "deployment"},
+                             {"Trigger", "Notifier", "trigger"},           {"Deployment", "Notifier", "deployment"},
+                             {"Environment", "Notifier", "environment"}};
+    for (const Use& use : kUses) {
+        if (use.kind != kind) continue;
+        const auto documents = read.documents(use.by);
+        if (!documents) return fail(documents.error());
+        for (const Document& document : *documents)
+            if (document.spec[use.member].as_string() == name) return fmt::format("{} '{}'", use.by, document.name);
+    }
+    return std::string();
+}
+
+}  // namespace
+
+void CoreImpl::put_document(std::string kind, std::string name, Json spec, std::uint64_t expected, Who who, Done<Document> done)
+{
+    queue_.submit<Document>(std::move(done), [=, this]() -> Result<Document> {
+        auto known = writer_.read().document(kind, name);
+        if (!known && known.error().code != Errc::not_found) return fail(known.error());
+        if (expected != 0 && (!known || known->generation != expected))
+            return fail(Errc::conflict, fmt::format("{} '{}' has generation {}, not {}", kind, name, known ? known->generation : 0, expected));
+        if (known && known->spec == spec) return *known;
+        Document document{.kind = kind, .name = name, .uid = known ? known->uid : new_uid(), .spec = spec,
+                          .generation = known ? known->generation + 1 : 1, .created = known ? known->created : clock_.now(),
+                          .changed = clock_.now(), .changed_by = who.name};
+        if (auto ok = writer_.put_document(document); !ok) return fail(ok.error());
+        if (auto ok = audit(who, "put", kind, name, Json::object({{"generation", document.generation}})); !ok) return fail(ok.error());
+        if (auto ok = feed({.time = document.changed, .kind = "resource", .subject = kind + "/" + name, .what = "put", .agent = {}, .reason = {},
+                            .detail = Json::object({{"generation", document.generation}})});
+            !ok)
+            return fail(ok.error());
+        if (kind == "Environment") board_.put_environment(dispatch::read_environment(name, spec));
+        documents_changed();
+        if (auto ok = dispatch(); !ok) return fail(ok.error());
+        return document;
+    });
+}
+
+void CoreImpl::delete_document(std::string kind, std::string name, Who who, Done<Nothing> done)
+{
+    queue_.submit<Nothing>(std::move(done), [=, this]() -> Result<Nothing> {
+        if (auto known = writer_.read().document(kind, name); !known) return fail(known.error());
+        const auto user = user_of(writer_.read(), kind, name);
+        if (!user) return fail(user.error());
+        if (!user->empty()) return fail(Errc::conflict, fmt::format("{} uses {} '{}'", *user, kind, name));
+        if (auto ok = writer_.delete_document(kind, name); !ok) return fail(ok.error());
+        if (auto ok = audit(who, "delete", kind, name); !ok) return fail(ok.error());
+        if (auto ok = feed({.time = clock_.now(), .kind = "resource", .subject = kind + "/" + name, .what = "deleted", .agent = {}, .reason = {}, .detail = {}}); !ok)
+            return fail(ok.error());
+        if (kind == "Environment") board_.remove_environment(name);
+        documents_changed();
+        if (auto ok = dispatch(); !ok) return fail(ok.error());
+        return Nothing{};
+    });
+}
+
+void CoreImpl::put_package(std::string name, std::string version, std::string bytes, Json manifest, Who who, Done<PackageRecord> done)
+{
+    const std::string digest = "sha256:" + to_hex(platform::sha256(bytes));   // on the caller's thread
+    auto content = std::make_shared<std::string>(std::move(bytes));           // shared: a function value must be copyable
+    queue_.submit<PackageRecord>(std::move(done), [=, this]() -> Result<PackageRecord> {
+        const auto known = writer_.read().package(name, version);
+        if (known && known->digest == digest) return *known;
+        if (known)
+            return fail(Errc::conflict, fmt::format("package {}@{} exists with other bytes ({}): a version never changes, publish the next one", name,
+                                                    version, known->digest));
+        if (known.error().code != Errc::not_found) return fail(known.error());
+        PackageRecord record{.name = name, .version = version, .digest = digest, .size = content->size(), .manifest = manifest,
+                             .created = clock_.now(), .created_by = who.name};
+        if (auto ok = writer_.put_package(record, *content); !ok) return fail(ok.error());
+        if (auto ok = audit(who, "put", "Package", name + "@" + version, Json::object({{"digest", digest}})); !ok) return fail(ok.error());
+        if (auto ok = feed({.time = record.created, .kind = "package", .subject = name + "@" + version, .what = "put", .agent = {}, .reason = {}, .detail = {}}); !ok)
+            return fail(ok.error());
+        documents_changed();
+        return record;
+    });
+}
+
+std::string CoreImpl::package_path(std::string_view digest) const
+{
+    return fmt::format("{}/packages/{}.mwp", store_->folder(), digest.starts_with("sha256:") ? digest.substr(7) : digest);
+}
+
+void CoreImpl::put_credential(std::string name, Json about, std::string sealed, Who who, Done<CredentialRecord> done)
+{
+    queue_.submit<CredentialRecord>(std::move(done), [=, this]() -> Result<CredentialRecord> {
+        const auto known = writer_.read().credential(name);
+        if (!known && known.error().code != Errc::not_found) return fail(known.error());
+        CredentialRecord record{.name = name, .about = about, .sealed = sealed, .generation = known ? known->generation + 1 : 1,
+                                .created = known ? known->created : clock_.now(), .changed = clock_.now()};
+        if (auto ok = writer_.put_credential(record); !ok) return fail(ok.error());
+        if (auto ok = audit(who, "put", "Credential", name, Json::object({{"generation", record.generation}})); !ok) return fail(ok.error());
+        return record;
+    });
+}
+
+void CoreImpl::delete_credential(std::string name, Who who, Done<Nothing> done)
+{
+    queue_.submit<Nothing>(std::move(done), [=, this]() -> Result<Nothing> {
+        if (auto known = writer_.read().credential(name); !known) return fail(known.error());
+        if (auto ok = writer_.delete_credential(name); !ok) return fail(ok.error());
+        if (auto ok = audit(who, "delete", "Credential", name); !ok) return fail(ok.error());
+        return Nothing{};
+    });
+}
+
+void CoreImpl::put_token(TokenRecord token, Who who, Done<TokenRecord> done)
+{
+    queue_.submit<TokenRecord>(std::move(done), [=, this]() mutable -> Result<TokenRecord> {
+        if (token.created.microseconds == 0) token.created = clock_.now();
+        if (auto ok = writer_.put_token(token); !ok) return fail(ok.error());
+        // Agents renew theirs each hour: not a change that anybody made.
+        if (token.kind != "agent")
+            if (auto ok = audit(who, "put", "Token", token.id, Json::object({{"kind", token.kind}, {"subject", token.subject}})); !ok) return fail(ok.error());
+        return token;
+    });
+}
+
+void CoreImpl::delete_token(std::string id, Who who, Done<Nothing> done)
+{
+    queue_.submit<Nothing>(std::move(done), [=, this]() -> Result<Nothing> {
+        const auto known = writer_.read().token(id);
+        if (!known) return fail(known.error());
+        if (auto ok = writer_.delete_token(id); !ok) return fail(ok.error());
+        if (auto ok = audit(who, "delete", "Token", id, Json::object({{"kind", known->kind}, {"subject", known->subject}})); !ok) return fail(ok.error());
+        return Nothing{};
+    });
+}
+
+void CoreImpl::touch_token(std::string id)
+{
+    const WallTime now = clock_.now();
+    {
+        const std::scoped_lock lock(touch_mutex_);
+        if (touched_.size() > 10'000) touched_.clear();
+        const auto [entry, added] = touched_.try_emplace(id, now);
+        if (!added && now - entry->second < std::chrono::minutes(1)) return;
+        entry->second = now;
+    }
+    queue_.submit<Nothing>({}, [this, id = std::move(id), now]() -> Result<Nothing> {
+        if (auto ok = writer_.touch_token(id, now); !ok) return fail(ok.error());
+        return Nothing{};
+    });
+}
+
+void CoreImpl::put_code(CodeRecord code, Who who, Done<CodeRecord> done)
+{
+    queue_.submit<CodeRecord>(std::move(done), [=, this]() mutable -> Result<CodeRecord> {
+        if (code.created.microseconds == 0) code.created = clock_.now();
+        code.created_by = who.name;
+        if (auto ok = writer_.put_code(code); !ok) return fail(ok.error());
+        if (auto ok = audit(who, "put", "EnrolmentCode", code.id, code.terms); !ok) return fail(ok.error());
+        return code;
+    });
+}
+
+}  // namespace mill::factory::core

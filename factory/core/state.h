@@ -1,0 +1,66 @@
+// factory/core/state.h -- what the writer thread remembers of agents and running attempts. A cache of the store, and clocks. factory/core/ only.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "factory/core_values.h"
+#include "factory/dispatch/board.h"
+#include "factory/store/writer.h"
+
+namespace mill::factory::core {
+
+struct KnownBinding {
+    Binding binding;
+    protocol::Permissions permissions;
+    dispatch::Needs needs;
+};
+using BindingRef = std::shared_ptr<const KnownBinding>;   // shared by all jobs of it
+
+struct Parked {
+    std::uint64_t ticket = 0;
+    Done<PollAnswer> done;
+    SteadyTime until;
+    std::uint32_t want = 0;
+};
+
+struct Agent {
+    AgentKey key = 0;
+    AgentRecord record;            ///< online, offline_since and holds are filled in for callers
+    bool mode_set = false;         ///< an administrator chose the mode
+    bool online = false;
+    SteadyTime gap_until;          ///< online without a poll until then
+    std::optional<Parked> parked;
+    SteadyTime rest_until;         ///< it said busy: no offers before
+    std::set<JobKey> holds;
+    std::vector<protocol::AttemptId> drops;
+};
+
+/// An assigned, running or waiting job.
+struct Active {
+    JobKey job = 0;
+    std::string uid;
+    BindingRef binding;
+    int priority = 50;
+    protocol::JobState state = protocol::JobState::assigned;
+    std::uint32_t attempt = 0;
+    AgentKey agent = 0;
+    Writer::Progress progress;
+    std::optional<CancelRequest> cancel;
+    bool cancel_sent = false;      ///< by a poll; renewals say it each time
+    bool reloaded = false;         ///< read from the store: the process before may have sent the offer
+    bool named = false;            ///< the agent has spoken of this attempt
+    std::optional<SteadyTime> offered;   ///< when the offer was last sent
+    std::string token;             ///< text; empty when it was made by the process before
+    std::string token_record;      ///< as stored
+    std::optional<Json> input;     ///< until it is named
+    SteadyTime renewed;            ///< when the agent last named it, or it was assigned
+    WallTime heard;                ///< the same for people
+    WallTime created;
+    std::optional<WallTime> assigned, started;
+};
+
+}  // namespace mill::factory::core

@@ -1,0 +1,129 @@
+#include <fmt/format.h>
+
+#include "factory/core/core_impl.h"
+
+namespace mill::factory::core {
+
+using protocol::JobState;
+using protocol::Reason;
+
+void CoreImpl::timer_loop(std::stop_token stop)
+{
+    // A second is fine enough for everything here; what must be quicker is driven by events.
+    while (clock_.sleep(Milliseconds(1'000), stop))
+        queue_.submit<Nothing>({}, [this]() -> Result<Nothing> {
+            if (auto ok = tick(); !ok) return fail(ok.error());
+            return Nothing{};
+        });
+}
+
+void CoreImpl::run_timers()
+{
+    (void)await<Nothing>([this](Done<Nothing> done) {
+        queue_.submit<Nothing>(std::move(done), [this]() -> Result<Nothing> {
+            if (auto ok = tick(); !ok) return fail(ok.error());
+            return Nothing{};
+        });
+    });
+}
+
+Status CoreImpl::tick()
+{
+    const SteadyTime now = clock_.steady();
+    const WallTime wall = clock_.now();
+    if (auto ok = tick_ready(wall); !ok) return ok;
+    if (auto ok = tick_active(now); !ok) return ok;
+    if (auto ok = tick_agents(now); !ok) return ok;
+    ticked_ = true;   // those who wait for an end are answered after the commit
+    const auto due = writer_.next_delivery();
+    if (!due) return fail(due.error());
+    if (*due && **due <= wall) deliveries_made_ = true;
+    if (now >= next_purge_) {
+        next_purge_ = now + std::chrono::hours(1);
+        if (auto ok = writer_.purge_idempotency(wall - std::chrono::hours(24)); !ok) return ok;
+    }
+    return dispatch();
+}
+
+Status CoreImpl::tick_ready(WallTime now)
+{
+    const auto due = writer_.due_to_expire(now, 1'000);
+    if (!due) return fail(due.error());
+    for (const JobKey job : *due) {
+        const auto row = writer_.waiting_job(job);
+        if (!row) return fail(row.error());
+        const auto binding = known_binding(row->binding);
+        if (!binding) return fail(binding.error());
+        Json evidence = Json::object({{"waitedFor", waiting_for(*binding)}, {"waitedMs", (now - row->created).count() / 1000}});
+        if (auto ok = end_ready(job, {.state = JobState::expired, .reason = Reason::not_started, .output = {}, .error = {},
+                                      .evidence = std::move(evidence), .time = now});
+            !ok)
+            return ok;
+    }
+    return {};
+}
+
+Status CoreImpl::tick_active(SteadyTime now)
+{
+    std::vector<JobKey> silent;
+    for (const auto& [job, active] : active_)
+        if (now - active.renewed >= options_.lease) silent.push_back(job);
+    for (const JobKey job : silent) {
+        Active& active = active_.at(job);
+        Agent& agent = agents_.at(active.agent);
+        const Milliseconds limit = active.binding->needs.offline_limit.value_or(options_.offline_limit);
+        const protocol::AttemptId id{active.uid, epoch_, active.attempt};
+        if (active.binding->binding.repeatable) {   // its agent has killed it by now, by its own clock
+            if (auto ok = back_to_ready(active, "lease_expired", fmt::format("{} was silent for {}", agent.record.name, format_duration(options_.lease))); !ok)
+                return ok;
+        } else if (now - active.renewed >= limit) {
+            Json evidence = Json::object({{"agent", agent.record.name}, {"silentSince", format_time(active.heard)}, {"limit", format_duration(limit)}});
+            if (auto ok = end_active(active, {.state = JobState::failed, .reason = Reason::agent_lost, .output = {}, .error = {},
+                                              .evidence = std::move(evidence), .time = clock_.now()});
+                !ok)
+                return ok;
+        } else {
+            continue;
+        }
+        agent.drops.push_back(id);
+        stirred_.insert(agent.key);
+    }
+    return {};
+}
+
+Status CoreImpl::tick_agents(SteadyTime now)
+{
+    for (auto& [key, agent] : agents_) {
+        if (agent.parked && now >= agent.parked->until) stirred_.insert(key);   // answered after the commit
+        if (!agent.parked) {
+            if (agent.online && now >= agent.gap_until)
+                if (auto ok = go_offline(agent, "no poll"); !ok) return ok;
+            continue;
+        }
+        if (agent.rest_until.microseconds != 0 && now >= agent.rest_until) {
+            agent.rest_until = {};
+            free_now(agent);
+        }
+        for (const JobKey job : agent.holds)
+            if (offer_due(active_.at(job))) stirred_.insert(key);
+    }
+    return {};
+}
+
+void CoreImpl::tick_waiters(SteadyTime now)
+{
+    for (auto it = waiters_.begin(); it != waiters_.end();) {
+        std::vector<Waiter>& waiters = it->second;
+        for (std::size_t i = 0; i < waiters.size();) {
+            if (now < waiters[i].until) {
+                ++i;
+                continue;
+            }
+            waiters[i].done(writer_.read().job(it->first));
+            waiters.erase(waiters.begin() + static_cast<std::ptrdiff_t>(i));
+        }
+        it = waiters.empty() ? waiters_.erase(it) : std::next(it);
+    }
+}
+
+}  // namespace mill::factory::core

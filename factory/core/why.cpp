@@ -1,0 +1,215 @@
+#include <algorithm>
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "factory/core/core_impl.h"
+
+namespace mill::factory::core {
+
+using protocol::JobState;
+
+namespace {
+
+constexpr std::size_t kMostStrangers = 20;   // agents of other environments that are named
+
+std::string with_command(std::string text, const std::string& command)
+{
+    if (!command.empty()) text += fmt::format(" (`{}`)", command);
+    return text;
+}
+
+}  // namespace
+
+/// "14:02", with the date when it is not today: local time, as people at the factory read it.
+std::string CoreImpl::clock_text(WallTime time) const
+{
+    const auto parts = [](WallTime at) {
+        const std::time_t seconds = at.microseconds / 1'000'000;
+        std::tm out{};
+        localtime_r(&seconds, &out);
+        return out;
+    };
+    const std::tm then = parts(time), today = parts(clock_.now());
+    if (then.tm_year == today.tm_year && then.tm_yday == today.tm_yday) return fmt::format("{:02}:{:02}", then.tm_hour, then.tm_min);
+    return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}", then.tm_year + 1900, then.tm_mon + 1, then.tm_mday, then.tm_hour, then.tm_min);
+}
+
+/// What each agent lacks for jobs of this binding. `free`: one of them could take a job now.
+void CoreImpl::why_agents(const KnownBinding& known, Why& out, bool& free)
+{
+    const dispatch::Environment& environment = board_.environment(known.needs.environment);
+    std::vector<const Agent*> sorted;
+    for (const auto& [key, agent] : agents_) sorted.push_back(&agent);
+    std::sort(sorted.begin(), sorted.end(), [](const Agent* a, const Agent* b) { return a->record.name < b->record.name; });
+    std::vector<WhyReason> strangers;
+    std::size_t members = 0;
+    for (const Agent* agent : sorted) {
+        const std::string& name = agent->record.name;
+        const auto lacks = dispatch::lacks(known.needs, environment, agent->record);
+        const bool stranger = !lacks.empty() && lacks.front().code == "not_in_environment";
+        if (stranger && agent->record.environment != environment.name) {
+            if (strangers.size() < kMostStrangers)
+                strangers.push_back({lacks.front().code, name, with_command(lacks.front().text, lacks.front().command), lacks.front().command});
+            continue;
+        }
+        ++members;
+        for (const dispatch::Lack& lack : lacks) out.reasons.push_back({lack.code, name, with_command(lack.text, lack.command), lack.command});
+        if (!agent->online) {
+            std::string text = agent->record.offline_since ? fmt::format("{} is offline since {}", name, clock_text(*agent->record.offline_since))
+                                                           : fmt::format("{} has not been seen yet", name);
+            if (!agent->record.goodbye.empty()) text += fmt::format(", it said: {}", agent->record.goodbye);
+            out.reasons.push_back({"agent_offline", name, std::move(text), ""});
+            continue;
+        }
+        if (!lacks.empty()) continue;
+        if (board_.wanted(agent->key) > 0) {
+            free = true;
+            out.reasons.push_back({"free", name, fmt::format("{} is free", name), ""});
+        } else if (agent->holds.size() >= agent->record.slots) {
+            std::string jobs;
+            std::size_t shown = 0;
+            for (const JobKey job : agent->holds) {
+                if (++shown > 5) {
+                    jobs += ", …";
+                    break;
+                }
+                const Active& active = active_.at(job);
+                jobs += fmt::format("{}{} ({})", jobs.empty() ? "" : ", ", active.uid, active.binding->binding.trigger);
+            }
+            out.reasons.push_back({"slots_full", name, fmt::format("{} has all {} slots in use: {}", name, agent->record.slots, jobs), ""});
+        } else {
+            out.reasons.push_back({"agent_busy", name, fmt::format("{} asks for no job at the moment", name), ""});
+        }
+    }
+    if (members > 0) return;
+    if (!environment.documented && strangers.size() < agents_.size())
+        out.reasons.push_back({"environment_missing", environment.name, fmt::format("there is no environment '{}'", environment.name), ""});
+    const std::string command = fmt::format("millwright agents invite --environment {}", environment.name);
+    out.reasons.push_back({"no_agents", environment.name, with_command(fmt::format("no agent is in environment '{}'", environment.name), command), command});
+    out.reasons.insert(out.reasons.end(), strangers.begin(), strangers.end());
+}
+
+Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const BindingRef& binding, int priority)
+{
+    Why out{.job = uid, .state = JobState::ready, .summary = {}, .reasons = {}};
+    const dispatch::Needs& needs = binding->needs;
+    const std::uint32_t occupied = board_.occupied(needs.trigger);
+    if (needs.concurrency > 0 && occupied >= needs.concurrency) {
+        std::string jobs;
+        for (const auto& [key, active] : active_)
+            if (active.binding->binding.trigger == needs.trigger && jobs.size() < 300) jobs += fmt::format("{}{}", jobs.empty() ? "" : ", ", active.uid);
+        out.reasons.push_back({"trigger_concurrency", needs.trigger,
+                               fmt::format("trigger '{}' lets {} jobs run at once, and {} do: {}", needs.trigger, needs.concurrency, occupied, jobs), ""});
+    }
+    bool free = false;
+    why_agents(*binding, out, free);
+    if (job != 0) {
+        constexpr std::size_t kCounted = 100'000;
+        if (const std::size_t ahead = board_.ahead_of(job, binding->binding.id, priority, kCounted); ahead > 0)
+            out.reasons.push_back({"queue", needs.trigger, fmt::format("{}{} jobs of trigger '{}' are before it", ahead >= kCounted ? "more than " : "", ahead, needs.trigger), ""});
+    }
+    if (needs.concurrency > 0 && occupied >= needs.concurrency) out.summary = out.reasons.front().text;
+    else if (free) out.summary = fmt::format("an agent of environment '{}' is free", needs.environment);
+    else out.summary = fmt::format("waits for an agent of environment '{}'", needs.environment);
+    return out;
+}
+
+Why CoreImpl::why_active(const Active& active)
+{
+    Why out{.job = active.uid, .state = active.state, .summary = {}, .reasons = {}};
+    const Agent& agent = agents_.at(active.agent);
+    const std::string& name = agent.record.name;
+    if (active.state == JobState::assigned)
+        out.reasons.push_back({"offered", name, active.named ? fmt::format("{} has taken it and prepares it since {}", name, clock_text(*active.assigned))
+                                                             : fmt::format("offered to {} at {}, which has not answered yet", name, clock_text(*active.assigned)), ""});
+    else
+        out.reasons.push_back({"running", name, fmt::format("{} runs it since {}{}", name, clock_text(active.started.value_or(active.created)),
+                                                            active.state == JobState::waiting ? "; it waits for a person or an event" : ""), ""});
+    const Milliseconds silence = std::chrono::duration_cast<Milliseconds>(clock_.steady() - active.renewed);
+    if (silence >= options_.renew * 2 || !agent.online) {
+        const Milliseconds limit = active.binding->binding.repeatable ? options_.lease : active.binding->needs.offline_limit.value_or(options_.offline_limit);
+        const std::string then = active.binding->binding.repeatable ? "it is started anew" : "it counts as failed (agent_lost)";
+        out.reasons.push_back({agent.online ? "agent_silent" : "agent_offline", name,
+                               fmt::format("{} is {} since {}; when it has said nothing for {}, {}", name, agent.online ? "silent" : "offline",
+                                           clock_text(agent.online ? active.heard : agent.record.offline_since.value_or(active.heard)),
+                                           format_duration(limit), then), ""});
+    }
+    if (active.cancel)
+        out.reasons.push_back({"cancel_sent", name, fmt::format("{} asked to cancel it at {}{}{}; {} {}", active.cancel->by, clock_text(active.cancel->time),
+                                                                active.cancel->why.empty() ? "" : ": ", active.cancel->why, name,
+                                                                active.cancel_sent ? "was told and has not reported yet" : "has not been told yet"), ""});
+    out.summary = out.reasons.back().text;
+    return out;
+}
+
+Result<Why> CoreImpl::why_ended(const JobRecord& job)
+{
+    Why out{.job = job.uid, .state = job.state, .summary = {}, .reasons = {}};
+    const std::string_view reason = job.reason ? protocol::name(*job.reason) : "";
+    std::string text = fmt::format("it is {} ({})", protocol::name(job.state), reason);
+    if (const Json& title = job.error["title"]; title.is_string()) text += ": " + title.as_string();
+    if (const Json& detail = job.error["detail"]; detail.is_string() && detail.as_string() != job.error["title"].as_string()) text += fmt::format(" ({})", detail.as_string());
+    if (const Json& by = job.evidence["by"]; by.is_string()) text += fmt::format(", by {}", by.as_string());
+    if (const Json& why = job.evidence["why"]; why.is_string() && !why.as_string().empty()) text += ": " + why.as_string();
+    if (const Json& waited = job.evidence["waitedFor"]; waited.is_string()) text += ": " + waited.as_string();
+    if (const Json& since = job.evidence["silentSince"]; since.is_string()) text += fmt::format(": {} said nothing since {}", job.agent, since.as_string());
+    out.summary = text;
+    out.reasons.push_back({"ended", job.agent, std::move(text), ""});
+    if (!job.retried_by.empty()) out.reasons.push_back({"retried", job.retried_by, fmt::format("job {} is its retry", job.retried_by), ""});
+    return out;
+}
+
+void CoreImpl::why(std::string uid, Done<Why> done)
+{
+    queue_.submit<Why>(std::move(done), [this, uid = std::move(uid)]() -> Result<Why> {
+        if (const Active* active = active_of(uid)) return why_active(*active);
+        const auto job = writer_.read().job(uid);
+        if (!job) return fail(job.error());
+        if (protocol::is_final(job->state)) return why_ended(*job);
+        const auto key = writer_.job_key(uid);
+        if (!key) return fail(key.error());
+        const auto id = writer_.job_binding(*key);
+        if (!id) return fail(id.error());
+        const auto binding = known_binding(*id);
+        if (!binding) return fail(binding.error());
+        return why_ready(uid, *key, *binding, job->priority);
+    });
+}
+
+void CoreImpl::why_trigger(std::string trigger, Done<Why> done)
+{
+    queue_.submit<Why>(std::move(done), [this, trigger = std::move(trigger)]() -> Result<Why> {
+        const auto binding = binding_of_trigger(trigger);
+        if (!binding) return fail(binding.error());
+        auto out = why_ready("", 0, *binding, 0);
+        if (!out) return out;
+        if (const std::size_t waiting = board_.ready_count((*binding)->binding.id); waiting > 0)
+            out->reasons.push_back({"queue", trigger, fmt::format("{} jobs of trigger '{}' wait", waiting, trigger), ""});
+        return out;
+    });
+}
+
+/// One sentence for the answer of a trigger; kept for a second, because a burst of jobs waits for the same.
+std::string CoreImpl::waiting_for(const BindingRef& binding)
+{
+    Waiting& known = waiting_texts_[binding->binding.id];
+    if (!known.text.empty() && clock_.steady() < known.until) return known.text;
+    const auto why = why_ready("", 0, binding, 0);
+    std::string text = why ? why->summary : "";
+    if (why) {
+        std::size_t shown = 0;
+        for (const WhyReason& reason : why->reasons) {
+            if (reason.text == why->summary) continue;
+            if (++shown > 3) {
+                text += "; …";
+                break;
+            }
+            text += (shown == 1 ? ": " : "; ") + reason.text;
+        }
+    }
+    known = {text, clock_.steady() + Milliseconds(1'000)};
+    return text;
+}
+
+}  // namespace mill::factory::core

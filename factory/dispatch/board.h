@@ -1,0 +1,88 @@
+// factory/dispatch/board.h -- waiting jobs and free agents in memory, and who gets what. A cache: the store can make it anew.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+
+#include "factory/dispatch/match.h"
+
+namespace mill::factory::dispatch {
+
+using JobKey = std::int64_t;
+using AgentKey = std::int64_t;
+using BindingKey = std::int64_t;
+
+struct Match {
+    JobKey job = 0;
+    BindingKey binding = 0;
+    int priority = 0;
+    AgentKey agent = 0;
+};
+
+/// One thread. Jobs of one binding have the same needs, so a decision looks at heads of queues, never at every waiting job.
+class Board {
+public:
+    void put_environment(Environment environment);
+    void remove_environment(const std::string& name);
+    void put_agent(AgentKey key, AgentRecord agent);
+    void remove_agent(AgentKey key);
+    void put_needs(BindingKey binding, Needs needs);
+    bool knows(BindingKey binding) const { return queues_.contains(binding); }
+
+    void add_ready(JobKey job, BindingKey binding, int priority);
+    bool remove_ready(JobKey job, BindingKey binding, int priority);
+    /// The agent asks for this many jobs now; 0: none.
+    void want(AgentKey agent, std::uint32_t jobs);
+    std::uint32_t wanted(AgentKey agent) const;
+    /// A job of the binding holds, or no longer holds, a place under its trigger's concurrency.
+    void occupy(BindingKey binding);
+    void vacate(BindingKey binding);
+
+    /// The next job and agent that go together, already taken off the board (ready, want and concurrency); nothing: wait.
+    /// Highest priority first, then the oldest job; the agent first in the environment's order, then the one unused for longest.
+    std::optional<Match> next();
+
+    // For `why`.
+    const Needs& needs(BindingKey binding) const { return queues_.at(binding).needs; }
+    const Environment& environment(const std::string& name) const;
+    std::uint32_t occupied(const std::string& trigger) const;
+    std::size_t ready_count(BindingKey binding) const { return queues_.at(binding).ready.size(); }
+    std::size_t ahead_of(JobKey job, BindingKey binding, int priority, std::size_t most) const;   ///< in its own queue, counted up to `most`
+    std::size_t fitting_agents(BindingKey binding);
+
+private:
+    struct Queue {
+        Needs needs;
+        std::set<std::pair<int, JobKey>> ready;   // -priority, key
+    };
+    struct Seat {
+        AgentRecord agent;
+        std::uint32_t want = 0;
+        std::uint64_t used = 0;                              // its place in free_
+        std::unordered_map<BindingKey, int> ranks;           // -1: does not fit
+        std::uint64_t revision = 0;
+    };
+    int rank(Seat& seat, BindingKey binding);
+    bool blocked(const Queue& queue) const;
+    std::optional<Match> for_agent(AgentKey key);
+    std::optional<Match> for_queue(BindingKey binding);
+    Match take(AgentKey agent, BindingKey binding);
+    void set_want(Seat& seat, AgentKey key, std::uint32_t jobs);
+    void stir_all();
+
+    std::unordered_map<BindingKey, Queue> queues_;
+    std::set<BindingKey> waiting_;                      // queues that are not empty
+    std::map<AgentKey, Seat> seats_;
+    std::map<std::uint64_t, AgentKey> free_;            // want > 0, longest unused first
+    std::map<std::string, Environment, std::less<>> environments_;
+    mutable std::map<std::string, Environment, std::less<>> assumed_;   // of environments without a document
+    std::map<std::string, std::uint32_t> occupied_;     // by trigger
+    std::set<AgentKey> stirred_agents_;
+    std::set<BindingKey> stirred_queues_;
+    std::uint64_t revision_ = 1, uses_ = 0;
+};
+
+}  // namespace mill::factory::dispatch

@@ -1,0 +1,66 @@
+#include "factory/dispatch/match.h"
+
+#include <fmt/format.h>
+
+namespace mill::factory::dispatch {
+
+using protocol::AgentMode;
+
+std::optional<int> preference(const Environment& environment, const AgentRecord& agent)
+{
+    if (environment.members.empty()) {
+        if (agent.environment == environment.name) return 0;
+        return std::nullopt;
+    }
+    for (std::size_t i = 0; i < environment.members.size(); ++i)
+        if (has_member(environment.members[i], agent)) return static_cast<int>(i);
+    return std::nullopt;
+}
+
+namespace {
+
+/// The first member line that names the agent and whose groups' facts it has; else what it lacks for the first one.
+std::vector<std::string> group_lacks(const Environment& environment, const AgentRecord& agent)
+{
+    std::vector<std::string> first;
+    for (const Member& member : environment.members) {
+        if (!has_member(member, agent)) continue;
+        std::vector<std::string> missing;
+        for (const Json& wanted : member.requires_)
+            for (std::string& text : missing_facts(wanted, agent)) missing.push_back(std::move(text));
+        if (missing.empty()) return {};
+        if (first.empty()) first = std::move(missing);
+    }
+    return first;
+}
+
+}  // namespace
+
+std::vector<Lack> lacks(const Needs& needs, const Environment& environment, const AgentRecord& agent)
+{
+    std::vector<Lack> out;
+    if (!preference(environment, agent))
+        out.push_back({"not_in_environment",
+                       fmt::format("{} is not in environment '{}' (it was enrolled in '{}')", agent.name, environment.name, agent.environment),
+                       environment.members.empty() ? fmt::format("millwright agents set {} --environment {}", agent.name, environment.name) : ""});
+    if (!agent.approved)
+        out.push_back({"agent_not_approved", fmt::format("{} is not approved", agent.name), fmt::format("millwright agents set {} --approve", agent.name)});
+    if (agent.frozen)
+        out.push_back({"agent_frozen", fmt::format("{} is frozen because its key was used twice", agent.name),
+                       fmt::format("millwright agents set {} --unfreeze", agent.name)});
+    if (agent.paused)
+        out.push_back({"agent_paused", fmt::format("{} is paused", agent.name), fmt::format("millwright agents set {} --resume", agent.name)});
+    if (needs.run_on == RunOn::unattended && agent.mode == AgentMode::attended)
+        out.push_back({"agent_attended", fmt::format("{} is attended", agent.name), fmt::format("millwright agents set {} --mode unattended", agent.name)});
+    if (needs.run_on == RunOn::attended && agent.mode == AgentMode::unattended)
+        out.push_back({"agent_unattended", fmt::format("{} is unattended", agent.name), fmt::format("millwright agents set {} --mode attended", agent.name)});
+    for (const auto& [label, value] : needs.labels)
+        if (!has_member({fmt::format("label:{}={}", label, value), {}, {}}, agent))
+            out.push_back({"missing_label", fmt::format("{} lacks label {}={}", agent.name, label, value),
+                           fmt::format("millwright agents set {} --label {}={}", agent.name, label, value)});
+    for (const std::string& text : missing_facts(needs.facts, agent)) out.push_back({"missing_fact", fmt::format("{} {}", agent.name, text), ""});
+    for (const std::string& text : group_lacks(environment, agent)) out.push_back({"missing_fact", fmt::format("{} {}", agent.name, text), ""});
+    return out;
+}
+
+}  // namespace mill::factory::dispatch

@@ -1,0 +1,49 @@
+// factory/dispatch/rules.h -- what a job needs and who belongs to an environment, read once from the documents.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "factory/store/records.h"
+
+namespace mill::factory::dispatch {
+
+enum class RunOn { unattended, attended, any };
+
+/// What the jobs of one binding need of an agent.
+struct Needs {
+    std::string trigger, environment;
+    RunOn run_on = RunOn::unattended;
+    std::map<std::string, std::string> labels;
+    Json facts;                      ///< `requires:` of the package without labels
+    std::uint32_t concurrency = 0;   ///< of the trigger; 0: no limit
+    std::optional<Milliseconds> offline_limit;
+};
+/// `rules`: {runOn, requires, labels, concurrency, offlineLimit}. What cannot be read asks for nothing: it was validated when saved.
+Needs read_needs(std::string trigger, std::string environment, const Json& rules);
+
+/// One line of an environment's tree, in the order of preference: groups before the agents beside them.
+struct Member {
+    std::string pattern;         ///< "srv-*", "label:K=V"
+    std::string group;           ///< empty: of the environment itself
+    std::vector<Json> requires_; ///< of the groups around it
+};
+
+struct Environment {
+    std::string name;
+    bool documented = false;       ///< an Environment document exists
+    std::vector<Member> members;   ///< empty: the agents that were enrolled in it
+};
+Environment read_environment(std::string name, const Json& spec);
+
+/// "srv-*" against "srv-12": '*' any characters, '?' one.
+bool matches(std::string_view pattern, std::string_view text);
+bool has_member(const Member& member, const AgentRecord& agent);
+
+/// What of `wanted` ({os, programs, labels, millwright, any fact}) the facts do not give, as words behind an agent's name:
+/// "has no program 'python3'". Empty: nothing is missing.
+std::vector<std::string> missing_facts(const Json& wanted, const AgentRecord& agent);
+
+}  // namespace mill::factory::dispatch
