@@ -136,6 +136,7 @@ void offers(Service& service, const CallPtr& call)
         {
             const std::scoped_lock lock(parked->mutex);
             parked->answered = true;
+            if (parked->gone) return;   // nobody is there to hear it
         }
         if (answer) return reply(*call, 200, poll_json(*answer));
         if (answer.error().code == Errc::conflict) return reply_problem(*call, 409, answer.error().what, "newer_poll");

@@ -36,6 +36,7 @@ Result<PackageCache::Entry> PackageCache::load(const std::string& digest, const 
     auto package = workflows::load_archive(*bytes);
     if (!package) return fail("package " + digest, package.error());
     package->assets.clear();   // only the schemas are of use here
+    package->program.reset();
     auto entry = std::make_shared<const workflows::Package>(std::move(*package));
     add(digest, entry);
     return entry;

@@ -52,6 +52,7 @@ void check_and_store(Service& service, const CallPtr& call, const std::string& d
                                                      package->manifest.version), "package");
     Json manifest = workflows::to_json(package->manifest);
     package->assets.clear();
+    package->program.reset();
     service.packages.add(digest, std::make_shared<const workflows::Package>(std::move(*package)));
     const bool known = service.core.reader()->package(name, version).has_value();
     service.core.put_package(name, version, std::move(call->http.body), std::move(manifest), call->who(), [call, known, findings](const Result<PackageRecord>& stored) {

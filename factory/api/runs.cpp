@@ -53,7 +53,7 @@ void accept(Service& service, const RunPtr& run)
     const bool keyed = !run->request.idempotency_key.empty();
     service.core.accept_run(run->request, run->call->who(), [&service, run, keyed](Result<Accepted> accepted) {
         const Call& call = *run->call;
-        if (!accepted && keyed && accepted.error().code == Errc::conflict && accepted.error().what.find("ey") != std::string::npos)
+        if (!accepted && keyed && accepted.error().code == Errc::conflict && accepted.error().what.find("Idempotency-Key") != std::string::npos)
             return reply_problem(call, 422, accepted.error().what, "idempotency_key");
         if (!passed(call, accepted)) return;
         ++service.runs;

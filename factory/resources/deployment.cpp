@@ -118,26 +118,34 @@ static tl::expected<void, Refusal> check_deployment(ResourceDocument& document, 
     check_credentials(spec["credentials"], *manifest, references, mistakes);
     if (!mistakes.empty()) return refuse(Errc::invalid, fmt::format("{}: {}", where, fmt::join(mistakes, "; ")));
 
+    // Entries of `permissions:` may name a variable: what is asked for depends on the deployment's values.
+    const auto variables = workflows::effective_variables(*manifest, spec["variables"]);
+    if (!variables) return refuse(Errc::invalid, fmt::format("{}: {}", where, variables.error().what));
+    const auto asked = workflows::asked_permissions(*manifest, *variables);
+    if (!asked) return refuse(Errc::invalid, fmt::format("{}: {}", where, asked.error().what));
+
     if (spec["permissions"].is_object()) {
         auto granted = protocol::parse_permissions(spec["permissions"], "permissions");
         if (!granted) return refuse(Errc::invalid, granted.error().what);
-        auto missing = protocol::missing(manifest->permissions, *granted);
-        if (!missing.empty())
-            return refuse(Errc::conflict, fmt::format("{}: {} asks for more than 'permissions' grants: {}", where, package, fmt::join(missing, ", ")),
-                          std::move(missing));
+        auto missing = protocol::missing(*asked, *granted);
+        if (!missing.empty()) {
+            std::string what = fmt::format("{}: {} asks for more than 'permissions' grants: {}", where, package, fmt::join(missing, ", "));
+            return refuse(Errc::conflict, std::move(what), std::move(missing));
+        }
         spec.set("granted", protocol::to_json(*granted));
         return {};
     }
     if (!granted_before.is_null() && !accept) {
         if (auto before = protocol::parse_permissions(granted_before, "granted"); before) {
-            auto missing = protocol::missing(manifest->permissions, *before);
-            if (!missing.empty())
-                return refuse(Errc::conflict, fmt::format("{}: {} asks for more than was granted before: {}; say accept (--accept) to grant it", where,
-                                                          package, fmt::join(missing, ", ")),
-                              std::move(missing));
+            auto missing = protocol::missing(*asked, *before);
+            if (!missing.empty()) {
+                std::string what = fmt::format("{}: {} asks for more than was granted before: {}; say accept (--accept) to grant it", where, package,
+                                               fmt::join(missing, ", "));
+                return refuse(Errc::conflict, std::move(what), std::move(missing));
+            }
         }
     }
-    spec.set("granted", protocol::to_json(manifest->permissions));
+    spec.set("granted", protocol::to_json(*asked));
     return {};
 }
 
