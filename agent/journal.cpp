@@ -66,7 +66,7 @@ Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, const Cl
     if (report.damaged > 0) {
         std::error_code ignored;
         std::filesystem::copy_file(path, fmt::format("{}.damaged-{}", path, clock.now().microseconds), ignored);
-        log::error("journal", "{}: {} bytes in the middle are damaged; kept a copy, the records lost stand as gaps", path, report.damaged);
+        log::warning("journal", "{}: {} bytes in the middle are damaged; kept a copy, the records lost stand as gaps", path, report.damaged);
     }
     if (report.torn > 0) {
         log::warning("journal", "{}: cut off {} bytes of a record that was being written", path, report.torn);

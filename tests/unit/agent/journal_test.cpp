@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include "platform/base/ids.h"
+#include "platform/base/log.h"
 
 using namespace mill;
 using agent::Journal;
@@ -19,6 +20,12 @@ using protocol::JobState;
 using protocol::Reason;
 
 namespace {
+
+/// Thousands of damaged journals need no line each.
+[[maybe_unused]] const bool kQuiet = [] {
+    log::set_level(log::Level::error);
+    return true;
+}();
 
 struct Folder {
     std::string path = (std::filesystem::temp_directory_path() / ("mill-journal-" + new_uid())).string();
