@@ -1,0 +1,88 @@
+#include <catch2/catch.hpp>
+
+#include "factory/config.h"
+
+using namespace mill;
+using namespace mill::factory;
+using namespace std::chrono_literals;
+
+namespace {
+
+Result<Config> read(std::string_view text)
+{
+    Config config;
+    if (auto ok = parse_config(text, "factory.yaml", config); !ok) return fail(ok.error());
+    return config;
+}
+
+}  // namespace
+
+TEST_CASE("a configuration is read whole", "[factory][config]")
+{
+    const auto config = read(R"(listen: 0.0.0.0:8443
+publicUrl: https://factory.example.com/
+tls: { certificate: /etc/c.pem, key: /etc/k.pem }
+egress: [ "http://127.0.0.1:*", "https://*.corp.example" ]
+offlineLimit: 20m
+deliveries: { giveUpAfter: 12h, timeout: 10s }
+limits: { connectionsPerAddress: 50, header: 32KiB, records: 1MiB }
+log: debug
+)");
+    if (!config) FAIL(config.error().what);
+    CHECK(config->address == "0.0.0.0");
+    CHECK(config->port == 8443);
+    CHECK(config->public_url == "https://factory.example.com");
+    CHECK(config->tls());
+    CHECK(config->egress.size() == 2);
+    CHECK(config->offline_limit == 20min);
+    CHECK(config->delivery_life == 12h);
+    CHECK(config->delivery_timeout == 10s);
+    CHECK(config->connections_per_address == 50);
+    CHECK(config->header_limit == kibibytes(32));
+    CHECK(config->level == log::Level::debug);
+    CHECK(check_config(*config));
+    CHECK(read(""));
+}
+
+TEST_CASE("all mistakes of a configuration are reported at once, with their lines", "[factory][config]")
+{
+    const auto config = read("listen: everywhere\negres: [ x ]\nofflineLimit: soon\nlimits:\n  header: 1B\n  speed: 5\ntls: { certificate: a }\nretention: 5d\n");
+    REQUIRE_FALSE(config);
+    CHECK(config.error().code == Errc::invalid);
+    for (const char* expected : {"factory.yaml:1:", "'everywhere'", "egres", "factory.yaml:3:", "offlineLimit", "header: must be between", "speed", "'key' is missing", "retention: not supported yet"})
+        CHECK_THAT(config.error().what, Catch::Contains(expected));
+    CHECK_THAT(read("a: [").error().what, Catch::Contains("factory.yaml"));
+}
+
+TEST_CASE("plain text off loopback is refused unless it is said", "[factory][config]")
+{
+    Config config;
+    for (const char* fine : {"127.0.0.1:0", "127.5.5.5:80", "[::1]:80", "localhost:80"}) {
+        REQUIRE(parse_listen(fine, config));
+        CHECK(check_config(config));
+    }
+    for (const char* open : {"0.0.0.0:80", "[::]:80", "192.168.1.5:80"}) {
+        REQUIRE(parse_listen(open, config));
+        const auto checked = check_config(config);
+        REQUIRE_FALSE(checked);
+        CHECK_THAT(checked.error().what, Catch::Contains("--insecure") && Catch::Contains("tls"));
+    }
+    config.insecure = true;
+    CHECK(check_config(config));
+    for (const char* wrong : {"80", "a:b", "host:", ":80", "1.2.3.4:70000", "::1:80"}) CHECK_FALSE(parse_listen(wrong, config));
+}
+
+TEST_CASE("the command line says what is wrong with it", "[factory][config]")
+{
+    const auto line = parse_command_line({"--data", "/d", "--listen=127.0.0.1:0", "--insecure"});
+    REQUIRE(line);
+    CHECK(line->data == "/d");
+    CHECK(line->listen == "127.0.0.1:0");
+    CHECK(line->insecure);
+    CHECK(parse_command_line({"--help"})->action == CommandLine::Action::help);
+    CHECK(parse_command_line({"--version"})->action == CommandLine::Action::version);
+    CHECK_THAT(parse_command_line({}).error().what, Catch::Contains("--data is missing"));
+    CHECK_THAT(parse_command_line({"--data"}).error().what, Catch::Contains("needs a value"));
+    CHECK_THAT(parse_command_line({"--date", "x"}).error().what, Catch::Contains("unknown argument '--date'"));
+    CHECK_THAT(help_text(), Catch::Contains("Examples:") && Catch::Contains("Exit status"));
+}
