@@ -96,7 +96,11 @@ void Console::note(std::string_view text)
     err_ << text << '\n';
     err_.flush();
 }
-void Console::error(std::string_view text) { note(paint_error(Style::bad, "millwright:") + " " + printable(text)); }
+void Console::error(std::string_view text)
+{
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    note(paint_error(Style::bad, "millwright:") + " " + printable(text));
+}
 void Console::document(const Json& value) { out_ << dump_json(value, 2) << '\n'; }
 void Console::record(const Json& value)
 {

@@ -8,6 +8,10 @@
 
 namespace mill::cli {
 
+namespace {
+constexpr std::size_t kTraceText = 2000;  // of a value shown with --trace
+}
+
 Status RunReport::take(std::string_view line)
 {
     const Result<Json> json = parse_json(line, {.bytes = 64 * 1024 * 1024, .depth = 128});
@@ -16,9 +20,24 @@ Status RunReport::take(std::string_view line)
     else if (const Json* cloud = json->find("cloudEvent")) {
         if (events_ != nullptr) *events_ << dump_json(*cloud) << '\n';
     } else if (const Json* trace = json->find("trace")) {
-        if (trace_) console_.note(console_.paint_error(Style::dim, "trace " + one_line(dump_json(*trace))));
+        if (trace_) show_trace(*trace);
     } else if (const Json* ended = json->find("ended")) ended_ = *ended;
     return {};
+}
+
+void RunReport::show_trace(const Json& trace)
+{
+    const auto shortened = [](const Json& value) {
+        std::string text = one_line(dump_json(value));
+        if (text.size() > kTraceText) {
+            text.resize(kTraceText);
+            text = one_line(text) + "…";  // a cut character is made whole
+        }
+        return text;
+    };
+    for (const auto& [name, value] : trace["detail"].as_object())
+        if (!value.is_null()) console_.note(console_.paint_error(Style::dim, fmt::format("    {} {:<9} {}: {}", one_line(trace["name"].as_string()),
+                                                                                         one_line(trace["state"].as_string()), name, shortened(value))));
 }
 
 void RunReport::show_event(const Json& event)

@@ -21,6 +21,7 @@ public:
 
 private:
     void show_event(const Json& event);
+    void show_trace(const Json& trace);
 
     Console& console_;
     std::ostream* events_;

@@ -16,14 +16,22 @@ Json as_json(const workflows::Finding& finding)
                          {"message", finding.text}});
 }
 
-/// What the package asks for, in a line: "network https://x, files.write /srv/y".
-std::string asked(const protocol::Permissions& permissions)
+/// What the package asks for, in a line: "network https://x, files.write $reportFolder".
+std::string asked(const Json& permissions, const std::string& prefix = {})
 {
-    protocol::Permissions nothing;
-    nothing.limits = permissions.limits;
     std::string out;
-    for (const std::string& item : protocol::missing(permissions, nothing)) out += (out.empty() ? "" : ", ") + item;
-    return out.empty() ? "nothing" : out;
+    const auto add = [&](const std::string& text) { out += (out.empty() ? "" : ", ") + text; };
+    for (const auto& [key, value] : permissions.as_object()) {
+        const std::string name = prefix + key;
+        if (value.is_object()) {
+            if (const std::string inner = asked(value, name + "."); !inner.empty()) add(inner);
+        } else if (value.is_array()) {
+            for (const Json& item : value.as_array()) add(name + " " + (item.is_object() ? "$" + item["variable"].as_string() : item.as_string()));
+        } else {
+            add(name + " " + (value.is_string() ? value.as_string() : dump_json(value)));
+        }
+    }
+    return out;
 }
 
 Result<int> run(Context& context, const Arguments& arguments)
@@ -44,8 +52,9 @@ Result<int> run(Context& context, const Arguments& arguments)
             all.push(Json::object({{"path", path}, {"valid", package->valid()}, {"name", package->manifest.name},
                                    {"version", package->manifest.version}, {"findings", findings}, {"manifest", workflows::to_json(package->manifest)}}));
         } else if (package->valid()) {
+            const std::string items = asked(package->manifest.asked);
             console.note(fmt::format("{} {}: {} workflow{}, asks for {}", package->manifest.name, package->manifest.version, package->workflows.size(),
-                                     package->workflows.size() == 1 ? "" : "s", asked(package->manifest.permissions)));
+                                     package->workflows.size() == 1 ? "" : "s", items.empty() ? "nothing" : one_line(items)));
         }
     }
     if (console.json()) console.document(all);
