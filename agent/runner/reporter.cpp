@@ -63,7 +63,8 @@ void Reporter::step(const workflows::TaskChange& change)
 
 void Reporter::log(std::string_view level, std::string_view text, std::string_view task)
 {
-    flush_to(held_.size());
+    // The task that logs may still end within its one record; what surrounds it is told first.
+    flush_to(!held_.empty() && held_.back().task == task ? held_.size() - 1 : held_.size());
     if (level != "debug" && level != "warning" && level != "error") level = "info";
     const std::string_view kept = cut_text(text, kMaxLogText);
     Json body = Json::object({{"level", level}, {"text", kept.size() == text.size()

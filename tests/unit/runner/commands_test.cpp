@@ -78,7 +78,7 @@ TEST_CASE("what a command says and how it ends comes back as asked", "[runner][c
     const auto with = [](std::string returns, std::string command) { return Json::object({{"command", command}, {"return", returns}}); };
     CHECK(run(with("stdout", "echo out; echo err >&2"), 0, "/bin/sh") == Json("out\n"));
     CHECK(run(with("stderr", "echo out; echo err >&2"), 0, "/bin/sh") == Json("err\n"));
-    CHECK(run(with("code", "exit 3"), 0, "/bin/sh") == Json(3));
+    CHECK(run(with("code", "(exit 3)"), 0, "/bin/sh") == Json(3));
     CHECK(run(with("none", "echo out;"), 0, "/bin/sh") == Json());
     CHECK(run(with("all", "echo out; exit 4"), 0, "/bin/sh") == Json::object({{"code", 4}, {"stdout", "out\n"}, {"stderr", ""}}));
 }
