@@ -183,7 +183,7 @@ struct DeliveryOutcome {
     std::string id;
     enum class Verdict { delivered, retry, give_up } verdict = Verdict::retry;
     DeliveryAttempt attempt;     ///< number and time are set by Core
-    std::optional<Milliseconds> retry_after;
+    std::optional<Milliseconds> retry_after;   ///< of a retry; without it Core's own back-off
 };
 
 }  // namespace mill::factory

@@ -187,11 +187,11 @@ void CoreImpl::when_final(std::string uid, Milliseconds wait, Done<JobRecord> do
         if (!result) once(fail(result.error()));
         else if (*result) once(std::move(**result));
     };
-    queue_.submit<Now>(std::move(now), [this, uid = std::move(uid), wait, once]() -> Result<Now> {
+    queue_.submit<Now>(std::move(now), [this, uid = std::move(uid), until = clock_.steady() + wait, once]() -> Result<Now> {
         auto job = writer_.read().job(uid);
         if (!job) return fail(job.error());
-        if (protocol::is_final(job->state) || wait.count() <= 0) return Now(std::move(*job));
-        waiters_[uid].push_back({once, clock_.steady() + wait});
+        if (protocol::is_final(job->state) || until <= clock_.steady()) return Now(std::move(*job));
+        waiters_[uid].push_back({once, until});
         return Now();
     });
 }

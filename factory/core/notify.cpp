@@ -132,7 +132,7 @@ void CoreImpl::delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done)
             what = "dead";
         } else {
             delivery->state = DeliveryState::pending;
-            delivery->next_try = now + std::max(backoff(delivery->attempts), outcome.retry_after.value_or(Milliseconds(0)));
+            delivery->next_try = now + (outcome.retry_after ? *outcome.retry_after : backoff(delivery->attempts));
             what = "retry";
         }
         if (auto ok = writer_.insert_delivery_attempt(outcome.id, attempt); !ok) return fail(ok.error());

@@ -65,8 +65,10 @@ public:
     const std::string& folder() const { return folder_->path; }
     void pass(Microseconds time)
     {
+        core_->flush();
         clock_->advance(time);
         core_->run_timers();
+        core_->flush();
     }
 
     Document put(const std::string& kind, const std::string& name, Json spec)
