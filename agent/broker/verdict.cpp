@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 
 #include <fmt/core.h>
@@ -104,16 +105,18 @@ Outcome<void> may_connect(const protocol::Permissions& grants, const platform::U
     return denied(fmt::format("network access to {}", address), fmt::format("network: [ \"{}\" ]", address));
 }
 
-Outcome<std::string> choose_address(const protocol::Permissions& grants, const platform::Uri& uri,
-                                    const std::vector<std::string>& addresses)
+Outcome<std::vector<std::string>> admit_addresses(const protocol::Permissions& grants, const platform::Uri& uri,
+                                                  const std::vector<std::string>& addresses)
 {
     const bool host_named = names_literally(grants, uri, uri.host);
-    for (const std::string& address : addresses) {
-        if (!platform::is_private_address(address)) return address;
-        const bool local_name = uri.host == "localhost" && host_named;
+    const bool local_name = uri.host == "localhost" && host_named;
+    std::vector<std::string> admitted;
+    std::copy_if(addresses.begin(), addresses.end(), std::back_inserter(admitted), [&](const std::string& address) {
+        if (!platform::is_private_address(address)) return true;
         const bool address_named = names_literally(grants, uri, address);
-        if (is_near(address) ? address_named || local_name : address_named || host_named) return address;
-    }
+        return is_near(address) ? address_named || local_name : address_named || host_named;
+    });
+    if (!admitted.empty()) return admitted;
     if (addresses.empty()) return refuse("communication", 503, "No address", fmt::format("{} has no address", uri.host));
     return denied(fmt::format("{}, which is the private address {},", uri.host, addresses.front()),
                   fmt::format("network: [ \"{}://{}:{}\" ]", uri.scheme,

@@ -14,10 +14,10 @@ namespace mill::broker {
 /// Scheme, host and port against `network`.
 Outcome<void> may_connect(const protocol::Permissions& grants, const platform::Uri& uri);
 
-/// The address to connect to, of those that the host resolved to. Loopback and link-local need a grant that names the
+/// The addresses that may be connected to, of those that the host resolved to; never none. Loopback and link-local need a grant that names the
 /// address (or localhost) itself; other private ranges a grant that names the host without a wildcard.
-Outcome<std::string> choose_address(const protocol::Permissions& grants, const platform::Uri& uri,
-                                    const std::vector<std::string>& addresses);
+Outcome<std::vector<std::string>> admit_addresses(const protocol::Permissions& grants, const platform::Uri& uri,
+                                                  const std::vector<std::string>& addresses);
 
 enum class Access { read, write };
 

@@ -18,7 +18,7 @@ namespace mill::runner {
 
 struct Quotas {
     std::uint64_t steps = 50'000, logs = 20'000;  ///< records
-    std::size_t bytes = 48 * 1024 * 1024;         ///< of both; what is lost is counted in a gap record
+    std::size_t bytes = 32 * 1024 * 1024;         ///< of both; what is lost is counted in a gap record
 };
 
 inline constexpr std::size_t kMaxLogText = 64 * 1024;

@@ -99,7 +99,7 @@ std::optional<Milliseconds> Runner::wait_time() const
         if (time && (!first || *time < *first)) first = time;
     };
     if (interpreter_ && !reporter_.finished()) {
-        if (!to_agent_.full()) consider(interpreter_->wake_at());
+        if (!throttled()) consider(interpreter_->wake_at());
         consider(effects_.next_deadline());
         if (!effects_.answered()) consider(clock_.steady());
     }
@@ -192,6 +192,11 @@ void Runner::cancel(const Json& who)
     if (interpreter_ && !reporter_.finished()) interpreter_->cancel(who["why"].as_string());
 }
 
+bool Runner::throttled() const
+{
+    return (begin_->events || begin_->trace) && !cancelled_ && to_agent_.full();
+}
+
 void Runner::advance()
 {
     for (Effects::Answer& answer : effects_.take()) {
@@ -199,7 +204,7 @@ void Runner::advance()
         else interpreter_->fail(answer.id, std::move(answer.outcome.error()));
     }
     // What is watched live is not made faster than it is taken.
-    if (to_agent_.full() && !cancelled_) return;
+    if (throttled()) return;
     interpreter_->advance(clock_.now(), clock_.steady());
     for (const std::uint64_t id : interpreter_->take_cancellations()) effects_.cancel(id);
     for (const workflows::TaskChange& change : interpreter_->take_changes()) {
@@ -217,6 +222,7 @@ void Runner::advance()
 
 void Runner::conclude()
 {
+    if (!commands_.idle()) return;  // they were told to stop, and wake us when they have
     if (interpreter_->phase() == Phase::cancelled) {
         return reporter_.finish(JobState::cancelled, Reason::cancelled_by,
                                 Json::object({{"evidence", cancelled_ ? *cancelled_ : Json::object({{"by", "workflow"}})}}));

@@ -36,6 +36,7 @@ private:
     void advance();
     void hear_agent(std::string_view text);
     void cancel(const Json& who);
+    bool throttled() const;
     void conclude();
     void fail_with(protocol::Reason reason, const workflows::Fault& fault, Json evidence);
     std::optional<Milliseconds> wait_time() const;

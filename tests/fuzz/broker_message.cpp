@@ -35,6 +35,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     (void)broker::may_start(grants, path);
     if (const auto uri = platform::parse_uri(with["uri"].as_string()); uri && broker::may_connect(grants, *uri))
-        (void)broker::choose_address(grants, *uri, {"127.0.0.1", "10.0.0.1", "::1"});
+        (void)broker::admit_addresses(grants, *uri, {"127.0.0.1", "10.0.0.1", "::1"});
     return 0;
 }

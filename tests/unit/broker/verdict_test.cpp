@@ -62,25 +62,25 @@ TEST_CASE("a granted name that resolves to this machine is refused unless the ad
     const Permissions named = network({"https://tickets.example.com"});
     for (const char* near : {"127.0.0.1", "::1", "169.254.169.254", "0.0.0.0", "::ffff:127.0.0.1", "fe80::1"}) {
         CAPTURE(near);
-        const auto verdict = broker::choose_address(named, rebound, {near});
+        const auto verdict = broker::admit_addresses(named, rebound, {near});
         REQUIRE_FALSE(verdict);
         CHECK(verdict.error().status == 403);
     }
-    CHECK(broker::choose_address(network({"http://127.0.0.1:8080"}), uri("http", "127.0.0.1", 8080), {"127.0.0.1"}) == "127.0.0.1");
-    CHECK(broker::choose_address(network({"http://localhost:*"}), uri("http", "localhost", 8080), {"::1", "127.0.0.1"}) == "::1");
-    CHECK(broker::choose_address(network({"http://[::1]:8080"}), uri("http", "::1", 8080), {"::1"}) == "::1");
-    CHECK(broker::choose_address(network({"http://127.0.0.1:8080"}), uri("http", "localhost", 8080), {"127.0.0.1"}) == "127.0.0.1");
-    CHECK_FALSE(broker::choose_address(network({"http://127.0.0.1:8080"}), uri("http", "127.0.0.1", 9090), {"127.0.0.1"}));
+    CHECK(broker::admit_addresses(network({"http://127.0.0.1:8080"}), uri("http", "127.0.0.1", 8080), {"127.0.0.1"}) == std::vector<std::string>{"127.0.0.1"});
+    CHECK(broker::admit_addresses(network({"http://localhost:*"}), uri("http", "localhost", 8080), {"::1", "127.0.0.1"}) == std::vector<std::string>{"::1", "127.0.0.1"});
+    CHECK(broker::admit_addresses(network({"http://[::1]:8080"}), uri("http", "::1", 8080), {"::1"}) == std::vector<std::string>{"::1"});
+    CHECK(broker::admit_addresses(network({"http://127.0.0.1:8080"}), uri("http", "localhost", 8080), {"127.0.0.1"}) == std::vector<std::string>{"127.0.0.1"});
+    CHECK_FALSE(broker::admit_addresses(network({"http://127.0.0.1:8080"}), uri("http", "127.0.0.1", 9090), {"127.0.0.1"}));
 }
 
 TEST_CASE("a private address needs a grant that names the host, a wildcard is not enough", "[broker][verdict]")
 {
     const auto intranet = uri("https", "erp.example.com", 443);
-    CHECK(broker::choose_address(network({"https://erp.example.com"}), intranet, {"10.0.0.5"}) == "10.0.0.5");
-    CHECK_FALSE(broker::choose_address(network({"https://*.example.com"}), intranet, {"10.0.0.5"}));
-    CHECK_FALSE(broker::choose_address(network({"*"}), intranet, {"192.168.1.1"}));
-    CHECK(broker::choose_address(network({"https://*.example.com"}), intranet, {"10.0.0.5", "203.0.113.9"}) == "203.0.113.9");
-    CHECK(broker::choose_address(network({"https://*.example.com"}), intranet, {}).error().type == "communication");
+    CHECK(broker::admit_addresses(network({"https://erp.example.com"}), intranet, {"10.0.0.5"}) == std::vector<std::string>{"10.0.0.5"});
+    CHECK_FALSE(broker::admit_addresses(network({"https://*.example.com"}), intranet, {"10.0.0.5"}));
+    CHECK_FALSE(broker::admit_addresses(network({"*"}), intranet, {"192.168.1.1"}));
+    CHECK(broker::admit_addresses(network({"https://*.example.com"}), intranet, {"10.0.0.5", "203.0.113.9"}) == std::vector<std::string>{"203.0.113.9"});
+    CHECK(broker::admit_addresses(network({"https://*.example.com"}), intranet, {}).error().type == "communication");
 }
 
 TEST_CASE("a path lies in a granted folder, part by part", "[broker][verdict]")
