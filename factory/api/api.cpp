@@ -5,6 +5,7 @@
 
 #include "factory/api/routes.h"
 #include "factory/api/service.h"
+#include "factory/resources/resource.h"
 #include "platform/base/log.h"
 #include "platform/files.h"
 
@@ -185,6 +186,11 @@ Status make_first_token(const std::string& folder, Core& core, Clock& clock)
     auto stored = await<TokenRecord>([&, kept = std::move(record)](auto done) { core.put_token(kept, Who{"factory", ""}, std::move(done)); });
     if (!stored) return fail("the first admin token", stored.error());
     log::info("api", "made an admin token: {}", path);
+    // Where invitations lead to when they name no environment.
+    auto environment = parse_document(Json::object({{"kind", "Environment"}, {"name", "default"}}));
+    if (!environment) return fail(environment.error());
+    auto made = await<Document>([&](auto done) { core.put_document("Environment", "default", environment->spec, 0, Who{"factory", ""}, std::move(done)); });
+    if (!made) return fail("the first environment", made.error());
     return {};
 }
 

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
@@ -49,8 +50,25 @@ void get_credential(Service& service, const CallPtr& call)
     if (passed(*call, credential)) reply(*call, 200, credential_json(*credential));
 }
 
+/// Who refers to a credential: deployments and notifiers.
+static std::vector<std::string> users_of(Reader& reader, const std::string& name)
+{
+    std::vector<std::string> out;
+    if (const auto deployments = reader.documents("Deployment"))
+        for (const Document& each : *deployments)
+            for (const auto& [inside, target] : each.spec["credentials"].as_object())
+                if (target.as_string() == name) out.push_back(fmt::format("Deployment '{}'", each.name));
+    if (const auto notifiers = reader.documents("Notifier"))
+        for (const Document& each : *notifiers)
+            if (each.spec["api"]["credentials"].as_string() == name || each.spec["chat"]["credentials"].as_string() == name)
+                out.push_back(fmt::format("Notifier '{}'", each.name));
+    return out;
+}
+
 void delete_credential(Service& service, const CallPtr& call)
 {
+    if (const auto users = users_of(*service.core.reader(), (*call)["name"]); !users.empty())
+        return reply_problem(*call, 409, fmt::format("credential '{}' is in use by {}", (*call)["name"], fmt::join(users, ", ")));
     service.core.delete_credential((*call)["name"], call->who(), [call](const Result<Nothing>& done) {
         if (passed(*call, done)) reply_empty(*call);
     });

@@ -1,4 +1,5 @@
-#include <algorithm>
+#include <map>
+#include <mutex>
 
 #include <fmt/format.h>
 
@@ -9,14 +10,35 @@
 namespace mill::factory::handler {
 namespace {
 
-constexpr std::size_t kReasonsInAList = 100;
+constexpr std::size_t kTriggersExplained = 50;
+constexpr std::size_t kJobsListed = 100;
 
-/// Several answers from the writer thread, then one reply.
-struct Gather {
-    std::mutex mutex;
-    Json items;
-    std::size_t left = 0;
-};
+/// Trigger → what its ready jobs wait for: jobs of one trigger wait for the same.
+using Explanations = std::map<std::string, std::string, std::less<>>;
+
+/// Several answers from the writer thread, then one call of `done`.
+void explain(Service& service, const std::vector<JobRecord>& jobs, std::function<void(const Explanations&)> done)
+{
+    struct Gather {
+        std::mutex mutex;
+        Explanations found;
+        std::size_t left = 0;
+        std::function<void(const Explanations&)> done;
+    };
+    std::map<std::string, std::string> asked;   // trigger → one of its jobs
+    for (const JobRecord& job : jobs)
+        if (job.state == protocol::JobState::ready && asked.size() < kTriggersExplained) asked.try_emplace(job.trigger, job.uid);
+    if (asked.empty()) return done({});
+    auto gather = std::make_shared<Gather>();
+    gather->left = asked.size();
+    gather->done = std::move(done);
+    for (const auto& [trigger, job] : asked)
+        service.core.why(job, [gather, name = trigger](const Result<Why>& why) {
+            const std::scoped_lock lock(gather->mutex);
+            if (why && why->state == protocol::JobState::ready) gather->found[name] = waiting_text(*why);
+            if (--gather->left == 0) gather->done(gather->found);
+        });
+}
 
 void unknown_job(const Call& call)
 {
@@ -50,30 +72,21 @@ void list_jobs(Service& service, const CallPtr& call)
     auto page = service.core.reader()->jobs(query);
     if (!passed(*call, page)) return;
 
-    auto gather = std::make_shared<Gather>();
-    gather->items = Json::array();
-    std::vector<std::size_t> waiting;   // the reason belongs into the row, not behind a click
-    for (const JobRecord& job : page->items) {
-        gather->items.push(job_json(job, false));
-        if (job.state == protocol::JobState::ready && waiting.size() < kReasonsInAList) waiting.push_back(gather->items.size() - 1);
-    }
-    const auto finish = [call, gather, next = page->next] {
-        Json out = Json::object({{"items", gather->items}});
+    Json items = Json::array();
+    for (const JobRecord& job : page->items) items.push(job_json(job, false));
+    // The reason belongs into the row, not behind a click.
+    explain(service, page->items, [call, items, next = page->next](const Explanations& why) {
+        Json rows = Json::array();
+        for (const Json& item : items.as_array()) {
+            Json row = item;
+            if (item["state"].as_string() == "ready")
+                if (const auto found = why.find(item["trigger"].as_string()); found != why.end()) row.set("waitingFor", Json(found->second));
+            rows.push(std::move(row));
+        }
+        Json out = Json::object({{"items", std::move(rows)}});
         set_text(out, "next", next);
         reply(*call, 200, out);
-    };
-    if (waiting.empty()) return finish();
-    gather->left = waiting.size();
-    for (const std::size_t index : waiting)
-        service.core.why(page->items[index].uid, [gather, index, finish](const Result<Why>& why) {
-            bool last = false;
-            {
-                const std::scoped_lock lock(gather->mutex);
-                if (why) gather->items.mutable_array()[index].set("waitingFor", Json(why->summary));
-                last = --gather->left == 0;
-            }
-            if (last) finish();
-        });
+    });
 }
 
 void get_job(Service& service, const CallPtr& call)
@@ -83,7 +96,7 @@ void get_job(Service& service, const CallPtr& call)
     if (!job && job.error().code == Errc::not_found) return unknown_job(*call);
     if (!passed(*call, job)) return;
     if (by_starter && job->requested_by != call->who().name)
-        return reply_problem(*call, 403, fmt::format("this token reads only jobs that it started; this one was started by {}", job->requested_by.empty() ? "somebody else" : "another"), "forbidden");
+        return reply_problem(*call, 403, "this token reads only the jobs that it started; this is none of them", "forbidden");
     Json out = job_json(*job, true);
     if (by_starter) {
         out.erase("input");
@@ -92,7 +105,7 @@ void get_job(Service& service, const CallPtr& call)
     if (job->state != protocol::JobState::ready) return reply(*call, 200, out);
     service.core.why(job->uid, [call, out](const Result<Why>& why) {
         Json whole = out;
-        if (why) whole.set("waitingFor", Json(why->summary));
+        if (why) whole.set("waitingFor", Json(waiting_text(*why)));
         reply(*call, 200, whole);
     });
 }
@@ -125,39 +138,30 @@ void why_all(Service& service, const CallPtr& call)
     if (!passed(*call, page)) return;
     const auto totals = reader->totals();
     const std::uint64_t all = totals ? totals->ready : page->items.size();
-    if (page->items.empty()) return reply(*call, 200, Json::object({{"text", "no job waits"}, {"items", Json::array()}}));
-    auto gather = std::make_shared<Gather>();
-    gather->items = Json::array();
-    const std::size_t asked = std::min(page->items.size(), kReasonsInAList);
-    gather->left = asked;
+    if (page->items.empty()) return reply(*call, 200, Json::object({{"text", "no job waits"}, {"groups", Json::array()}, {"items", Json::array()}}));
     // The oldest wait longest: they are last in the page.
-    for (std::size_t i = page->items.size() - asked; i < page->items.size(); ++i) {
-        Json item = Json::object({{"job", Json(page->items[i].uid)}, {"trigger", Json(page->items[i].trigger)}, {"since", Json(format_time(page->items[i].created))}});
-        service.core.why(page->items[i].uid, [call, gather, item, all](const Result<Why>& found) {
-            Json row = item;
-            row.set("text", Json(found ? found->summary : found.error().what));
-            bool last = false;
-            {
-                const std::scoped_lock lock(gather->mutex);
-                gather->items.push(std::move(row));
-                last = --gather->left == 0;
-            }
-            if (!last) return;
-            std::vector<std::pair<std::string, int>> groups;
-            for (const Json& each : gather->items.as_array()) {
-                const auto known = std::find_if(groups.begin(), groups.end(), [&](const auto& group) { return group.first == each["text"].as_string(); });
-                if (known != groups.end()) ++known->second;
-                else groups.emplace_back(each["text"].as_string(), 1);
-            }
-            std::string text = fmt::format("{} {}", all, all == 1 ? "job waits" : "jobs wait");
-            const char* separator = ": ";
-            for (const auto& [reason, count] : groups) {
-                text += fmt::format("{}{} for: {}", separator, count, reason);
-                separator = "; ";
-            }
-            reply(*call, 200, Json::object({{"text", Json(text)}, {"items", gather->items}}));
-        });
-    }
+    std::vector<JobRecord> jobs(page->items.rbegin(), page->items.rend());
+    explain(service, jobs, [call, all, jobs](const Explanations& why) {
+        Json items = Json::array(), groups = Json::array();
+        std::map<std::string, std::size_t> counts;
+        const auto text_of = [&](const std::string& trigger) {
+            const auto found = why.find(trigger);
+            return found == why.end() ? std::string("not looked into") : found->second;
+        };
+        for (const JobRecord& job : jobs) {
+            ++counts[text_of(job.trigger)];
+            if (items.size() < kJobsListed)
+                items.push(Json::object({{"job", Json(job.uid)}, {"trigger", Json(job.trigger)}, {"since", Json(format_time(job.created))}, {"text", Json(text_of(job.trigger))}}));
+        }
+        std::string text = fmt::format("{} {}", all, all == 1 ? "job waits" : "jobs wait");
+        const char* separator = ": ";
+        for (const auto& [reason, count] : counts) {
+            text += fmt::format("{}{} {}", separator, count, reason);
+            separator = "; ";
+            groups.push(Json::object({{"count", Json(count)}, {"text", Json(reason)}}));
+        }
+        reply(*call, 200, Json::object({{"text", Json(text)}, {"groups", std::move(groups)}, {"items", std::move(items)}}));
+    });
 }
 
 void cancel(Service& service, const CallPtr& call)

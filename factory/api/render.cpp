@@ -143,6 +143,12 @@ Json why_json(const Why& why)
     return out.set("state", Json(protocol::name(why.state))).set("text", Json(why.summary)).set("reasons", std::move(reasons));
 }
 
+std::string waiting_text(const Why& why)
+{
+    if (why.reasons.empty() || why.summary.find(why.reasons.front().text) != std::string::npos) return why.summary;
+    return fmt::format("{}: {}", why.summary, why.reasons.front().text);
+}
+
 namespace {
 
 Json event_head(const StoredEvent& stored)

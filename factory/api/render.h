@@ -15,6 +15,7 @@ Json code_json(const CodeRecord& code);
 Json job_json(const JobRecord& job, bool whole);
 Json timeline_json(const JobRecord& job, const std::vector<TimelineRow>& rows);
 Json why_json(const Why& why);
+std::string waiting_text(const Why& why);                     ///< one sentence: the summary and the first reason
 Json log_item(const StoredEvent& event);
 Json step_item(const StoredEvent& event);
 Json delivery_json(const DeliveryRecord& delivery, bool whole);

@@ -62,7 +62,8 @@ tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceD
     if (document.kind == ResourceKind::trigger && out.stored && !document.spec.contains("paused"))
         for (const std::string_view kept : {"paused", "pausedWhy"})
             if (const Json* value = out.stored->spec.find(kept)) document.spec.set(kept, *value);
-    out.changes = differences(out.stored ? out.stored->spec : Json(), document.spec);
+    const Json bare = Json::object({{"kind", document.spec["kind"]}, {"name", document.spec["name"]}});   // of a new one the rest is news
+    out.changes = differences(out.stored ? out.stored->spec : bare, document.spec);
     out.document = std::move(document);
     return out;
 }

@@ -53,7 +53,7 @@ Result<Json> normalise_environment(const Json& body, const std::string& where)
     Fields fields(body, where);
     Json out = Json::object();
     if (const std::string text = fields.text("description", ""); !text.empty()) out.set("description", Json(text));
-    out.set("agents", fields.has("agents") || fields.has("groups") ? patterns(fields, "agents") : Json::array({Json("*")}));
+    out.set("agents", patterns(fields, "agents"));   // none, and no groups: the agents that were enrolled in it
     Json groups = Json::array();
     for (const Json& item : fields.array("groups", Json::array()).as_array())
         groups.push(group(item, fmt::format("group '{}'", item["name"].as_string()), 1, fields));

@@ -104,7 +104,7 @@ TEST_CASE("the normal form has every default, and reads back as itself", "[facto
     CHECK(parse_document(trigger->spec)->spec == trigger->spec);
     const auto environment = parse_document(json(R"({"kind":"Environment","name":"all"})"));
     REQUIRE(environment);
-    CHECK(environment->spec["agents"] == json(R"(["*"])"));
+    CHECK(environment->spec["agents"] == json("[]"));   // those enrolled in it
     CHECK(environment->spec["offlineLimit"] == Json("15m"));
 }
 
