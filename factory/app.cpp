@@ -53,9 +53,6 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     auto egress_rules = EgressRules::parse(config.egress);
     if (!egress_rules) return fail("egress", egress_rules.error());
     if (auto made = platform::make_folder(config.data, 0700); !made) return fail("--data", made.error());
-    const auto lock = platform::lock_file(config.data + "/lock");
-    if (!lock) return fail("--data", lock.error());
-    const bool first_start = !platform::exists(config.data + "/admin-token");
     Clock& clock = system_clock();
 
     // The renderer runs within the core, and needs the factory's id, which only the core knows: it is asked when it renders.
@@ -70,7 +67,7 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     core_options.delivery_life = config.delivery_life;
     core_options.record_quota = config.record_quota.bytes;
     core_options.renderer = renderer;
-    auto core = start_core(core_options, clock);
+    auto core = start_core(core_options, clock);   // locks the folder
     if (!core) return fail(core.error());
     running = core->get();
 
@@ -89,9 +86,6 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     api_options.test_notifier = [&](const Document& notifier, const Json& sample) { return try_notifier(notifier, sample, renderer, deliverer); };
     auto api = make_api(api_options, **core, *vault);
     if (!api) return fail(api.error());
-    if (first_start && platform::exists(config.data + "/admin-token"))
-        log::info("factory", "first start: the admin token is in {}/admin-token", config.data);
-
     auto server = start_http_server(server_options(config), (*api)->handler());
     if (!server) return fail(server.error());
     const std::string url = url_of(config, (*server)->port());

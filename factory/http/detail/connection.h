@@ -136,9 +136,13 @@ private:
     }
     void expired()
     {
+        ErrorCode ignored;
         switch (phase_) {
-        case Phase::header: return refuse(408, "Request Timeout", "the request's header did not arrive in time");
-        case Phase::body: return refuse(408, "Request Timeout", "the request's body did not arrive in time");
+        case Phase::header:
+        case Phase::body:  // the read under way uses our buffer: it ends first, then read_failed answers
+            timed_out_ = true;
+            stream_.raw().cancel(ignored);
+            return;
         case Phase::handling: return;
         default: gone(); close();
         }
@@ -244,6 +248,7 @@ private:
     }
     void read_failed(ErrorCode error)
     {
+        if (timed_out_) return refuse(408, "Request Timeout", phase_ == Phase::header ? "the request's header did not arrive in time" : "the request's body did not arrive in time");
         if (error == http::error::header_limit || error == http::error::buffer_overflow)
             return refuse(431, "Request Header Fields Too Large", "the request's header is larger than " + std::to_string(shared_->options.header_limit) + " bytes");
         if (error == http::error::body_limit) return refuse_body(body_limit_);
@@ -401,8 +406,7 @@ private:
         ErrorCode ignored;
         if (polite) stream_.raw().shutdown(Socket::shutdown_both, ignored);
         stream_.raw().close(ignored);
-        pieces_.clear();
-        buffer_ = {};
+        pieces_.clear();  // buffer and parser stay: a read that was cut off may still look at them
     }
 
     std::shared_ptr<Shared> shared_;  // first: the context outlives the socket
@@ -412,7 +416,7 @@ private:
     Time deadline_ = Time::max();
     Phase phase_ = Phase::handshake;
     bool timer_set_ = false, watching_ = false, readable_ = false, writing_ = false;
-    bool keep_alive_ = true, http10_ = false, head_request_ = false, gone_ = false, linger_ = false, end_wanted_ = false;
+    bool keep_alive_ = true, http10_ = false, head_request_ = false, gone_ = false, linger_ = false, end_wanted_ = false, timed_out_ = false;
     boost::beast::flat_buffer buffer_;
     std::optional<Parser> parser_;
     std::size_t body_limit_ = 0, lingered_ = 0;

@@ -15,7 +15,7 @@ namespace mill::factory::detail {
 /// Owned by the server and by each connection: a Responder that outlives the server must find its socket's context alive.
 struct Shared {
     struct Free {
-        void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+        void operator()(SSL_CTX* settings) const { SSL_CTX_free(settings); }
     };
 
     HttpServerOptions options;

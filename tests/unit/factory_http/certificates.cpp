@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -51,6 +52,16 @@ Certificate make(EVP_PKEY* key, const std::string& name, X509* issuer, EVP_PKEY*
     return out;
 }
 
+Key make_key()
+{
+    EVP_PKEY* out = nullptr;
+    EVP_PKEY_CTX* context = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, nullptr);
+    require(context && EVP_PKEY_keygen_init(context) == 1 && EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1) == 1 &&
+            EVP_PKEY_keygen(context, &out) == 1);
+    EVP_PKEY_CTX_free(context);
+    return Key(out, EVP_PKEY_free);
+}
+
 template <class Write> void to_file(const std::string& path, Write write)
 {
     std::FILE* file = std::fopen(path.c_str(), "w");
@@ -62,7 +73,7 @@ template <class Write> void to_file(const std::string& path, Write write)
 Certificates make_certificates(const std::string& folder, const std::string& name)
 {
     Certificates out{folder + "/ca.pem", folder + "/certificate.pem", folder + "/key.pem"};
-    const Key ca_key(EVP_EC_gen("P-256"), EVP_PKEY_free), key(EVP_EC_gen("P-256"), EVP_PKEY_free);
+    const Key ca_key = make_key(), key = make_key();
     require(ca_key && key);
     const Certificate ca = make(ca_key.get(), "Test Authority", nullptr, ca_key.get(), 1);
     const Certificate leaf = make(key.get(), name, ca.get(), ca_key.get(), 2);
