@@ -1,0 +1,153 @@
+#include <catch2/catch.hpp>
+
+#include "factory/dispatch/board.h"
+
+using namespace mill;
+using namespace mill::factory;
+using namespace mill::factory::dispatch;
+
+namespace {
+
+AgentRecord agent(const std::string& name, Json facts = Json::object())
+{
+    AgentRecord out;
+    out.name = name;
+    out.environment = "prod";
+    out.approved = true;
+    out.facts = std::move(facts);
+    return out;
+}
+
+Needs needs(const std::string& trigger, Json rules = Json::object()) { return read_needs(trigger, "prod", rules); }
+
+std::string first(const Json& wanted, const Json& facts)
+{
+    const auto missing = missing_facts(wanted, agent("a", facts));
+    return missing.empty() ? "" : missing.front();
+}
+
+}  // namespace
+
+TEST_CASE("patterns match names with stars and question marks", "[dispatch]")
+{
+    CHECK(matches("srv-*", "srv-12"));
+    CHECK(matches("*", ""));
+    CHECK(matches("a*b*c", "aXbYbZc"));
+    CHECK(matches("srv-?", "srv-1"));
+    CHECK_FALSE(matches("srv-?", "srv-12"));
+    CHECK_FALSE(matches("srv-*", "lap-1"));
+    CHECK_FALSE(matches("", "x"));
+    CHECK_FALSE(matches(std::string(50, '*') + "b", std::string(5'000, 'a')));   // and does not take for ever
+}
+
+TEST_CASE("facts are compared by what they are", "[dispatch]")
+{
+    const Json facts = Json::object({{"os", Json::object({{"name", "linux"}, {"version", "12"}})},
+                                     {"programs", Json::object({{"python3", "3.11.2"}, {"node", Json::object({{"version", "18.20"}})}})},
+                                     {"millwright", "0.3.1"},
+                                     {"screen", true}});
+    CHECK(first(Json::object({{"os", "linux"}}), facts).empty());
+    CHECK(first(Json::object({{"os", Json::array({"windows", "linux"})}}), facts).empty());
+    CHECK(first(Json::object({{"os", "windows"}}), facts) == "has os linux, windows is asked for");
+    CHECK(first(Json::object({{"programs", Json::array({"python3", "node"})}}), facts).empty());
+    CHECK(first(Json::object({{"programs", Json::object({{"python3", ">=3.9"}, {"node", "18"}})}}), facts).empty());
+    CHECK(first(Json::object({{"programs", Json::object({{"python3", ">=3.12"}})}}), facts) == "has 'python3' 3.11.2, >=3.12 is asked for");
+    CHECK(first(Json::object({{"programs", "gedit"}}), facts) == "has no program 'gedit'");
+    CHECK(first(Json::object({{"millwright", ">=0.3"}}), facts).empty());
+    CHECK(first(Json::object({{"millwright", ">=1.0"}}), facts) == "runs millwright 0.3.1, >=1.0 is asked for");
+    CHECK(first(Json::object({{"screen", true}}), facts).empty());
+    CHECK(first(Json::object({{"gpu", true}}), facts) == "has gpu unknown, true is asked for");
+    CHECK(first(Json::object({{"programs", Json::array({"awk"})}}), Json::object({{"programs", Json::array({"awk", "sed"})}})).empty());
+}
+
+TEST_CASE("a freed agent takes the most urgent job of all queues it fits", "[dispatch]")
+{
+    Board board;
+    board.put_needs(1, needs("a"));
+    board.put_needs(2, needs("b"));
+    board.put_needs(3, needs("c", Json::object({{"requires", Json::object({{"programs", "x"}})}})));
+    board.add_ready(10, 1, 50);
+    board.add_ready(11, 2, 60);
+    board.add_ready(12, 3, 99);   // fits nobody
+    board.add_ready(13, 1, 60);
+    board.put_agent(1, agent("srv-1"));
+    CHECK_FALSE(board.next());
+    board.want(1, 2);
+    auto match = board.next();
+    REQUIRE(match);
+    CHECK(match->job == 11);
+    match = board.next();
+    REQUIRE(match);
+    CHECK(match->job == 13);
+    CHECK_FALSE(board.next());
+    CHECK(board.wanted(1) == 0);
+}
+
+TEST_CASE("jobs go round among equal agents, and to the preferred group first", "[dispatch]")
+{
+    Board board;
+    board.put_needs(1, needs("a"));
+    for (int i = 1; i <= 3; ++i) {
+        board.put_agent(i, agent("srv-" + std::to_string(i)));
+        board.want(i, 2);
+    }
+    CHECK_FALSE(board.next());
+    std::vector<AgentKey> order;
+    for (int job = 1; job <= 6; ++job) {
+        board.add_ready(job, 1, 50);
+        const auto match = board.next();
+        REQUIRE(match);
+        order.push_back(match->agent);
+    }
+    CHECK(order == std::vector<AgentKey>{1, 2, 3, 1, 2, 3});
+
+    board.put_environment(read_environment("prod", Json::object({{"groups", Json::array({Json::object({{"name", "best"}, {"agents", Json::array({"srv-3"})}})})},
+                                                                {"agents", Json::array({"srv-*"})}})));
+    for (int i = 1; i <= 3; ++i) board.want(i, 1);
+    CHECK_FALSE(board.next());
+    board.add_ready(7, 1, 50);
+    CHECK(board.next()->agent == 3);
+    board.add_ready(8, 1, 50);
+    CHECK(board.next()->agent == 1);
+}
+
+TEST_CASE("a group may require facts of its agents", "[dispatch]")
+{
+    const auto where = read_environment("prod", Json::object({{"groups", Json::array({Json::object({{"name", "screens"},
+                                                                                                    {"agents", Json::array({"*"})},
+                                                                                                    {"requires", Json::object({{"screen", true}})}})})}}));
+    CHECK(lacks(needs("a"), where, agent("srv-1", Json::object({{"screen", true}}))).empty());
+    const auto lacking = lacks(needs("a"), where, agent("srv-2"));
+    REQUIRE(lacking.size() == 1);
+    CHECK(lacking[0].code == "missing_fact");
+}
+
+TEST_CASE("a limit of a trigger frees its queue when a job ends", "[dispatch]")
+{
+    Board board;
+    board.put_needs(1, needs("a", Json::object({{"concurrency", 2}})));
+    board.put_agent(1, agent("srv-1"));
+    board.want(1, 10);
+    for (int job = 1; job <= 4; ++job) board.add_ready(job, 1, 50);
+    CHECK(board.next()->job == 1);
+    CHECK(board.next()->job == 2);
+    CHECK_FALSE(board.next());
+    board.vacate(1);
+    CHECK(board.next()->job == 3);
+    CHECK_FALSE(board.next());
+}
+
+TEST_CASE("a decision does not look at every waiting job", "[dispatch]")
+{
+    Board board;
+    board.put_needs(1, needs("a"));
+    board.put_agent(1, agent("srv-1"));
+    for (JobKey job = 1; job <= 200'000; ++job) board.add_ready(job, 1, 50);
+    for (JobKey job = 1; job <= 20'000; ++job) {   // would take minutes if it did
+        board.want(1, 1);
+        const auto match = board.next();
+        REQUIRE(match);
+        REQUIRE(match->job == job);
+    }
+    CHECK(board.ready_count(1) == 180'000);
+}
