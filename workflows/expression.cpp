@@ -288,6 +288,7 @@ Status prepare(Expression& expression, const std::vector<std::string>& in_scope)
         }
     }
     if (std::optional<PlainPath> path = parse_plain_path(bare)) {
+        if (path->root.starts_with("__")) return fail(Errc::invalid, fmt::format("${} is not available here", path->root));
         if (!path->root.empty() && !has(path->root)) return unknown(path->root);
         if (!path->root.empty()) expression.variables = {path->root};
         expression.path = std::move(path);

@@ -30,10 +30,10 @@ std::string guarded(const std::string& clause)
 
 TEST_CASE("raise faults the workflow with its error and the true pointer of the task", "[workflows]")
 {
-    const Ran ran = run_flow(R"(
+    const Ran ran = run_flow(R"y(
 do:
   - outer: { do: [ { no: { raise: { error: { type: https://x.test/e, status: 418, title: Teapot, detail: '${ "n is \(.n)" }' } } } } ] }
-)", json(R"({"n":3})"));
+)y", json(R"({"n":3})"));
     REQUIRE(ran.phase == Phase::faulted);
     CHECK(ran.words() == R"({"type":"https://x.test/e","status":418,"title":"Teapot","detail":"n is 3","instance":"/do/0/outer/do/0/no"})");
     CHECK(ran.count("no", "faulted") == 1);

@@ -1,0 +1,188 @@
+#include <catch2/catch.hpp>
+
+#include "tests/support/workflow_run.h"
+#include "workflows/duration.h"
+#include "workflows/jq_text.h"
+#include "workflows/path.h"
+#include "workflows/uri.h"
+
+using namespace mill;
+using namespace mill::testing;
+using workflows::Phase;
+
+namespace {
+
+/// The value of one expression on `data`, or its error's words.
+std::string value(const std::string& expression, const std::string& data = "{}")
+{
+    Json flow = Json::object({{"do", Json::array({Json::object({{"x", Json::object({{"set", Json::object({{"v", "${" + expression + "}"}})}})}})})}});
+    const Ran ran = run_flow(dump_yaml(flow), json(data));
+    if (!ran.problem.empty()) return ran.problem;
+    return ran.phase == Phase::completed ? dump_json(ran.output["v"]) : ran.fault.detail;
+}
+
+}  // namespace
+
+TEST_CASE("plain paths answer as jq does", "[workflows][expression]")
+{
+    const std::string data = R"({"a":{"b":[1,{"c":null},"x"]},"s":"t","n":5,"q r":1})";
+    CHECK(value(".", R"({"a":1})") == R"({"a":1})");
+    CHECK(value(".a.b[0]", data) == "1");
+    CHECK(value(".a.b[-1]", data) == "\"x\"");
+    CHECK(value(".a.b[9]", data) == "null");
+    CHECK(value(".a.b[1].c.d.e", data) == "null");
+    CHECK(value(".[\"q r\"]", data) == "1");
+    CHECK(value(".\"q r\"", data) == "1");
+    CHECK(value(".a[\"b\"][0]", data) == "1");
+    CHECK(value(" .n ", data) == "5");
+    CHECK_THAT(value(".s.t", data), Catch::Contains("cannot read 't' of a string"));
+    CHECK_THAT(value(".n[0]", data), Catch::Contains("cannot read item 0 of a number"));
+    CHECK(value("$input.n", data) == "5");
+    for (const char* plain : {".a", ".a.b", ".[0]", "$x", "$x.a[1]", ".a[-2].c", ".\"k\""}) CHECK(workflows::parse_plain_path(plain));
+    for (const char* more : {".a | .b", ".a[]", ".a?", "..", ".a.[", "a", ".a b", ".[1:2]", ".\"a\\(.b)\"", "$", ".a.", "$__loc__"}) CHECK_FALSE(workflows::parse_plain_path(more));
+}
+
+TEST_CASE("literals are kept without jq, and large integers with them", "[workflows][expression]")
+{
+    CHECK(value("12345678901234567") == "12345678901234567");
+    CHECK(value("\"text\"") == "\"text\"");
+    CHECK(value("[]") == "[]");
+    CHECK(value("true") == "true");
+    CHECK(value("-1.5") == "-1.5");
+}
+
+TEST_CASE("expressions compute, with comments, strings and their interpolation", "[workflows][expression]")
+{
+    CHECK(value(".n + 1 # a comment", R"({"n":1})") == "2");
+    CHECK(value("\"Hello \\(.who + \" (\\(1+1))\")!\"", R"({"who":"Ada"})") == "\"Hello Ada (2)!\"");
+    CHECK(value("[.rows[] | select(.n > 1) | .n] | add", R"({"rows":[{"n":1},{"n":2},{"n":3}]})") == "5");
+    CHECK(value("def f($x): $x * 2; f(4)") == "8");
+    CHECK(value("reduce range(4) as $i (0; . + $i)") == "6");
+    CHECK(value("{a: 1, \"b\": .x} | {a, b}", R"({"x":2})") == R"({"a":1,"b":2})");
+}
+
+TEST_CASE("no output and several outputs are errors that say so", "[workflows][expression]")
+{
+    CHECK_THAT(value("empty"), Catch::Contains("no output"));
+    CHECK_THAT(value(".t | capture(\"(?<n>[0-9]+)\")", R"({"t":"x"})"), Catch::Contains("no output"));
+    CHECK(value("(.t | capture(\"(?<n>[0-9]+)\")) // null", R"({"t":"x"})") == "null");
+    CHECK_THAT(value("1, 2"), Catch::Contains("several outputs"));
+    CHECK_THAT(value(".[]", "[1,2]"), Catch::Contains("several outputs"));
+}
+
+TEST_CASE("an error names the expression, its place and the data's shape, and none of its values", "[workflows][expression]")
+{
+    const std::string words = value(".name + .count", R"({"name":"secret-name","count":4711})");
+    CHECK_THAT(words, Catch::Contains(".name + .count") && Catch::Contains("/do/0/x/set/v") && Catch::Contains("name: string, count: number"));
+    CHECK_THAT(words, Catch::Contains("string and number cannot be added"));
+    CHECK_THAT(words, !Catch::Contains("secret-name") && !Catch::Contains("4711"));
+    CHECK_THAT(value("error(\"my own words\")"), Catch::Contains("my own words"));
+}
+
+TEST_CASE("nothing of the process can be reached", "[workflows][expression]")
+{
+    setenv("MILL_TEST_SECRET", "hidden", 1);
+    for (const char* reach : {"env", "env.MILL_TEST_SECRET", "input", "[inputs]", "halt", "halt_error", "\"x\" | halt_error(1)", "get_search_list", "\"m\" | modulemeta"})
+        CHECK_THAT(value(reach), Catch::Contains("not available"));
+    CHECK_THAT(value("$ENV.MILL_TEST_SECRET"), Catch::Contains("$ENV is not available"));
+    CHECK_THAT(value("1) | (env"), Catch::Contains("closes nothing"));
+    CHECK_THAT(value("import \"a\" as a; 1"), Catch::Contains("'import' is not allowed"));
+    CHECK_THAT(value("include \"a\"; 1"), Catch::Contains("'include' is not allowed"));
+    CHECK_THAT(value("$__i"), Catch::Contains("not available"));
+    CHECK(value("1 | debug | stderr") == "1");
+    CHECK(value("input_filename") == "null");
+    CHECK(value("{env: 1}.env") == "1");
+}
+
+TEST_CASE("what jq 1.7 has more is there, and what differs by system is left out by name", "[workflows][expression]")
+{
+    CHECK(value("\" a \" | [trim, ltrim, rtrim]") == R"(["a","a "," a"])");
+    CHECK(value("-5 | abs") == "5");
+    CHECK(value("1 | toarray") == "[1]");
+    CHECK(value("{a: {b: 1, c: 2}} | pick(.a.b)") == R"({"a":{"b":1}})");
+    for (const char* left_out : {"\"x\" | strptime(\"%Y\")", "\"x\" | fromdate", "1 | mktime"})
+        CHECK_THAT(value(left_out), Catch::Contains("date.parse"));
+}
+
+TEST_CASE("an evaluation that does not end is stopped, and the next one works", "[workflows][expression]")
+{
+    const auto begin = std::chrono::steady_clock::now();
+    const auto package = lone("do: [ { t: { try: [ { a: { set: { v: '${ def f: f; f }' } } } ], catch: { do: [ { h: { set: { v: '${ $error.status + 0 }' } } } ] } } } ]");
+    CHECK(drive(package).words() == R"({"v":408})");
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(4));
+}
+
+TEST_CASE("a result nested without end is refused", "[workflows][expression]")
+{
+    CHECK_THAT(value("reduce range(1000) as $i (0; [.])"), Catch::Contains("nested deeper"));
+}
+
+TEST_CASE("a broken expression is found at load and named with its place", "[workflows][expression]")
+{
+    const auto package = lone("do:\n  - a: { set: { n: '${ .a + }' } }\n  - b: { set: { n: '${ .b | nosuch }' } }\n  - c: { set: { n: '${ .c + 1 }' } }\n");
+    const std::string words = findings(*package);
+    CHECK_THAT(words, Catch::Contains("flow.yaml:3:") && Catch::Contains(".a +") && Catch::Contains("flow.yaml:4:") && Catch::Contains("nosuch/0 is not defined"));
+    CHECK_THAT(words, !Catch::Contains(".c + 1") && !Catch::Contains("$__i"));
+}
+
+TEST_CASE("arguments are there where the specification's table says, and nowhere else", "[workflows][expression]")
+{
+    const auto words = [](const std::string& task) { return findings(*lone("do: [ { x: { " + task + " } } ]")); };
+    CHECK_THAT(words("if: '$input.a', set: { n: 1 }"), Catch::Contains("$input is not available here"));
+    CHECK_THAT(words("if: '$output', set: { n: 1 }"), Catch::Contains("$output is not available here"));
+    CHECK_THAT(words("input: { from: '$input.a' }, set: { n: 1 }"), Catch::Contains("$input is not available here"));
+    CHECK_THAT(words("set: { n: '${ $output }' }"), Catch::Contains("$output is not available here"));
+    CHECK_THAT(words("set: { n: 1 }, output: { as: '$output' }"), Catch::Contains("$output is not available here"));
+    CHECK(words("if: '$task.name == \"x\"', set: { n: '${ $input }' }, output: { as: '$input' }, export: { as: '$output' }").empty());
+    CHECK_THAT(findings(*lone("input: { from: '$context' }\ndo: [ { x: { set: { n: 1 } } } ]")), Catch::Contains("$context is not available here"));
+    CHECK_THAT(findings(*lone("output: { as: '$input' }\ndo: [ { x: { set: { n: 1 } } } ]")), Catch::Contains("$input is not available here"));
+    CHECK(findings(*lone("output: { as: '$context' }\ndo: [ { x: { set: { n: 1 } } } ]")).empty());
+    CHECK_THAT(words("set: { n: '${ [$contxt] }' }"), Catch::Contains("$contxt is not defined here; did you mean '$context'") || Catch::Contains("did you mean 'context'"));
+}
+
+TEST_CASE("braces are optional in expression fields and needed elsewhere", "[workflows][expression]")
+{
+    CHECK(run_flow("do: [ { a: { if: '${ .go }', set: { n: 1 } } } ]", json(R"({"go":true})")).words() == R"({"n":1})");
+    CHECK(run_flow("do: [ { a: { set: { n: '.go' } } } ]", json(R"({"go":true})")).words() == R"({"n":".go"})");
+    const auto package = lone("do: [ { a: { set: { n: 'Hello ${ .who }!' } } } ]");
+    CHECK_THAT(findings(*package), Catch::Contains("warning") && Catch::Contains(R"(${ "Hello \(.who)!" })"));
+    CHECK(drive(package).words() == R"({"n":"Hello ${ .who }!"})");
+}
+
+TEST_CASE("collecting many rows in a loop does not convert them again and again", "[workflows][expression]")
+{
+    Json rows = Json::array();
+    for (int i = 0; i < 3000; ++i) rows.push(Json::object({{"id", i}, {"a", "text"}, {"b", 2.5}, {"c", Json::array({1, 2, 3})}}));
+    workflows::RunOptions options;
+    options.steps = false;
+    options.cloud_events = false;
+    const auto begin = std::chrono::steady_clock::now();
+    const Ran ran = run_flow(R"(
+do:
+  - loop:
+      for: { each: row, in: .rows }
+      do: [ { keep: { set: '${ $row }', export: { as: '$context + {all: (($context.all // []) + [.])}' } } } ]
+  - last: { set: { n: '${ $context.all | length }' } }
+)", Json::object({{"rows", rows}}), {}, options);
+    CHECK(ran.words() == R"({"n":3000})");
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
+}
+
+TEST_CASE("durations: the object, ISO 8601, and what is none", "[workflows]")
+{
+    const auto ms = [](const char* text) { return workflows::duration_of(json(text)).value_or(Milliseconds(-1)).count(); };
+    CHECK(ms(R"({"days":1,"hours":1,"minutes":1,"seconds":1,"milliseconds":1})") == 90'061'001);
+    CHECK(ms(R"("P1DT1H1M1.5S")") == 90'061'500);
+    CHECK(ms(R"("P2W")") == 1'209'600'000);
+    CHECK(ms(R"("PT0S")") == 0);
+    for (const char* wrong : {R"("P")", R"("PT")", R"("1S")", R"("PT1")", R"("P1M")", R"("P1Y")", R"("PT1S1M")", R"("PT1.5H1S")", R"("PT-1S")", R"("PT1X")", R"("")", "{}", "5", "null",
+                              R"({"weeks":1})", R"({"seconds":-1})", R"({"seconds":"1"})", R"("P99999999D")", R"("PT1e9S")"})
+        CHECK(ms(wrong) == -1);
+}
+
+TEST_CASE("URI templates take top-level scalars, percent-encoded, and nothing else", "[workflows]")
+{
+    const Json data = json(R"({"a":"x y/é","n":5,"o":{},"z":null})");
+    CHECK(workflows::expand_uri("http://h/{a}/{n}?q={n}", data).value_or("") == "http://h/x%20y%2F%C3%A9/5?q=5");
+    for (const char* wrong : {"http://h/{o}", "http://h/{none}", "http://h/{z}", "http://h/{a.b}", "http://h/{+a}", "http://h/{a", "http://h/{}"}) CHECK_FALSE(workflows::expand_uri(wrong, data));
+}
