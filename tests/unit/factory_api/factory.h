@@ -56,6 +56,7 @@ public:
     /// Package order-status@1.2.0, environment, deployment and trigger, all through the API.
     void deploy();
     std::string trigger_token();
+    factory::HttpHandler handler() { return api_->handler(); }
     void restart();   ///< as after a kill: same folder
 
     std::string folder, admin, remote = "127.0.0.1";
