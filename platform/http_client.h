@@ -37,7 +37,8 @@ struct HttpOptions {
     std::string ca_file;                    ///< PEM, beside the system's authorities
     std::string certificate_file, key_file; ///< client certificate
     std::string proxy;                      ///< "http://user:pass@host:port"; empty: direct (see proxy_for)
-    std::string pinned_address;             ///< connect to this address whatever the host resolves to
+    /// Connect to this address whatever the host resolves to; several, parted by commas, are tried in order while none takes the connection.
+    std::string pinned_address;
     std::size_t connections = 8;            ///< at once
 };
 

@@ -9,12 +9,22 @@
 #include <fmt/format.h>
 #include <pplx/threadpool.h>
 
+#include "platform/http/tls_check.h"
+
 namespace mill::platform {
 namespace {
 
 namespace web_http = web::http;
 using RestClient = web_http::client::http_client;
 using RestConfig = web_http::client::http_client_config;
+constexpr std::string_view kCannotConnect = "cannot connect";
+
+/// A client and what its certificate check found out.
+struct Destination {
+    std::unique_ptr<RestClient> client;
+    std::shared_ptr<TlsCheck> tls;
+};
+
 using Deadline = std::chrono::steady_clock::time_point;
 
 /// The library's own threads: four do for all clients; must be said before its first use.
@@ -83,7 +93,7 @@ std::string lower(std::string text)
 }
 
 /// The library's words mislead (a time-out is "Failed to read HTTP status line"): the number decides.
-Error translate(const Uri& uri, const web_http::http_exception& error)
+Error translate(const Uri& uri, const web_http::http_exception& error, const std::string& tls = {})
 {
     const int code = error.error_code().value();
     const std::string where = fmt::format("{}:{}", uri.host, uri.port);
@@ -91,14 +101,14 @@ Error translate(const Uri& uri, const web_http::http_exception& error)
     if ((code & 0x7F000000) == kTlsLibrary || std::string_view(error.what()).find("SSL handshake") != std::string_view::npos) {
         // A peer that hangs up or is silent is no matter of trust.
         if (code < 0x1000000 && code > 1) return {Errc::unavailable, fmt::format("{}: the connection broke during the TLS handshake", where)};
-        return {Errc::denied, fmt::format("{}: TLS: its certificate is not trusted for this name, or ours is refused ({})", where,
-                                          error.error_code().message())};
+        if (!tls.empty()) return {Errc::denied, fmt::format("{}: its certificate is refused: {}", where, tls)};
+        return {Errc::denied, fmt::format("{}: TLS: {}", where, tls_words(static_cast<unsigned long>(code)))};
     }
     switch (code) {
     case ETIMEDOUT: return {Errc::timeout, fmt::format("{}: no answer in time", where)};
     case ECANCELED: return {Errc::cancelled, fmt::format("{}: cancelled", where)};
     case EHOSTUNREACH:
-    case ECONNREFUSED: return {Errc::unavailable, fmt::format("{}: cannot connect", where)};
+    case ECONNREFUSED: return {Errc::unavailable, fmt::format("{}: {}", where, kCannotConnect)};
     default: return {Errc::unavailable, fmt::format("{}: {} ({})", where, error.what(), code)};
     }
 }
@@ -136,18 +146,27 @@ public:
         if (auto ok = check_headers(request); !ok) return fail(ok.error());
         const Deadline deadline = std::chrono::steady_clock::now() + request.timeout;
         if (auto ok = slots_.take(deadline, stop); !ok) return fail(fmt::format("{}:{}", uri->host, uri->port), ok.error());
-        auto result = exchange(*uri, request, deadline, stop);
+        Result<HttpResponse> result = fail(Errc::internal, "no address");
+        bool connected = false;
+        for (std::string_view rest = options_.pinned_address; !connected;) {
+            const auto cut = rest.find(',');
+            result = exchange(*uri, std::string(rest.substr(0, cut)), request, deadline, stop);
+            // Only where no connection came about nothing can have been sent.
+            connected = result || result.error().code != Errc::unavailable || !result.error().what.ends_with(kCannotConnect);
+            if (cut == std::string_view::npos) break;
+            rest.remove_prefix(cut + 1);
+        }
         slots_.give();
         return result;
     }
 
 private:
-    Result<HttpResponse> exchange(const Uri& uri, const HttpRequest& request, Deadline deadline, const std::stop_token& stop)
+    Result<HttpResponse> exchange(const Uri& uri, const std::string& pinned, const HttpRequest& request, Deadline deadline, const std::stop_token& stop)
     {
         const auto shared = std::make_shared<Exchange>();
         pplx::cancellation_token_source cancel;
         try {
-            const std::shared_ptr<RestClient> client = client_for(uri, request.repeatable);
+            const std::shared_ptr<Destination> client = client_for(uri, pinned, request.repeatable);
             web_http::http_request outgoing = make_request(uri, request);
             outgoing.set_progress_handler([shared, cancel, most = request.max_response](web_http::message_direction::direction way, utility::size64_t bytes) {
                 if (way != web_http::message_direction::download || bytes <= most) return;
@@ -168,12 +187,12 @@ private:
         return await(*shared, cancel, deadline, stop, uri, request);
     }
 
-    static void start(const std::shared_ptr<RestClient>& client, const web_http::http_request& outgoing, const pplx::cancellation_token_source& cancel,
+    static void start(const std::shared_ptr<Destination>& client, const web_http::http_request& outgoing, const pplx::cancellation_token_source& cancel,
                       const std::shared_ptr<Exchange>& shared, const Uri& uri, const HttpRequest& request)
     {
         // Each chain ends in a continuation that takes the exception: one that nobody looks at would end the process.
         const std::size_t most = request.max_response;
-        client->request(outgoing, cancel.get_token())
+        client->client->request(outgoing, cancel.get_token())
             .then([shared, cancel, most](web_http::http_response response) {
                 if (response.headers().content_length() > most && response.headers().has(web_http::header_names::content_length)) {
                     {
@@ -192,7 +211,7 @@ private:
                 try {
                     shared->finish(done.get());
                 } catch (const web_http::http_exception& error) {
-                    shared->finish(fail(translate(uri, error)));
+                    shared->finish(fail(translate(uri, error, client->tls->why())));
                 } catch (const pplx::task_canceled&) {
                     shared->finish(fail(Errc::cancelled, fmt::format("{}:{}: cancelled", uri.host, uri.port)));
                 } catch (const std::exception& error) {
@@ -246,25 +265,32 @@ private:
 
     /// A request that may be repeated goes over a kept connection; the library silently sends one again whose kept connection
     /// had died, so any other gets a connection of its own.
-    std::shared_ptr<RestClient> client_for(const Uri& uri, bool repeatable)
+    std::shared_ptr<Destination> client_for(const Uri& uri, const std::string& pinned, bool repeatable)
     {
-        const std::string address = options_.pinned_address.empty() ? uri.host : options_.pinned_address;
+        const std::string address = pinned.empty() ? uri.host : pinned;
         const std::string host = address.find(':') != std::string::npos ? "[" + address + "]" : address;
         const std::string base = fmt::format("{}://{}:{}", uri.scheme, host, uri.port);
-        if (!repeatable) return std::make_shared<RestClient>(web::uri(base), config());
+        const auto make = [&] {
+            auto made = std::make_shared<Destination>();
+            made->tls = std::make_shared<TlsCheck>(uri.host);
+            made->client = std::make_unique<RestClient>(web::uri(base), config(made->tls));
+            return made;
+        };
+        if (!repeatable) return make();
         const std::scoped_lock lock(mutex_);
-        auto& kept = kept_[base];
-        if (!kept) kept = std::make_shared<RestClient>(web::uri(base), config());
+        auto& kept = kept_[base + " " + uri.host];
+        if (!kept) kept = make();
         return kept;
     }
 
-    RestConfig config() const
+    RestConfig config(const std::shared_ptr<TlsCheck>& check) const
     {
         RestConfig out;
         out.set_timeout(std::chrono::hours(24));  // ours is the deadline: the library's restarts with each byte
         out.set_max_redirects(0);
         if (!options_.proxy.empty()) out.set_proxy(proxy());
-        out.set_ssl_context_callback([options = options_](boost::asio::ssl::context& context) {
+        out.set_ssl_context_callback([options = options_, check](boost::asio::ssl::context& context) {
+            TlsCheck::install(context.native_handle(), check);
             SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
             if (!options.ca_file.empty()) context.load_verify_file(options.ca_file);
             if (!options.certificate_file.empty()) context.use_certificate_chain_file(options.certificate_file);
@@ -288,7 +314,7 @@ private:
     HttpOptions options_;
     Slots slots_;
     std::mutex mutex_;
-    std::map<std::string, std::shared_ptr<RestClient>> kept_;
+    std::map<std::string, std::shared_ptr<Destination>> kept_;
 };
 
 }  // namespace

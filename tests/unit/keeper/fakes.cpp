@@ -44,7 +44,7 @@ void say(const Words& words) { (void)g_keeper.send(keeper::encode(words)); }
 std::string ask(Channel& channel, const std::string& text)
 {
     if (!channel.send(text)) return "gone";
-    auto answer = channel.receive(10s);
+    auto answer = channel.receive(1s);
     return answer && *answer ? (*answer)->text : "gone";
 }
 
