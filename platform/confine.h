@@ -15,4 +15,7 @@ struct Confinement {
 /// Errors: unavailable (the system has no such filter).
 Status confine(const Confinement& what);
 
+/// Nobody of the same user may read this process's memory, and it leaves no core dump. For programs that hold secrets.
+void hide_memory();
+
 }  // namespace mill::platform

@@ -20,6 +20,7 @@ struct FolderEntry {
     std::string name;
     Type type = Type::other;
     std::uint64_t size = 0;
+    unsigned mode = 0;  ///< permission bits
     WallTime modified;
     std::uint64_t device = 0, inode = 0;
 };

@@ -91,7 +91,9 @@ public:
     }
 
     Status close() { return result(::archive_write_close(archive_.get())); }
+    void skip() { ++skipped_; }
     std::uint64_t files() const { return files_; }
+    std::uint64_t skipped() const { return skipped_; }
     std::uint64_t size() const { return size_; }
     std::string digest() { return digest_.text(); }
 
@@ -112,7 +114,7 @@ private:
         const std::unique_ptr<archive_entry, void (*)(archive_entry*)> item(::archive_entry_new(), ::archive_entry_free);
         ::archive_entry_set_pathname(item.get(), name.c_str());
         ::archive_entry_set_filetype(item.get(), type);
-        ::archive_entry_set_perm(item.get(), type == AE_IFDIR ? 0755 : 0644);
+        ::archive_entry_set_perm(item.get(), static_cast<mode_t>(entry.mode));
         ::archive_entry_set_size(item.get(), static_cast<la_int64_t>(size));
         ::archive_entry_set_mtime(item.get(), entry.modified.microseconds / 1'000'000, 0);
         return result(::archive_write_header(archive_.get(), item.get()));
@@ -130,11 +132,12 @@ private:
     platform::NewFile& out_;
     Digest digest_;
     Status failed_;
-    std::uint64_t files_ = 0, size_ = 0;
+    std::uint64_t files_ = 0, skipped_ = 0, size_ = 0;
     std::unique_ptr<archive, int (*)(archive*)> archive_;  // last: closing it still calls `take`
 };
 
-/// Everything below `source`, in the order of names; links and special files are left out. The target is not its own source.
+/// Everything below `source`, in the order of names; links and special files, and the target itself, are
+/// left out and counted.
 Status add_tree(Writer& writer, const Folder& source, const FolderEntry& target, std::stop_token stop)
 {
     struct Pending {
@@ -161,6 +164,8 @@ Status add_tree(Writer& writer, const Folder& source, const FolderEntry& target,
                 below.push_back({name, here.depth + 1});
             } else if (entry.type == FolderEntry::Type::file && !(entry.device == target.device && entry.inode == target.inode)) {
                 if (auto ok = writer.file(*folder, name, entry, stop); !ok) return ok;
+            } else {
+                writer.skip();
             }
         }
         pending.insert(pending.end(), std::make_move_iterator(below.rbegin()), std::make_move_iterator(below.rend()));
@@ -213,7 +218,8 @@ Outcome<Json> archive_create(const Json& with, EffectContext& context)
     if (auto ok = fill(writer, zip, *source, source_place->name, *looked, (*file)->look(), context.stop); !ok)
         return tl::unexpected(effect_error(ok.error(), "Archive not written"));
     if (auto ok = (*file)->commit(); !ok) return tl::unexpected(effect_error(ok.error(), "Archive not written"));
-    return Json::object({{"path", target_path}, {"files", writer.files()}, {"size", writer.size()}, {"digest", writer.digest()}});
+    return Json::object({{"path", target_path}, {"files", writer.files()}, {"skipped", writer.skipped()}, {"size", writer.size()},
+                         {"digest", writer.digest()}});
 }
 
 Outcome<Json> archive_verify(const Json& with, EffectContext& context)

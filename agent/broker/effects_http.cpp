@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 #include <set>
 
 #include <fmt/core.h>
@@ -120,10 +121,25 @@ Outcome<Asked> read_request(const Json& with)
 EffectError transport_error(const Error& error)
 {
     EffectError out = effect_error(error, "No answer");
+    if (error.code == Errc::unavailable) out.type = "communication";
     if (error.code == Errc::timeout) out.title = "No answer in time";
     if (error.code == Errc::denied) out = {"communication", 502, "TLS refused", error.what};
     if (error.code == Errc::too_large) out = {"communication", 502, "Answer too large", error.what};
     if (error.code == Errc::corrupt) out = {"communication", 502, "Answer not understood", error.what};
+    return out;
+}
+
+/// Text of the old Western charset, which many a business system still answers in, as UTF-8.
+std::optional<std::string> from_latin1(const platform::HttpResponse& response)
+{
+    const std::string type = lower(response.header("content-type"));
+    if (type.find("charset=iso-8859-1") == std::string::npos && type.find("charset=latin1") == std::string::npos) return std::nullopt;
+    std::string out;
+    for (const char c : response.body) {
+        const auto code = static_cast<unsigned char>(c);
+        if (code >= 0x80) out += static_cast<char>(0xC0 | code >> 6);
+        out += code < 0x80 ? c : static_cast<char>(0x80 | (code & 0x3F));
+    }
     return out;
 }
 
@@ -136,6 +152,7 @@ Json result_of(platform::HttpResponse response, const std::string& uri, const Re
         headers.set(name, present == nullptr ? masked : present->as_string() + ", " + masked);
     }
     Json result = Json::object({{"status", response.status}, {"headers", std::move(headers)}});
+    if (auto text = from_latin1(response)) response.body = std::move(*text);
     if (is_utf8(response.body)) result.set("text", redactor.empty() ? std::move(response.body) : redactor.apply(response.body));
     else result.set("base64", to_base64(response.body));
     return result.set("uri", redactor.apply(uri));
@@ -180,7 +197,7 @@ Outcome<Json> http_request(const Json& given, EffectContext& context)
     }
 
     auto resolved = platform::resolve(asked->uri.host);
-    if (!resolved) return tl::unexpected(effect_error(resolved.error(), "Host not found"));
+    if (!resolved) return refuse("communication", 503, "Host not found", resolved.error().what);
     auto addresses = admit_addresses(permissions, asked->uri, *resolved);
     if (!addresses) return tl::unexpected(addresses.error());
 

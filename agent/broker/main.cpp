@@ -6,6 +6,7 @@
 #include "agent/broker/archive_reader.h"
 #include "agent/broker/broker.h"
 #include "platform/base/log.h"
+#include "platform/confine.h"
 #include "platform/service_host.h"
 #include "protocol/version.h"
 
@@ -23,6 +24,7 @@ int usage()
 
 int serve()
 {
+    mill::platform::hide_memory();
     mill::platform::ServiceHost host;
     mill::log::start("millwright-broker");
     mill::broker::Broker broker(mill::platform::Channel::from(mill::platform::Handle(3)));

@@ -16,7 +16,7 @@ EffectError effect_error(const Error& error, std::string title)
     case Errc::not_found: return make("runtime", 404);
     case Errc::conflict: return make("runtime", 409);
     case Errc::too_large: return make("runtime", 413);
-    case Errc::unavailable: return make("communication", 503);
+    case Errc::unavailable: return make("runtime", 503);
     case Errc::timeout: return make("timeout", 408);
     case Errc::cancelled: return make("runtime", 499);
     case Errc::corrupt: return make("validation", 422);

@@ -20,6 +20,18 @@ Json cut_error(const Json& error)
     return out;
 }
 
+/// Texts of control characters grow sixfold as JSON: a body that became too large keeps the beginning of each.
+Json shrunk(const Json& body)
+{
+    constexpr std::size_t kBeginning = 4096;
+    Json out = Json::object();
+    for (const auto& [name, value] : body.as_object()) {
+        if (value.is_string()) out.set(name, value.as_string().size() > kBeginning ? fmt::format("{} [cut]", cut_text(value.as_string(), kBeginning)) : value.as_string());
+        else out.set(name, value.is_object() ? shrunk(value) : value);
+    }
+    return out;
+}
+
 std::string message_of(const protocol::Event& event) { return dump_json(Json::object({{"event", protocol::to_json(event)}})); }
 
 }  // namespace
@@ -90,6 +102,10 @@ void Reporter::record(protocol::EventKind kind, Json body, WallTime time)
 void Reporter::add(protocol::Event event)
 {
     std::string text = message_of(event);
+    if (event.kind != protocol::EventKind::state && text.size() > protocol::kMaxEventBytes) {
+        event.body = shrunk(event.body);
+        text = message_of(event);
+    }
     bytes_ += text.size();
     kept_.emplace_back(event.sequence, text);
     send_(std::move(text));

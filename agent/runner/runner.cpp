@@ -51,7 +51,7 @@ Json findings_of(const workflows::Package& package)
 {
     Json out = Json::array();
     for (const workflows::Finding& finding : package.findings)
-        if (finding.level == workflows::Finding::Level::error && out.size() < 200) out.push(finding.format());
+        if (finding.level == workflows::Finding::Level::error && out.size() < 200) out.push(cut_text(finding.format(), 2048));
     return out;
 }
 

@@ -66,6 +66,7 @@ FolderEntry entry_of(const struct stat& status, std::string name)
     else if (S_ISDIR(status.st_mode)) entry.type = FolderEntry::Type::folder;
     else if (S_ISLNK(status.st_mode)) entry.type = FolderEntry::Type::link;
     entry.size = static_cast<std::uint64_t>(status.st_size);
+    entry.mode = status.st_mode & 0777;
     entry.modified = WallTime{status.st_mtim.tv_sec * 1'000'000LL + status.st_mtim.tv_nsec / 1000};
     entry.device = static_cast<std::uint64_t>(status.st_dev);
     entry.inode = static_cast<std::uint64_t>(status.st_ino);

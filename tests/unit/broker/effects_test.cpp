@@ -147,6 +147,40 @@ TEST_CASE("a call goes out with what was asked for, and comes back whole", "[bro
     CHECK_THAT(request, Catch::Contains("X-Case:7") && Catch::Contains("application/json") && Catch::EndsWith("\r\n\r\n{\"n\":1}"));
 }
 
+TEST_CASE("an answer is text when it is text, in UTF-8 or the old Western charset, else base64", "[broker][effects]")
+{
+    const auto [type, body, member, expected] = GENERATE(table<std::string, std::string, std::string, std::string>({
+        {"text/plain", "gr\xC3\xBC\xC3\x9F", "text", "gr\xC3\xBC\xC3\x9F"},
+        {"text/html; charset=ISO-8859-1", "gr\xFC\xDF", "text", "gr\xC3\xBC\xC3\x9F"},
+        {"application/octet-stream", "\xFF\xFE", "base64", "//4="},
+    }));
+    LoopbackServer server(http_answer(200, body, "Content-Type: " + type + "\r\n"));
+    Bench bench(network("http://127.0.0.1:*"));
+    const auto outcome = bench.perform("http.request", Json::object({{"method", "get"}, {"uri", server.url()}}));
+    REQUIRE(outcome);
+    CHECK((*outcome)[member].as_string() == expected);
+}
+
+TEST_CASE("an answer that is too large is refused, not cut", "[broker][effects]")
+{
+    LoopbackServer server("HTTP/1.1 200 X\r\nContent-Length: 99999999999\r\n\r\n" + std::string(100'000, 'x'));
+    Bench bench(network("http://127.0.0.1:*"));
+    const auto outcome = bench.perform("http.request", Json::object({{"method", "get"}, {"uri", server.url()}}));
+    REQUIRE_FALSE(outcome);
+    CHECK(outcome.error().type == "communication");
+    CHECK(outcome.error().title == "Answer too large");
+}
+
+TEST_CASE("localhost is served by whichever of its addresses answers", "[broker][effects]")
+{
+    LoopbackServer server(http_answer(200, "{}"));
+    Bench bench(network("http://localhost:*"));
+    const std::string uri = "http://localhost:" + std::to_string(server.port()) + "/";
+    CHECK(bench.perform("http.request", Json::object({{"method", "get"}, {"uri", uri}})));
+    CHECK(bench.perform("http.request", Json::object({{"method", "post"}, {"uri", uri}, {"body", 1}})));
+    CHECK_THAT(server.requests().at(0), Catch::Contains("Host:localhost:" + std::to_string(server.port())));
+}
+
 TEST_CASE("another port of a granted host, another spelling of it, and what it redirects to are not reached", "[broker][effects]")
 {
     LoopbackServer other(http_answer(200, "secret"));
@@ -261,6 +295,7 @@ TEST_CASE("a folder is archived and the archive reads back, in both formats", "[
     const auto made = bench.perform("archive.create", Json::object({{"source", source.path()}, {"target", path}, {"format", format}}));
     if (!made) FAIL(made.error().detail);
     CHECK((*made)["files"].as_integer() == 2);
+    CHECK((*made)["skipped"].as_integer() == 1);
     CHECK((*made)["size"].as_integer() == static_cast<std::int64_t>(fs::file_size(path)));
 
     auto folder = platform::Folder::open(target.path());

@@ -144,6 +144,18 @@ TEST_CASE("a long log text is cut between characters, and says so", "[runner][re
     CHECK(told.find("\xEF\xBF\xBD") == std::string::npos);
 }
 
+TEST_CASE("no event grows beyond its bound, whatever its text is made of", "[runner][reporter]")
+{
+    Wire wire;
+    wire.reporter.log("info", std::string(runner::kMaxLogText, '\x01'), "");
+    const std::string bad(200'000, '\x02');
+    wire.step("/do/0/" + bad, "faulted", Json::object({{"type", bad}, {"title", bad}, {"detail", bad}, {"instance", bad}, {"status", 500}}));
+    REQUIRE(wire.sent.size() == 2);
+    for (const Json& event : wire.sent) CHECK(dump_json(event).size() < protocol::kMaxEventBytes);
+    CHECK_THAT(wire.sent[0]["body"]["text"].as_string(), Catch::EndsWith("[cut]"));
+    CHECK(wire.sent[1]["body"]["error"]["status"].as_integer() == 500);
+}
+
 TEST_CASE("what is not acknowledged is sent again to a new reader", "[runner][reporter]")
 {
     Wire wire;
