@@ -48,7 +48,8 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger)
     if (!document) return fail(document.error());
     const Json& spec = document->spec;
     if (spec["paused"].as_bool())
-        return fail(Errc::conflict, fmt::format("trigger '{}' is paused{}{}", trigger, spec.contains("pausedBecause") ? ": " : "", spec["pausedBecause"].as_string()));
+        return fail(Errc::conflict, fmt::format("trigger '{}' is paused{}{}", trigger, spec["pausedWhy"].is_string() ? ": " : "",
+                                                spec["pausedWhy"].as_string()));
     const auto deployment = read.document("Deployment", spec["deployment"].as_string());
     if (!deployment)
         return fail(Errc::conflict, fmt::format("trigger '{}' names deployment '{}', which does not exist", trigger, spec["deployment"].as_string()));
@@ -70,8 +71,9 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger)
     b.repeatable = package->manifest["repeatable"].as_bool();
     b.variables = with_defaults(package->manifest["variables"], deployment->spec["variables"]);
     b.credentials = deployment->spec["credentials"].is_object() ? deployment->spec["credentials"] : Json::object();
-    const Json& granted = deployment->spec["permissions"];
-    b.permissions = granted.is_object() ? granted : package->manifest["permissions"];
+    // `granted` is settled when the deployment is saved, with the variables put in.
+    for (const Json* permissions : {&deployment->spec["granted"], &deployment->spec["permissions"], &package->manifest["permissions"]})
+        if (b.permissions.is_null() && permissions->is_object()) b.permissions = *permissions;
     if (!b.permissions.is_object()) b.permissions = Json::object();
     b.rules = Json::object();
     const auto rule = [&](const char* key, const Json& value) {

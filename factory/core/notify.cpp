@@ -63,7 +63,10 @@ void CoreImpl::load_notifiers()
         log::error("core", "notifiers: {}", documents.error().what);
         return;
     }
-    for (const Document& document : *documents) notifiers_.push_back(document.spec);
+    for (const Document& document : *documents) {
+        notifiers_.push_back(document.spec);
+        notifiers_.back().set("name", document.name);
+    }
 }
 
 bool CoreImpl::has_notifiers(const Binding& binding, std::string_view event) const
