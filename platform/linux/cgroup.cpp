@@ -98,7 +98,8 @@ std::string find_base(const std::vector<std::string>& places, const char* limit_
         if (mkdir(base.c_str(), 0755) != 0 && errno != EEXIST) continue;
         const std::string probe = fmt::format("{}/probe-{}", base, getpid());
         if (mkdir(probe.c_str(), 0755) != 0 && errno != EEXIST) continue;
-        const bool holds = put_and_read_back(probe + "/" + limit_file, std::strstr(limit_file, "pids") != nullptr ? 16 : 64 * 1024 * 1024);
+        const bool holds = limit_file == nullptr ||
+                           put_and_read_back(probe + "/" + limit_file, std::strstr(limit_file, "pids") != nullptr ? 16 : 64 * 1024 * 1024);
         const bool enter = access((probe + "/cgroup.procs").c_str(), W_OK) == 0;
         rmdir(probe.c_str());
         if (holds && enter) return base;
@@ -119,7 +120,7 @@ Cgroup::~Cgroup()
 void Cgroup::kill_all() const
 {
     if (v2_ && put(memory_ + "/cgroup.kill", "1")) return;
-    for (const std::string& folder : {processes_, memory_}) {
+    for (const std::string& folder : {processes_, memory_, cpu_}) {
         if (folder.empty()) continue;
         for (int round = 0; round < 4; ++round) {  // one that forks may be faster than one look
             const auto left = members(folder);
@@ -193,8 +194,7 @@ void Cgroups::use_v1(const std::string& root)
     };
     memory_base_ = find_base(places("memory"), "memory.limit_in_bytes");
     processes_base_ = find_base(places("pids"), "pids.max");
-    for (const std::string& place : places("cpuacct"))
-        if (const std::string base = place + "/millwright"; cpu_base_.empty() && (mkdir(base.c_str(), 0755) == 0 || errno == EEXIST)) cpu_base_ = base;
+    cpu_base_ = find_base(places("cpuacct"), nullptr);
     if (!memory_base_.empty()) memory_kind_ = "cgroup-v1";
     if (!processes_base_.empty()) processes_kind_ = "cgroup-v1";
 }
