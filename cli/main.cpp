@@ -60,8 +60,8 @@ void bind(Bound& bound)
             added = bound.app->add_flag(option.name, option.help);
         } else {
             added = bound.app->add_option(option.name, bound.values[key], option.help);
-            added->expected(option.many ? 1 : 1, option.many ? CLI::detail::expected_max_vector_size : 1);
-            if (option.many) added->allow_extra_args(!option.name.starts_with('-'));
+            added->expected(1, option.many ? CLI::detail::expected_max_vector_size : 1);
+            added->allow_extra_args(option.many && !option.name.starts_with('-'));
             if (!option.value.empty()) added->type_name(option.value);
             else added->type_name("");
         }

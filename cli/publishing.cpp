@@ -36,7 +36,7 @@ Result<Published> publish(Api& api, const std::string& bytes)
         Error error = error_of(answer->status, answer->body, what);
         if (const Result<Json> problem = parse_json(answer->body))
             for (const Json& finding : (*problem)["findings"].as_array()) error.what += "\n  " + finding.as_string();
-        if (answer->status == 409) error.what += "; a version never changes: raise `version` in package.yaml";
+        if (answer->status == 409) error.what += " (`version` in package.yaml)";
         return fail(std::move(error));
     }
     const Result<Json> package = parse_json(answer->body);

@@ -9,6 +9,8 @@ namespace mill::cli {
 
 namespace {
 
+constexpr std::size_t kExcerpt = 300;
+
 std::string text_of(const Json& value) { return value.is_string() ? value.as_string() : value.is_null() ? "" : dump_json(value); }
 
 /// "201", "500 Internal Server Error", or why there was no answer.
@@ -20,7 +22,16 @@ std::string outcome(const Json& attempt)
     return fmt::format("{}{}{}", status.as_integer(), error.empty() ? "" : " ", error);
 }
 
-void show_whole(Console& console, const Json& delivery, WallTime now)
+/// On one line, and short unless all of it was asked for.
+std::string excerpt(const Json& value, bool full)
+{
+    std::string text = one_line(text_of(value));
+    if (full || text.size() <= kExcerpt) return text;
+    text.resize(kExcerpt);
+    return one_line(text) + "… (--full shows all)";
+}
+
+void show_whole(Console& console, const Json& delivery, WallTime now, bool full)
 {
     const std::string& state = delivery["state"].as_string();
     console.line(fmt::format("{}  {}  {} on {}", console.paint(Style::strong, one_line(delivery["id"].as_string())),
@@ -34,8 +45,8 @@ void show_whole(Console& console, const Json& delivery, WallTime now)
         console.line(fmt::format("  {}. {}  {}  {} {} → {}", attempt["number"].as_integer(), show_time(attempt["time"].as_string(), now, true),
                                  show_span(std::chrono::milliseconds(attempt["durationMs"].as_integer())), one_line(request["method"].as_string()),
                                  one_line(request["url"].as_string()), one_line(outcome(attempt))));
-        if (const std::string body = text_of(request["body"]); !body.empty()) console.line("     sent   " + one_line(body));
-        if (const std::string answer = text_of(attempt["response"]["body"]); !answer.empty()) console.line("     answer " + one_line(answer));
+        if (const std::string body = excerpt(request["body"], full); !body.empty()) console.line("     sent   " + body);
+        if (const std::string answer = excerpt(attempt["response"]["body"], full); !answer.empty()) console.line("     answer " + answer);
     }
 }
 
@@ -64,7 +75,7 @@ Result<int> list(Context& context, const Arguments& arguments)
     }
     const WallTime now = system_clock().now();
     if (!job.empty() || arguments.has("--full")) {
-        for (const Json& delivery : items(*found)) show_whole(console, delivery, now);
+        for (const Json& delivery : items(*found)) show_whole(console, delivery, now, arguments.has("--full"));
         return kDone;
     }
     Table table({"DELIVERY", "STATE", "NOTIFIER", "ON", "JOB", "TRIES", "LAST ANSWER", "NEXT TRY"});
@@ -123,7 +134,7 @@ Command deliveries_command()
             .options = {{"JOB", "", "The job's uid, its beginning or end, or `last`; none: all"},
                         {"--state", "STATE", "pending, delivered or dead"},
                         {"--notifier", "NAME", "Only those of this notifier"},
-                        {"--full", "", "Every attempt with its answer"},
+                        {"--full", "", "Every attempt with all that was sent and answered"},
                         {"--limit", "N", "At most so many (50)"},
                         {"--cursor", "CURSOR", "Go on where an earlier list ended"}},
             .run = list};

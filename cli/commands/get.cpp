@@ -47,7 +47,7 @@ Result<int> run(Context& context, const Arguments& arguments)
         else show_yaml(console, as_file(*found, status));
         return kDone;
     }
-    const Result<Json> list = (*api)->get(base, {{"limit", "1000"}});
+    const Result<Json> list = (*api)->get(base, {{"limit", *kind == "jobs" ? "1000" : ""}});
     if (!list) return fail(list.error());
     if (console.json()) {
         console.document(*list);

@@ -9,7 +9,7 @@ namespace {
 
 void field(Console& console, std::string_view name, std::string_view value)
 {
-    if (!value.empty()) console.line(fmt::format("{:<12}{}", name, value));
+    if (!value.empty()) console.line(fmt::format("{:<13}{}", name, value));
 }
 
 void value(Console& console, std::string_view name, const Json& json)

@@ -29,8 +29,10 @@ Result<int> run(Context& context, const Arguments& arguments)
         const Result<WallTime> time = parse_time(entry["time"].as_string());
         std::string agent = entry["agent"].as_string();
         if (entry["attempt"].as_integer() > 1) agent += fmt::format(" (attempt {})", entry["attempt"].as_integer());
+        const std::string& reason = entry["reason"].as_string();
+        const std::string& text = entry["text"].as_string();
         table.add({show_time(entry["time"].as_string(), now, true), time && before ? show_span(*time - *before) : "",
-                   entry["state"].as_string(), agent, entry["text"].as_string()});
+                   entry["state"].as_string(), agent, !text.empty() ? text : reason == "completed" ? "" : reason});
         if (time) before = time;
     }
     table.show(console);

@@ -41,6 +41,7 @@ Result<int> run(Context& context, const Arguments& arguments)
     }
     console.line(fmt::format("{}: {}", state_text(console, *why), printable((*why)["text"].as_string())));
     for (const Json& reason : (*why)["reasons"].as_array()) {
+        if (reason["text"] == (*why)["text"]) continue;
         std::string line = "  - " + one_line(reason["text"].as_string());
         const std::string& hint = reason["hint"].as_string();
         if (!hint.empty() && line.find(hint) == std::string::npos) line += " → " + one_line(hint);
