@@ -236,7 +236,7 @@ TEST_CASE("an OAuth token is renewed before its end, and at once when it is refu
     bench.clock.advance(11s);
     CHECK(bench.cai(bot).verdict == Verdict::delivered);
     CHECK(bot.tokens_asked == 2);
-    bot.token = "revoked behind our back";
+    bot.revoke();
     CHECK(bench.cai(bot).verdict == Verdict::delivered);
     CHECK(bot.tokens_asked == 3);
 }

@@ -1,6 +1,7 @@
 // tests/unit/factory_notify/receiver.h -- a strict receiver of notifications: our own server, saying what the test tells it.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -93,8 +94,8 @@ public:
             if (refuse_token) return responder.reply({.status = 401, .body = R"({"error":"invalid_client","error_description":"Bad credentials"})"});
             if (call.method != "POST" || call.query_value("grant_type") != "client_credentials" || call.header("authorization") != "Basic Y2xpZW50LWlkOmNsaWVudC1zZWNyZXQ=")
                 return responder.reply({.status = 401, .body = R"({"error":"unauthorized"})"});
-            token = "oauth-token-" + std::to_string(tokens_asked);
-            responder.reply({.body = R"({"access_token":")" + token + R"(","token_type":"bearer","expires_in":)" + std::to_string(lifetime) + "}"});
+            token = "oauth-token-" + std::to_string(tokens_asked.load());
+            responder.reply({.body = R"({"access_token":")" + token + R"(","token_type":"bearer","expires_in":)" + std::to_string(lifetime.load()) + "}"});
         });
         const auto guarded = [this](const char* method, auto then) {
             return [this, method, then](const factory::HttpCall& call, const factory::Responder& responder) {
@@ -120,13 +121,17 @@ public:
     }
     ~SapCai() { stop(); }
 
-    int tokens_asked = 0;
-    int lifetime = 43199;
-    bool refuse_token = false;
-    std::string token;
+    void revoke()
+    {
+        const std::scoped_lock lock(state_);
+        token = "revoked behind their back";
+    }
+    std::atomic<int> tokens_asked = 0, lifetime = 43199;
+    std::atomic<bool> refuse_token = false;
 
 private:
     std::mutex state_;
+    std::string token;
 };
 
 }  // namespace mill::test
