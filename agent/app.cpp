@@ -100,10 +100,11 @@ int serve(const ServeOptions& options)
     if (!config) return exit_status(config.error());
     log::set_level(config->log_level);
     auto lock = lock_data_folder(options.data_folder);
-    if (!lock) {
+    if (!lock && lock.error().code == Errc::conflict) {
         log::error("agent", "{}", lock.error().what);
         return kTryAgain;
     }
+    if (!lock) return exit_status(lock.error());
     auto policy = load_policy(options.data_folder);
     if (!policy) return exit_status(policy.error());
     auto identity = choose_identity(options.data_folder, *config);
@@ -127,7 +128,7 @@ int serve(const ServeOptions& options)
     FactoryClient for_link(*identity, *config, tokens), for_uplink(*identity, *config, tokens), for_lease(*identity, *config, tokens);
     Mailbox<Fetch> fetches(256);
     Lease lease(desk, for_lease, clock, tell);
-    Uplink uplink(**journal, for_uplink, clock, [&tell](const protocol::AttemptId& id, const std::string& standing) {
+    Uplink uplink(**journal, for_uplink, [&tell](const protocol::AttemptId& id, const std::string& standing) {
         tell(command::Drop{id, "the factory says this attempt is " + standing});
     });
     Json facts = platform::find_facts();

@@ -1,5 +1,7 @@
 #include "agent/enrol.h"
 
+#include <filesystem>
+
 #include <fmt/format.h>
 
 #include "agent/factory_client.h"
@@ -72,6 +74,9 @@ Result<Enrolled> enrol(const EnrolOptions& options)
     while (url.ends_with('/')) url.pop_back();
 
     if (auto made = platform::make_folder(options.data_folder, 0700); !made) return fail(std::move(made.error()));
+    // Also a folder that was there before: keys and journal are nobody else's business.
+    std::error_code ignored;
+    std::filesystem::permissions(options.data_folder, std::filesystem::perms::owner_all, ignored);
     auto lock = lock_data_folder(options.data_folder);
     if (!lock) return fail(std::move(lock.error()));
     auto config = load_config(options.config_path, options.data_folder);

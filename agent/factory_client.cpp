@@ -83,6 +83,22 @@ Result<Json> call(platform::HttpClient& client, platform::HttpRequest request, s
                                                        fmt::format(": {}", response->status)));
 }
 
+void Pulse::beat()
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        ++beats_;
+    }
+    beaten_.notify_all();
+}
+
+void Pulse::wait(Milliseconds wait, const Refusal& refusal, std::stop_token stop)
+{
+    std::unique_lock lock(mutex_);
+    const std::uint64_t before = beats_;
+    beaten_.wait_for(lock, stop, wait, [&] { return refusal.status == 0 && beats_ != before; });
+}
+
 Tokens::Tokens(const Identity& identity, const Config& config, const Clock& clock)
     : identity_(identity), clock_(clock), client_(platform::make_http_client(http_options(config, identity.token_url)))
 {
@@ -160,7 +176,9 @@ Result<Json> FactoryClient::post_as(std::string_view token, std::string_view rou
     request.body = std::move(body);
     request.timeout = timeout;
     request.max_response = 64 * 1024 * 1024;
-    return call(*client_, std::move(request), stop, refusal);
+    auto answer = call(*client_, std::move(request), stop, refusal);
+    if (answer) tokens_.pulse().beat();
+    return answer;
 }
 
 Milliseconds Backoff::next(const Refusal& refusal)

@@ -1,6 +1,8 @@
 // agent/factory_client.h -- calls of one factory, as values: what is sent, what an answer means, what an error says to a person.
 #pragma once
 
+#include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -28,6 +30,19 @@ Result<Json> call(platform::HttpClient& client, platform::HttpRequest request, s
 
 platform::HttpOptions http_options(const Config& config, std::string_view factory_url);
 
+/// Tells those who wait out an outage that the factory answered somebody. Thread: any.
+class Pulse {
+public:
+    void beat();
+    /// Returns after `wait`, when stopped, and after no answer at all (status 0) at the next beat.
+    void wait(Milliseconds wait, const Refusal& refusal, std::stop_token stop);
+
+private:
+    std::mutex mutex_;
+    std::condition_variable_any beaten_;
+    std::uint64_t beats_ = 0;
+};
+
 /// The agent's access token, renewed at 75 % of its life or when it was refused. Thread: any; a renewal holds up the others.
 class Tokens {
 public:
@@ -36,12 +51,14 @@ public:
     Result<std::string> get(std::stop_token stop);
     /// The factory refused `token`: the next get makes a new one.
     void refused(std::string_view token);
+    Pulse& pulse() { return pulse_; }
 
 private:
     Result<std::string> renew(std::stop_token stop);
     const Identity& identity_;
     const Clock& clock_;
     std::unique_ptr<platform::HttpClient> client_;
+    Pulse pulse_;
     std::mutex mutex_;
     std::string token_;
     SteadyTime renew_at_;
@@ -56,6 +73,7 @@ public:
     /// The same with this bearer token, and without a second try.
     Result<Json> post_as(std::string_view token, std::string_view route, std::string body, Milliseconds timeout, std::stop_token stop,
                          Refusal* refusal = nullptr);
+    Pulse& pulse() { return tokens_.pulse(); }
 
 private:
     const Identity& identity_;

@@ -117,7 +117,8 @@ Result<std::uint64_t> next_counter(const Identity& identity)
 Result<platform::Handle> lock_data_folder(const std::string& data_folder)
 {
     auto lock = platform::lock_file(data_folder + "/lock");
-    if (!lock) return fail(data_folder + " is in use", std::move(lock.error()));
+    if (!lock && lock.error().code == Errc::conflict) return fail(data_folder + " is in use", std::move(lock.error()));
+    if (!lock) return fail(std::move(lock.error()));
     return lock;
 }
 

@@ -40,6 +40,8 @@ void Link::run(std::stop_token stop)
                 continue;
             }
             session = *token;
+            if (connection_lost_) backoff_.reset();  // it was away and is back
+            connection_lost_ = false;
             parts_.subscribed(terms_);
         }
         const Status polled = poll(*token, stop, refusal);
@@ -56,6 +58,7 @@ void Link::run(std::stop_token stop)
         }
         // After an outage the factory may be another process, which has to hear what is held here.
         if (is_retryable(polled.error())) session.clear();
+        connection_lost_ = refusal.status == 0;
         if (refusal.status != 401) pause(polled.error(), refusal, stop);
     }
 }
@@ -70,7 +73,7 @@ void Link::pause(const Error& error, const Refusal& refusal, std::stop_token sto
                                "(millwright-agent enrol)");
     }
     failing_ = true;
-    parts_.clock.sleep(backoff_.next(refusal), stop);
+    parts_.tokens.pulse().wait(backoff_.next(refusal), refusal, stop);
 }
 
 Status Link::open_session(const std::string& token, std::stop_token stop, Refusal& refusal)

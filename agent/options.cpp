@@ -1,5 +1,6 @@
 #include "agent/options.h"
 
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -34,6 +35,14 @@ std::string get(const Values& values, std::string_view key)
 {
     const auto found = values.find(key);
     return found == values.end() ? std::string() : found->second;
+}
+
+/// The agent runs in another folder than the one that a path was typed in.
+std::string absolute(const std::string& path)
+{
+    std::error_code error;
+    const auto whole = std::filesystem::absolute(path, error);
+    return path.empty() || error ? path : whole.lexically_normal().string();
 }
 
 Result<Options> enrol_options(const std::vector<std::string>& arguments)
@@ -78,8 +87,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
         auto values = read_values(arguments, {"--data", "--config"}, {});
         if (!values) return fail(std::move(values.error()));
         out.command = verb == "run" ? Options::Command::run : Options::Command::serve;
-        out.serve.data_folder = get(*values, "--data");
-        out.serve.config_path = get(*values, "--config");
+        out.serve.data_folder = absolute(get(*values, "--data"));
+        out.serve.config_path = absolute(get(*values, "--config"));
         if (out.serve.data_folder.empty()) return fail(Errc::invalid, verb + " needs --data DIR");
         return out;
     }

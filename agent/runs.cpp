@@ -258,6 +258,7 @@ void Runs::on_command(Command command)
                 if (JobRun* run = find(said.id.key()); run != nullptr) run->cancel(std::move(cause));
                 else if (const auto taken = taken_.find(said.id); taken != taken_.end()) taken->second = std::move(cause);
             } else if constexpr (std::is_same_v<T, command::Drop>) {
+                if (JobRun* run = find(said.id.key()); run != nullptr && run->phase() == JobRun::Phase::leaving) return;
                 if (JobRun* run = find(said.id.key()); run != nullptr)
                     run->stop_now({JobState::failed, Reason::agent_lost, said.why, Json::object({{"standing", "stale"}})});
                 else if (taken_.contains(said.id)) give_back(said.id, said.why);

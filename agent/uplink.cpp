@@ -47,7 +47,7 @@ void Uplink::run(std::stop_token stop)
         if (stop.stop_requested()) return;
         if (!failing) log::warning("uplink", "reports wait on this disk: {}", sent.error().what);
         failing = true;
-        clock_.sleep(backoff.next(refusal), stop);
+        factory_.pulse().wait(backoff.next(refusal), refusal, stop);
     }
 }
 

@@ -13,8 +13,8 @@ namespace mill::agent {
 class Uplink {
 public:
     /// `stale`: the factory has given this attempt to somebody else, or ended it.
-    Uplink(Journal& journal, FactoryClient& factory, const Clock& clock, std::function<void(const protocol::AttemptId&, const std::string& standing)> stale)
-        : journal_(journal), factory_(factory), clock_(clock), stale_(std::move(stale))
+    Uplink(Journal& journal, FactoryClient& factory, std::function<void(const protocol::AttemptId&, const std::string& standing)> stale)
+        : journal_(journal), factory_(factory), stale_(std::move(stale))
     {
     }
     void run(std::stop_token stop);
@@ -25,7 +25,6 @@ private:
 
     Journal& journal_;
     FactoryClient& factory_;
-    const Clock& clock_;
     std::function<void(const protocol::AttemptId&, const std::string&)> stale_;
 };
 

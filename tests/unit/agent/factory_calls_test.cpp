@@ -323,7 +323,7 @@ TEST_CASE("the uplink sends all events in order and the journal forgets what is 
         return true;
     });
     std::vector<std::string> stale;
-    agent::Uplink uplink(*world.journal, world.other, system_clock(), [&](const AttemptId& id, const std::string&) { stale.push_back(id.job); });
+    agent::Uplink uplink(*world.journal, world.other, [&](const AttemptId& id, const std::string&) { stale.push_back(id.job); });
     world.threads.emplace_back([&](std::stop_token stop) { uplink.run(stop); });
     CHECK(world.journal->wait_empty(15s));
     CHECK(world.factory.until([](auto& f) { return f.events["job-a"].size() == 50 && f.events["job-b"].size() == 50; }));
@@ -346,7 +346,7 @@ TEST_CASE("the uplink says which attempts are stale, and still sends them to the
         return true;
     });
     Mailbox<std::string> stale;
-    agent::Uplink uplink(*world.journal, world.other, system_clock(), [&](const AttemptId& id, const std::string& standing) { stale.send(id.job + " " + standing); });
+    agent::Uplink uplink(*world.journal, world.other, [&](const AttemptId& id, const std::string& standing) { stale.send(id.job + " " + standing); });
     world.threads.emplace_back([&](std::stop_token stop) { uplink.run(stop); });
     CHECK(stale.receive_for(10s).value() == "0192-job stale");
     CHECK(world.journal->wait_empty(10s));
