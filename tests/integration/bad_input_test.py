@@ -69,7 +69,7 @@ class BadInput(Test):
         wrong = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
         reply = call("PUT", f"{self.world.url}/v1/packages/orders/2.0.0", archive.read_bytes(), self.world.token,
                      headers={"Content-Type": "application/octet-stream", "Digest": f"sha-256={wrong}"})
-        self.problem(reply, 400, "digest")
+        self.problem(reply, 422, "digest")
         self.assertEqual(self.world.api("GET", "/v1/packages/orders/2.0.0").status, 404)
 
     def test_unsupported_task_is_refused_by_name_and_place(self):

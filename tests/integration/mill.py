@@ -48,7 +48,7 @@ class Program:
         self.lines = queue.Queue()
         user = {} if os.getuid() != 0 or as_root else {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         self.process = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=open(self.log, "wb"), text=True, start_new_session=True,
+                                        stderr=self.log.open("wb"), text=True, start_new_session=True,
                                         env={"PATH": "/usr/bin:/bin", "HOME": str(world.folder), **(environment or {})}, **user)
         world.programs.append(self)
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -83,10 +83,12 @@ class Program:
         found, todo = [], [self.process.pid]
         while todo:
             pid = todo.pop()
-            try:
-                below = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            except OSError:
-                continue
+            below = []
+            for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+                try:
+                    below += task.read_text().split()
+                except OSError:
+                    pass
             for child in map(int, below):
                 todo.append(child)
                 try:
