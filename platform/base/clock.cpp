@@ -19,6 +19,13 @@ std::int64_t days_from_civil(std::int64_t y, unsigned m, unsigned d)
     return era * 146097 + static_cast<std::int64_t>(doe) - 719468;
 }
 
+int days_in(int year, int month)
+{
+    constexpr int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return month == 2 && leap ? 29 : days[month - 1];
+}
+
 class SystemClock : public Clock {
 public:
     WallTime now() const override
@@ -77,11 +84,12 @@ Result<WallTime> parse_time(std::string_view text)
         !digits(8, 2, day) || (text[10] != 'T' && text[10] != 't' && text[10] != ' ') || !digits(11, 2, hour) ||
         text[13] != ':' || !digits(14, 2, minute) || text[16] != ':' || !digits(17, 2, second))
         return wrong();
-    if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60) return wrong();
+    if (month < 1 || month > 12 || day < 1 || day > days_in(year, month) || hour > 23 || minute > 59 || second > 60) return wrong();
     std::size_t at = 19;
     std::int64_t micros = 0;
     if (text[at] == '.') {
         std::int64_t scale = 100'000;
+        if (at + 1 >= text.size() || text[at + 1] < '0' || text[at + 1] > '9') return wrong();
         for (++at; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, scale /= 10) micros += (text[at] - '0') * scale;
     }
     std::int64_t offset = 0;
@@ -89,7 +97,9 @@ Result<WallTime> parse_time(std::string_view text)
         ++at;
     } else if (at < text.size() && (text[at] == '+' || text[at] == '-')) {
         int hours = 0, minutes = 0;
-        if (!digits(at + 1, 2, hours) || at + 3 >= text.size() || text[at + 3] != ':' || !digits(at + 4, 2, minutes)) return wrong();
+        if (!digits(at + 1, 2, hours) || at + 3 >= text.size() || text[at + 3] != ':' || !digits(at + 4, 2, minutes) ||
+            hours > 23 || minutes > 59)
+            return wrong();
         offset = (text[at] == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
         at += 6;
     } else {

@@ -170,7 +170,7 @@ private:
     {
         Level& level = stack_.back();
         if (plain && text == "<<") refuse(mark, "merge keys (<<) are not allowed");
-        if (plain) {
+        if (plain && !limits_.scalar_keys) {
             std::string problem;
             if (!resolve(text, problem).is_string() || !problem.empty())
                 refuse(mark, fmt::format("the key {} is not a string: quote it", text.empty() ? "(nothing)" : text));

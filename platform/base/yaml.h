@@ -18,6 +18,7 @@ struct YamlLimits {
     std::size_t bytes = 1024 * 1024;
     std::size_t nodes = 100'000;
     std::size_t depth = 64;
+    bool scalar_keys = false;  ///< `200:` is the key "200" (other people's documents), instead of a mistake
 };
 
 struct YamlDocument {
