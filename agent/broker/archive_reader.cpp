@@ -12,9 +12,9 @@
 
 #include <fmt/core.h>
 
-#include "agent/broker/digest.h"
 #include "platform/base/json.h"
 #include "platform/confine.h"
+#include "platform/crypto_digest.h"
 #include "platform/folder.h"
 
 namespace mill::broker {
@@ -51,7 +51,7 @@ Status read_entry(archive* reader, const std::string& name, std::uint64_t& conte
 Result<ArchiveContents> read_archive(const platform::Handle& file)
 {
     ArchiveContents out;
-    Digest digest;
+    platform::Digest digest;
     for (;;) {
         auto piece = platform::read_some(file, 1 << 20);
         if (!piece) return fail(piece.error());

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include "agent/broker/credentials.h"
 
@@ -41,16 +41,17 @@ Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json 
     return std::shared_ptr<const Grants>(std::move(grants));
 }
 
-std::shared_ptr<platform::HttpClient> HttpClients::client(const platform::Uri& uri, const std::string& address)
+std::shared_ptr<platform::HttpClient> HttpClients::client(const platform::Uri& uri, const std::vector<std::string>& addresses)
 {
-    const std::string key = fmt::format("{}://{}:{} {}", uri.scheme, uri.host, uri.port, address);
+    const std::string pinned = fmt::format("{}", fmt::join(addresses, ","));
+    const std::string key = fmt::format("{}://{}:{} {}", uri.scheme, uri.host, uri.port, pinned);
     const std::scoped_lock lock(mutex_);
     const auto found = std::find_if(clients_.begin(), clients_.end(), [&](const auto& item) { return item.first == key; });
     if (found != clients_.end()) {
         clients_.splice(clients_.begin(), clients_, found);
     } else {
         platform::HttpOptions options;
-        options.pinned_address = address;
+        options.pinned_address = pinned;
         clients_.emplace_front(key, platform::make_http_client(std::move(options)));
         if (clients_.size() > kMost) clients_.pop_back();
     }

@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/broker/message.h"
 #include "platform/base/clock.h"
@@ -26,10 +27,10 @@ struct Grants {
 };
 Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials);
 
-/// The HTTP clients of one attempt: one per destination and address, the least used dropped. Thread: any.
+/// The HTTP clients of one attempt: one per destination and its addresses, the least used dropped. Thread: any.
 class HttpClients {
 public:
-    std::shared_ptr<platform::HttpClient> client(const platform::Uri& uri, const std::string& address);
+    std::shared_ptr<platform::HttpClient> client(const platform::Uri& uri, const std::vector<std::string>& addresses);
 
 private:
     static constexpr std::size_t kMost = 16;

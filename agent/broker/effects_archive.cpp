@@ -10,10 +10,10 @@
 
 #include <fmt/core.h>
 
-#include "agent/broker/digest.h"
 #include "agent/broker/file_operations.h"
 #include "agent/broker/verdict.h"
 #include "platform/base/fields.h"
+#include "platform/crypto_digest.h"
 #include "platform/files.h"
 #include "platform/folder.h"
 #include "platform/process.h"
@@ -130,7 +130,7 @@ private:
 
     const Utf8Names names_;
     platform::NewFile& out_;
-    Digest digest_;
+    platform::Digest digest_;
     Status failed_;
     std::uint64_t files_ = 0, skipped_ = 0, size_ = 0;
     std::unique_ptr<archive, int (*)(archive*)> archive_;  // last: closing it still calls `take`

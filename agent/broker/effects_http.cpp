@@ -158,22 +158,6 @@ Json result_of(platform::HttpResponse response, const std::string& uri, const Re
     return result.set("uri", redactor.apply(uri));
 }
 
-/// To the first address that answers. A request that must not go out twice is sent once: its first address is its only one.
-Result<platform::HttpResponse> send(platform::HttpRequest& request, const platform::Uri& uri, std::vector<std::string> addresses,
-                                    EffectContext& context)
-{
-    // Servers on this machine are on IPv4 more often than not, and "localhost" names both.
-    std::stable_partition(addresses.begin(), addresses.end(), [](const std::string& address) { return address.starts_with("127."); });
-    if (!request.repeatable) addresses.resize(1);
-    Result<platform::HttpResponse> response = fail(Errc::unavailable, "no address");
-    for (const std::string& address : addresses) {
-        request.timeout = context.left();
-        response = context.clients.client(uri, address)->send(request, context.stop);
-        if (response || response.error().code != Errc::unavailable) break;
-    }
-    return response;
-}
-
 }  // namespace
 
 Outcome<Json> http_request(const Json& given, EffectContext& context)
@@ -201,11 +185,14 @@ Outcome<Json> http_request(const Json& given, EffectContext& context)
     auto addresses = admit_addresses(permissions, asked->uri, *resolved);
     if (!addresses) return tl::unexpected(addresses.error());
 
+    // Servers on this machine are on IPv4 more often than not, and "localhost" names both.
+    std::stable_partition(addresses->begin(), addresses->end(), [](const std::string& address) { return address.starts_with("127."); });
+    request.timeout = context.left();
     request.max_response = kMaxResponseBody;
     // Idempotent by RFC 9110: only these may go out again on a connection that died.
     for (std::string_view method : {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
         if (request.method == method) request.repeatable = true;
-    auto response = send(request, asked->uri, std::move(*addresses), context);
+    auto response = context.clients.client(asked->uri, *addresses)->send(request, context.stop);
     if (!response) return tl::unexpected(transport_error(response.error()));
     return result_of(std::move(*response), request.uri, context.grants.redactor);
 }

@@ -72,7 +72,7 @@ TEST_CASE("files and threads work on, unless files are taken away", "[runner][co
     CHECK(confined({.open_files = false}, [] { return refused(::open("/etc/hostname", O_RDONLY)); }) == 0);
     CHECK(confined({}, [] {
               int done = 0;
-              std::thread([&] { done = 1; }).join();
+              std::jthread([&] { done = 1; }).join();
               return done == 1 ? 0 : 1;
           }) == 0);
 }
@@ -94,7 +94,7 @@ TEST_CASE("a second confinement narrows the first, in all threads", "[runner][co
     CHECK(confined({.commands = true}, [] {
               int late = 1;
               int started = 0;
-              std::thread other([&] {
+              std::jthread other([&] {
                   while (__atomic_load_n(&started, __ATOMIC_ACQUIRE) == 0) ::sched_yield();
                   late = refused(::socket(AF_UNIX, SOCK_STREAM, 0));
               });

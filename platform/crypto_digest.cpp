@@ -1,11 +1,11 @@
-#include "agent/broker/digest.h"
+#include "platform/crypto_digest.h"
 
 #include <openssl/evp.h>
 
 #include "platform/base/encode.h"
 #include "platform/base/result.h"
 
-namespace mill::broker {
+namespace mill::platform {
 
 struct Digest::State {
     EVP_MD_CTX* context = nullptr;
@@ -28,4 +28,4 @@ std::string Digest::text()
     return "sha256:" + to_hex(raw);
 }
 
-}  // namespace mill::broker
+}  // namespace mill::platform

@@ -1,11 +1,11 @@
-// agent/broker/digest.h -- a SHA-256 that is fed piece by piece.
+// platform/crypto_digest.h -- a SHA-256 that is fed piece by piece.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <string_view>
 
-namespace mill::broker {
+namespace mill::platform {
 
 class Digest {
 public:
@@ -21,4 +21,4 @@ private:
     std::unique_ptr<State> state_;
 };
 
-}  // namespace mill::broker
+}  // namespace mill::platform
