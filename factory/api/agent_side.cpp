@@ -121,6 +121,8 @@ void offers(Service& service, const CallPtr& call)
         else poll.answers.push_back(OfferAnswer{std::move(*id), answer == "busy", each["why"].as_string().substr(0, 1000)});
     }
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    call->http.body = {};   // thousands of these are parked
+    call->http.headers = {};
     auto parked = std::make_shared<Parked>();
     call->responder.on_gone([&service, parked, agent = call->agent] {
         std::uint64_t ticket = 0;
@@ -196,6 +198,15 @@ void leases(Service& service, const CallPtr& call)
         Json list = Json::array();
         for (const HeldAnswer& each : *answers) list.push(held_json(each, false));
         reply(*call, 200, Json::object({{"attempts", std::move(list)}}));
+    });
+}
+
+void goodbye(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call, true);
+    if (!json) return;
+    service.core.goodbye(call->agent, (*json)["why"].as_string().substr(0, 200), [call](const Result<Nothing>& done) {
+        if (passed(*call, done)) reply_empty(*call);
     });
 }
 

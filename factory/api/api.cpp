@@ -22,6 +22,13 @@ Service::Service(ApiOptions given, Core& the_core, const Vault& the_vault, Facto
             for (const Json& url : list->as_array()) audiences.insert(url.as_string());
 }
 
+Service::~Service()
+{
+    worker.stop();
+    later.stop();
+    core.flush();
+}
+
 std::string Service::base_url(const HttpCall& call) const
 {
     if (options.base_url)
@@ -173,11 +180,17 @@ private:
     Service service_;
 };
 
-Status make_first_token(const std::string& folder, Core& core, Clock& clock)
+/// What a new factory needs to be of use: the environment `default` and an admin token.
+Status make_first_things(const std::string& folder, Core& core, Clock& clock)
 {
     const auto tokens = core.reader()->tokens("admin", "");
     if (!tokens) return fail(tokens.error());
     if (!tokens->empty()) return {};
+    // Where invitations lead to when they name no environment. Before the token: with the token this is done for good.
+    auto environment = parse_document(Json::object({{"kind", "Environment"}, {"name", "default"}}));
+    if (!environment) return fail(environment.error());
+    auto made = await<Document>([&](auto done) { core.put_document("Environment", "default", environment->spec, 0, Who{"factory", ""}, std::move(done)); });
+    if (!made) return fail("the first environment", made.error());
     Tokens maker(core, clock);
     auto [token, record] = maker.make("admin", "admin", Json::object({{"bootstrap", true}}));
     const std::string path = folder + "/admin-token";
@@ -186,11 +199,6 @@ Status make_first_token(const std::string& folder, Core& core, Clock& clock)
     auto stored = await<TokenRecord>([&, kept = std::move(record)](auto done) { core.put_token(kept, Who{"factory", ""}, std::move(done)); });
     if (!stored) return fail("the first admin token", stored.error());
     log::info("api", "made an admin token: {}", path);
-    // Where invitations lead to when they name no environment.
-    auto environment = parse_document(Json::object({{"kind", "Environment"}, {"name", "default"}}));
-    if (!environment) return fail(environment.error());
-    auto made = await<Document>([&](auto done) { core.put_document("Environment", "default", environment->spec, 0, Who{"factory", ""}, std::move(done)); });
-    if (!made) return fail("the first environment", made.error());
     return {};
 }
 
@@ -201,7 +209,7 @@ Result<std::unique_ptr<Api>> make_api(ApiOptions options, Core& core, const Vaul
     auto key = open_factory_key(options.folder);
     if (!key) return fail(std::move(key.error()));
     Clock& clock = options.clock != nullptr ? *options.clock : system_clock();
-    if (auto made = make_first_token(options.folder, core, clock); !made) return fail(std::move(made.error()));
+    if (auto made = make_first_things(options.folder, core, clock); !made) return fail(std::move(made.error()));
     return std::make_unique<ApiImpl>(std::move(options), core, vault, std::move(*key), clock);
 }
 

@@ -73,6 +73,7 @@ void agent_session(Service&, const CallPtr&);
 void offers(Service&, const CallPtr&);
 void agent_events(Service&, const CallPtr&);
 void leases(Service&, const CallPtr&);
+void goodbye(Service&, const CallPtr&);
 void agent_package(Service&, const CallPtr&);
 void agent_credentials(Service&, const CallPtr&);
 // watch.cpp
@@ -80,6 +81,7 @@ void events(Service&, const CallPtr&);
 void healthz(Service&, const CallPtr&);
 void readyz(Service&, const CallPtr&);
 void metrics(Service&, const CallPtr&);
+void audit(Service&, const CallPtr&);
 // openapi.cpp
 void openapi(Service&, const CallPtr&);
 

@@ -4,8 +4,9 @@ namespace mill::factory {
 
 Later::Later() : thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
-Later::~Later()
+void Later::stop()
 {
+    if (!thread_.joinable()) return;
     thread_.request_stop();
     changed_.notify_all();
     thread_.join();
@@ -73,8 +74,9 @@ Worker::Worker()
 {
 }
 
-Worker::~Worker()
+void Worker::stop()
 {
+    if (!thread_.joinable()) return;
     thread_.request_stop();
     queue_.close();
     thread_.join();

@@ -16,7 +16,8 @@ namespace mill::factory {
 class Later {
 public:
     Later();
-    ~Later();   ///< what is still to come is dropped
+    ~Later() { stop(); }
+    void stop();   ///< what is still to come is dropped
     std::uint64_t at(Milliseconds from_now, std::function<void()> work);
     void drop(std::uint64_t ticket);
 
@@ -34,7 +35,8 @@ private:
 class Worker {
 public:
     Worker();
-    ~Worker();   ///< finishes what it is doing, drops the rest
+    ~Worker() { stop(); }
+    void stop();   ///< finishes what it is doing, drops the rest
     /// False when too much waits already.
     bool post(std::function<void()> work) { return queue_.try_send(std::move(work)); }
 

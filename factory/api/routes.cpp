@@ -85,6 +85,7 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"PATCH", "/v1/agents/{name}", A::operate, h::patch_agent, "Mode, pause, labels; approval needs admin"},
     {"DELETE", "/v1/agents/{name}", A::admin, h::delete_agent, "Removes an agent"},
     {"GET", "/v1/events", A::viewer, h::events, "Changes as server-sent events", "job,subject,after"},
+    {"GET", "/v1/audit", A::admin, h::audit, "Who changed what, newest first", "limit,cursor"},
 
     {"POST", "/agent/v1/enrol", A::open, h::enrol, "Swaps a code for an identity", {}, 256 * kKiB},
     {"POST", "/agent/v1/token", A::open, h::agent_token, "OAuth 2 client credentials with a signed JWT (RFC 7523)"},
@@ -92,6 +93,7 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"POST", "/agent/v1/offers", A::agent, h::offers, "The parked poll", {}, kMiB},
     {"POST", "/agent/v1/events", A::agent, h::agent_events, "Reports of attempts", {}, 20 * kMiB},
     {"POST", "/agent/v1/leases", A::agent, h::leases, "Renews what is held", {}, kMiB},
+    {"POST", "/agent/v1/goodbye", A::agent, h::goodbye, "The agent stops, and says why"},
     {"GET", "/agent/v1/packages/{digest}", A::attempt, h::agent_package, "The package of an attempt"},
     {"POST", "/agent/v1/credentials", A::attempt, h::agent_credentials, "The credentials of an attempt"},
 });

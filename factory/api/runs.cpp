@@ -192,9 +192,12 @@ std::optional<Identity> sap_identity(Service& service, const Call& call, std::st
     return std::move(*identity);
 }
 
-std::string fingerprint_of(const RunCall& given)
+void start_with(Service& service, const CallPtr& call, Document trigger, Result<RunCall> given)
 {
-    return dump_json(Json::array({given.context, given.input}));
+    call->http.body = {};   // the call may be held for minutes
+    if (!given) return reply_problem(*call, 400, given.error().what, given.error().what.find("placeholder") != std::string::npos ? "placeholder" : "body");
+    const std::string fingerprint = dump_json(Json::array({given->context, given->input}));
+    start(service, call, std::move(trigger), std::move(*given), fingerprint);
 }
 
 void run_sap(Service& service, const CallPtr& call, bool by_trigger_token)
@@ -212,10 +215,7 @@ void run_sap(Service& service, const CallPtr& call, bool by_trigger_token)
     if (!trigger) return unknown_trigger(*call, (*call)["id"]);
     if (!may_start(service, *call, call->identity, *trigger)) return;
     auto given = parse_run_call(*json, true);
-    call->http.body.clear();
-    if (!given) return reply_problem(*call, 400, given.error().what, given.error().what.find("placeholder") != std::string::npos ? "placeholder" : "body");
-    const std::string fingerprint = fingerprint_of(*given);
-    start(service, call, std::move(*trigger), std::move(*given), fingerprint);
+    start_with(service, call, std::move(*trigger), std::move(given));
 }
 
 }  // namespace
@@ -228,10 +228,7 @@ void run_trigger(Service& service, const CallPtr& call)
     if (!trigger && trigger.error().code != Errc::not_found) return reply_error(*call, trigger.error());
     if (!trigger) return unknown_trigger(*call, (*call)["name"]);
     if (!may_start(service, *call, call->identity, *trigger)) return;
-    auto given = parse_run_call(*json, false);
-    if (!given) return reply_problem(*call, 400, given.error().what, given.error().what.find("placeholder") != std::string::npos ? "placeholder" : "body");
-    const std::string fingerprint = fingerprint_of(*given);
-    start(service, call, std::move(*trigger), std::move(*given), fingerprint);
+    start_with(service, call, std::move(*trigger), parse_run_call(*json, false));
 }
 
 void run_sap_trigger(Service& service, const CallPtr& call) { run_sap(service, call, true); }

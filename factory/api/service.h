@@ -18,6 +18,7 @@ namespace mill::factory {
 
 struct Service {
     Service(ApiOptions given, Core& the_core, const Vault& the_vault, FactoryKey the_key, Clock& the_clock);
+    ~Service();   ///< waits for answers of the core that are under way: they refer to this
 
     ApiOptions options;
     Core& core;

@@ -39,6 +39,25 @@ void events(Service& service, const CallPtr& call)
     service.events.watch(call->responder, after, std::move(subject));
 }
 
+void audit(Service& service, const CallPtr& call)
+{
+    auto limit = limit_of(*call);
+    if (!passed(*call, limit)) return;
+    auto page = service.core.reader()->audit(call->http.query_value("cursor"), *limit);
+    if (!passed(*call, page)) return;
+    Json items = Json::array();
+    for (const AuditRow& row : page->items) {
+        Json item = Json::object({{"id", Json(row.id)}, {"time", Json(format_time(row.time))}, {"who", Json(row.who)}, {"action", Json(row.action)},
+                                  {"kind", Json(row.kind)}, {"subject", Json(row.subject)}});
+        set_text(item, "remote", row.remote);
+        if (!row.detail.is_null()) item.set("detail", row.detail);
+        items.push(std::move(item));
+    }
+    Json out = Json::object({{"items", std::move(items)}});
+    set_text(out, "next", page->next);
+    reply(*call, 200, out);
+}
+
 void healthz(Service&, const CallPtr& call)
 {
     reply(*call, 200, Json::object({{"status", "ok"}, {"version", Json(MILL_VERSION)}}));

@@ -44,6 +44,18 @@ TEST_CASE("the event stream tells changes, and Last-Event-ID goes on where it en
     CHECK_THAT(narrowed.pieces(), !Contains("noise"));
 }
 
+TEST_CASE("the audit log says who changed what", "[factory][api]")
+{
+    Factory factory;
+    factory.deploy();
+    const Answer log = factory.as_admin("GET", "/v1/audit?limit=3");
+    REQUIRE(log.json["items"].size() == 3);
+    CHECK(log.json["items"][test::kFirst]["who"] == Json("admin"));
+    CHECK(log.json["items"][test::kFirst]["remote"] == Json("127.0.0.1"));
+    CHECK(log.json["next"].is_string());
+    CHECK(factory.with_token(factory.trigger_token(), "GET", "/v1/audit").status == 403);
+}
+
 TEST_CASE("health, readiness and metrics", "[factory][api]")
 {
     Factory factory;
