@@ -46,6 +46,7 @@ struct DurationSpec {
 struct DataFilter {
     std::optional<Template> shape;        ///< `from` or `as`
     std::shared_ptr<const Schema> schema;
+    Json schema_document;
 };
 
 struct Directive {

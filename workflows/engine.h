@@ -162,6 +162,9 @@ private:
     Outcome run_fork(Branch& branch, Frame& frame);
     Outcome run_try(Branch& branch, Frame& frame);
     Outcome run_http(Branch& branch, Frame& frame);
+    Outcome run_openapi(Branch& branch, Frame& frame);
+    Outcome http_send(Branch& branch, Frame& frame, Json request, Json login, const Json& with);
+    static Outcome http_answer(const Task& what, Frame& frame);
     Outcome run_activity(Branch& branch, Frame& frame);
     Outcome run_function(Branch& branch, Frame& frame);
     Outcome run_command(Branch& branch, Frame& frame);
@@ -193,6 +196,7 @@ private:
     std::vector<std::uint64_t> cancellations_;
     std::vector<TaskChange> changes_;
     std::vector<Json> events_;
+    std::map<std::string, Json> api_documents_;  ///< OpenAPI documents of this run, by address
     std::mt19937_64 random_;
     bool more_ = false;  ///< stopped only because its time was over
     Json output_;

@@ -100,11 +100,10 @@ bool Engine::caught(Branch& branch, Fault& fault)
             if (policy.duration && due - frame.trying->first > Milliseconds(static_cast<std::int64_t>(*whole))) exhausted = true;
             if (!exhausted) {
                 ++frame.trying->retries;
-                frame.wake = due;
+                if (wait > 0) frame.wake = due;
                 frame.stage = Frame::Stage::running;
                 branch.locals.resize(frame.locals);
-                branch.ready = false;
-                if (wait <= 0) branch.ready = true;
+                branch.ready = wait <= 0;
                 changed(branch, frame, "retried", &fault);
                 return true;
             }

@@ -222,14 +222,13 @@ std::optional<DurationSpec> Reader::timeout(const Node& node, const Names& scope
     return duration(node.at("after"), scope);
 }
 
-std::shared_ptr<const Schema> Reader::schema(const Node& node)
+std::shared_ptr<const Schema> Reader::schema(const Node& node, Json& document)
 {
     if (!keys(node, "a schema", {"format", "document", "resource"})) return nullptr;
     if (node.has("format") && node.at("format").value->as_string() != "json" && !node.at("format").value->as_string().starts_with("json:")) {
         error(node.pointer + "/format", fmt::format("the schema format '{}' is not supported: use json", node.at("format").value->as_string()));
         return nullptr;
     }
-    Json document;
     std::string where = node.pointer + "/document";
     if (node.has("document")) {
         document = *node.at("document").value;
@@ -269,7 +268,7 @@ DataFilter Reader::filter(const Node& node, std::string_view what, std::string_v
 {
     DataFilter out;
     if (!keys(node, what, {"schema", shape_key})) return out;
-    if (node.has("schema")) out.schema = schema(node.at("schema"));
+    if (node.has("schema")) out.schema = schema(node.at("schema"), out.schema_document);
     if (!node.has(shape_key)) return out;
     const Node shape = node.at(shape_key);
     if (shape.value->is_string()) {

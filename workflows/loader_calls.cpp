@@ -3,6 +3,7 @@
 #include "workflows/activities/registry.h"
 #include "workflows/expression.h"
 #include "workflows/nearest.h"
+#include "workflows/openapi.h"
 #include "workflows/reader.h"
 #include "workflows/schema.h"
 
@@ -49,7 +50,7 @@ void Reader::call(Task& task, const Node& node, const Names& body)
     if (!text(what, "'call'")) return;
     std::string name = what.value->as_string();
     if (node.has("with") && !node.at("with").value->is_string()) object(node.at("with"), "'with'");
-    for (const char* later : {"grpc", "asyncapi", "a2a", "mcp", "openapi"})
+    for (const char* later : {"grpc", "asyncapi", "a2a", "mcp"})
         if (name == later) {
             error(what.pointer, fmt::format("'call: {}' is not supported: use 'call: http'", name));
             return;
@@ -59,6 +60,12 @@ void Reader::call(Task& task, const Node& node, const Names& body)
         task.kind = TaskKind::call_http;
         if (!node.has("with")) error(node.pointer, "'call: http' needs 'with'");
         else call_http(task, node.at("with"), body);
+        return;
+    }
+    if (name == "openapi") {
+        task.kind = TaskKind::call_openapi;
+        if (!node.has("with")) error(node.pointer, "'call: openapi' needs 'with'");
+        else call_openapi(task, node.at("with"), body);
         return;
     }
     if (name.starts_with("http://") || name.starts_with("https://")) {
@@ -150,6 +157,43 @@ void Reader::call_http(Task& task, const Node& with, const Names& body)
     }
     if (with.has("redirect") && !with.at("redirect").value->is_bool()) error(with.at("redirect").pointer, "'redirect' is true or false");
     task.body = templated(with, body);
+}
+
+void Reader::call_openapi(Task& task, const Node& with, const Names& body)
+{
+    if (!keys(with, "'call: openapi'", {"document", "operationId", "parameters", "authentication", "output", "redirect"})) return;
+    if (!require(with, "'call: openapi'", {"document", "operationId"})) return;
+    text(with.at("operationId"), "'operationId'");
+    if (with.has("authentication")) authentication(with.at("authentication"), body);
+    if (with.has("parameters") && !with.at("parameters").value->is_string()) object(with.at("parameters"), "'parameters'");
+    if (with.has("output")) {
+        const std::string& output = with.at("output").value->as_string();
+        if (output != "raw" && output != "content" && output != "response") error(with.at("output").pointer, "'output' is raw, content or response");
+    }
+    if (with.has("redirect") && !with.at("redirect").value->is_bool()) error(with.at("redirect").pointer, "'redirect' is true or false");
+    const Node document = with.at("document");
+    if (!keys(document, "'document'", {"endpoint", "name"}) || !require(document, "'document'", {"endpoint"})) return;
+    const Node endpoint = document.at("endpoint");
+    if (endpoint.value->is_object()) {
+        if (keys(endpoint, "an endpoint", {"uri", "authentication"})) require(endpoint, "an endpoint", {"uri"});
+        if (endpoint.has("authentication")) authentication(endpoint.at("authentication"), body);
+    }
+    task.body = templated(with, body);
+    const std::string uri = endpoint.value->is_object() ? endpoint.at("uri").value->as_string() : endpoint.value->as_string();
+    if (!uri.starts_with("package:///")) return;
+    const std::string* bytes = assets_ ? assets_(std::string_view(uri).substr(11)) : nullptr;
+    if (bytes == nullptr) {
+        error(endpoint.pointer, fmt::format("the package has no file '{}'", uri.substr(11)));
+        return;
+    }
+    const Result<Json> parsed = parse_openapi(*bytes);
+    if (!parsed) {
+        error(endpoint.pointer, parsed.error().what);
+        return;
+    }
+    const std::string& operation = with.at("operationId").value->as_string();
+    if (const auto request = openapi_request(*parsed, "http://localhost/", operation, Json::object()); !request && request.error().code == Errc::not_found)
+        error(with.at("operationId").pointer, request.error().what);
 }
 
 void Reader::run(Task& task, const Node& node, const Names& body)

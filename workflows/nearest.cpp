@@ -31,7 +31,7 @@ std::string nearest(std::string_view name, const std::vector<std::string>& candi
 {
     if (name.empty() || name.size() > 100) return {};
     std::string best;
-    std::size_t least = std::max<std::size_t>(1, name.size() / 3) + 1;
+    std::size_t least = name.size() < 3 ? 2 : std::max<std::size_t>(2, name.size() / 3) + 1;
     for (const std::string& candidate : candidates) {
         const std::size_t far = distance(name, candidate);
         if (far < least) {

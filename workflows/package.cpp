@@ -118,7 +118,7 @@ void load_workflows(Package& package, bool lone)
                                             fmt::format("task '{}' runs a {}, but package.yaml asks for no command: add permissions.commands: [ {} ]", task.name,
                                                         task.kind == TaskKind::run_shell ? "shell" : "script",
                                                         task.kind == TaskKind::run_shell ? "sh" : task.target == "js" ? "node" : "python3")});
-            if (task.kind == TaskKind::call_http && !lone && package.manifest.asked["network"].empty())
+            if ((task.kind == TaskKind::call_http || task.kind == TaskKind::call_openapi) && !lone && package.manifest.asked["network"].empty())
                 package.findings.push_back({Finding::Level::warning, document->file, task.mark, fmt::format("task '{}' calls a server, but package.yaml asks for no permissions.network", task.name)});
         }
 }
@@ -252,6 +252,12 @@ Result<Manifest> manifest_of(std::string_view archive_bytes)
 }
 
 std::string package_digest(std::string_view archive_bytes) { return "sha256:" + to_hex(platform::sha256(archive_bytes)); }
+
+Json input_schema(const Package& package, std::string_view workflow)
+{
+    const auto found = package.workflows.find(std::string(workflow));
+    return found == package.workflows.end() ? Json() : found->second->input.schema_document;
+}
 
 Status check_input(const Package& package, std::string_view workflow, const Json& input)
 {

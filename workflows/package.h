@@ -77,6 +77,9 @@ Result<Manifest> manifest_of(std::string_view archive_bytes);
 
 std::string package_digest(std::string_view archive_bytes);  ///< "sha256:HEX"
 
+/// The input.schema document as written, or read from the package; null when the workflow has none.
+Json input_schema(const Package& package, std::string_view workflow);
+
 /// Checks a value against the workflow's input.schema, as the factory does for a trigger's call. Errors: invalid, all mistakes
 /// with their JSON pointers.
 Status check_input(const Package& package, std::string_view workflow, const Json& input);

@@ -49,7 +49,7 @@ private:
     std::optional<DurationSpec> duration(const Node& node, const Names& scope);
     std::optional<DurationSpec> timeout(const Node& node, const Names& scope);
     DataFilter filter(const Node& node, std::string_view what, std::string_view shape_key, const Names& scope);
-    std::shared_ptr<const Schema> schema(const Node& node);
+    std::shared_ptr<const Schema> schema(const Node& node, Json& document);
     void secrets_of(std::string_view text, const Node& node);
 
     // Document.
@@ -67,6 +67,7 @@ private:
     bool kind(Task& task, const Node& node, const Names& locals);
     void call(Task& task, const Node& node, const Names& body);
     void call_http(Task& task, const Node& with, const Names& body);
+    void call_openapi(Task& task, const Node& with, const Names& body);
     void call_activity(Task& task, const Node& node, const Names& body);
     void authentication(const Node& node, const Names& body);
     void emit(Task& task, const Node& node, const Names& body);

@@ -1,8 +1,10 @@
 #include "workflows/schema.h"
 
+#include <regex>
 #include <set>
 
 #include <fmt/format.h>
+#define VALIJSON_USE_EXCEPTIONS 1  // without it the library ends the process
 #include <nlohmann/json.hpp>
 #include <valijson/adapters/nlohmann_json_adapter.hpp>
 #include <valijson/schema.hpp>
@@ -36,6 +38,14 @@ nlohmann::json convert(const Json& value)
     }
 }
 
+bool compiles(const std::string& pattern)
+try {
+    (void)std::regex(pattern);
+    return true;
+} catch (const std::regex_error&) {
+    return false;
+}
+
 /// Keywords whose meaning the validator does not have; silently ignoring them would let wrong data pass.
 Status refuse_unsupported(const Json& schema, const std::string& pointer, bool is_schema)
 {
@@ -55,6 +65,11 @@ Status refuse_unsupported(const Json& schema, const std::string& pointer, bool i
             return fail(Errc::invalid, fmt::format("{}: the schema keyword '{}' is not supported (draft 7 is)", here, key));
         if (is_schema && key == "$ref" && value.is_string() && !value.as_string().starts_with("#"))
             return fail(Errc::invalid, fmt::format("{}: only references within the schema (#/…) are followed", here));
+        if (is_schema && key == "pattern" && value.is_string() && !compiles(value.as_string()))
+            return fail(Errc::invalid, fmt::format("{}: '{}' is no regular expression", here, value.as_string().substr(0, 100)));
+        if (is_schema && key == "patternProperties")
+            for (const auto& [pattern, of] : value.as_object())
+                if (!compiles(pattern)) return fail(Errc::invalid, fmt::format("{}: '{}' is no regular expression", here, pattern.substr(0, 100)));
         if (is_schema && kData.contains(key)) continue;
         if (Status ok = refuse_unsupported(value, here, !is_schema || !kMaps.contains(key)); !ok) return ok;
     }

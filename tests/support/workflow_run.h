@@ -20,7 +20,7 @@ namespace mill::testing {
 inline std::shared_ptr<workflows::Package> lone(const std::string& body, std::map<std::string, std::string> more = {})
 {
     std::map<std::string, std::string> files = std::move(more);
-    const std::string text = body.find("document:") != std::string::npos ? body
+    const std::string text = body.starts_with("document:") || body.find("\ndocument:") != std::string::npos ? body
         : "document: { dsl: 1.0.3, namespace: test, name: flow, version: 1.0.0 }\n" + body;
     auto out = std::make_shared<workflows::Package>();
     out->manifest.workflows["main"] = "flow.yaml";

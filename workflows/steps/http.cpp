@@ -4,6 +4,7 @@
 
 #include "platform/base/encode.h"
 #include "workflows/engine.h"
+#include "workflows/openapi.h"
 #include "workflows/uri.h"
 
 namespace mill::workflows {
@@ -65,30 +66,57 @@ Result<Json> content_of(const Json& answer)
 
 }  // namespace
 
+/// What came back, by the output that was asked for.
+Outcome Engine::http_answer(const Task& what, Frame& frame)
+{
+    const Json answer = frame.answer.json();
+    const std::int64_t status = answer["status"].as_integer();
+    const std::string output = frame.request["output"].as_string();
+    if (status < 200 || status >= (frame.request["accept3xx"].as_bool() ? 400 : 300)) {
+        Fault fault = make_fault(ErrorType::communication, fmt::format("{} {} answered {}: {}", frame.request["method"].as_string(), frame.request["uri"].as_string(), status,
+                                                                       answer["text"].as_string().substr(0, 300)), what.pointer);
+        fault.status = static_cast<int>(status);
+        return Outcome::failed(std::move(fault));
+    }
+    if (output == "raw") return Outcome::done(Value(answer.contains("base64") ? answer["base64"] : Json(to_base64(answer["text"].as_string()))));
+    Result<Json> content = content_of(answer);
+    if (!content) return Outcome::failed(make_fault(ErrorType::communication, fmt::format("the answer says it is JSON, but is not: {}", content.error().what), what.pointer));
+    if (output != "response") return Outcome::done(Value(std::move(*content)));
+    return Outcome::done(Value(Json::object({{"request", Json::object({{"method", frame.request["method"]}, {"uri", frame.request["uri"]}, {"headers", frame.request["headers"]}})},
+                                             {"headers", answer["headers"]},
+                                             {"statusCode", status},
+                                             {"content", std::move(*content)}})));
+}
+
+/// Sends `request`, after putting the authentication in; `with` has the task's output and redirect.
+Outcome Engine::http_send(Branch& branch, Frame& frame, Json request, Json login, const Json& with)
+{
+    request.set("redirect", false);
+    Json authorization;
+    if (!login.is_null()) {
+        if (const Json* use = login.find("use"); use != nullptr) {
+            const auto& known = document(branch).authentications;
+            if (const auto found = known.find(use->as_string()); found != known.end()) {
+                OrFault<Value> named = fill(branch, frame, found->second, frame.input);
+                if (!named) return Outcome::failed(std::move(named.error()));
+                login = named->json();
+            }
+        }
+        for (const auto& [scheme, values] : login.as_object())
+            authorization = Json::object({{"scheme", scheme == "basic" ? "Basic" : scheme == "bearer" ? "Bearer" : scheme}, {"parameter", values["token"]}});
+        request.set("authentication", std::move(login));
+    }
+    frame.request = Json::object({{"method", request["method"]}, {"uri", request["uri"]}, {"headers", request["headers"]},
+                                  {"output", with["output"].is_null() ? Json("content") : with["output"]},
+                                  {"accept3xx", with["redirect"].as_bool()}, {"authorization", std::move(authorization)}});
+    return ask(branch, frame, "http.request", std::move(request));
+}
+
 Outcome Engine::run_http(Branch& branch, Frame& frame)
 {
     const Task& what = task(branch, frame);
     const auto wrong = [&](ErrorType type, std::string why) { return Outcome::failed(make_fault(type, std::move(why), what.pointer)); };
-    if (frame.stage == Frame::Stage::resumed) {
-        const Json answer = frame.answer.json();
-        const std::int64_t status = answer["status"].as_integer();
-        const bool redirect = frame.request["accept3xx"].as_bool();
-        const std::string output = frame.request["output"].as_string();
-        if (status < 200 || status >= (redirect ? 400 : 300)) {
-            Fault fault = make_fault(ErrorType::communication, fmt::format("{} {} answered {}: {}", frame.request["method"].as_string(), frame.request["uri"].as_string(), status,
-                                                                           answer["text"].as_string().substr(0, 300)), what.pointer);
-            fault.status = static_cast<int>(status);
-            return Outcome::failed(std::move(fault));
-        }
-        if (output == "raw") return Outcome::done(Value(answer.contains("base64") ? answer["base64"] : Json(to_base64(answer["text"].as_string()))));
-        Result<Json> content = content_of(answer);
-        if (!content) return wrong(ErrorType::communication, fmt::format("the answer says it is JSON, but is not: {}", content.error().what));
-        if (output != "response") return Outcome::done(Value(std::move(*content)));
-        return Outcome::done(Value(Json::object({{"request", Json::object({{"method", frame.request["method"]}, {"uri", frame.request["uri"]}, {"headers", frame.request["headers"]}})},
-                                                 {"headers", answer["headers"]},
-                                                 {"statusCode", status},
-                                                 {"content", std::move(*content)}})));
-    }
+    if (frame.stage == Frame::Stage::resumed) return http_answer(what, frame);
     OrFault<Value> filled = fill(branch, frame, what.body, frame.input);
     if (!filled) return Outcome::failed(std::move(filled.error()));
     const Json with = filled->json();
@@ -98,29 +126,55 @@ Outcome Engine::run_http(Branch& branch, Frame& frame)
     if (!uri) return wrong(ErrorType::expression, uri.error().what);
     if (!uri->starts_with("http://") && !uri->starts_with("https://"))
         return wrong(ErrorType::configuration, fmt::format("'{}' is no http or https address", uri->substr(0, 100)));
-    Json request = Json::object({{"method", upper(with["method"].as_string())}, {"uri", *uri}, {"headers", texts(with["headers"])}, {"query", texts(with["query"])}, {"redirect", false}});
+    Json request = Json::object({{"method", upper(with["method"].as_string())}, {"uri", *uri}, {"headers", texts(with["headers"])}, {"query", texts(with["query"])}});
     if (const Json* body = with.find("body"); body != nullptr && !body->is_null()) {
         const std::string type = header(with["headers"], "content-type");
         if (body->is_string() && !is_json(type)) request.set("bodyText", *body);
         else request.set("body", *body);
     }
-    Json authorization;
-    if (endpoint.contains("authentication")) {
-        Json login = endpoint["authentication"];
-        if (const Json* use = login.find("use"); use != nullptr) {
-            const auto& known = document(branch).authentications;
-            if (const auto found = known.find(use->as_string()); found != known.end()) {
-                OrFault<Value> named = fill(branch, frame, found->second, frame.input);
-                if (!named) return Outcome::failed(std::move(named.error()));
-                login = named->json();
+    return http_send(branch, frame, std::move(request), endpoint["authentication"], with);
+}
+
+/// First the document (of the package, or fetched once a run), then the operation's request.
+Outcome Engine::run_openapi(Branch& branch, Frame& frame)
+{
+    const Task& what = task(branch, frame);
+    const auto wrong = [&](ErrorType type, std::string why) { return Outcome::failed(make_fault(type, std::move(why), what.pointer)); };
+    const bool fetched = frame.stage == Frame::Stage::resumed;
+    if (fetched && !frame.request.contains("document")) return http_answer(what, frame);
+    OrFault<Value> filled = fill(branch, frame, what.body, frame.input);
+    if (!filled) return Outcome::failed(std::move(filled.error()));
+    const Json with = filled->json();
+    const Json& endpoint = with["document"]["endpoint"];
+    const std::string uri = endpoint.is_string() ? endpoint.as_string() : endpoint["uri"].as_string();
+    if (!api_documents_.contains(uri)) {
+        std::string text;
+        if (uri.starts_with("package:///")) {
+            const auto asset = package_->assets.find(uri.substr(11));
+            if (asset == package_->assets.end()) return wrong(ErrorType::configuration, fmt::format("the package has no file '{}'", uri.substr(11)));
+            text = asset->second;
+        } else if (fetched) {
+            const Json answer = frame.answer.json();
+            if (answer["status"] != Json(200)) {
+                Fault fault = make_fault(ErrorType::communication, fmt::format("the OpenAPI document {} answered {}", uri, answer["status"].as_integer()), what.pointer);
+                fault.status = static_cast<int>(answer["status"].as_integer());
+                return Outcome::failed(std::move(fault));
             }
+            text = answer["text"].as_string();
+        } else {
+            if (!uri.starts_with("http://") && !uri.starts_with("https://")) return wrong(ErrorType::configuration, fmt::format("'{}' is no http or https address", uri.substr(0, 100)));
+            Outcome out = http_send(branch, frame, Json::object({{"method", "GET"}, {"uri", uri}, {"headers", Json::object()}, {"query", Json::object()}}), endpoint["authentication"], with);
+            frame.request.set("document", true);
+            return out;
         }
-        for (const auto& [scheme, values] : login.as_object()) authorization = Json::object({{"scheme", scheme == "basic" ? "Basic" : scheme == "bearer" ? "Bearer" : scheme}, {"parameter", values["token"]}});
-        request.set("authentication", std::move(login));
+        Result<Json> parsed = parse_openapi(text);
+        if (!parsed) return wrong(ErrorType::configuration, parsed.error().what);
+        api_documents_[uri] = std::move(*parsed);
     }
-    frame.request = Json::object({{"method", request["method"]}, {"uri", *uri}, {"headers", request["headers"]}, {"output", with["output"].is_null() ? Json("content") : with["output"]},
-                                  {"accept3xx", with["redirect"].as_bool()}, {"authorization", std::move(authorization)}});
-    return ask(branch, frame, "http.request", std::move(request));
+    Result<Json> request = openapi_request(api_documents_[uri], uri, with["operationId"].as_string(), with["parameters"]);
+    if (!request) return wrong(request.error().code == Errc::not_found ? ErrorType::configuration : ErrorType::validation, request.error().what);
+    frame.stage = Frame::Stage::running;
+    return http_send(branch, frame, std::move(*request), with["authentication"], with);
 }
 
 }  // namespace mill::workflows

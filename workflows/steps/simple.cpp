@@ -9,7 +9,7 @@ Outcome Engine::run(Branch& branch, Frame& frame)
     case TaskKind::call_activity: return run_activity(branch, frame);
     case TaskKind::call_function: return run_function(branch, frame);
     case TaskKind::call_http: return run_http(branch, frame);
-    case TaskKind::call_openapi: return Outcome::failed(make_fault(ErrorType::configuration, "call: openapi is not supported"));
+    case TaskKind::call_openapi: return run_openapi(branch, frame);
     case TaskKind::do_: return run_do(branch, frame);
     case TaskKind::emit: return run_emit(branch, frame);
     case TaskKind::for_: return run_for(branch, frame);

@@ -16,7 +16,7 @@ std::string value(const std::string& text)
 
 TEST_CASE("plain scalars are resolved by YAML 1.2's core schema, quoted ones are strings", "[yaml]")
 {
-    CHECK(value("[1, -2, +3, 0x1F, 0o17, 1.5, .5, 1., 1e3, -1.5E-2]") == "[1,-2,3,31,15,1.5,0.5,1.0,1000.0,-0.015]");
+    CHECK(value("[1, -2, +3, 0x1F, 0o17, 1.5, .5, 1., 1e3, -1.5E-2]") == "[1,-2,3,31,15,1.5,0.5,1,1000,-0.015]");
     CHECK(value("[true, True, FALSE, null, ~, Null]") == "[true,true,false,null,null,null]");
     CHECK(value("[yes, no, on, off, y, 017, 1_000, 1.0.3, 12:30, '1', \"true\", 0x, 1e]") ==
           R"(["yes","no","on","off","y",17,"1_000","1.0.3","12:30","1","true","0x","1e"])");
@@ -50,8 +50,9 @@ TEST_CASE("what could mislead is refused with its place", "[yaml]")
 TEST_CASE("size, nodes and depth have their limits, and no input takes the process down", "[yaml]")
 {
     CHECK(parse_yaml(std::string(2 * 1024 * 1024, ' ')).error().code == Errc::too_large);
-    CHECK(parse_yaml(std::string(10'000, '[')).error().code == Errc::too_large);
-    CHECK(parse_yaml(std::string(10'000, '{')).has_value() == false);
+    CHECK_FALSE(parse_yaml(std::string(10'000, '[')));
+    CHECK(parse_yaml(std::string(100, '[') + std::string(100, ']')).error().code == Errc::too_large);
+    CHECK_FALSE(parse_yaml(std::string(10'000, '{')));
     std::string nested;
     for (int i = 0; i < 300; ++i) nested += std::string(static_cast<std::size_t>(i), ' ') + "a:\n";
     CHECK(parse_yaml(nested).error().code == Errc::too_large);
