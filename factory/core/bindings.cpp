@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "factory/core/core_impl.h"
@@ -85,6 +87,7 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger)
     rule("concurrency", spec["concurrency"]);
     rule("priority", spec["priority"]);
     rule("expiration", spec["expiration"]);
+    rule("stopAfterFailures", spec["stopAfterFailures"]);
     rule("offlineLimit", deployment->spec["offlineLimit"]);
 
     const auto id = writer_.put_binding(b);
@@ -92,6 +95,40 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger)
     auto ref = known_binding(*id);
     if (ref) trigger_bindings_[trigger] = *ref;
     return ref;
+}
+
+/// A trigger whose last N jobs all failed since it was last changed (or resumed) makes no more of them.
+Status CoreImpl::pause_when_failing(const Binding& binding)
+{
+    const std::int64_t most = binding.rules["stopAfterFailures"].as_integer();
+    if (most <= 0) return {};
+    auto document = writer_.read().document("Trigger", binding.trigger);
+    if (!document) return document.error().code == Errc::not_found ? Status() : fail(document.error());
+    if (document->spec["paused"].as_bool() || document->spec["stopAfterFailures"].as_integer() != most) return {};
+    JobQuery query;
+    query.trigger = binding.trigger;
+    query.since = document->changed;
+    query.limit = static_cast<std::size_t>(most) + active_.size() + 100;   // those that have not ended stand among them
+    const auto jobs = writer_.read().jobs(query);
+    if (!jobs) return fail(jobs.error());
+    std::vector<const JobRecord*> ended;
+    for (const JobRecord& job : jobs->items)
+        if (job.state == protocol::JobState::successful || job.state == protocol::JobState::failed) ended.push_back(&job);
+    if (ended.size() < static_cast<std::size_t>(most)) return {};
+    std::stable_sort(ended.begin(), ended.end(), [](const JobRecord* a, const JobRecord* b) { return a->ended > b->ended; });
+    for (std::int64_t i = 0; i < most; ++i)
+        if (ended[static_cast<std::size_t>(i)]->state != protocol::JobState::failed) return {};
+    const std::string why = fmt::format("its last {} jobs failed, the last one {}", most, ended.front()->uid);
+    document->spec.set("paused", true).set("pausedWhy", why);
+    ++document->generation;
+    document->changed = clock_.now();
+    document->changed_by = "stopAfterFailures";
+    if (auto ok = writer_.put_document(*document); !ok) return ok;
+    if (auto ok = audit({"stopAfterFailures", {}}, "pause", "Trigger", binding.trigger, Json::object({{"why", why}})); !ok) return ok;
+    if (auto ok = feed({.time = document->changed, .kind = "resource", .subject = "Trigger/" + binding.trigger, .what = "paused", .agent = {}, .reason = why, .detail = {}}); !ok)
+        return ok;
+    documents_changed();
+    return {};
 }
 
 void CoreImpl::documents_changed()

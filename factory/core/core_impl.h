@@ -85,6 +85,7 @@ private:
     Result<BindingRef> binding_of_trigger(const std::string& trigger);   ///< as the documents stand now
     Result<BindingRef> known_binding(std::int64_t id);
     void documents_changed();
+    Status pause_when_failing(const Binding& binding);
 
     // agents.cpp
     Result<Agent*> agent_by_id(std::string_view id);

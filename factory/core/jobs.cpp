@@ -227,6 +227,8 @@ Status CoreImpl::end_active(Active& active, Ending ending)
     if (auto ok = job_line(job, protocol::name(ending.state), ending.time, active.attempt, agent, protocol::name(ending.reason), std::move(detail)); !ok) return ok;
     forget_active(active);
     ended_.push_back(uid);
+    if (ending.state == JobState::failed)
+        if (auto ok = pause_when_failing(binding->binding); !ok) return ok;
     return notify(job, uid, binding->binding, ending.state == JobState::successful ? "success" : ending.state == JobState::failed ? "failure" : "cancel", true);
 }
 

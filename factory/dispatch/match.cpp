@@ -54,10 +54,13 @@ std::vector<Lack> lacks(const Needs& needs, const Environment& environment, cons
         out.push_back({"agent_attended", fmt::format("{} is attended", agent.name), fmt::format("millwright agents set {} --mode unattended", agent.name)});
     if (needs.run_on == RunOn::attended && agent.mode == AgentMode::unattended)
         out.push_back({"agent_unattended", fmt::format("{} is unattended", agent.name), fmt::format("millwright agents set {} --mode attended", agent.name)});
+    std::string command = fmt::format("millwright agents set {}", agent.name);   // labels are set all together
+    for (const auto& [label, value] : agent.labels.as_object())
+        if (!needs.labels.contains(label)) command += fmt::format(" --label {}={}", label, value.is_string() ? value.as_string() : dump_json(value));
+    for (const auto& [label, value] : needs.labels) command += fmt::format(" --label {}={}", label, value);
     for (const auto& [label, value] : needs.labels)
         if (!has_member({fmt::format("label:{}={}", label, value), {}, {}}, agent))
-            out.push_back({"missing_label", fmt::format("{} lacks label {}={}", agent.name, label, value),
-                           fmt::format("millwright agents set {} --label {}={}", agent.name, label, value)});
+            out.push_back({"missing_label", fmt::format("{} lacks label {}={}", agent.name, label, value), command});
     for (const std::string& text : missing_facts(needs.facts, agent)) out.push_back({"missing_fact", fmt::format("{} {}", agent.name, text), ""});
     for (const std::string& text : group_lacks(environment, agent)) out.push_back({"missing_fact", fmt::format("{} {}", agent.name, text), ""});
     return out;

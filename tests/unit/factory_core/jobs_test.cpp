@@ -323,3 +323,56 @@ TEST_CASE("whoever waits for the end of a job is called at the end, or when the 
     REQUIRE(*first);
     CHECK((*first)->output.as_integer() == 42);
 }
+
+TEST_CASE("a trigger pauses itself after so many failures in a row, and says why", "[core]")
+{
+    World world;
+    world.orders(Json::object({{"stopAfterFailures", 2}}));
+    const auto srv = world.agent("srv-1");
+    const auto end = [&](JobState state) {
+        const auto parking = world.park(srv);
+        const auto job = world.run();
+        world.clock().advance(seconds(1));
+        world.report(srv, parking.value().offers.at(0).id, {world.state(1, JobState::running), world.state(2, state)});
+        return job.uid;
+    };
+    end(JobState::failed);
+    end(JobState::successful);
+    end(JobState::failed);
+    REQUIRE(world.core().reader()->document("Trigger", "orders")->spec["paused"].is_null());
+    const auto last = end(JobState::failed);
+    const auto paused = world.core().reader()->document("Trigger", "orders");
+    CHECK(paused->spec["paused"].as_bool());
+    CHECK_THAT(paused->spec["pausedWhy"].as_string(), Catch::Contains(last));
+    const auto refused = world.try_run();
+    REQUIRE_FALSE(refused);
+    CHECK_THAT(refused.error().what, Catch::Contains("its last 2 jobs failed"));
+    world.clock().advance(seconds(1));
+    Json spec = paused->spec;
+    spec.erase("paused");
+    spec.erase("pausedWhy");
+    world.put("Trigger", "orders", spec);
+    end(JobState::failed);   // counted anew
+    CHECK(world.core().reader()->document("Trigger", "orders")->spec["paused"].is_null());
+}
+
+TEST_CASE("steps and logs beyond the quota are counted, the end is not among them", "[core]")
+{
+    CoreOptions options;
+    options.record_quota = 2'000;
+    World world(options);
+    world.orders();
+    const auto srv = world.agent("srv-1");
+    const auto parking = world.park(srv);
+    const auto job = world.run();
+    const auto id = parking.value().offers.at(0).id;
+    world.report(srv, id, {world.state(1, JobState::running), World::line(2, std::string(3'000, 'x'))});
+    world.report(srv, id, {World::line(3, "too much"), World::line(4, "too much")});
+    CHECK(world.report(srv, id, {World::line(5, "too much"), world.state(6, JobState::successful, {}, Json::object({{"output", "all"}}))}).acknowledged == 6);
+    const auto log = world.core().reader()->events(job.uid, protocol::EventKind::log, "", 100);
+    REQUIRE(log);
+    REQUIRE(log->items.size() == 2);
+    CHECK(log->items[1].event.kind == protocol::EventKind::gap);
+    CHECK(log->items[1].event.body["lost"].as_integer() == 3);
+    CHECK(world.job(job.uid).output.as_string() == "all");
+}
