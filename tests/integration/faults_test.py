@@ -60,7 +60,8 @@ class Kills(Test):
 
     def test_killing_the_agent_process_ends_no_job(self):
         def kill(world, state):
-            for pid in state["agent"].children("millwright-agent"):
+            pids = wait_for("the agent below its keeper", lambda: state["agent"].children("millwright-agent"))
+            for pid in pids:
                 os.kill(pid, signal.SIGKILL)
         endings = self.soak(200, kill, 120)
         self.assertEqual(set(endings.values()), {("successful", "completed")})

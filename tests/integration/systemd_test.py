@@ -131,6 +131,8 @@ class Units(Test):
             shutil.copy2(BIN / program, root / "usr/bin" / program)
         for unit in ("millwright-factory.service", "millwright-agent.service"):
             shutil.copy2(SOURCE / "packaging/systemd" / unit, root / "etc/systemd/system" / unit)
+        (root / "etc/millwright").mkdir(exist_ok=True)
+        shutil.copy2(SOURCE / "packaging/systemd/factory.yaml", root / "etc/millwright/factory.yaml")
         shutil.copy2(SOURCE / "packaging/systemd/millwright.sysusers", root / "usr/lib/sysusers.d/millwright.conf")
         (root / "etc/systemd/system/check.service").write_text(SERVICE)
         (root / "etc/systemd/system/check.target").write_text(TARGET)
