@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
 #include <sstream>
 
 #include <fcntl.h>
@@ -107,6 +108,17 @@ std::string find_base(const std::vector<std::string>& places, const char* limit_
     return {};
 }
 
+/// bubblewrap ends a moment before the processes inside it have died, and a group with a dying process cannot be removed yet:
+/// it is tried again with each that follows.
+void remove_soon(const std::string& folder)
+{
+    static std::mutex mutex;
+    static std::vector<std::string> waiting;
+    const std::scoped_lock lock(mutex);
+    if (!folder.empty()) waiting.push_back(folder);
+    std::erase_if(waiting, [](const std::string& item) { return rmdir(item.c_str()) == 0 || errno == ENOENT; });
+}
+
 }  // namespace
 
 Cgroup::~Cgroup()
@@ -114,7 +126,7 @@ Cgroup::~Cgroup()
     kill_all();
     procs_.clear();
     for (const std::string& folder : {memory_, processes_, cpu_})
-        if (!folder.empty()) rmdir(folder.c_str());  // what is still dying in it is removed at the next start
+        if (!folder.empty()) remove_soon(folder);
 }
 
 void Cgroup::kill_all() const
@@ -218,6 +230,7 @@ void Cgroups::remove_left_over() const
 
 Result<std::unique_ptr<Cgroup>> Cgroups::make(const std::string& name, const Limits& limits) const
 {
+    remove_soon({});
     std::unique_ptr<Cgroup> group(new Cgroup);
     group->v2_ = v2_;
     const std::string leaf = fmt::format("/{}-{}", getpid(), name);

@@ -123,7 +123,7 @@ Status make_folder(const std::string& path, unsigned mode)
     }
     if (errno == ENOENT && folder_of(path) != path) {
         if (auto parent = make_folder(folder_of(path), 0755); !parent) return parent;
-        if (mkdir(path.c_str(), mode) == 0) return {};
+        if (mkdir(path.c_str(), mode) == 0) return chmod(path.c_str(), mode) == 0 ? Status{} : failure(path, errno);
     }
     const int error = errno;
     struct stat info {};
