@@ -9,6 +9,7 @@
 namespace mill::broker {
 namespace {
 
+constexpr int kMaxNoted = 20;
 constexpr Milliseconds kSendLimit{30'000};  // a runner that does not read for so long gets no more answers
 
 }  // namespace
@@ -198,11 +199,20 @@ void Attempt::work(const std::stop_token& stop)
         if (!grants || item.stop.stop_requested()) continue;
         EffectContext context{*grants, clients_, item.deadline, item.stop};
         const Outcome<Json> outcome = perform(item.call, context);
+        if (!outcome) note_refusal(item.call.effect, outcome.error());
         std::string text = outcome ? result_text(item.call.id, *outcome) : error_text(item.call.id, outcome.error());
         if (text.size() > platform::Channel::kMaxMessage)
             text = error_text(item.call.id, {"runtime", 413, "Result too large", fmt::format("the result of {} has {} bytes", item.call.effect, text.size())});
         if (take(item.call.id, item.stop)) say(text);
     }
+}
+
+void Attempt::note_refusal(const std::string& effect, const EffectError& error)
+{
+    if (error.status != 401 && error.status != 403) return;
+    const int count = ++refusals_;
+    if (count <= kMaxNoted) log::debug("broker", "attempt {}: {} refused: {}", key_, effect, error.detail.substr(0, 500));
+    if (count == kMaxNoted) log::debug("broker", "attempt {}: further refusals are not logged", key_);
 }
 
 void Attempt::say(const std::string& text)

@@ -1,6 +1,7 @@
 // agent/broker/attempt.h -- one running attempt's effects: its channel, its open calls, its workers.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -61,12 +62,14 @@ private:
     bool take(std::uint64_t id, const std::stop_token& stop);  ///< false when it is no longer open
     std::shared_ptr<const Grants> wait_for_grants(const std::stop_token& stop);
     void say(const std::string& text);
+    void note_refusal(const std::string& effect, const EffectError& error);
 
     const std::string key_;
     platform::Channel channel_;
     HttpClients clients_;
     std::stop_source over_;  ///< the end of the reader and the workers
 
+    std::atomic<int> refusals_ = 0;
     std::mutex sending_;
 
     mutable std::mutex mutex_;  // of all below

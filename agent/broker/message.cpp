@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include <fmt/core.h>
+
 #include "platform/base/fields.h"
-#include "platform/channel.h"
 
 namespace mill::broker {
 
@@ -25,9 +26,29 @@ EffectError effect_error(const Error& error, std::string title)
     return make("runtime", 500);
 }
 
+namespace {
+
+/// At least as many as the values that the text would become.
+std::size_t count_values(std::string_view text)
+{
+    std::size_t count = 1;
+    bool in_text = false;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const char c = text[at];
+        if (in_text && c == '\\') ++at;
+        else if (c == '"') in_text = !in_text;
+        else if (!in_text && (c == ',' || c == '[' || c == '{')) ++count;
+    }
+    return count;
+}
+
+}  // namespace
+
 Result<Incoming> parse_incoming(std::string_view text)
 {
-    auto json = parse_json(text, {.bytes = platform::Channel::kMaxMessage, .depth = 64});
+    if (text.size() > kMaxCallBytes) return fail(Errc::too_large, fmt::format("message of the runner: more than {} bytes", kMaxCallBytes));
+    if (count_values(text) > kMaxCallValues) return fail(Errc::too_large, fmt::format("message of the runner: more than {} values", kMaxCallValues));
+    auto json = parse_json(text, {.bytes = kMaxCallBytes, .depth = 64});
     if (!json) return fail("message of the runner", json.error());
     Incoming out;
     Fields fields(*json, "message of the runner");

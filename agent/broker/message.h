@@ -29,6 +29,9 @@ EffectError effect_error(const Error& error, std::string title);
 inline constexpr Milliseconds kDefaultTimeout{30'000};
 inline constexpr Milliseconds kMaxTimeout{3'600'000};
 
+inline constexpr std::size_t kMaxCallBytes = 12 * 1024 * 1024;  ///< a file's 8 MiB as base64, and its envelope
+inline constexpr std::size_t kMaxCallValues = 500'000;          ///< each costs far more memory than its text
+
 struct EffectCall {
     std::uint64_t id = 0;
     std::string effect;

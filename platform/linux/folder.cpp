@@ -41,6 +41,32 @@ tl::unexpected<Error> failure(std::string_view what, std::string_view name)
     }
 }
 
+/// On a kernel without openat2: part by part, each refused when it is a link.
+Result<Handle> open_by_parts(int folder, std::string_view name, int flags, unsigned mode)
+{
+    Handle here(::openat(folder, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!here.valid()) return failure("cannot open", name);
+    for (std::size_t from = 0;;) {
+        const std::size_t end = std::min(name.find('/', from), name.size());
+        const std::string part(name.substr(from, end - from));
+        if (part == "..") return fail(Errc::denied, fmt::format("cannot open: '{}' leads out of its folder", name));
+        const bool last = name.find_first_not_of('/', end) == std::string_view::npos;
+        const int how = last ? flags : O_PATH | O_DIRECTORY;
+        Handle next(::openat(here.native(), part.empty() ? "." : part.c_str(), how | O_NOFOLLOW | O_CLOEXEC, mode));
+        struct stat status {};
+        const int number = errno;
+        // A link is ENOTDIR here when a folder was asked for: say what it is.
+        if (!next.valid() && number == ENOTDIR && ::fstatat(here.native(), part.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode))
+            errno = ELOOP;
+        else
+            errno = number;
+        if (!next.valid()) return failure("cannot open", name);
+        if (last) return next;
+        here = std::move(next);
+        from = name.find_first_not_of('/', end);
+    }
+}
+
 Result<Handle> open_beneath(int folder, std::string_view name, int flags, unsigned mode = 0)
 {
     if (name.find('\0') != std::string_view::npos) return fail(Errc::invalid, "a file name holds a zero byte");
@@ -54,6 +80,7 @@ Result<Handle> open_beneath(int folder, std::string_view name, int flags, unsign
     do {
         fd = ::syscall(SYS_openat2, folder, text.c_str(), &how, sizeof how);
     } while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+    if (fd < 0 && errno == ENOSYS) return open_by_parts(folder, name, flags, mode);
     if (fd < 0) return failure("cannot open", name);
     return Handle(static_cast<int>(fd));
 }

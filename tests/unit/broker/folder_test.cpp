@@ -4,7 +4,9 @@
 #include <fstream>
 #include <string>
 
+#include <seccomp.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "platform/folder.h"
@@ -134,4 +136,36 @@ TEST_CASE("a list is bounded", "[platform][folder]")
     REQUIRE(folder);
     CHECK(folder->list(5)->size() == 5);
     CHECK(folder->list(4).error().code == Errc::too_large);
+}
+
+TEST_CASE("a kernel without openat2 gives the same refusals", "[platform][folder]")
+{
+    const TempFolder temp, outside;
+    fs::create_directories(temp.path() + "/a/b");
+    std::ofstream(temp.path() + "/a/b/x") << "text";
+    std::ofstream(outside.path() + "/secret") << "secret";
+    fs::create_symlink(outside.path(), temp.path() + "/a/way");
+    fs::create_symlink(outside.path() + "/secret", temp.path() + "/a/file");
+    const pid_t child = ::fork();
+    if (child == 0) {
+        scmp_filter_ctx filter = ::seccomp_init(SCMP_ACT_ALLOW);
+        ::seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0);
+        if (::seccomp_load(filter) != 0) ::_exit(90);
+        const auto folder = Folder::open(temp.path());
+        if (!folder) ::_exit(1);
+        if (folder->read("a/b/x", 10) != "text") ::_exit(2);
+        if (folder->write("a//b/new", "1", WriteMode::create) != 1U) ::_exit(3);
+        int number = 10;
+        for (const char* name : {"a/way/secret", "a/file", "../x", "a/../../x", "a/b/../x"}) {
+            ++number;
+            if (const auto got = folder->read(name, 100); got || got.error().code != Errc::denied) ::_exit(number);
+        }
+        if (folder->read("a/none", 10).error().code != Errc::not_found) ::_exit(4);
+        if (Folder::open(temp.path() + "/a/way")) ::_exit(5);
+        ::_exit(0);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
 }

@@ -50,6 +50,15 @@ TEST_CASE("a message nested too deeply is refused before it is built", "[broker]
     CHECK_FALSE(parse_incoming(deep));
 }
 
+TEST_CASE("a message that would grow in memory is refused before it is read", "[broker][message]")
+{
+    std::string many = R"({"id":1,"effect":"x","with":{"a":[0)";
+    for (std::size_t i = 0; i < broker::kMaxCallValues; ++i) many += ",0";
+    CHECK(parse_incoming(many + "]}}").error().code == Errc::too_large);
+    CHECK(parse_incoming(R"({"id":1,"effect":"x","with":{"a":")" + std::string(broker::kMaxCallBytes, 'x') + "\"}}").error().code == Errc::too_large);
+    CHECK(parse_incoming(R"({"id":1,"effect":"x","with":{"a":"\")" + std::string(broker::kMaxCallValues + 1, ',') + "\"}}"));
+}
+
 TEST_CASE("an effect's name is bounded", "[broker][message]")
 {
     CHECK_FALSE(parse_incoming(R"({"id":1,"effect":")" + std::string(65, 'x') + "\"}"));
