@@ -59,6 +59,8 @@ Result<Json> call(platform::HttpClient& client, platform::HttpRequest request, s
     request.repeatable = true;  // every call of /agent/v1 is: said twice it has the effect of once
     const std::string where = request.method + " " + request.uri;
     auto response = client.send(request, stop);
+    // A connection that was kept may have ended meanwhile: once more, on a new one.
+    if (!response && response.error().code == Errc::unavailable) response = client.send(request, stop);
     if (!response) return fail(std::move(response.error()));
     Json body;
     if (!response->body.empty()) {
@@ -176,7 +178,9 @@ Result<Json> FactoryClient::post_as(std::string_view token, std::string_view rou
     request.body = std::move(body);
     request.timeout = timeout;
     request.max_response = 64 * 1024 * 1024;
+    const SteadyTime sent = system_clock().steady();
     auto answer = call(*client_, std::move(request), stop, refusal);
+    log::debug("http", "{}: {} in {} ms", route, answer ? "ok" : answer.error().what, (system_clock().steady() - sent).count() / 1000);
     if (answer) tokens_.pulse().beat();
     return answer;
 }

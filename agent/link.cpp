@@ -1,6 +1,7 @@
 #include "agent/link.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -35,11 +36,14 @@ void Link::run(std::stop_token stop)
         }
         if (*token != session) {
             if (auto opened = open_session(*token, stop, refusal); !opened) {
+                // A token of before the factory's restart: a new one at once, but not again and again.
+                const bool outdated = refusal.status == 401 && std::exchange(fresh_token_, false);
                 if (refusal.status == 401) parts_.tokens.refused(*token);
-                pause(opened.error(), refusal, stop);
+                if (!outdated) pause(opened.error(), refusal, stop);
                 continue;
             }
             session = *token;
+            fresh_token_ = true;
             if (connection_lost_) backoff_.reset();  // it was away and is back
             connection_lost_ = false;
             parts_.subscribed(terms_);
@@ -66,6 +70,7 @@ void Link::run(std::stop_token stop)
 void Link::pause(const Error& error, const Refusal& refusal, std::stop_token stop)
 {
     if (stop.stop_requested()) return;
+    if (failing_) log::debug("link", "still not: {}", error.what);
     if (!failing_) {
         log::warning("link", "no work can be asked for: {}", error.what);
         if (error.code == Errc::denied)

@@ -55,6 +55,7 @@ private:
     Terms terms_;
     Backoff backoff_;
     bool failing_ = false;
+    bool fresh_token_ = true;             // a 401 may be answered with a new token at once
     bool connection_lost_ = false;        // the last failure was no answer at all
     unsigned nothing_new_ = 0;            // polls in a row that gave only what is known
     std::mutex mutex_;

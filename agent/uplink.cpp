@@ -45,6 +45,7 @@ void Uplink::run(std::stop_token stop)
             continue;
         }
         if (stop.stop_requested()) return;
+        if (failing) log::debug("uplink", "still not: {}", sent.error().what);
         if (!failing) log::warning("uplink", "reports wait on this disk: {}", sent.error().what);
         failing = true;
         factory_.pulse().wait(backoff.next(refusal), refusal, stop);
