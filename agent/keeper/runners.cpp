@@ -108,6 +108,7 @@ std::vector<std::string> Runners::collect()
         const auto ending = runner.sandbox->wait(0ms);
         if (!ending) continue;
         runner.ended = ended_words(key, runner, *ending);
+        if (ending->exit_code != 0 && !runner.ended->back().empty()) log::warning("keeper", "{}: exit code {}; it says: {}", key, ending->exit_code, runner.ended->back());
         runner.effects = {};
         out.push_back(key);
     }

@@ -1,17 +1,35 @@
 #include "platform/linux/isolation.h"
 
+#include <sstream>
+
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "platform/files.h"
 #include "platform/linux/seccomp_filter.h"
+#include "platform/process.h"
 #include "platform/sandbox.h"
 
 namespace mill::platform {
 namespace {
 
 constexpr std::uint32_t kNobody = 65534;
+
+/// Something is mounted over a part of /proc. (The one for binary formats is an empty folder, which the kernel lets pass.)
+bool is_proc_covered()
+{
+    std::istringstream lines(read_file("/proc/self/mountinfo", 1024 * 1024).value_or(""));
+    std::string line;
+    while (std::getline(lines, line)) {
+        std::istringstream words(line);
+        std::string word;
+        for (int i = 0; i < 5; ++i) words >> word;  // the fifth is the place
+        if (word.starts_with("/proc/") && word != "/proc/sys/fs/binfmt_misc") return true;
+    }
+    return false;
+}
 
 Isolation look()
 {
@@ -45,6 +63,20 @@ const Cgroups& machine_cgroups()
 {
     static const Cgroups groups;
     return groups;
+}
+
+bool can_mount_proc()
+{
+    static const bool can = [] {
+        if (!is_proc_covered()) return true;
+        ProcessSpec probe;
+        probe.program = "/usr/bin/bwrap";
+        probe.arguments = {"--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "--proc", "/proc", "--", "/usr/bin/true"};
+        if (geteuid() == 0) probe.uid = probe.gid = kNobody;
+        const auto done = run_process(probe, {}, 1000, std::chrono::seconds(10));
+        return done && done->ending.exit_code == 0 && done->ending.signal == 0;
+    }();
+    return can;
 }
 
 Isolation find_isolation()

@@ -8,4 +8,8 @@ namespace mill::platform {
 /// Made at the first call; lives as long as the process.
 const Cgroups& machine_cgroups();
 
+/// False where the kernel refuses a fresh /proc to a user namespace (parts of ours are covered: a container, a hardened
+/// unit). A sandbox then has an empty one.
+bool can_mount_proc();
+
 }  // namespace mill::platform

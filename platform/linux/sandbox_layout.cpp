@@ -16,6 +16,7 @@
 #include "platform/base/encode.h"
 #include "platform/crypto.h"
 #include "platform/files.h"
+#include "platform/linux/isolation.h"
 
 namespace mill::platform {
 namespace {
@@ -91,7 +92,9 @@ public:
             if (S_ISLNK(what.st_mode) && readlink(folder, target, sizeof target - 1) > 0) add({"--symlink", target, folder});
             else add({"--ro-bind", folder, folder});
         }
-        add({"--proc", "/proc", "--dev", "/dev"});
+        if (can_mount_proc()) add({"--proc", "/proc"});
+        else add({"--dir", "/proc"});
+        add({"--dev", "/dev"});
         for (const char* path : {"/etc/ld.so.cache", "/etc/alternatives"}) add({"--ro-bind-try", path, path});
         const std::string size = std::to_string(std::max<std::uint64_t>(spec_.limits.output.bytes, 65536));
         add({"--size", size, "--tmpfs", "/tmp", "--size", size, "--tmpfs", "/work", "--perms", "1777", "--size", size, "--tmpfs", "/dev/shm",
