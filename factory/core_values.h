@@ -96,6 +96,7 @@ struct Poll {
     std::string agent;     ///< id
     std::uint32_t want = 0;
     std::vector<OfferAnswer> answers;
+    std::string unable;    ///< why this machine can run no job at all at the moment; shown by `why`
 };
 
 struct CancelOrder {
@@ -144,7 +145,7 @@ struct AttemptAccess {
 /// One reason why a job is not further, or how it ended.
 struct WhyReason {
     std::string code;      ///< stable: agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, missing_fact, missing_label,
-                           ///< slots_full, agent_busy, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
+                           ///< slots_full, agent_busy, agent_unable, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
                            ///< cancel_sent, running, ended, retried, offered, queue, free
     std::string subject;   ///< agent, trigger or environment
     std::string text;      ///< a sentence without final period, with the command that mends it in backquotes

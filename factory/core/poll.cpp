@@ -45,6 +45,7 @@ std::uint64_t CoreImpl::park(Poll poll, Done<PollAnswer> done)
             if (active.state == protocol::JobState::assigned && !active.named && active.token.empty())
                 if (auto ok = fresh_token(active); !ok) return fail(ok.error());
         }
+        agent.unable = poll.unable.substr(0, 500);
         agent.parked = Parked{ticket, answer, clock_.steady() + options_.poll, poll.want};
         free_now(agent);
         stirred_.insert(agent.key);

@@ -34,6 +34,7 @@ struct Agent {
     bool online = false;
     SteadyTime gap_until;          ///< online without a poll until then
     std::optional<Parked> parked;
+    std::string unable;            ///< as its last poll said
     SteadyTime rest_until;         ///< it said busy: no offers before
     std::set<JobKey> holds;
     std::vector<protocol::AttemptId> drops;

@@ -63,7 +63,9 @@ void CoreImpl::why_agents(const KnownBinding& known, Why& out, bool& free)
             continue;
         }
         if (!lacks.empty()) continue;
-        if (board_.wanted(agent->key) > 0) {
+        if (!agent->unable.empty()) {
+            out.reasons.push_back({"agent_unable", name, fmt::format("{} cannot run jobs: {}", name, agent->unable), ""});
+        } else if (board_.wanted(agent->key) > 0) {
             free = true;
             out.reasons.push_back({"free", name, fmt::format("{} is free", name), ""});
         } else if (agent->holds.size() >= agent->record.slots) {

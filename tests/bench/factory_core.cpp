@@ -69,7 +69,7 @@ struct Bench {
 
     void poll(const std::string& agent)
     {
-        core.park({agent, 16, {}}, [this, agent](Result<PollAnswer> answer) {
+        core.park({agent, 16, {}, {}}, [this, agent](Result<PollAnswer> answer) {
             if (!answer) return;
             for (const auto& offer : answer->offers) start(agent, offer.id);
             poll(agent);

@@ -368,3 +368,18 @@ TEST_CASE("a session tells which held attempts are current, stale or final", "[c
     CHECK(renewed->at(0).standing == Standing::final);
     CHECK(renewed->at(0).acknowledged == 2);
 }
+
+TEST_CASE("an agent that can run nothing says why, and why repeats it", "[core][why]")
+{
+    World world;
+    world.orders();
+    const auto srv = world.agent("srv-1");
+    const auto parking = world.park(srv, 0, {}, "bubblewrap is not installed (`apt install bubblewrap`)");
+    const auto job = world.run();
+    const auto why = world.why(job.uid);
+    REQUIRE(why.reasons.size() == 1);
+    CHECK(why.reasons[0].code == "agent_unable");
+    CHECK(why.reasons[0].text == "srv-1 cannot run jobs: bubblewrap is not installed (`apt install bubblewrap`)");
+    const auto again = world.park(srv, 1);
+    CHECK(again.answered());
+}

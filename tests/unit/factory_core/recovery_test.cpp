@@ -57,7 +57,7 @@ void tell(int to, char what, const std::string& uid)
         });
     };
     poll = [&] {
-        core.park({agent, 4, {}}, [&](Result<PollAnswer> answer) {
+        core.park({agent, 4, {}, {}}, [&](Result<PollAnswer> answer) {
             if (!answer) return;
             for (const auto& offer : answer->offers) run(offer.id);
             poll();

@@ -107,10 +107,10 @@ public:
         REQUIRE(out);
         return *out;
     }
-    Parking park(const AgentRecord& agent, std::uint32_t want = 1, std::vector<OfferAnswer> answers = {})
+    Parking park(const AgentRecord& agent, std::uint32_t want = 1, std::vector<OfferAnswer> answers = {}, std::string unable = {})
     {
         Parking out;
-        out.ticket = core_->park({agent.id, want, std::move(answers)}, [answer = out.answer](Result<PollAnswer> result) { *answer = std::move(result); });
+        out.ticket = core_->park({agent.id, want, std::move(answers), std::move(unable)}, [answer = out.answer](Result<PollAnswer> result) { *answer = std::move(result); });
         core_->flush();
         return out;
     }
