@@ -55,11 +55,13 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     if (auto made = platform::make_folder(config.data, 0700); !made) return fail("--data", made.error());
     Clock& clock = system_clock();
 
-    // The renderer runs within the core, and needs the factory's id, which only the core knows: it is asked when it renders.
+    // What only those know who start later: the core its id, the server its port. The renderer, which runs within the core, asks.
     std::atomic<Core*> running = nullptr;
-    const Renderer renderer = [&running, public_url = config.public_url](const Notification& notification) {
+    std::string base_url = config.public_url;   // written once, before `listening`
+    std::atomic<bool> listening = !base_url.empty();
+    const Renderer renderer = [&](const Notification& notification) {
         const Core* known = running;
-        return render_notification(notification, {"urn:millwright:factory:" + (known ? known->factory_id() : std::string("starting")), public_url});
+        return render_notification(notification, {"urn:millwright:factory:" + (known ? known->factory_id() : std::string("starting")), listening ? base_url : std::string()});
     };
     CoreOptions core_options;
     core_options.folder = config.data;
@@ -77,11 +79,9 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     Deliverer deliverer(egress, stored_credentials(**core, [&](const CredentialRecord& record) { return vault->open(record); }, clock), stored_secrets(**core), clock,
                         {.timeout = config.delivery_timeout});
 
-    std::string base_url = config.public_url;
-    std::atomic<bool> listening = false;
     ApiOptions api_options;
     api_options.folder = config.data;
-    api_options.base_url = [&] { return listening || !config.public_url.empty() ? base_url : std::string(); };
+    api_options.base_url = [&] { return listening ? base_url : std::string(); };
     api_options.check_notifier = check_notifier;
     api_options.test_notifier = [&](const Document& notifier, const Json& sample) { return try_notifier(notifier, sample, renderer, deliverer); };
     auto api = make_api(api_options, **core, *vault);

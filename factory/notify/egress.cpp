@@ -1,5 +1,7 @@
 #include "factory/notify/egress.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -75,15 +77,21 @@ bool EgressRules::names(const platform::Uri& uri, const std::string& address) co
     return false;
 }
 
-Egress::Egress(EgressRules rules, std::string ca_file, Resolve resolve) : rules_(std::move(rules)), ca_file_(std::move(ca_file)), resolve_(std::move(resolve)) {}
+Egress::Egress(EgressRules rules, std::string ca_file, Resolve resolve, OwnAddresses own)
+    : rules_(std::move(rules)), ca_file_(std::move(ca_file)), resolve_(std::move(resolve)), own_(std::move(own))
+{
+}
 
 Result<std::string> Egress::choose_address(const platform::Uri& uri) const
 {
     const auto addresses = resolve_(uri.host);
     if (!addresses) return fail(addresses.error());
     if (addresses->empty()) return fail(Errc::unavailable, fmt::format("'{}' has no address", uri.host));
-    for (const std::string& address : *addresses)
-        if (!platform::is_private_address(address) || rules_.names(uri, address)) return address;
+    const std::vector<std::string> own = own_();
+    for (const std::string& address : *addresses) {
+        const bool guarded = platform::is_private_address(address) || std::find(own.begin(), own.end(), address) != own.end();
+        if (!guarded || rules_.names(uri, address)) return address;
+    }
     return fail(Errc::denied, fmt::format("{} is the address {}, which the factory does not call unless its configuration says so: egress: [ \"{}://{}\" ]", uri.host,
                                           addresses->front(), uri.scheme, uri.authority()));
 }

@@ -9,11 +9,12 @@
 #include <vector>
 
 #include "platform/http_client.h"
+#include "platform/own_addresses.h"
 
 namespace mill::factory {
 
 /// `egress:` of the configuration: origins such as "http://127.0.0.1:*", "https://*.corp.example", "https://10.1.*:8443".
-/// Public addresses need no rule; loopback, private and link-local ones do.
+/// Public addresses need no rule; loopback, private, link-local ones and this machine's own do.
 class EgressRules {
 public:
     /// Errors: invalid, all mistakes.
@@ -32,7 +33,8 @@ private:
 class Egress {
 public:
     using Resolve = std::function<Result<std::vector<std::string>>(std::string_view host)>;
-    explicit Egress(EgressRules rules, std::string ca_file = {}, Resolve resolve = platform::resolve);
+    using OwnAddresses = std::function<std::vector<std::string>()>;
+    explicit Egress(EgressRules rules, std::string ca_file = {}, Resolve resolve = platform::resolve, OwnAddresses own = platform::own_addresses);
 
     /// Errors: denied (an address that no rule names: says which key of the configuration would allow it), and those of HttpClient::send.
     /// Blocks: up to the request's timeout, and for the resolver.
@@ -45,6 +47,7 @@ private:
     EgressRules rules_;
     std::string ca_file_;
     Resolve resolve_;
+    OwnAddresses own_;
     std::mutex mutex_;
     std::map<std::string, std::shared_ptr<platform::HttpClient>> clients_;  ///< by origin and address
 };

@@ -202,6 +202,17 @@ TEST_CASE("private addresses are refused unless the configuration names them", "
         CHECK(Bench({"http://127.*:*"}, inside).api(url).verdict == Verdict::delivered);
         CHECK(receiver.calls().back().header("host") == "hook.example.com:" + std::to_string(receiver.port()));
     }
+    SECTION("the machine's own public address counts as private")
+    {
+        const auto public_one = [](std::string_view) -> Result<std::vector<std::string>> { return std::vector<std::string>{"203.0.113.7"}; };
+        Egress egress(*EgressRules::parse({}), {}, public_one, [] { return std::vector<std::string>{"127.0.0.1", "203.0.113.7"}; });
+        platform::HttpRequest request;
+        request.uri = "http://factory.example.com/v1/jobs";
+        const auto refused = egress.send(request);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == Errc::denied);
+        CHECK_FALSE(platform::own_addresses().empty());
+    }
     SECTION("wrong rules are reported, all of them")
     {
         const auto rules = EgressRules::parse({"http://127.0.0.1:*", "127.0.0.1", "ftp://x", "http://a/b:1", "http://x:99999x"});
