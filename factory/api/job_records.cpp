@@ -43,23 +43,33 @@ struct Follow : std::enable_shared_from_this<Follow> {
 
     void wake()
     {
-        if (look(false)) {
-            service.later.drop(timer);
-            return;
-        }
-        park();
+        if (look(false)) release();
+        else park();
     }
 
     void park()
     {
-        waiter = service.log_waiters.wait(job, [self = shared_from_this()] {
+        const auto ticket = service.log_waiters.wait(job, [self = shared_from_this()] {
             // On the writer thread: read and answer elsewhere.
             self->service.later.at(Milliseconds(0), [self] { self->wake(); });
         });
-        if (look(false)) {   // what arrived between the look and the wait
-            service.log_waiters.drop(job, waiter);
-            service.later.drop(timer);
+        {
+            const std::scoped_lock lock(mutex);
+            waiter = ticket;
         }
+        if (look(false)) release();   // what arrived between the look and the wait
+    }
+
+    void release()
+    {
+        std::uint64_t held = 0, due = 0;
+        {
+            const std::scoped_lock lock(mutex);
+            held = std::exchange(waiter, 0);
+            due = std::exchange(timer, 0);
+        }
+        service.log_waiters.drop(job, held);
+        service.later.drop(due);
     }
 };
 
@@ -75,10 +85,14 @@ void job_log(Service& service, const CallPtr& call)
     follow->cursor = call->http.query_value("after");
     follow->limit = *limit;
     if (follow->look(*wait == 0)) return;
-    follow->timer = service.later.at(std::chrono::seconds(*wait), [follow] {
-        follow->service.log_waiters.drop(follow->job, follow->waiter);
+    const auto ticket = service.later.at(std::chrono::seconds(*wait), [follow] {
         follow->look(true);
+        follow->release();
     });
+    {
+        const std::scoped_lock lock(follow->mutex);
+        follow->timer = ticket;
+    }
     follow->park();
 }
 

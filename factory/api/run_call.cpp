@@ -1,5 +1,8 @@
 #include "factory/api/run_call.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 #include <fmt/format.h>
 
 #include "platform/base/fields.h"
@@ -86,6 +89,40 @@ Result<RunCall> parse_run_call(const Json& body, bool sap)
     if (sap) out.token = fields.text("irpaTriggerToken", "");
     if (auto done = fields.done(); !done) return fail(std::move(done.error()));
     return out;
+}
+
+namespace {
+
+Json sample_of(const Json& schema, int depth)
+{
+    for (const std::string_view given : {"default", "example", "const"})
+        if (const Json* value = schema.find(given)) return *value;
+    for (const std::string_view list : {"examples", "enum"})
+        if (const Json& values = schema[list]; values.is_array() && !values.empty()) return values[std::size_t{0}];
+    const Json& types = schema["type"];
+    const std::string type = types.is_array() && !types.empty() ? types[std::size_t{0}].as_string() : types.as_string();
+    if (depth > 6) return {};
+    if (type == "object" || (type.empty() && schema.contains("properties"))) {
+        Json out = Json::object();
+        for (const Json& name : schema["required"].as_array()) out.set(name.as_string(), sample_of(schema["properties"][name.as_string()], depth + 1));
+        return out;
+    }
+    if (type == "array") {
+        Json out = Json::array();
+        for (std::int64_t i = 0; i < std::min<std::int64_t>(schema["minItems"].as_integer(), 3); ++i) out.push(sample_of(schema["items"], depth + 1));
+        return out;
+    }
+    if (type == "integer" || type == "number") return schema["minimum"].is_number() ? schema["minimum"] : Json(1);
+    if (type == "boolean") return true;
+    if (type == "null") return {};
+    return "example";
+}
+
+}  // namespace
+
+Json sample_of(const Json& schema)
+{
+    return sample_of(schema, 0);
 }
 
 Json merge_input(const Json& below, const Json& above)

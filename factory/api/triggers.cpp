@@ -2,6 +2,7 @@
 
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
+#include "factory/api/run_call.h"
 #include "platform/base/fields.h"
 
 namespace mill::factory::handler {
@@ -31,27 +32,66 @@ void set_paused(Service& service, const CallPtr& call, bool paused)
 void pause_trigger(Service& service, const CallPtr& call) { set_paused(service, call, true); }
 void resume_trigger(Service& service, const CallPtr& call) { set_paused(service, call, false); }
 
-void trigger_calls(Service& service, const CallPtr& call)
+namespace {
+
+std::string shell_quoted(std::string_view text)
 {
-    auto trigger = service.core.reader()->document("Trigger", (*call)["name"]);
-    if (!passed(*call, trigger)) return;
+    std::string out = "'";
+    for (const char c : text) {
+        if (c == '\'') out += "'\\''";
+        else out += c;
+    }
+    return out + "'";
+}
+
+/// Calls that run as they stand once the variable with the token is set: nothing in them is a placeholder that could be sent by mistake.
+void show_calls(Service& service, const CallPtr& call, const Document& trigger, const workflows::Package* package)
+{
+    Json sample = Json::object();
+    if (package != nullptr)
+        if (const Json made = sample_of(workflows::input_schema(*package, trigger.spec["workflow"].as_string())); made.is_object())
+            for (const auto& [name, value] : made.as_object())
+                if (!trigger.spec["input"].contains(name)) sample.set(name, value);   // what the trigger gives need not be sent
     const std::string base = service.base_url(call->http);
-    const std::string v1 = fmt::format("{}/v1/triggers/{}/runs", base, trigger->name);
-    const std::string runtime = fmt::format("{}/runtime/v1/apiTriggers/{}/runs", base, trigger->uid);
-    const std::string apitrigger = fmt::format("{}/apitrigger/v1/triggers/{}/run", base, trigger->uid);
-    // Runnable as they stand once the variable is set: nothing in them is a placeholder that could be sent by mistake.
-    const std::string body = R"('{"invocationContext":{"conversationId":"example-1"},"input":{}}')";
-    Json examples = Json::array();
-    examples.push(Json(fmt::format("curl -sS -X POST {} -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' -d {}", v1, body)));
-    examples.push(Json(fmt::format("curl -sS -X POST {} -H \"irpa-trigger-token: $TOKEN\" -H 'Content-Type: application/json' -d {}", apitrigger, body)));
-    examples.push(Json(fmt::format("curl -sS -X POST {} -H \"irpa-api-key: $KEY\" -H 'Content-Type: application/json' -d {}", runtime, body)));
-    Json out = Json::object({{"name", Json(trigger->name)}, {"uid", Json(trigger->uid)},
-                             {"urls", Json::object({{"v1", Json(v1)}, {"runtime", Json(runtime)}, {"apitrigger", Json(apitrigger)}})}, {"examples", std::move(examples)}});
-    service.core.why_trigger(trigger->name, [call, out](const Result<Why>& why) {
+    const std::string v1 = fmt::format("{}/v1/triggers/{}/runs", base, trigger.name);
+    const std::string runtime = fmt::format("{}/runtime/v1/apiTriggers/{}/runs", base, trigger.uid);
+    const std::string apitrigger = fmt::format("{}/apitrigger/v1/triggers/{}/run", base, trigger.uid);
+    const Json body = Json::object({{"invocationContext", Json::object({{"conversationId", "example-1"}})}, {"input", sample}});
+    const auto curl = [&](const std::string& url, std::string_view header) {
+        return Json(fmt::format("curl -sS -X POST {} -H \"{}\" -H 'Content-Type: application/json' -d {}", url, header, shell_quoted(dump_json(body))));
+    };
+    Json out = Json::object({{"name", Json(trigger.name)}, {"uid", Json(trigger.uid)},
+                             {"urls", Json::object({{"v1", Json(v1)}, {"runtime", Json(runtime)}, {"apitrigger", Json(apitrigger)}})}, {"sample", body},
+                             {"examples", Json::array({curl(v1, "Authorization: Bearer $TOKEN"), curl(apitrigger, "irpa-trigger-token: $TOKEN"),
+                                                       curl(runtime, "irpa-api-key: $KEY")})}});
+    service.core.why_trigger(trigger.name, [call, out](const Result<Why>& why) {
         Json whole = out;
         if (why) whole.set("ready", why_json(*why));
         reply(*call, 200, whole);
     });
+}
+
+}  // namespace
+
+void trigger_calls(Service& service, const CallPtr& call)
+{
+    std::string digest;
+    Result<Document> trigger = fail(Errc::internal, "");
+    {
+        const auto reader = service.core.reader();
+        trigger = reader->document("Trigger", (*call)["name"]);
+        if (!passed(*call, trigger)) return;
+        if (const auto deployment = reader->document("Deployment", trigger->spec["deployment"].as_string())) {
+            const std::string& package = deployment->spec["package"].as_string();
+            if (const auto record = reader->package(package.substr(0, package.find('@')), package.substr(package.find('@') + 1))) digest = record->digest;
+        }
+    }
+    if (const auto package = service.packages.find(digest)) return show_calls(service, call, *trigger, package.get());
+    const bool posted = !digest.empty() && service.worker.post([&service, call, digest, document = *trigger] {
+        const auto package = service.packages.load(digest, service.core.package_path(digest));
+        show_calls(service, call, document, package ? package->get() : nullptr);
+    });
+    if (!posted) show_calls(service, call, *trigger, nullptr);
 }
 
 }  // namespace mill::factory::handler

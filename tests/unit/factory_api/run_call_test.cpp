@@ -57,6 +57,15 @@ TEST_CASE("the caller's input lies over the trigger's own", "[factory][api]")
     CHECK(merge_input(json(R"({"a":1})"), json("{}")) == json(R"({"a":1})"));
 }
 
+TEST_CASE("a sample has what the schema requires, with its own examples", "[factory][api]")
+{
+    const Json schema = json(R"({"type":"object","required":["order","count","kind","tags","who"],"properties":{"order":{"type":"string","examples":["4711"]},
+        "count":{"type":"integer","minimum":3},"kind":{"enum":["a","b"]},"tags":{"type":"array","minItems":1,"items":{"type":"string"}},
+        "who":{"type":"object","required":["name"],"properties":{"name":{"type":"string","default":"anna"}}},"extra":{"type":"string"}}})");
+    CHECK(sample_of(schema) == json(R"({"order":"4711","count":3,"kind":"a","tags":["example"],"who":{"name":"anna"}})"));
+    CHECK(sample_of(Json()) == Json("example"));
+}
+
 TEST_CASE("a path finds its route, its parameters and the methods it has", "[factory][api]")
 {
     const auto job = match_route("GET", "/v1/jobs/a%2Fb/log");

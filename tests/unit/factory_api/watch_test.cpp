@@ -97,6 +97,8 @@ TEST_CASE("how to call a trigger is shown with calls that run as they stand", "[
     CHECK(calls.json["examples"].size() == 3);
     CHECK(calls.json["urls"]["v1"] == Json("http://127.0.0.1:8321/v1/triggers/order-status-api/runs"));
     CHECK_FALSE(calls.json["ready"]["text"].as_string().empty());
+    CHECK(calls.json["sample"]["input"] == *parse_json(R"({"order":"example"})"));
+    CHECK(factory.as_admin("POST", "/v1/triggers/order-status-api/runs", dump_json(calls.json["sample"])).status == 202);
     for (const Json& example : calls.json["examples"].as_array()) CHECK_THAT(example.as_string(), !Contains("${"));
 }
 
