@@ -91,13 +91,13 @@ Outcome<Asked> read_request(const Json& with)
     if (!is_token(request.method) || request.method.size() > 20 || request.method == "CONNECT" || request.method == "TRACE")
         fields.mistake("method", "is no method that can be asked for");
     request.uri = fields.text("uri");
-    for (const auto& [name, value] : fields.object("query", Json::object()).as_object()) {
-        const auto append = [&](const Json& item) {
+    const Json query = fields.object("query", Json::object());
+    for (const auto& [name, value] : query.as_object()) {
+        const Json::Array items = value.is_array() ? value.as_array() : Json::Array{value};
+        for (const Json& item : items) {
             request.uri += request.uri.find('?') == std::string::npos ? '?' : '&';
             request.uri += percent_encode(name) + "=" + percent_encode(scalar(item));
-        };
-        if (value.is_array()) std::for_each(value.as_array().begin(), value.as_array().end(), append);
-        else append(value);
+        }
     }
     if (request.uri.size() > kMaxUri) fields.mistake("uri", fmt::format("is longer than {} bytes", kMaxUri));
     auto uri = platform::parse_uri(request.uri);

@@ -59,7 +59,8 @@ std::vector<std::string> read_arguments(Fields& fields)
 
 void read_common(Fields& fields, CommandRequest& request)
 {
-    for (const auto& [name, value] : fields.object("environment", Json::object()).as_object()) {
+    const Json environment = fields.object("environment", Json::object());
+    for (const auto& [name, value] : environment.as_object()) {
         const std::string text = scalar(value);
         if (name.empty() || name.find('=') != std::string::npos || name.find('\0') != std::string::npos || text.find('\0') != std::string::npos)
             fields.mistake("environment", "holds a name or value that no environment can hold");

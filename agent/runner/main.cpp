@@ -31,7 +31,8 @@ int usage(std::string_view wrong)
     return kUsage;
 }
 
-/// Ends at once: no destructor may wait for a thread that waits for a peer that is gone.
+/// Ends at once: no destructor may wait for a thread that waits for a peer that is gone, and what runs at an ordinary exit may
+/// ask for what is no longer allowed.
 [[noreturn]] void leave(int status)
 {
     std::fflush(nullptr);
@@ -71,7 +72,8 @@ int main(int count, char** values)
             else if (word == "--check" && more) options.check = words[++at];
             else return usage("'" + word + "' is not understood");
         }
-        return options.check.empty() ? run(options) : mill::runner::check_package(options.check, options.json);
+        if (options.check.empty()) return run(options);
+        leave(mill::runner::check_package(options.check, options.json));
     } catch (const std::exception& error) {
         std::fprintf(stderr, "millwright-runner: %s\n", error.what());
         return kOwnFailure;
