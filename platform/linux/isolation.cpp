@@ -65,18 +65,26 @@ const Cgroups& machine_cgroups()
     return groups;
 }
 
-bool can_mount_proc()
+const Kernel& kernel_allows()
 {
-    static const bool can = [] {
-        if (!is_proc_covered()) return true;
-        ProcessSpec probe;
-        probe.program = "/usr/bin/bwrap";
-        probe.arguments = {"--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "--proc", "/proc", "--", "/usr/bin/true"};
-        if (geteuid() == 0) probe.uid = probe.gid = kNobody;
-        const auto done = run_process(probe, {}, 1000, std::chrono::seconds(10));
-        return done && done->ending.exit_code == 0 && done->ending.signal == 0;
+    static const Kernel found = [] {
+        Kernel out;
+        if (!is_proc_covered()) return out;
+        const auto works = [](std::vector<std::string> arguments) {
+            ProcessSpec probe;
+            probe.program = "/usr/bin/bwrap";
+            probe.arguments = {"--unshare-all", "--unshare-user", "--ro-bind", "/", "/"};
+            for (std::string& argument : arguments) probe.arguments.push_back(std::move(argument));
+            probe.arguments.insert(probe.arguments.end(), {"--", "/usr/bin/true"});
+            if (geteuid() == 0) probe.uid = probe.gid = kNobody;
+            const auto done = run_process(probe, {}, 1000, std::chrono::seconds(10));
+            return done && done->ending.exit_code == 0 && done->ending.signal == 0;
+        };
+        out.fresh_proc = works({"--proc", "/proc"});
+        out.disable_userns = works({"--disable-userns"});
+        return out;
     }();
-    return can;
+    return found;
 }
 
 Isolation find_isolation()

@@ -8,8 +8,12 @@ namespace mill::platform {
 /// Made at the first call; lives as long as the process.
 const Cgroups& machine_cgroups();
 
-/// False where the kernel refuses a fresh /proc to a user namespace (parts of ours are covered: a container, a hardened
-/// unit). A sandbox then has an empty one.
-bool can_mount_proc();
+/// What the kernel lets a user namespace do here. Both hold but where parts of our /proc are covered or read-only (a
+/// container, a hardened unit).
+struct Kernel {
+    bool fresh_proc = true;     ///< else a sandbox has an empty /proc
+    bool disable_userns = true; ///< else only the filter refuses a further user namespace
+};
+const Kernel& kernel_allows();
 
 }  // namespace mill::platform

@@ -137,7 +137,7 @@ Status check_asked(const SandboxSpec& spec, std::vector<std::string>& notes)
         return fail(Errc::denied, fmt::format("sandbox: this machine cannot bound the {} of a whole process tree (no writable cgroup), and the "
                                               "limits are stated", !tree_memory ? "memory" : "processes"));
     if (!tree_memory) notes.emplace_back("memory: rlimit only, per process");
-    if (!can_mount_proc()) notes.emplace_back("/proc is empty: this machine refuses a fresh one");
+    if (!kernel_allows().fresh_proc) notes.emplace_back("/proc is empty: this machine refuses a fresh one");
     if (!tree_processes) notes.emplace_back("processes: not bounded");
     return {};
 }

@@ -82,7 +82,8 @@ public:
 
     void base(int filter, int info)
     {
-        add({"--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL",
+        if (kernel_allows().disable_userns) add({"--disable-userns"});
+        add({"--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL",
              "--hostname", "sandbox", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME", "/work", "--setenv", "TMPDIR",
              "/tmp", "--setenv", "LANG", "C.UTF-8", "--ro-bind", "/usr", "/usr"});
         for (const char* folder : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
@@ -92,7 +93,7 @@ public:
             if (S_ISLNK(what.st_mode) && readlink(folder, target, sizeof target - 1) > 0) add({"--symlink", target, folder});
             else add({"--ro-bind", folder, folder});
         }
-        if (can_mount_proc()) add({"--proc", "/proc"});
+        if (kernel_allows().fresh_proc) add({"--proc", "/proc"});
         else add({"--dir", "/proc"});
         add({"--dev", "/dev"});
         for (const char* path : {"/etc/ld.so.cache", "/etc/alternatives"}) add({"--ro-bind-try", path, path});
