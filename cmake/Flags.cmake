@@ -20,8 +20,10 @@ target_compile_options(mill_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual
      $<$<BOOL:${MILL_WERROR}>:-Werror>)
 # Debug builds keep the standard library's checks; release builds the C library's.
 target_compile_definitions(mill_flags INTERFACE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>
-    $<$<AND:$<CONFIG:Release>,$<STREQUAL:${MILL_SANITIZE},>>:_FORTIFY_SOURCE=2>
     MILL_VERSION="${PROJECT_VERSION}")
+if(NOT MILL_SANITIZE)
+    target_compile_definitions(mill_flags INTERFACE $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
+endif()
 if(MILL_SANITIZE)
     add_compile_options(-fsanitize=${MILL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${MILL_SANITIZE})
