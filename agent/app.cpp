@@ -18,6 +18,7 @@
 #include "platform/files.h"
 #include "platform/machine.h"
 #include "platform/service_host.h"
+#include "protocol/version.h"
 
 namespace mill::agent {
 namespace {
@@ -146,6 +147,11 @@ int serve(const ServeOptions& options)
                std::move(facts)});
     desk.set_on_change([&link] { link.nudge(); });
 
+    if (const std::string& problem = runs.isolation()["problem"].as_string(); !problem.empty()) {
+        log::error("agent", "no job can run here: no sandbox: {}", problem);
+        desk.disable("no sandbox: " + problem);
+    }
+
     Mailbox<Status> finished(1);
     std::jthread runs_thread([&](std::stop_token stop) {
         Status ended = runs.run(stop);
@@ -175,6 +181,7 @@ int serve(const ServeOptions& options)
         log::error("agent", "{}", *lost ? "the keeper is gone" : lost->error().what);
         return kTryAgain;
     }
+    (void)for_link.post(protocol::route::kGoodbye, dump_json(Json::object({{"why", "stopped"}})), std::chrono::seconds(2), {});
     (void)runs.stop_keeper();
     return 0;
 }

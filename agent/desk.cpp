@@ -24,7 +24,7 @@ bool Desk::take(Holding holding)
 {
     {
         const std::scoped_lock lock(mutex_);
-        if (closed_ || held_.size() >= slots_ || (rest_until_ && clock_.steady() < *rest_until_)) return false;
+        if (shut_locked() || held_.size() >= slots_) return false;
         held_.emplace(holding.id, std::move(holding));
     }
     some_held_.notify_all();
@@ -66,23 +66,46 @@ std::vector<Holding> Desk::held() const
 unsigned Desk::free() const
 {
     const std::scoped_lock lock(mutex_);
-    if (closed_ || held_.size() >= slots_ || (rest_until_ && clock_.steady() < *rest_until_)) return 0;
+    if (shut_locked() || held_.size() >= slots_) return 0;
     return slots_ - static_cast<unsigned>(held_.size());
 }
 
-void Desk::rest(Milliseconds time)
+bool Desk::shut_locked() const
+{
+    return closed_ || !disabled_.empty() || resting_locked();
+}
+
+void Desk::rest(Milliseconds time, std::string why)
 {
     {
         const std::scoped_lock lock(mutex_);
         rest_until_ = clock_.steady() + time;
+        rest_why_ = std::move(why);
     }
     changed();
+}
+
+void Desk::disable(std::string why)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        disabled_ = std::move(why);
+    }
+    changed();
+}
+
+std::string Desk::unable() const
+{
+    const std::scoped_lock lock(mutex_);
+    if (closed_) return "the agent is stopping";
+    if (!disabled_.empty()) return disabled_;
+    return resting_locked() ? rest_why_ : std::string();
 }
 
 std::optional<Milliseconds> Desk::resting() const
 {
     const std::scoped_lock lock(mutex_);
-    if (!rest_until_ || clock_.steady() >= *rest_until_) return std::nullopt;
+    if (!resting_locked()) return std::nullopt;
     return std::chrono::ceil<Milliseconds>(*rest_until_ - clock_.steady());
 }
 
@@ -93,12 +116,6 @@ void Desk::close()
         closed_ = true;
     }
     changed();
-}
-
-bool Desk::closed() const
-{
-    const std::scoped_lock lock(mutex_);
-    return closed_;
 }
 
 void Desk::answer(OfferAnswer answer)

@@ -42,11 +42,14 @@ public:
     std::vector<Holding> held() const;
     unsigned free() const;
     unsigned slots() const { return slots_; }
-    /// No new ones for a while: something of this machine is in the way.
-    void rest(Milliseconds time);
+    /// No new ones for a while: something of this machine is in the way, and `why` says what.
+    void rest(Milliseconds time, std::string why);
+    /// No job can run here as long as this program runs.
+    void disable(std::string why);
+    /// Why nothing is asked for; empty when slots are free, or taken by jobs.
+    std::string unable() const;
     std::optional<Milliseconds> resting() const;
     void close();  ///< no new ones any more
-    bool closed() const;
 
     void answer(OfferAnswer answer);
     std::vector<OfferAnswer> take_answers();
@@ -56,6 +59,8 @@ public:
 
 private:
     void changed() const;
+    bool shut_locked() const;
+    bool resting_locked() const { return rest_until_ && clock_.steady() < *rest_until_; }
     const unsigned slots_;
     const Clock& clock_;
     std::function<void()> on_change_;
@@ -64,6 +69,7 @@ private:
     std::map<protocol::AttemptId, Holding> held_;
     std::vector<OfferAnswer> answers_;
     std::optional<SteadyTime> rest_until_;
+    std::string rest_why_, disabled_;
     bool closed_ = false;
 };
 

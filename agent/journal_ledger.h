@@ -16,14 +16,19 @@ public:
         return journal_.start(id, running, now);
     }
     Status event(const protocol::AttemptId& id, const protocol::Event& event) override { return journal_.add(id, event); }
-    Status sync() override { return journal_.sync(); }
+    Status sync() override
+    {
+        auto done = journal_.sync();
+        if (!done) desk_.rest(std::chrono::seconds(5), done.error().what);
+        return done;
+    }
     void extra(const protocol::AttemptId&, const Json&) override {}
     void not_held(const protocol::AttemptId& id, const std::string& why) override
     {
         // Also when the disk is full: without the record the next start of the agent says the same again.
         (void)journal_.finish(id);
         desk_.answer({id, "not_held", why});
-        desk_.rest(std::chrono::seconds(2));
+        desk_.rest(std::chrono::seconds(2), why);
     }
     void released(const protocol::AttemptId& id) override { desk_.release(id); }
 

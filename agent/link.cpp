@@ -144,9 +144,9 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
     Milliseconds limit = terms_.poll + std::chrono::seconds(15);
     const auto rest = parts_.desk.resting();
     if (rest && want == 0) limit = std::min(limit, *rest + Milliseconds(10));
-    auto answer = parts_.factory.post_as(token, protocol::route::kOffers,
-                                         dump_json(Json::object({{"want", want}, {"answers", Json(std::move(said))}})), limit,
-                                         parked.get_token(), &refusal);
+    Json body = Json::object({{"want", want}, {"answers", Json(std::move(said))}});
+    if (const std::string unable = want == 0 ? parts_.desk.unable() : std::string(); !unable.empty()) body.set("unable", unable);
+    auto answer = parts_.factory.post_as(token, protocol::route::kOffers, dump_json(body), limit, parked.get_token(), &refusal);
     {
         const std::scoped_lock lock(mutex_);
         is_parked_ = false;
@@ -211,7 +211,7 @@ void Link::nudge()
 {
     const std::scoped_lock lock(mutex_);
     if (!is_parked_) return;
-    if ((wanted_ == 0 && parts_.desk.free() > 0) || (wanted_ > 0 && parts_.desk.closed()) || parts_.desk.has_answers())
+    if ((wanted_ == 0 && parts_.desk.free() > 0) || (wanted_ > 0 && !parts_.desk.unable().empty()) || parts_.desk.has_answers())
         parked_.request_stop();
 }
 

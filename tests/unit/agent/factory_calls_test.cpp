@@ -242,6 +242,30 @@ TEST_CASE("the link subscribes, takes an offer and asks for as many as it has sl
     }
 }
 
+TEST_CASE("an agent that can run nothing says why, and asks again when that is over", "[link]")
+{
+    World world;
+    world.desk.rest(300ms, "the disk is full");
+    world.start_link();
+    const Json first = world.factory.request("/agent/v1/offers");
+    CHECK(first["want"] == Json(0));
+    CHECK(first["unable"] == Json("the disk is full"));
+    const Json second = world.factory.request("/agent/v1/offers", 2);
+    CHECK(second["want"] == Json(2));
+    CHECK_FALSE(second.contains("unable"));
+    SECTION("also for good")
+    {
+        world.desk.disable("no sandbox: no user namespaces");
+        world.factory.offer(Json::object());
+        CHECK(world.factory.request("/agent/v1/offers", 3)["unable"] == Json("no sandbox: no user namespaces"));
+    }
+    SECTION("and when it stops")
+    {
+        world.desk.close();
+        CHECK(world.factory.request("/agent/v1/offers", 3)["unable"] == Json("the agent is stopping"));
+    }
+}
+
 TEST_CASE("what the policy does not admit ends as refused, with the reason", "[link]")
 {
     World world;
