@@ -21,6 +21,10 @@
 #include "platform/http_client.h"
 #include "platform/process.h"
 
+// The library's pool threads live to the end of the process with what OpenSSL keeps for each thread; that is no leak of ours.
+extern "C" const char* __lsan_default_suppressions();
+extern "C" const char* __lsan_default_suppressions() { return "leak:libcrypto.so\nleak:libcpprest.so\n"; }
+
 using namespace mill;
 using namespace mill::platform;
 using namespace std::chrono_literals;
