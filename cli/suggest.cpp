@@ -35,7 +35,7 @@ bool takes_a_value(std::string_view word)
 std::string nearest(std::string_view word, const std::set<std::string>& candidates)
 {
     std::string best;
-    std::size_t least = 3;
+    std::size_t least = word.size() <= 3 ? 2 : 3;
     for (const std::string& candidate : candidates) {
         const std::size_t d = distance(word, candidate);
         if (d < least && d < candidate.size()) {

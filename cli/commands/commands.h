@@ -5,6 +5,7 @@
 
 namespace mill::cli {
 
+Command new_command();
 Command run_command_entry();
 Command check_command();
 Command pack_command();
@@ -12,10 +13,13 @@ Command publish_command();
 Command deploy_command();
 Command apply_command();
 Command get_command();
+Command delete_command();
 Command trigger_command();
 Command triggers_command();
 Command triggers_show_command();
 Command triggers_token_command();
+Command triggers_pause_command();
+Command triggers_resume_command();
 Command jobs_command();
 Command show_command();
 Command why_command();
@@ -35,6 +39,11 @@ Command agents_command();
 Command agents_invite_command();
 Command agents_set_command();
 Command packages_command();
+Command activities_command();
+Command tokens_command();
+Command tokens_create_command();
+Command tokens_revoke_command();
+Command environments_key_command();
 Command login_command();
 Command doctor_command();
 Command version_command();

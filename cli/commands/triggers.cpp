@@ -69,7 +69,37 @@ Result<int> token(Context& context, const Arguments& arguments)
     return kDone;
 }
 
+Result<int> set_paused(Context& context, const Arguments& arguments, bool paused)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    Json body = Json::object();
+    if (arguments.has("--why")) body.set("why", arguments.text("--why"));
+    const Result<Json> trigger = (*api)->post(join_path("/v1/triggers", arguments.text("NAME"), paused ? "/pause" : "/resume"), body);
+    if (!trigger) return fail(trigger.error());
+    if (context.console.json()) context.console.document(*trigger);
+    else context.console.line(fmt::format("{} {}", arguments.text("NAME"), paused ? "is paused: calls are answered 409 until it is resumed" : "takes calls"));
+    return kDone;
+}
+
+Result<int> pause(Context& context, const Arguments& arguments) { return set_paused(context, arguments, true); }
+Result<int> resume(Context& context, const Arguments& arguments) { return set_paused(context, arguments, false); }
+
 }  // namespace
+
+Command triggers_pause_command()
+{
+    return {.name = "triggers pause",
+            .summary = "Take no calls for a while",
+            .examples = "millwright triggers pause order-status-api --why 'the ticket system moves'",
+            .options = {{"NAME", "", "The trigger", true}, {"--why", "TEXT", "Callers are told"}},
+            .run = pause};
+}
+
+Command triggers_resume_command()
+{
+    return {.name = "triggers resume", .summary = "Take calls again", .examples = "millwright triggers resume order-status-api", .options = {{"NAME", "", "The trigger", true}}, .run = resume};
+}
 
 Command triggers_command()
 {

@@ -1,0 +1,108 @@
+#include <fmt/format.h>
+
+#include "cli/commands/commands.h"
+
+namespace mill::cli {
+
+namespace {
+
+Result<int> list(Context& context, const Arguments&)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const Result<Json> found = (*api)->get("/v1/tokens");
+    if (!found) return fail(found.error());
+    Console& console = context.console;
+    if (console.json()) {
+        console.document(*found);
+        return kDone;
+    }
+    const WallTime now = system_clock().now();
+    Table table({"ID", "KIND", "NAME", "ROLE", "OF", "MADE", "LAST USED"});
+    for (const Json& token : items(*found)) {
+        const std::string& trigger = token["trigger"].as_string();
+        table.add({token["id"].as_string(), token["kind"].as_string(), token["name"].as_string(), token["role"].as_string(),
+                   trigger.empty() ? token["environment"].as_string() : trigger, show_age(token["createdAt"].as_string(), now),
+                   token["lastUsedAt"].as_string().empty() ? "never" : show_age(token["lastUsedAt"].as_string(), now)});
+    }
+    table.show(console);
+    return kDone;
+}
+
+int show_token(Console& console, const Json& made, std::string_view note)
+{
+    if (console.json()) {
+        console.document(made);
+        return kDone;
+    }
+    console.line(made["token"].as_string());
+    console.note(fmt::format("It is shown this once. {}", note));
+    return kDone;
+}
+
+Result<int> create(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    Json body = Json::object({{"kind", arguments.has("--admin") ? "admin" : "user"}, {"name", arguments.text("NAME")}});
+    if (!arguments.has("--admin")) body.set("role", arguments.text("--role", "viewer"));
+    const Result<Json> made = (*api)->post("/v1/tokens", body);
+    if (!made) return fail(made.error());
+    return show_token(context.console, *made, fmt::format("Its id is {}; `millwright tokens revoke {}` ends it.", (*made)["id"].as_string(), (*made)["id"].as_string()));
+}
+
+Result<int> revoke(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    for (const std::string& id : arguments.texts("ID")) {
+        const Result<Json> gone = (*api)->send({.method = "DELETE", .path = join_path("/v1/tokens", id)});
+        if (!gone) return fail(gone.error());
+        if (context.console.json()) context.console.record(Json::object({{"id", id}, {"revoked", true}}));
+        else context.console.line(id + " is revoked");
+    }
+    return kDone;
+}
+
+Result<int> key(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const Result<Json> made = (*api)->post(join_path("/v1/environments", arguments.text("NAME"), "/key"), Json(), {{"rotate", arguments.has("--rotate") ? "true" : ""}});
+    if (!made) return fail(made.error());
+    return show_token(context.console, *made, "Callers send it as the header irpa-api-key.");
+}
+
+}  // namespace
+
+Command tokens_command()
+{
+    return {.name = "tokens", .summary = "List tokens; `tokens create` makes one, `tokens revoke` ends one", .examples = "millwright tokens", .options = {}, .run = list};
+}
+
+Command tokens_create_command()
+{
+    return {.name = "tokens create",
+            .summary = "Make a token for a person or program; prints it once",
+            .examples = "millwright tokens create ci --role developer\nmillwright tokens create anna --admin",
+            .options = {{"NAME", "", "Who will use it", true},
+                        {"--role", "ROLE", "viewer reads, operator also acts, developer also publishes and applies, admin does all (viewer)"},
+                        {"--admin", "", "An admin token; the file admin-token of the factory goes"}},
+            .run = create};
+}
+
+Command tokens_revoke_command()
+{
+    return {.name = "tokens revoke", .summary = "End tokens by their ids", .examples = "millwright tokens revoke 3dc1yq7mtao9", .options = {{"ID", "", "As `millwright tokens` lists them", true, true}}, .run = revoke};
+}
+
+Command environments_key_command()
+{
+    return {.name = "environments key",
+            .summary = "Make an environment's API key, for callers in SAP's form",
+            .examples = "millwright environments key default\nmillwright environments key default --rotate",
+            .options = {{"NAME", "", "The environment", true}, {"--rotate", "", "When there are two already: end the older one"}},
+            .run = key};
+}
+
+}  // namespace mill::cli
