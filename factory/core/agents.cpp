@@ -218,6 +218,15 @@ void CoreImpl::open_session(SessionReport report, Done<SessionAnswer> done)
             if (Active* active = active_of(id.job); active && held->cancel) active->cancel_sent = false;
             answer.held.push_back(std::move(*held));
         }
+        // An offer that it had taken and, after a crash, knows nothing of is made again, with the same number.
+        for (const JobKey job : agent.holds) {
+            Active& active = active_.at(job);
+            const bool held = std::any_of(report.held.begin(), report.held.end(), [&](const protocol::AttemptId& id) { return id.job == active.uid && id.attempt == active.attempt; });
+            if (held || active.state != protocol::JobState::assigned) continue;
+            active.named = false;
+            active.offered = SteadyTime{};   // sent, and due again
+            stirred_.insert(agent.key);
+        }
         fill(agent);
         answer.agent = agent.record;
         return answer;

@@ -160,7 +160,10 @@ private:
 
     // Any thread.
     std::mutex readers_mutex_;
+    static constexpr std::size_t kReadersKept = 4;
     std::vector<std::unique_ptr<Reader>> readers_;
+    std::size_t readers_lent_ = 0;
+    std::condition_variable reader_back_;
     std::mutex tokens_mutex_;
     struct LiveToken {
         std::string sha256;

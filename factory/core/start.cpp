@@ -157,22 +157,34 @@ void CoreImpl::committed()
 Core::ReaderLease CoreImpl::reader()
 {
     std::unique_ptr<Reader> one;
-    {
-        const std::scoped_lock lock(readers_mutex_);
+    std::unique_lock lock(readers_mutex_);
+    while (!one) {
         if (!readers_.empty()) {
             one = std::move(readers_.back());
             readers_.pop_back();
+            break;
         }
-    }
-    if (!one) {
+        lock.unlock();
         auto opened = store_->open_reader();
-        check(opened.has_value(), opened ? "" : opened.error().what);
-        one = std::move(*opened);
+        lock.lock();
+        if (opened) {
+            one = std::move(*opened);
+            break;
+        }
+        // No descriptor or memory left just now: one that is lent will come back.
+        check(readers_lent_ > 0, opened.error().what);
+        log::warning("core", "no further reader of the store: {}", opened.error().what);
+        reader_back_.wait(lock, [this] { return !readers_.empty(); });
     }
+    ++readers_lent_;
     return ReaderLease(one.release(), [this](Reader* reader) {
         std::unique_ptr<Reader> back(reader);
-        const std::scoped_lock lock(readers_mutex_);
-        if (readers_.size() < 4) readers_.push_back(std::move(back));
+        {
+            const std::scoped_lock guard(readers_mutex_);
+            --readers_lent_;
+            if (readers_.size() < kReadersKept) readers_.push_back(std::move(back));
+        }
+        reader_back_.notify_one();
     });
 }
 

@@ -383,3 +383,22 @@ TEST_CASE("an agent that can run nothing says why, and why repeats it", "[core][
     const auto again = world.park(srv, 1);
     CHECK(again.answered());
 }
+
+TEST_CASE("an agent that took an offer and forgot it in a crash is offered it again, with the same number", "[core][lease]")
+{
+    World world;
+    world.orders();
+    const auto srv = world.agent("srv-1");
+    const auto first = world.park(srv);
+    const auto job = world.run();
+    const auto id = first.value().offers.at(0).id;
+    REQUIRE(await<std::vector<HeldAnswer>>([&](auto done) { world.core().renew(srv.id, {id}, done); }));   // named, not started
+    const auto quiet = world.park(srv);
+    world.pass(seconds(3));
+    CHECK_FALSE(quiet.answered());
+    REQUIRE(await<SessionAnswer>([&](auto done) { world.core().open_session({.agent = srv.id, .mode = {}, .slots = 1, .facts = {}, .held = {}}, done); }));
+    world.core().flush();
+    REQUIRE(quiet.value().offers.size() == 1);
+    CHECK(quiet.value().offers[0].id == id);
+    CHECK(world.job(job.uid).attempt == 1);
+}
