@@ -112,7 +112,7 @@ TEST_CASE("files of the host cannot be read", "[escape]")
     const Folder folder;
     REQUIRE(write_file(folder.path + "/secret", "do not read", 0644));
     const Run done = run(shell("cat /etc/shadow /etc/passwd /etc/hostname /root/.profile " + folder.path +
-                               "/secret /oldroot/etc/passwd /proc/1/root/etc/shadow /proc/1/environ; ls /home /root /work/main /var /sys /run /etc/ssl"));
+                               "/secret /oldroot/etc/passwd /proc/1/root/etc/shadow /proc/1/environ; ls /home /root /srv /var /sys /run /etc/ssl"));
     CHECK(done.out.find("root:") == std::string::npos);
     CHECK(done.out.find("do not read") == std::string::npos);
     CHECK(done.out.empty());
