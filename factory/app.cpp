@@ -89,7 +89,9 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     auto server = start_http_server(server_options(config), (*api)->handler());
     if (!server) return fail(server.error());
     const std::string url = url_of(config, (*server)->port());
-    if (config.public_url.empty()) base_url = url;
+    // Listening everywhere says nothing about the name others use: then links follow each call's Host header.
+    const bool everywhere = config.address == "0.0.0.0" || config.address == "::";
+    if (config.public_url.empty() && !everywhere) base_url = url;
     listening = true;
     auto worker = start_delivery_worker({}, **core, deliverer);
 
