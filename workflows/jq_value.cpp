@@ -25,8 +25,11 @@ const void* address(const Json& json)
 
 }  // namespace
 
-Json json_of(jv value)
+Json json_of(jv value) { return json_of(value, 0); }
+
+Json json_of(jv value, std::size_t depth)
 {
+    if (depth > 2000) return "(nested too deep)";  // evaluations refuse 200 already; this keeps the stack whatever comes
     switch (jv_get_kind(value)) {
     case JV_KIND_FALSE: return false;
     case JV_KIND_TRUE: return true;
@@ -42,7 +45,7 @@ Json json_of(jv value)
         items.reserve(static_cast<std::size_t>(size));
         for (int i = 0; i < size; ++i) {
             const jv item = jv_array_get(jv_copy(value), i);
-            items.push_back(json_of(item));
+            items.push_back(json_of(item, depth + 1));
             jv_free(item);
         }
         return Json(std::move(items));
@@ -51,7 +54,7 @@ Json json_of(jv value)
         Json::Object members;
         for (int i = jv_object_iter(value); jv_object_iter_valid(value, i) != 0; i = jv_object_iter_next(value, i)) {
             const jv key = jv_object_iter_key(value, i), member = jv_object_iter_value(value, i);
-            members[text_of(key)] = json_of(member);
+            members[text_of(key)] = json_of(member, depth + 1);
             jv_free(key);
             jv_free(member);
         }
@@ -61,27 +64,38 @@ Json json_of(jv value)
     }
 }
 
-std::size_t depth_of(jv value, std::size_t limit)
+namespace {
+
+/// Looks along the first and the last members; `budget` nodes at most, so that a table of 10,000 rows costs no more than a small one.
+std::size_t sampled_depth(jv value, std::size_t limit, int& budget)
 {
     const jv_kind kind = jv_get_kind(value);
-    if (kind != JV_KIND_ARRAY && kind != JV_KIND_OBJECT) return 0;
+    if ((kind != JV_KIND_ARRAY && kind != JV_KIND_OBJECT) || --budget < 0) return 0;
     if (limit == 0) return 1;
     std::size_t deepest = 0;
     if (kind == JV_KIND_ARRAY) {
         const int size = jv_array_length(jv_copy(value));
-        for (int i = 0; i < size && deepest < limit; ++i) {
+        for (int i = 0; i < size && deepest < limit; i = i == 1 && size > 4 ? size - 2 : i + 1) {
             const jv item = jv_array_get(jv_copy(value), i);
-            deepest = std::max(deepest, depth_of(item, limit - 1));
+            deepest = std::max(deepest, sampled_depth(item, limit - 1, budget));
             jv_free(item);
         }
     } else {
-        for (int i = jv_object_iter(value); jv_object_iter_valid(value, i) != 0 && deepest < limit; i = jv_object_iter_next(value, i)) {
+        for (int i = jv_object_iter(value), n = 0; jv_object_iter_valid(value, i) != 0 && deepest < limit && n < 16; i = jv_object_iter_next(value, i), ++n) {
             const jv member = jv_object_iter_value(value, i);
-            deepest = std::max(deepest, depth_of(member, limit - 1));
+            deepest = std::max(deepest, sampled_depth(member, limit - 1, budget));
             jv_free(member);
         }
     }
     return deepest + 1;
+}
+
+}  // namespace
+
+std::size_t depth_of(jv value, std::size_t limit)
+{
+    int budget = 600;
+    return sampled_depth(value, limit, budget);
 }
 
 JqConverter::~JqConverter()

@@ -24,7 +24,9 @@ struct JqValue {
 };
 
 Json json_of(jv borrowed);
-std::size_t depth_of(jv borrowed, std::size_t limit);  ///< stops counting above `limit`
+Json json_of(jv borrowed, std::size_t depth);
+/// How deep it is nested, as far as a bounded look along its edges shows; stops counting above `limit`.
+std::size_t depth_of(jv borrowed, std::size_t limit);
 
 /// Converts to jq's form and remembers what it converted (the same shared array or object costs nothing the second time).
 class JqConverter {
