@@ -113,7 +113,8 @@ void offers(Service& service, const CallPtr& call)
     Poll poll;
     poll.agent = call->agent;
     poll.want = static_cast<std::uint32_t>(fields.integer("want", 0, 10'000));
-    for (const Json& each : fields.array("answers", Json::array()).as_array()) {
+    const Json answers = fields.array("answers", Json::array());   // held: the loop only refers to it
+    for (const Json& each : answers.as_array()) {
         auto id = protocol::parse_attempt_id(each);
         const std::string& answer = each["answer"].as_string();
         if (!id) fields.mistake("answers", id.error().what);

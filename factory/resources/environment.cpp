@@ -38,7 +38,8 @@ Json group(const Json& json, const std::string& where, int depth, Fields& top)
         fields.mistake("groups", fmt::format("are nested deeper than {}", kGroupDepth));
         fields.any("groups", Json());
     } else {
-        for (const Json& item : fields.array("groups", Json::array()).as_array())
+        const Json groups = fields.array("groups", Json::array());   // held: the loop only refers to it
+        for (const Json& item : groups.as_array())
             below.push(group(item, fmt::format("group '{}'", item["name"].as_string()), depth + 1, top));
     }
     out.set("groups", std::move(below));
@@ -55,7 +56,8 @@ Result<Json> normalise_environment(const Json& body, const std::string& where)
     if (const std::string text = fields.text("description", ""); !text.empty()) out.set("description", Json(text));
     out.set("agents", patterns(fields, "agents"));   // none, and no groups: the agents that were enrolled in it
     Json groups = Json::array();
-    for (const Json& item : fields.array("groups", Json::array()).as_array())
+    const Json given = fields.array("groups", Json::array());
+    for (const Json& item : given.as_array())
         groups.push(group(item, fmt::format("group '{}'", item["name"].as_string()), 1, fields));
     out.set("groups", std::move(groups));
     const std::string limit = fields.text("offlineLimit", "15m");
