@@ -40,6 +40,10 @@ struct Isolation {
 Isolation find_isolation();
 Json to_json(const Isolation& isolation);  ///< members as above, `userNamespaces` for the first
 
+/// Looks for control groups now. Before the first child is started a group that holds us alone (a unit with Delegate=yes) can
+/// still be used; later only the others.
+void prepare_sandboxes();
+
 class Sandbox {
 public:
     virtual ~Sandbox() = default;  ///< kills the tree

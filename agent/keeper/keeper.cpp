@@ -60,6 +60,7 @@ Keeper::Keeper(const Settings& settings, platform::ServiceHost& host)
     : host_(host), once_(settings.once), run_as_(sandbox_user()), agent_(agent_program(settings)),
       broker_(program(settings, "millwright-broker", "millwright-broker")), runners_(settings.folder + "/millwright-runner", run_as_)
 {
+    platform::prepare_sandboxes();
     if (once_) {
         starter_.open(platform::Channel::from(Handle(3)));
         return;

@@ -132,7 +132,7 @@ Result<Uri> parse_uri(std::string_view text)
     }
     const auto query_at = rest.find('?');
     uri.path = rest.substr(0, query_at);
-    if (uri.path.empty()) uri.path = "/";
+    if (uri.path.empty()) uri.path.assign(1, '/');
     if (query_at != std::string_view::npos) uri.query = rest.substr(query_at + 1);
     return uri;
 }

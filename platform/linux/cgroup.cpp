@@ -68,7 +68,7 @@ std::optional<std::string> own_path(std::string_view controller)
     while (std::getline(lines, line)) {
         const auto first = line.find(':'), second = line.find(':', first + 1);
         if (second == std::string::npos) continue;
-        const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
+        const std::string names = fmt::format(",{},", line.substr(first + 1, second - first - 1));
         if (controller.empty() ? names == ",," : names.find(fmt::format(",{},", controller)) != std::string::npos) {
             std::string path = line.substr(second + 1);
             return path == "/" ? std::string() : path;

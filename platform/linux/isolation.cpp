@@ -41,8 +41,8 @@ Isolation look()
     const long abi = syscall(SYS_landlock_create_ruleset, nullptr, 0, kAskVersion);
     out.landlock = abi > 0 ? static_cast<int>(abi) : 0;
     SandboxSpec probe;
-    probe.program = "/usr/bin/true";
-    probe.name = "isolation-probe";
+    probe.program = std::string("/usr/bin/true");
+    probe.name = std::string("isolation-probe");
     if (geteuid() == 0) probe.uid = probe.gid = kNobody;
     auto sandbox = start_sandbox(probe);
     if (!sandbox) {
@@ -85,6 +85,11 @@ const Kernel& kernel_allows()
         return out;
     }();
     return found;
+}
+
+void prepare_sandboxes()
+{
+    (void)machine_cgroups();
 }
 
 Isolation find_isolation()
