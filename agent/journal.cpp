@@ -120,6 +120,7 @@ Status Journal::append_locked(Record record)
     if (auto done = file_.append(encode(record)); !done) return fail("journal", std::move(done.error()));
     record.text_offset = at + text_offset(record.id);
     state_.apply(record);
+    if (record.type == RecordType::started || record.type == RecordType::event) needed_ = file_.size();
     return {};
 }
 
@@ -152,7 +153,10 @@ Status Journal::sync()
     {
         const std::scoped_lock lock(mutex_);
         end = file_.size();
-        if (end == safe_) return {};
+        if (needed_ <= safe_) {
+            maybe_compact_locked();
+            return {};
+        }
     }
     if (auto synced = file_.sync(); !synced) return fail("journal", std::move(synced.error()));
     {
@@ -309,7 +313,7 @@ Status Journal::compact_locked()
     if (auto swapped = platform::replace_file(path, path_); !swapped) return fail(std::move(swapped.error()));
     file_ = std::move(*file);
     state_.replace(std::move(open));
-    safe_ = file_.size();
+    safe_ = needed_ = file_.size();
     return {};
 }
 

@@ -45,12 +45,13 @@ public:
     bool is_open(const protocol::AttemptId& id) const;  ///< runs, or has events to report
     std::uint64_t file_size() const;
 
-    // Each is in the file when it returns, and safe after the next sync. Errors: unavailable (disk full).
+    // Each is in the file when it returns. `start` and `add` are safe after the next sync; the others need none: lost with the machine's
+    // power they are said again (an offer is repeated, an acknowledgement too). Errors: unavailable (disk full).
     Status take(const protocol::AttemptId& id, std::string_view offer_json);
     Status start(const protocol::AttemptId& id, const protocol::Event& running, SteadyTime now);
     Status add(const protocol::AttemptId& id, const protocol::Event& event);
     Status finish(const protocol::AttemptId& id);  ///< nothing of it is to be reported
-    /// Blocks for the disk.
+    /// Blocks for the disk, when there is something that has to be safe.
     Status sync();
 
     /// Events that are safe on disk and not acknowledged, at most about `max_bytes` (at least one).
@@ -82,6 +83,7 @@ private:
     JournalState state_;
     ScanReport report_;
     std::uint64_t safe_ = 0;              // bytes of the file that were synced
+    std::uint64_t needed_ = 0;            // up to here a sync is wanted
     std::uint64_t compact_at_ = 0;
     protocol::AttemptId last_served_;
 };
