@@ -80,6 +80,7 @@ Status Runner::run()
 {
     const std::string ready = dump_json(Json::object({{"ready", 1}, {"version", protocol::kVersion}}));
     to_agent_.send(ready);
+    preload();
     while (!reporter_.settled()) {
         if (interpreter_ && !reporter_.finished()) advance();
         reporter_.flush(clock_.steady());
@@ -153,6 +154,21 @@ void Runner::hear_agent(std::string_view text)
     if (message->cancel) cancel(*message->cancel);
 }
 
+/// Reading the package and compiling its expressions takes longer than all else; the agent is writing to its disk meanwhile.
+void Runner::preload()
+{
+    // A process that may still start programs waits for the grants, which may forbid it.
+    if (options_.commands) return;
+    auto package = workflows::load_package(options_.package);
+    if (package || package.error().code != Errc::not_found) preloaded_ = std::move(package);
+}
+
+Result<workflows::Package> Runner::package()
+{
+    if (preloaded_ && begin_->package == options_.package) return std::move(*preloaded_);
+    return workflows::load_package(begin_->package);
+}
+
 void Runner::begin(Begin begin)
 {
     begin_ = std::move(begin);
@@ -162,12 +178,11 @@ void Runner::begin(Begin begin)
             return fail_with(Reason::refused, fault("configuration", 500, "Not confined", ok.error().what), Json());
     }
     if (cancelled_) return reporter_.finish(JobState::cancelled, Reason::cancelled_by, Json::object({{"evidence", *cancelled_}}));
-    const std::string& path = options_.package.empty() ? begin_->package : options_.package;
-    auto package = workflows::load_package(path);
-    if (!package)
-        return fail_with(Reason::invalid_package, fault("validation", 400, "The package cannot be loaded", package.error().what), Json());
-    if (!package->valid()) {
-        Json findings = findings_of(*package);
+    auto loaded = package();
+    if (!loaded)
+        return fail_with(Reason::invalid_package, fault("validation", 400, "The package cannot be loaded", loaded.error().what), Json());
+    if (!loaded->valid()) {
+        Json findings = findings_of(*loaded);
         return fail_with(Reason::invalid_package, fault("validation", 400, "The package has errors", findings[std::size_t{0}].as_string()),
                          Json::object({{"findings", std::move(findings)}}));
     }
@@ -180,7 +195,7 @@ void Runner::begin(Begin begin)
     run.trace = begin_->trace;
     run.cloud_events = begin_->events;
     run.seed = random_seed();
-    auto made = workflows::make_interpreter(std::make_shared<const workflows::Package>(std::move(*package)), std::move(run));
+    auto made = workflows::make_interpreter(std::make_shared<const workflows::Package>(std::move(*loaded)), std::move(run));
     if (!made) return fail_with(Reason::invalid_package, fault("validation", 400, "The workflow cannot start", made.error().what), Json());
     interpreter_ = std::move(*made);
 }

@@ -14,12 +14,13 @@
 #include "platform/base/clock.h"
 #include "platform/channel.h"
 #include "workflows/interpreter.h"
+#include "workflows/package.h"
 
 namespace mill::runner {
 
 struct RunnerOptions {
     std::string workspace = "/work";
-    std::string package;     ///< in place of the one that `begin` names (tests)
+    std::string package = "/package.mwp";  ///< loaded while the agent prepares; another that `begin` names is loaded then
     bool commands = false;   ///< programs may be started: the process was confined accordingly
     Quotas quotas;
 };
@@ -32,7 +33,9 @@ public:
     Status run();
 
 private:
+    void preload();
     void begin(Begin begin);
+    Result<workflows::Package> package();
     void advance();
     void hear_agent(std::string_view text);
     void cancel(const Json& who);
@@ -52,6 +55,7 @@ private:
     Effects effects_;
     std::unique_ptr<workflows::Interpreter> interpreter_;
     std::optional<Begin> begin_;
+    std::optional<Result<workflows::Package>> preloaded_;
     std::optional<Json> cancelled_;
 };
 

@@ -53,7 +53,7 @@ struct Bench {
         std::ofstream(folder.path() + "/demo.mwp", std::ios::binary) << *bytes;
     }
 
-    void start(bool commands = false, bool with_broker = false)
+    void start(bool commands = false, bool with_broker = false, bool preload = false)
     {
         auto job_pair = Channel::pair(), effect_pair = Channel::pair();
         REQUIRE(job_pair);
@@ -66,6 +66,7 @@ struct Bench {
         spec.program = program("millwright-runner");
         spec.arguments = {"--workspace", folder.path() + "/work"};
         if (commands) spec.arguments.push_back("--commands");
+        if (preload) spec.arguments.insert(spec.arguments.end(), {"--package", folder.path() + "/demo.mwp"});
         spec.handles = {{3, &job_end}, {4, &effect_end}};
         spec.inherit_output = true;
         auto started = platform::start_process(spec);
@@ -164,6 +165,18 @@ TEST_CASE("a job runs from begin to its acknowledged end", "[runner][program]")
     CHECK(bench.events[0]["body"]["task"].as_string() == "/do/0/look");
     CHECK(bench.events[0]["body"]["state"].as_string() == "completed");
     CHECK(bench.events[0]["body"].contains("startedAt"));
+}
+
+TEST_CASE("a package that was there from the start is loaded while the agent prepares", "[runner][program]")
+{
+    Bench bench;
+    bench.package("  - a: { set: { b: '${ .n * 2 }' } }\n");
+    bench.start(false, false, true);
+    CHECK_FALSE(bench.process->wait(Milliseconds(300)));
+    fs::remove(bench.folder.path() + "/demo.mwp");
+    bench.begin(Json::object({{"n", 21}}));
+    CHECK(bench.finish()["output"]["b"].as_integer() == 42);
+    CHECK(bench.exit_code() == 0);
 }
 
 TEST_CASE("a package with errors is not started: every finding is told", "[runner][program]")
