@@ -79,7 +79,8 @@ Result<protocol::Permissions> decide_grants(Context& context, const LocalRun& ru
     if (run.granting == LocalRun::Granting::none && context.console.interactive()) {
         context.console.note(fmt::format("{} asks for:\n{}Allow this for this run? [y/N]", name, permission_lines(lacking)));
         const Result<std::string> answer = platform::read_line(false, context.stop);
-        if (answer && (*answer == "y" || *answer == "Y" || *answer == "yes")) return asked;
+        if (!answer) return fail(Errc::cancelled, "stopped: nothing was run");
+        if (*answer == "y" || *answer == "Y" || *answer == "yes") return asked;
         return fail(Errc::denied, "not allowed");
     }
     return fail(Errc::denied, fmt::format("{} asks for what is not granted: {}. {} holds:\n{}", name, fmt::join(lacking, ", "),

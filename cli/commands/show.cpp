@@ -50,7 +50,8 @@ Result<int> run(Context& context, const Arguments& arguments)
         if (job.contains(member) && !job[member].is_null()) field(console, name, show_time(job[member].as_string(), now, true));
     field(console, "retry of", text("retryOf"));
     if (job["cancel"].is_object())
-        field(console, "cancelled", one_line(fmt::format("by {} {}", job["cancel"]["by"].as_string(), job["cancel"]["why"].as_string())));
+        field(console, "cancelled", one_line(fmt::format("by {}{}{}", job["cancel"]["by"].as_string(), job["cancel"]["why"].as_string().empty() ? "" : ": ",
+                                                        job["cancel"]["why"].as_string())));
     if (job["error"].is_object()) field(console, "error", console.paint(Style::bad, error_text(job["error"])));
     value(console, "invocationContext", job["invocationContext"]);
     value(console, "input", job["input"]);
