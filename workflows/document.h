@@ -31,11 +31,16 @@ struct Expression {
 
 /// A value in which whole strings `${…}` are expressions.
 struct Template {
+    struct Member;
     enum class Kind { constant, expression, array, object } kind = Kind::constant;
     Json constant;
     int expression = -1;
     std::vector<Template> items;
-    std::vector<std::pair<std::string, Template>> members;
+    std::vector<Member> members;
+};
+struct Template::Member {
+    std::string key;
+    Template value;
 };
 
 struct DurationSpec {

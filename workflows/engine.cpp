@@ -312,7 +312,10 @@ void Engine::workflow_finished(Branch& branch, Value output)
     if (!result) return raise(branch, std::move(result.error()));
     Json more = Json::object({{"completedAt", format_time(wall_)}});
     const bool last = branch.scopes.size() == 1 && !branch.parent;
-    if (last) output_ = result->json();
+    if (last) {
+        output_ = result->json();
+        if (too_deep(output_)) return raise(branch, make_fault(ErrorType::expression, fmt::format("the workflow's output is nested deeper than {} levels", kDeepestData), "/"));
+    }
     if (options_.cloud_events) more.set("output", last ? output_ : result->json());
     workflow_changed(branch, branch.scopes.back(), "completed", std::move(more));
     pop(branch);

@@ -143,6 +143,7 @@ private:
     // engine_data.cpp: expressions and schemas.
     OrFault<Value> evaluate(Branch& branch, const Frame& frame, int expression, const Value& data);
     OrFault<Value> fill(Branch& branch, const Frame& frame, const Template& shape, const Value& data);
+    OrFault<Value> bounded(const Branch& branch, Value value) const;
     OrFault<Milliseconds> measure(Branch& branch, const Frame& frame, const DurationSpec& duration, const Value& data);
     OrFault<bool> test(Branch& branch, const Frame& frame, int expression, const Value& data);
     OrFault<Value> shaped(Branch& branch, const Frame& frame, const DataFilter& filter, Value data, std::string_view what, const std::string& pointer);

@@ -73,7 +73,7 @@ OrFault<Value> Engine::fill(Branch& branch, const Frame& frame, const Template& 
             if (!made) return made;
             items.push_back(std::move(*made));
         }
-        return Value::array(std::move(items));
+        return bounded(branch, Value::array(std::move(items)));
     }
     case Template::Kind::object: break;
     }
@@ -84,7 +84,14 @@ OrFault<Value> Engine::fill(Branch& branch, const Frame& frame, const Template& 
         if (!made) return made;
         members.emplace_back(key, std::move(*made));
     }
-    return Value::object(std::move(members));
+    return bounded(branch, Value::object(std::move(members)));
+}
+
+/// A loop that wraps its data once each time would else grow a value that nobody can write out.
+OrFault<Value> Engine::bounded(const Branch& branch, Value value) const
+{
+    if (value.composite_depth() <= kDeepestData) return value;
+    return tl::unexpected(make_fault(ErrorType::expression, fmt::format("the data is nested deeper than {} levels", kDeepestData), place(branch)));
 }
 
 OrFault<Milliseconds> Engine::measure(Branch& branch, const Frame& frame, const DurationSpec& duration, const Value& data)

@@ -19,8 +19,6 @@ extern "C" {
 namespace mill::workflows {
 namespace {
 
-constexpr std::size_t kDeepest = 200;  // nesting that a result may have
-
 /// What an expression must not reach, and what jq 1.7 has more. Shadowing holds inside the parentheses of each expression.
 constexpr const char* kPrelude = R"jq(
 def env: error("env is not available");
@@ -251,7 +249,7 @@ private:
         }
         if (jv_is_valid(first) == 0) return done(fail(Errc::invalid, "it has no output; `// null` gives one"));
         if (jv_is_valid(second) != 0) return done(fail(Errc::invalid, "it has several outputs; `[…]` collects them"));
-        if (depth_of(first, kDeepest) > kDeepest) return done(fail(Errc::invalid, fmt::format("its result is nested deeper than {} levels", kDeepest)));
+        if (depth_of(first, kDeepestData) > kDeepestData) return done(fail(Errc::invalid, fmt::format("its result is nested deeper than {} levels", kDeepestData)));
         const jv_kind kind = jv_get_kind(first);
         if (kind == JV_KIND_ARRAY || kind == JV_KIND_OBJECT) return done(Value::of_jq(std::make_shared<const JqValue>(jv_copy(first))));
         return done(Value(json_of(first)));

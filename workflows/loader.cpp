@@ -178,8 +178,8 @@ Template Reader::templated(const Node& node, const Names& scope, bool quiet)
     if (value.is_object()) {
         out.kind = Template::Kind::object;
         for (const auto& [key, member] : value.as_object()) {
-            out.members.emplace_back(key, templated(node.at(key), scope, quiet));
-            constant = constant && out.members.back().second.kind == Template::Kind::constant;
+            out.members.push_back({key, templated(node.at(key), scope, quiet)});
+            constant = constant && out.members.back().value.kind == Template::Kind::constant;
         }
     } else if (value.is_array()) {
         out.kind = Template::Kind::array;

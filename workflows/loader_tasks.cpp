@@ -12,19 +12,6 @@ constexpr std::size_t kDeepest = 24;  // lists within lists
 
 using Names = std::vector<std::string>;
 
-Names plus(Names names, std::initializer_list<std::string_view> more)
-{
-    for (const std::string_view name : more)
-        if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
-    return names;
-}
-
-bool identifier(const std::string& text)
-{
-    if (text.empty() || text.size() > 64 || (text[0] >= '0' && text[0] <= '9') || text.starts_with("__")) return false;
-    return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
-}
-
 /// The names that expressions are given anyway; an author's variable must not hide them.
 bool reserved(const std::string& name)
 {
@@ -33,6 +20,19 @@ bool reserved(const std::string& name)
 }
 
 }  // namespace
+
+std::vector<std::string> plus_names(std::vector<std::string> names, std::initializer_list<std::string_view> more)
+{
+    for (const std::string_view name : more)
+        if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
+    return names;
+}
+
+bool is_variable_name(const std::string& text)
+{
+    if (text.empty() || text.size() > 64 || (text[0] >= '0' && text[0] <= '9') || text.starts_with("__") || reserved(text)) return false;
+    return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+}
 
 std::string_view name(TaskKind kind)
 {
@@ -106,12 +106,12 @@ int Reader::task(const std::string& name, const Node& node, const Names& locals)
 
 void Reader::frame(Task& task, const Node& node, const Names& locals)
 {
-    const Names before = plus(locals, {"context", "secrets", "workflow", "runtime", "task"});
-    const Names body = plus(before, {"input", "authorization"});
+    const Names before = plus_names(locals, {"context", "secrets", "workflow", "runtime", "task"});
+    const Names body = plus_names(before, {"input", "authorization"});
     if (node.has("if")) task.if_ = expression(node.at("if"), before);
     if (node.has("input")) task.input = filter(node.at("input"), "input", "from", before);
     if (node.has("output")) task.output = filter(node.at("output"), "output", "as", body);
-    if (node.has("export")) task.export_ = filter(node.at("export"), "export", "as", plus(body, {"output"}));
+    if (node.has("export")) task.export_ = filter(node.at("export"), "export", "as", plus_names(body, {"output"}));
     if (node.has("timeout")) task.timeout = timeout(node.at("timeout"), before);
     if (node.has("then")) task.then = directive(node.at("then"));
     if (node.has("metadata")) object(node.at("metadata"), "metadata");
@@ -157,7 +157,7 @@ void Reader::resolve(Directive& directive, const TaskList& list, const std::stri
 
 bool Reader::kind(Task& task, const Node& node, const Names& locals)
 {
-    const Names body = plus(locals, {"context", "secrets", "workflow", "runtime", "task", "input", "authorization"});
+    const Names body = plus_names(locals, {"context", "secrets", "workflow", "runtime", "task", "input", "authorization"});
     const auto known = [&](std::initializer_list<std::string_view> own) {
         for (const auto& [key, member] : node.value->as_object()) {
             static const std::vector<std::string> kFrame = {"if", "input", "output", "export", "timeout", "then", "metadata"};
@@ -230,15 +230,15 @@ void Reader::for_task(Task& task, const Node& node, const Names& locals)
     for (const auto& [key, into] : {std::pair{"each", &task.each}, std::pair{"at", &task.at}}) {
         if (!loop.value->is_object() || !loop.has(key) || !text(loop.at(key), key)) continue;
         *into = loop.at(key).value->as_string();
-        if (!identifier(*into) || reserved(*into)) error(loop.at(key).pointer, fmt::format("'{}' cannot be a variable's name", *into));
+        if (!is_variable_name(*into)) error(loop.at(key).pointer, fmt::format("'{}' cannot be a variable's name", *into));
     }
-    const Names all = plus(locals, {"context", "secrets", "workflow", "runtime", "task", "input", "authorization"});
+    const Names all = plus_names(locals, {"context", "secrets", "workflow", "runtime", "task", "input", "authorization"});
     if (loop.value->is_object() && loop.has("in")) {
         const Node in = loop.at("in");
         task.in = in.value->is_array() ? add_expression(dump_json(*in.value), in, all) : expression(in, all);
     }
-    const Names inside = plus(locals, {task.each, task.at});
-    if (node.has("while")) task.while_ = expression(node.at("while"), plus(all, {task.each, task.at}));
+    const Names inside = plus_names(locals, {task.each, task.at});
+    if (node.has("while")) task.while_ = expression(node.at("while"), plus_names(all, {task.each, task.at}));
     if (!node.has("do")) error(node.pointer, "'for' needs 'do'");
     else task.list = task_list(node.at("do"), inside);
 }
@@ -328,85 +328,6 @@ void Reader::switch_task(Task& task, const Node& node, const Names& body)
         if (!one.has("when") && i + 1 < node.value->size()) warning(one.pointer, fmt::format("case '{}' has no 'when': the cases behind it are never reached", name));
         task.cases.push_back(std::move(made));
     }
-}
-
-ErrorFilter Reader::error_filter(const Node& node)
-{
-    ErrorFilter out;
-    if (!keys(node, "'errors'", {"with"}) || !node.has("with")) return out;
-    const Node with = node.at("with");
-    if (!keys(with, "an error filter", {"type", "status", "instance", "title", "detail", "details"})) return out;
-    for (const auto& [key, into] : {std::pair{"type", &out.type}, std::pair{"instance", &out.instance}, std::pair{"title", &out.title},
-                                    std::pair{"detail", &out.detail}, std::pair{"details", &out.detail}})
-        if (with.has(key) && text(with.at(key), key)) *into = with.at(key).value->as_string();
-    if (with.has("status")) {
-        if (!with.at("status").value->is_integer()) error(with.at("status").pointer, "'status' is a number");
-        else out.status = static_cast<int>(with.at("status").value->as_integer());
-    }
-    return out;
-}
-
-void Reader::try_task(Task& task, const Node& node, const Names& locals)
-{
-    task.list = task_list(node.at("try"), locals);
-    if (!require(node, "'try'", {"catch"})) return;
-    const Node handler = node.at("catch");
-    if (!keys(handler, "'catch'", {"errors", "as", "when", "exceptWhen", "retry", "do", "then"})) return;
-    CatchClause made;
-    if (handler.has("errors")) made.errors = error_filter(handler.at("errors"));
-    if (handler.has("as") && text(handler.at("as"), "'as'")) {
-        made.as = handler.at("as").value->as_string();
-        if (!identifier(made.as) || reserved(made.as)) error(handler.at("as").pointer, fmt::format("'{}' cannot be a variable's name", made.as));
-    }
-    const Names inside = plus(locals, {made.as});
-    const Names scope = plus(inside, {"context", "secrets", "workflow", "runtime", "task", "input", "authorization"});
-    if (handler.has("when")) made.when = expression(handler.at("when"), scope);
-    if (handler.has("exceptWhen")) made.except_when = expression(handler.at("exceptWhen"), scope);
-    if (handler.has("retry")) {
-        Node policy = handler.at("retry");
-        if (policy.value->is_string()) {
-            const std::string name = policy.value->as_string();
-            const Node retries = use_ ? use_.at("retries") : Node{};
-            if (!retries || !retries.has(name)) error(policy.pointer, fmt::format("the retry policy '{}' is not declared in use.retries", name));
-            else made.retry = retry(retries.at(name), plus(scope, {"error"}));
-        } else {
-            made.retry = retry(policy, scope);
-        }
-    }
-    if (handler.has("do")) made.list = task_list(handler.at("do"), inside);
-    if (handler.has("then")) made.then = directive(handler.at("then"));
-    task.catch_ = std::move(made);
-}
-
-RetryPolicy Reader::retry(const Node& node, const Names& scope)
-{
-    RetryPolicy out;
-    if (!keys(node, "'retry'", {"when", "exceptWhen", "delay", "backoff", "limit", "jitter"})) return out;
-    if (node.has("when")) out.when = expression(node.at("when"), scope);
-    if (node.has("exceptWhen")) out.except_when = expression(node.at("exceptWhen"), scope);
-    if (node.has("delay")) out.delay = duration(node.at("delay"), scope);
-    if (node.has("backoff") && keys(node.at("backoff"), "'backoff'", {"constant", "exponential", "linear"})) {
-        const Node backoff = node.at("backoff");
-        if (backoff.value->size() != 1) error(backoff.pointer, "'backoff' is exactly one of constant, exponential, linear");
-        else out.backoff = backoff.has("constant") ? RetryPolicy::Backoff::constant : backoff.has("linear") ? RetryPolicy::Backoff::linear : RetryPolicy::Backoff::exponential;
-    }
-    if (node.has("limit") && keys(node.at("limit"), "'limit'", {"attempt", "duration"})) {
-        const Node limit = node.at("limit");
-        if (limit.has("duration")) out.duration = duration(limit.at("duration"), scope);
-        if (limit.has("attempt") && keys(limit.at("attempt"), "'attempt'", {"count", "duration"})) {
-            const Node attempt = limit.at("attempt");
-            if (attempt.has("duration")) out.attempt_duration = duration(attempt.at("duration"), scope);
-            if (attempt.has("count")) {
-                if (!attempt.at("count").value->is_integer() || attempt.at("count").value->as_integer() < 0) error(attempt.at("count").pointer, "'count' is a number, 0 or more");
-                else out.attempts = attempt.at("count").value->as_integer();
-            }
-        }
-    }
-    if (node.has("jitter") && keys(node.at("jitter"), "'jitter'", {"from", "to"}) && require(node.at("jitter"), "'jitter'", {"from", "to"})) {
-        out.jitter_from = duration(node.at("jitter").at("from"), scope);
-        out.jitter_to = duration(node.at("jitter").at("to"), scope);
-    }
-    return out;
 }
 
 }  // namespace mill::workflows

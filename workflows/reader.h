@@ -24,6 +24,9 @@ struct Node {
     explicit operator bool() const { return value != nullptr; }
 };
 
+std::vector<std::string> plus_names(std::vector<std::string> names, std::initializer_list<std::string_view> more);
+bool is_variable_name(const std::string& text);  ///< an identifier that hides none of the language's own names
+
 class Reader {
 public:
     Reader(Document& document, std::string file, const AssetLookup& assets, std::vector<Finding>& findings)

@@ -15,6 +15,10 @@ namespace mill::workflows {
 
 struct JqValue;  // a jv and its form as JSON: workflows/jq_value.h
 
+/// Data nested deeper than this is refused: it must fit into messages, which have 64 levels.
+inline constexpr std::size_t kDeepestData = 56;
+bool too_deep(const Json& json, std::size_t limit = kDeepestData);
+
 /// Cheap to copy. What jq made stays in jq's form until somebody asks for JSON, so that a loop that collects 10,000 rows does
 /// not convert them 10,000 times. Thread: one (jq's reference counts are not atomic).
 class Value {
@@ -35,6 +39,7 @@ public:
     bool is_null() const { return kind() == Json::Kind::null; }
     bool truthy() const;  ///< as jq: all but false and null
     std::size_t size() const;
+    std::size_t composite_depth() const;  ///< 0 when it is none
     Value item(std::size_t index) const;
 
     /// One step of a plain path, with jq's rules (null has null everywhere). Errors: invalid ("cannot read 'x' of a number").
@@ -51,6 +56,7 @@ private:
 
 struct Value::Composite {
     bool is_object = true;
+    std::size_t depth = 1;  ///< composites within composites
     Members members;
     Items items;
     mutable std::shared_ptr<const JqValue> jq;  // memo of the conversion

@@ -8,6 +8,7 @@ namespace mill::workflows {
 
 Outcome Engine::ask(Branch& branch, Frame& frame, std::string effect, Json with)
 {
+    if (too_deep(with)) return Outcome::failed(make_fault(ErrorType::expression, fmt::format("what is asked of '{}' is nested deeper than {} levels", effect, kDeepestData)));
     EffectRequest request;
     request.id = next_effect_++;
     request.effect = std::move(effect);
