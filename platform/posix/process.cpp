@@ -218,6 +218,7 @@ Result<std::unique_ptr<Process>> start_process(const ProcessSpec& spec)
             if (child.valid()) {
                 pid = child.id();
                 child.detach();  // we wait for it ourselves
+                if (spec.new_group) setpgid(pid, pid);  // the child says so too; a sanitizer turns vfork into fork, and then it is a race
             }
         }
         if (setup.error() != 0 || error) {
