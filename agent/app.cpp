@@ -71,6 +71,8 @@ std::vector<Remembered> remember(const Journal& journal, const Policy& policy, c
             }
         }
         item.spec.id = held.id;
+        // When it was renewed last is not known: half of a lease is left at least, and the first renewal says more.
+        if (offer && offer->repeatable) item.lease_end = system_clock().steady() + offer->lease / 2;
         desk.keep({held.id, item.spec.repeatable, offer ? offer->lease : Milliseconds(60'000)});
         out.push_back(std::move(item));
     }

@@ -104,6 +104,7 @@ Result<Json> Packages::credentials(const protocol::Offer& offer, std::stop_token
     request.method = "POST";
     request.uri = identity_.factory_url + std::string(protocol::route::kCredentials);
     request.headers = {{"Authorization", "Bearer " + offer.attempt_token}, {"Content-Type", "application/json"}};
+    request.timeout = std::chrono::seconds(10);
     request.body = dump_json(Json::object({{"names", Json(std::move(names))}}));
     auto answer = call(*client_, std::move(request), stop);
     if (!answer) return fail("credentials", std::move(answer.error()));

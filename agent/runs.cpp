@@ -73,6 +73,7 @@ Status Runs::recover(std::vector<Remembered> remembered, Milliseconds wait)
         if (item.started && there != found.end()) {
             log::info("job", "{}: taken over from before", id.key());
             JobRun& run = add(std::move(item.spec));
+            if (item.lease_end) run.set_lease(*item.lease_end);
             run.adopt(std::move(there->second.channel), item.started_at, item.last_sequence, item.ended);
             if (there->second.end) run.on_end(*there->second.end);
             found.erase(there);

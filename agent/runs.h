@@ -22,6 +22,7 @@ struct Remembered {
     bool started = false, ended = false;
     SteadyTime started_at;
     std::uint64_t last_sequence = 0;
+    std::optional<SteadyTime> lease_end;   ///< of a repeatable one
 };
 
 namespace command {

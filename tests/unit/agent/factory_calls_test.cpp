@@ -100,11 +100,7 @@ TEST_CASE("enrolment leaves key, counter, pinned key and a strict policy, closed
 {
     TemporaryFolder folder;
     FakeFactory factory;
-    std::string public_key;
-    factory.on("/agent/v1/enrol", [&](const factory::HttpCall&, const Json& body, factory::HttpReply& reply) {
-        public_key = body["publicKey"].as_string();
-        CHECK(body["code"] == Json("mw_code_x"));
-        CHECK(body["mode"] == Json("attended"));
+    factory.on("/agent/v1/enrol", [&](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
         reply.status = 201;
         reply.body = dump_json(Json::object({{"agentId", "agent-7"}, {"name", "srv-9"}, {"factoryId", "f-1"}, {"factoryKey", to_base64(factory.key().public_key)},
                                              {"tokenUrl", factory.url() + "/agent/v1/token"}, {"environment", "default"}, {"approved", true}}));
@@ -113,6 +109,10 @@ TEST_CASE("enrolment leaves key, counter, pinned key and a strict policy, closed
     agent::EnrolOptions options{folder.path, {}, factory.url() + "/", "mw_code_x", "srv-9", protocol::AgentMode::attended, false};
     const auto enrolled = agent::enrol(options);
     REQUIRE(enrolled);
+    const Json asked = factory.request("/agent/v1/enrol");
+    CHECK(asked["code"] == Json("mw_code_x"));
+    CHECK(asked["mode"] == Json("attended"));
+    const std::string public_key = asked["publicKey"].as_string();
     const auto identity = agent::load_identity(folder.path, "f-1");
     REQUIRE(identity);
     CHECK(identity->agent_id == "agent-7");
@@ -138,9 +138,7 @@ TEST_CASE("an enrolment whose answer was lost uses the same key with the same co
 {
     TemporaryFolder folder;
     FakeFactory factory;
-    std::vector<std::string> keys;
-    factory.on("/agent/v1/enrol", [&](const factory::HttpCall&, const Json& body, factory::HttpReply& reply) {
-        keys.push_back(body["publicKey"].as_string());
+    factory.on("/agent/v1/enrol", [](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
         reply.status = 503;
         reply.body = "{}";
         return true;
@@ -150,6 +148,9 @@ TEST_CASE("an enrolment whose answer was lost uses the same key with the same co
     CHECK_FALSE(agent::enrol(options));
     options.code = "mw_code_y";
     CHECK_FALSE(agent::enrol(options));
+    std::vector<std::string> keys;
+    for (std::size_t i = 1; i <= factory.count("/agent/v1/enrol"); ++i)
+        keys.push_back(factory.request("/agent/v1/enrol", i)["publicKey"].as_string());
     REQUIRE(keys.size() == 3);
     CHECK(keys[0] == keys[1]);
     CHECK(keys[1] != keys[2]);
@@ -200,7 +201,7 @@ TEST_CASE("each token costs one number of the durable counter, and a refused tok
     CHECK(answer);
     world.tokens.refused(*world.tokens.get({}));
     CHECK(world.client.post("/agent/v1/leases", "{\"attempts\":[]}", 5s, {}));
-    CHECK(world.factory.counters == std::vector<std::int64_t>{1, 2});
+    CHECK(world.factory.until([](auto& f) { return f.counters == std::vector<std::int64_t>{1, 2}; }));
     CHECK(agent::next_counter(world.identity).value() == 3);
 }
 
@@ -303,7 +304,7 @@ TEST_CASE("an attempt that the journal knows is never started again", "[link]")
 TEST_CASE("a factory that cannot prove the pinned key gets no poll", "[link]")
 {
     World world;
-    world.factory.wrong_key = platform::make_signing_key().private_key;
+    world.factory.until([](auto& f) { return !(f.wrong_key = platform::make_signing_key().private_key).empty(); });
     world.start_link();
     world.factory.request("/agent/v1/session", 2);  // tried again after a while
     CHECK(world.subscribed == 0);
@@ -346,12 +347,12 @@ TEST_CASE("the uplink sends all events in order and the journal forgets what is 
         reply.body = "{}";
         return true;
     });
-    std::vector<std::string> stale;
-    agent::Uplink uplink(*world.journal, world.other, [&](const AttemptId& id, const std::string&) { stale.push_back(id.job); });
+    std::atomic<int> stale = 0;
+    agent::Uplink uplink(*world.journal, world.other, [&](const AttemptId&, const std::string&) { ++stale; });
     world.threads.emplace_back([&](std::stop_token stop) { uplink.run(stop); });
     CHECK(world.journal->wait_empty(15s));
     CHECK(world.factory.until([](auto& f) { return f.events["job-a"].size() == 50 && f.events["job-b"].size() == 50; }));
-    CHECK(stale.empty());
+    CHECK(stale == 0);
     CHECK(world.journal->knows({"job-a", 1, 1}));
     CHECK(world.journal->held().empty());
     world.threads.clear();
@@ -424,9 +425,9 @@ TEST_CASE("a package is fetched once, and never used when its bytes do not match
     const std::string hex = to_hex(platform::sha256(bytes));
     auto offer = *protocol::parse_offer(offer_json());
     offer.package_digest = "sha256:" + hex;
-    std::string served = bytes;
+    std::string served = bytes;  // set before a request, never during one
     world.factory.on("/agent/v1/packages/sha256:" + hex, [&](const factory::HttpCall& call, const Json&, factory::HttpReply& reply) {
-        CHECK(call.header("authorization") == "Bearer mw_attempt_1");
+        if (call.header("authorization") != "Bearer mw_attempt_1") reply.status = 401;
         reply.body = served;
         reply.content_type = "application/octet-stream";
         return true;

@@ -368,7 +368,7 @@ TEST_CASE("after a restart of the agent a run that the keeper holds goes on from
         world.say_with_channel({"held", world.id.key()}, world.runner);
         world.say({"listed"});
     });
-    agent::Remembered item{world.spec(), true, false, system_clock().steady(), 7};
+    agent::Remembered item{world.spec(), true, false, system_clock().steady(), 7, {}};
     const Status recovered = world.runs->recover({item}, 5s);
     keeper.join();
     REQUIRE(recovered);
@@ -385,10 +385,26 @@ TEST_CASE("after a restart of the agent a run that the keeper holds goes on from
     REQUIRE(world.ledger.events_.size() == 1);
 }
 
+TEST_CASE("a repeatable attempt that was taken over is killed at its lease's end, too", "[runs]")
+{
+    World world;
+    agent::Remembered item{world.spec(), true, false, system_clock().steady(), 7, system_clock().steady() + 50ms};
+    item.spec.repeatable = true;
+    world.say_with_channel({"held", world.id.key()}, world.runner);
+    world.say({"listed"});
+    REQUIRE(world.runs->recover({item}, 5s));
+    world.go();
+    for (const char* word : {"isolation", "list", "broker"}) CHECK(world.heard() == keeper::Words{word});
+    CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
+    world.ended("0", "9", "killed");
+    REQUIRE(world.ledger.wait_released());
+    CHECK(world.ledger.events_.back().body["reason"] == Json("agent_lost"));
+}
+
 TEST_CASE("after a restart of the agent what the keeper does not hold is settled", "[runs]")
 {
     World world;
-    agent::Remembered item{world.spec(), true, false, system_clock().steady(), 7};
+    agent::Remembered item{world.spec(), true, false, system_clock().steady(), 7, {}};
     SECTION("started: nobody knows how far it came")
     {
         world.say({"listed"});
