@@ -74,8 +74,9 @@ Result<Identity> load_identity(const std::string& data_folder, const std::string
         if (!text) return fail(path, std::move(text.error()));
         while (!text->empty() && text->back() == '\n') text->pop_back();
         auto bytes = from_base64(*text);
-        if (!bytes || bytes->size() != 32) return fail(Errc::corrupt, path + ": not a key of 32 bytes; enrol this agent again");
-        return bytes;
+        constexpr std::size_t size = 32;
+        if (!bytes || bytes->size() != size) return fail(Errc::corrupt, fmt::format("{}: not a key of {} bytes; enrol this agent again", path, size));
+        return std::string(bytes->data(), bytes->size());
     };
     auto key = secret("key");
     if (!key) return fail(std::move(key.error()));
