@@ -109,7 +109,9 @@ Outcome<void> may_go_to(const std::string& name, const Grants& grants, const pla
     if (!credential) return tl::unexpected(credential.error());
     Fields fields(*credential, fmt::format("credential '{}'", name));
     fields.ignore_unknown();
-    const std::vector<std::string> hosts = fields.texts("hosts");
+    std::vector<std::string> hosts = fields.texts("hosts");
+    for (std::string& host : hosts)  // a bare name means the host, whatever the port
+        if (host.find(':') == std::string::npos) host += ":*";
     if (!fields.done()) return refuse("configuration", 500, "Bad credential", fmt::format("the hosts of credential '{}' are no list", name));
     if (hosts.empty() || protocol::admits_network(hosts, uri.scheme, uri.host, uri.port)) return {};
     return refuse("authorization", 403, "Credential not for this host",

@@ -229,11 +229,13 @@ TEST_CASE("a credential's value goes to its hosts only, and never comes back", "
     CHECK_THAT(dump_json(*outcome), !Catch::Contains(secret));
     CHECK((*outcome)["text"].as_string() == "you said ***");
 
+    Bench bare(permissions, Json::object({{"erp", Json::object({{"token", secret}, {"hosts", Json::array({"127.0.0.1"})}})}}));
+    CHECK(bare.perform("http.request", with));
     Bench elsewhere(permissions, Json::object({{"erp", Json::object({{"token", secret}, {"hosts", Json::array({"https://erp.example.com"})}})}}));
     CHECK(elsewhere.perform("http.request", with).error().status == 403);
     CHECK(Bench(network(rule), Json::object({{"erp", Json::object({{"token", secret}})}})).perform("http.request", with).error().status == 403);
     CHECK(Bench(permissions).perform("http.request", with).error().status == 401);
-    CHECK(server.requests().size() == 1);
+    CHECK(server.requests().size() == 2);
 }
 
 TEST_CASE("a secret's handle is filled in inside a request, and only there", "[broker][effects]")
