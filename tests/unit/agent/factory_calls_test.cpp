@@ -425,13 +425,15 @@ TEST_CASE("a package is fetched once, and never used when its bytes do not match
     const std::string hex = to_hex(platform::sha256(bytes));
     auto offer = *protocol::parse_offer(offer_json());
     offer.package_digest = "sha256:" + hex;
-    std::string served = bytes;  // set before a request, never during one
-    world.factory.on("/agent/v1/packages/sha256:" + hex, [&](const factory::HttpCall& call, const Json&, factory::HttpReply& reply) {
-        if (call.header("authorization") != "Bearer mw_attempt_1") reply.status = 401;
-        reply.body = served;
-        reply.content_type = "application/octet-stream";
-        return true;
-    });
+    const auto serve = [&](const std::string& served) {
+        world.factory.on("/agent/v1/packages/sha256:" + hex, [served](const factory::HttpCall& call, const Json&, factory::HttpReply& reply) {
+            if (call.header("authorization") != "Bearer mw_attempt_1") reply.status = 401;
+            reply.body = served;
+            reply.content_type = "application/octet-stream";
+            return true;
+        });
+    };
+    serve(bytes);
     agent::Packages packages(world.folder.path, world.identity, world.config);
     SECTION("right bytes")
     {
@@ -449,7 +451,7 @@ TEST_CASE("a package is fetched once, and never used when its bytes do not match
     }
     SECTION("wrong bytes")
     {
-        served = "other bytes";
+        serve("other bytes");
         const auto path = packages.get(offer, {});
         REQUIRE_FALSE(path);
         CHECK(path.error().code == Errc::corrupt);

@@ -63,6 +63,16 @@ public:
         std::unique_lock lock(mutex_);
         return changed_.wait_for(lock, 10s, [&] { return test(*this); });
     }
+    std::vector<Event> events()
+    {
+        const std::scoped_lock lock(mutex_);
+        return events_;
+    }
+    std::string not_held_why()
+    {
+        const std::scoped_lock lock(mutex_);
+        return not_held_;
+    }
     bool wait_released() { return until([](auto& l) { return l.released_ > 0; }); }
 
     std::vector<Event> events_;
@@ -183,7 +193,7 @@ TEST_CASE("a run goes from its start to its last event, each event recorded befo
     World world;
     world.go();
     world.up_to_begin(world.spec());
-    CHECK(world.ledger.events_[0].sequence == 1);
+    CHECK(world.ledger.events()[0].sequence == 1);
     world.tell(log_event(2));
     CHECK(world.from(world.runner)["ack"] == Json(2));
     world.tell(done_event(3));
@@ -191,8 +201,8 @@ TEST_CASE("a run goes from its start to its last event, each event recorded befo
     world.ended();
     CHECK(world.heard() == keeper::Words{"forget", world.id.key()});
     CHECK(world.ledger.wait_released());
-    REQUIRE(world.ledger.events_.size() == 3);
-    CHECK(world.ledger.events_[2].body["output"] == Json(1));
+    REQUIRE(world.ledger.events().size() == 3);
+    CHECK(world.ledger.events()[2].body["output"] == Json(1));
     CHECK(world.from(world.broker)["close"]["key"] == Json(world.id.key()));
 }
 
@@ -204,11 +214,11 @@ TEST_CASE("a runner that ends without a word ends its job as runner_lost, with h
     world.tell(log_event(2));
     world.ended("134", "6");
     REQUIRE(world.ledger.wait_released());
-    REQUIRE(world.ledger.events_.size() == 3);  // what it said before it died is kept
-    CHECK(world.ledger.events_[2].sequence == 3);
-    CHECK(world.ledger.events_[2].body["reason"] == Json("runner_lost"));
-    CHECK(world.ledger.events_[2].body["evidence"]["signal"] == Json(6));
-    CHECK(world.ledger.events_[2].body["evidence"]["said"] == Json("said on stderr"));
+    REQUIRE(world.ledger.events().size() == 3);  // what it said before it died is kept
+    CHECK(world.ledger.events()[2].sequence == 3);
+    CHECK(world.ledger.events()[2].body["reason"] == Json("runner_lost"));
+    CHECK(world.ledger.events()[2].body["evidence"]["signal"] == Json(6));
+    CHECK(world.ledger.events()[2].body["evidence"]["said"] == Json("said on stderr"));
 }
 
 TEST_CASE("a runner that used up its memory ends its job as limit_memory", "[runs]")
@@ -218,7 +228,7 @@ TEST_CASE("a runner that used up its memory ends its job as limit_memory", "[run
     world.up_to_begin(world.spec());
     world.ended("0", "9", "memory");
     REQUIRE(world.ledger.wait_released());
-    CHECK(world.ledger.events_.back().body["reason"] == Json("limit_memory"));
+    CHECK(world.ledger.events().back().body["reason"] == Json("limit_memory"));
 }
 
 TEST_CASE("a job over its wall-clock limit is killed and ends as timeout", "[runs]")
@@ -231,8 +241,8 @@ TEST_CASE("a job over its wall-clock limit is killed and ends as timeout", "[run
     CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
     world.ended("0", "9", "killed");
     REQUIRE(world.ledger.wait_released());
-    CHECK(world.ledger.events_.back().body["reason"] == Json("timeout"));
-    CHECK(world.ledger.events_.back().body["error"]["status"] == Json(408));
+    CHECK(world.ledger.events().back().body["reason"] == Json("timeout"));
+    CHECK(world.ledger.events().back().body["error"]["status"] == Json(408));
 }
 
 TEST_CASE("a cancel is said to the runner, which may end by itself", "[runs]")
@@ -246,7 +256,7 @@ TEST_CASE("a cancel is said to the runner, which may end by itself", "[runs]")
     CHECK(world.from(world.runner)["ack"] == Json(2));
     world.ended();
     REQUIRE(world.ledger.wait_released());
-    CHECK(world.ledger.events_.size() == 2);
+    CHECK(world.ledger.events().size() == 2);
 }
 
 TEST_CASE("a cancel before the runner was begun ends the job as cancelled and kills the sandbox", "[runs]")
@@ -259,10 +269,10 @@ TEST_CASE("a cancel before the runner was begun ends the job as cancelled and ki
     world.say_with_channel({"started", world.id.key()}, world.runner);
     world.ended("0", "9", "killed");
     REQUIRE(world.ledger.wait_released());
-    REQUIRE(world.ledger.events_.size() == 1);
-    CHECK(world.ledger.events_[0].sequence == 1);
-    CHECK(world.ledger.events_[0].body["state"] == Json("cancelled"));
-    CHECK(world.ledger.events_[0].body["evidence"]["by"] == Json("anna"));
+    REQUIRE(world.ledger.events().size() == 1);
+    CHECK(world.ledger.events()[0].sequence == 1);
+    CHECK(world.ledger.events()[0].body["state"] == Json("cancelled"));
+    CHECK(world.ledger.events()[0].body["evidence"]["by"] == Json("anna"));
 }
 
 TEST_CASE("a sandbox that the machine refuses ends the job as refused, a busy machine gives it back", "[runs]")
@@ -274,15 +284,15 @@ TEST_CASE("a sandbox that the machine refuses ends the job as refused, a busy ma
     {
         world.say({"refused", world.id.key(), "denied", "no user namespaces here"});
         REQUIRE(world.ledger.wait_released());
-        CHECK(world.ledger.events_[0].body["reason"] == Json("refused"));
-        CHECK_THAT(world.ledger.events_[0].body["error"]["detail"].as_string(), Catch::Contains("user namespaces"));
+        CHECK(world.ledger.events()[0].body["reason"] == Json("refused"));
+        CHECK_THAT(world.ledger.events()[0].body["error"]["detail"].as_string(), Catch::Contains("user namespaces"));
     }
     SECTION("given back")
     {
         world.say({"refused", world.id.key(), "unavailable", "too many processes"});
         REQUIRE(world.ledger.wait_released());
-        CHECK(world.ledger.events_.empty());
-        CHECK_THAT(world.ledger.not_held_, Catch::Contains("too many processes"));
+        CHECK(world.ledger.events().empty());
+        CHECK_THAT(world.ledger.not_held_why(), Catch::Contains("too many processes"));
     }
 }
 
@@ -297,8 +307,8 @@ TEST_CASE("a runner that breaks its contract is killed", "[runs]")
     CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
     world.ended("0", "9", "killed");
     REQUIRE(world.ledger.wait_released());
-    CHECK(world.ledger.events_.back().body["reason"] == Json("internal"));
-    CHECK_THAT(world.ledger.events_.back().body["error"]["detail"].as_string(), Catch::Contains("contract"));
+    CHECK(world.ledger.events().back().body["reason"] == Json("internal"));
+    CHECK_THAT(world.ledger.events().back().body["error"]["detail"].as_string(), Catch::Contains("contract"));
 }
 
 TEST_CASE("events beyond the quota become counted gaps, the final one is kept", "[runs]")
@@ -311,9 +321,9 @@ TEST_CASE("events beyond the quota become counted gaps, the final one is kept", 
     world.tell(log_event(2));
     world.tell(done_event(3));
     REQUIRE(world.ledger.until([](auto& l) { return l.events_.size() == 3; }));
-    CHECK(world.ledger.events_[1].kind == EventKind::gap);
-    CHECK(world.ledger.events_[1].body["lost"] == Json(1));
-    CHECK(world.ledger.events_[2].body["output"] == Json(1));
+    CHECK(world.ledger.events()[1].kind == EventKind::gap);
+    CHECK(world.ledger.events()[1].body["lost"] == Json(1));
+    CHECK(world.ledger.events()[2].body["output"] == Json(1));
 }
 
 TEST_CASE("while the disk is full nothing is acknowledged, afterwards all of it arrives", "[runs]")
@@ -352,7 +362,7 @@ TEST_CASE("a repeatable attempt is killed when its lease runs out", "[runs]")
     CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
     world.ended("0", "9", "killed");
     REQUIRE(world.ledger.wait_released());
-    CHECK(world.ledger.events_.back().body["reason"] == Json("agent_lost"));
+    CHECK(world.ledger.events().back().body["reason"] == Json("agent_lost"));
 }
 
 TEST_CASE("after a restart of the agent a run that the keeper holds goes on from the last event", "[runs]")
@@ -382,7 +392,7 @@ TEST_CASE("after a restart of the agent a run that the keeper holds goes on from
     CHECK(world.from(world.runner)["ack"] == Json(8));
     world.ended();
     REQUIRE(world.ledger.wait_released());
-    REQUIRE(world.ledger.events_.size() == 1);
+    REQUIRE(world.ledger.events().size() == 1);
 }
 
 TEST_CASE("a repeatable attempt that was taken over is killed at its lease's end, too", "[runs]")
@@ -398,7 +408,7 @@ TEST_CASE("a repeatable attempt that was taken over is killed at its lease's end
     CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
     world.ended("0", "9", "killed");
     REQUIRE(world.ledger.wait_released());
-    CHECK(world.ledger.events_.back().body["reason"] == Json("agent_lost"));
+    CHECK(world.ledger.events().back().body["reason"] == Json("agent_lost"));
 }
 
 TEST_CASE("after a restart of the agent what the keeper does not hold is settled", "[runs]")
@@ -409,9 +419,9 @@ TEST_CASE("after a restart of the agent what the keeper does not hold is settled
     {
         world.say({"listed"});
         REQUIRE(world.runs->recover({item}, 5s));
-        REQUIRE(world.ledger.events_.size() == 1);
-        CHECK(world.ledger.events_[0].sequence == 8);
-        CHECK(world.ledger.events_[0].body["reason"] == Json("outcome_unknown"));
+        REQUIRE(world.ledger.events().size() == 1);
+        CHECK(world.ledger.events()[0].sequence == 8);
+        CHECK(world.ledger.events()[0].body["reason"] == Json("outcome_unknown"));
     }
     SECTION("taken and not started: it is given back, and a sandbox of it is killed")
     {
@@ -420,8 +430,8 @@ TEST_CASE("after a restart of the agent what the keeper does not hold is settled
         world.say_with_channel({"held", world.id.key()}, world.runner);
         world.say({"listed"});
         REQUIRE(world.runs->recover({item}, 5s));
-        CHECK_FALSE(world.ledger.not_held_.empty());
-        CHECK(world.ledger.events_.empty());
+        CHECK_FALSE(world.ledger.not_held_why().empty());
+        CHECK(world.ledger.events().empty());
         CHECK(world.heard() == keeper::Words{"isolation"});
         CHECK(world.heard() == keeper::Words{"list"});
         CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
@@ -431,8 +441,8 @@ TEST_CASE("after a restart of the agent what the keeper does not hold is settled
         item.ended = true;
         world.say({"listed"});
         REQUIRE(world.runs->recover({item}, 5s));
-        CHECK(world.ledger.events_.empty());
-        CHECK(world.ledger.released_ == 1);
+        CHECK(world.ledger.events().empty());
+        CHECK(world.ledger.wait_released());
     }
 }
 
@@ -454,7 +464,7 @@ TEST_CASE("a stopping agent cancels what runs and gives back what was not begun"
         world.say_with_channel({"started", world.id.key()}, world.runner);
         world.ended("0", "9", "killed");
         REQUIRE(world.ledger.wait_released());
-        CHECK(world.ledger.events_.empty());
-        CHECK(world.ledger.not_held_ == "the agent stops");
+        CHECK(world.ledger.events().empty());
+        CHECK(world.ledger.not_held_why() == "the agent stops");
     }
 }
