@@ -19,7 +19,7 @@ Outcome<Json> run(const Json& with, std::size_t plan, std::string program, std::
     REQUIRE(request);
     auto wake = platform::Channel::pair();
     REQUIRE(wake);
-    Commands commands(folder.path(), 64 * 1024, [&] { CHECK(wake->first.send("x")); });
+    Commands commands(folder.path(), 64 * 1024, [&] { (void)wake->first.send("x").has_value(); });
     CommandPlan chosen = request->plans.at(plan);
     chosen.program = std::move(program);
     commands.start(1, std::move(chosen), std::move(*request), limit);
@@ -119,7 +119,7 @@ TEST_CASE("a cancelled command is killed and tells nothing", "[runner][commands]
     REQUIRE(wake);
     auto request = plan_shell(Json::object({{"command", "sleep 600"}}));
     REQUIRE(request);
-    Commands commands(folder.path(), 1024, [&] { CHECK(wake->first.send("x")); });
+    Commands commands(folder.path(), 1024, [&] { (void)wake->first.send("x").has_value(); });
     commands.start(5, {"/bin/sleep", {"600"}}, std::move(*request), {});
     commands.cancel(5);
     REQUIRE(wake->second.receive(Milliseconds(20'000))->has_value());
