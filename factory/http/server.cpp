@@ -19,7 +19,6 @@ namespace {
 
 using namespace detail;
 using Acceptor = net::basic_socket_acceptor<Tcp, Strand>;
-using Timer = net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>, Strand>;
 
 std::string tls_words()
 {

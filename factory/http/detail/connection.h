@@ -8,28 +8,23 @@
 #include <limits>
 #include <optional>
 
-#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/status.hpp>
-#include <boost/beast/http/string_body.hpp>
 
+#include "factory/http/detail/deadline.h"
+#include "factory/http/detail/message.h"
 #include "factory/http/detail/shared.h"
 #include "factory/http/detail/text.h"
 
 namespace mill::factory::detail {
-
-namespace http = boost::beast::http;
 
 /// Thread: all members run on the connection's strand, but for the `post_` ones.
 template <class Stream>
 class Connection final : public Peer, public std::enable_shared_from_this<Connection<Stream>> {
 public:
     Connection(std::shared_ptr<Shared> shared, Socket socket, std::string remote)
-        : shared_(std::move(shared)), remote_(std::move(remote)), stream_(std::move(socket), shared_->tls.get()), timer_(stream_.raw().get_executor())
+        : shared_(std::move(shared)), remote_(std::move(remote)), stream_(std::move(socket), shared_->tls.get()), deadline_(stream_.raw().get_executor())
     {
     }
     ~Connection() override
@@ -102,38 +97,7 @@ public:
         });
     }
 
-private:
-    enum class Phase { handshake, idle, header, body, handling, writing, streaming, lingering, closed };
-    using Parser = http::request_parser<http::string_body>;
-    using Timer = net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>, Strand>;
-    using Time = std::chrono::steady_clock::time_point;
-
-    template <class Function> void post(Function function)
-    {
-        if (shared_->stopped) return;
-        net::dispatch(stream_.raw().get_executor(), [self = this->shared_from_this(), function = std::move(function)]() mutable { function(); });
-    }
-
-    // One timer, moved lazily: a deadline that is put off (each request does) costs a store; the timer looks again when it fires.
-    void arm(std::chrono::milliseconds wait)
-    {
-        deadline_ = std::chrono::steady_clock::now() + wait;
-        if (timer_set_ && timer_.expiry() <= deadline_) return;
-        set_timer();
-    }
-    void disarm() { deadline_ = Time::max(); }
-    void set_timer()
-    {
-        timer_set_ = true;
-        timer_.expires_at(deadline_);
-        timer_.async_wait([weak = this->weak_from_this()](ErrorCode error) {
-            const auto self = weak.lock();
-            if (!self || error || self->phase_ == Phase::closed) return;
-            self->timer_set_ = false;
-            if (std::chrono::steady_clock::now() >= self->deadline_) self->expired();
-            else if (self->deadline_ != Time::max()) self->set_timer();
-        });
-    }
+    /// By the deadline's timer.
     void expired()
     {
         ErrorCode ignored;
@@ -147,6 +111,17 @@ private:
         default: gone(); close();
         }
     }
+
+private:
+    enum class Phase { handshake, idle, header, body, handling, writing, streaming, lingering, closed };
+
+    template <class Function> void post(Function function)
+    {
+        if (shared_->stopped) return;
+        net::dispatch(stream_.raw().get_executor(), [self = this->shared_from_this(), function = std::move(function)]() mutable { function(); });
+    }
+
+    void arm(std::chrono::milliseconds wait) { deadline_.arm(wait, *this); }
 
     void next_request()
     {
@@ -273,11 +248,7 @@ private:
     void handle()
     {
         auto& request = parser_->get();
-        for (const auto& field : request) {
-            std::string name(field.name_string());
-            for (char& c : name) if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-            call_.headers.emplace_back(std::move(name), std::string(field.value()));
-        }
+        take_headers(request, call_);
         call_.body = std::move(request.body());
         call_.remote = remote_;
         call_.tls = Stream::kTls;
@@ -287,7 +258,7 @@ private:
         parser_.reset();
         if (buffer_.size() == 0) buffer_ = {};  // nothing is held while parked
         phase_ = Phase::handling;
-        disarm();
+        deadline_.disarm();
         auto link = std::make_shared<ServerLink>(this->shared_from_this());
         link_ = link;
         Responder responder(std::move(link));
@@ -310,11 +281,6 @@ private:
         }
         arm(shared_->options.write_deadline + std::chrono::milliseconds(out_body_.size() / 256));
         write_out([this] { after_reply(); });
-    }
-    static std::string_view reason(int status)
-    {
-        const auto text = http::obsolete_reason(static_cast<http::status>(status));
-        return {text.data(), text.size()};
     }
     template <class Then> void write_out(Then then)
     {
@@ -364,7 +330,7 @@ private:
             if (const auto link = link_.lock()) link->written(taken);
         }
         if (out_.empty()) {
-            disarm();
+            deadline_.disarm();
             if (!end_wanted_) return;
             phase_ = Phase::writing;
             if (!http10_) out_ = "0\r\n\r\n";
@@ -401,7 +367,7 @@ private:
         if (phase_ == Phase::closed) return;
         const bool polite = phase_ == Phase::writing || phase_ == Phase::idle || phase_ == Phase::lingering;
         phase_ = Phase::closed;
-        timer_.cancel();
+        deadline_.cancel();
         if (polite && !linger_) stream_.say_goodbye();
         ErrorCode ignored;
         if (polite) stream_.raw().shutdown(Socket::shutdown_both, ignored);
@@ -412,10 +378,9 @@ private:
     std::shared_ptr<Shared> shared_;  // first: the context outlives the socket
     std::string remote_;
     Stream stream_;
-    Timer timer_;
-    Time deadline_ = Time::max();
+    Deadline deadline_;
     Phase phase_ = Phase::handshake;
-    bool timer_set_ = false, watching_ = false, readable_ = false, writing_ = false;
+    bool watching_ = false, readable_ = false, writing_ = false;
     bool keep_alive_ = true, http10_ = false, head_request_ = false, gone_ = false, linger_ = false, end_wanted_ = false, timed_out_ = false;
     boost::beast::flat_buffer buffer_;
     std::optional<Parser> parser_;
