@@ -6,32 +6,11 @@
 #include <fmt/ranges.h>
 
 #include "platform/base/fields.h"
+#include "platform/base/text.h"
 #include "platform/base/yaml.h"
 #include "platform/files.h"
 
 namespace mill::agent {
-
-bool matches_pattern(std::string_view pattern, std::string_view name)
-{
-    std::size_t p = 0, n = 0;
-    std::size_t star = std::string_view::npos, mark = 0;
-    while (n < name.size()) {
-        if (p < pattern.size() && pattern[p] == '*') {
-            star = p++;
-            mark = n;
-        } else if (p < pattern.size() && pattern[p] == name[n]) {
-            ++p;
-            ++n;
-        } else if (star != std::string_view::npos) {
-            p = star + 1;
-            n = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.size() && pattern[p] == '*') ++p;
-    return p == pattern.size();
-}
 
 Result<protocol::Permissions> Policy::admit(const protocol::Offer& offer) const
 {

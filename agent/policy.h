@@ -26,7 +26,4 @@ Result<Policy> load_policy(const std::string& data_folder);
 /// What `enrol` writes when there is none: strict, with every key explained.
 std::string default_policy_text();
 
-/// Matches a name against a pattern in which '*' stands for any run of characters.
-bool matches_pattern(std::string_view pattern, std::string_view name);
-
 }  // namespace mill::agent

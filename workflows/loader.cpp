@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <regex>
 
+#include "platform/base/text.h"
 #include "workflows/duration.h"
 #include "workflows/expression.h"
 #include "workflows/nearest.h"
@@ -13,13 +14,6 @@ namespace mill::workflows {
 namespace {
 
 const Json kNull;
-
-std::string escaped(std::string_view key)
-{
-    std::string out;
-    for (const char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-    return out;
-}
 
 std::string_view trimmed(std::string_view text)
 {
@@ -53,7 +47,7 @@ bool semantic_version(const std::string& text)
 Node Node::at(std::string_view key) const
 {
     const Json* found = value->find(key);
-    return {found == nullptr ? &kNull : found, pointer + "/" + escaped(key)};
+    return {found == nullptr ? &kNull : found, pointer + "/" + escape_pointer(key)};
 }
 
 Node Node::at(std::size_t index) const { return {&(*value)[index], fmt::format("{}/{}", pointer, index)}; }

@@ -4,6 +4,7 @@
 
 #include "factory/core/core_impl.h"
 #include "platform/base/ids.h"
+#include "platform/base/text.h"
 #include "platform/crypto.h"
 
 namespace mill::factory::core {
@@ -80,7 +81,7 @@ void CoreImpl::enrol(EnrolRequest request, Done<AgentRecord> done)
         }
         if (code->uses_left == 0) return fail(Errc::denied, "the enrolment code was used up: ask for a new one (`millwright agents invite`)");
         const std::string& pattern = code->terms["name"].as_string();
-        if (!pattern.empty() && !dispatch::matches(pattern, request.name))
+        if (!pattern.empty() && !matches_pattern(pattern, request.name))
             return fail(Errc::invalid, fmt::format("the enrolment code is for names like '{}', not '{}'", pattern, request.name));
         if (agent_by_name(request.name)) return fail(Errc::conflict, fmt::format("there is an agent '{}' already", request.name));
 

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/text.h"
+
 namespace mill::factory::dispatch {
 namespace {
 
@@ -130,37 +132,16 @@ Environment read_environment(std::string name, const Json& spec)
     return out;
 }
 
-bool matches(std::string_view pattern, std::string_view text)
-{
-    std::size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
-    while (t < text.size()) {
-        if (p < pattern.size() && (pattern[p] == '?' || (pattern[p] == text[t] && pattern[p] != '*'))) {
-            ++p;
-            ++t;
-        } else if (p < pattern.size() && pattern[p] == '*') {
-            star = p++;
-            mark = t;
-        } else if (star != std::string_view::npos) {
-            p = star + 1;
-            t = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.size() && pattern[p] == '*') ++p;
-    return p == pattern.size();
-}
-
 bool has_member(const Member& member, const AgentRecord& agent)
 {
     constexpr std::string_view kLabel = "label:";
     const std::string_view pattern = member.pattern;
-    if (!pattern.starts_with(kLabel)) return matches(pattern, agent.name);
+    if (!pattern.starts_with(kLabel)) return matches_pattern(pattern, agent.name);
     const std::string_view rest = pattern.substr(kLabel.size());
     const std::size_t at = rest.find('=');
     const Json* value = agent.labels.find(rest.substr(0, at));
     if (!value) return false;
-    return at == std::string_view::npos || matches(rest.substr(at + 1), words_of(*value));
+    return at == std::string_view::npos || matches_pattern(rest.substr(at + 1), words_of(*value));
 }
 
 std::vector<std::string> missing_facts(const Json& wanted, const AgentRecord& agent)

@@ -38,8 +38,6 @@ struct Environment {
 };
 Environment read_environment(std::string name, const Json& spec);
 
-/// "srv-*" against "srv-12": '*' any characters, '?' one.
-bool matches(std::string_view pattern, std::string_view text);
 bool has_member(const Member& member, const AgentRecord& agent);
 
 /// What of `wanted` ({os, programs, labels, millwright, any fact}) the facts do not give, as words behind an agent's name:

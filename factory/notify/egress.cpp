@@ -5,30 +5,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "platform/base/text.h"
+
 namespace mill::factory {
 namespace {
-
-/// `*` stands for any run of characters.
-bool matches(std::string_view pattern, std::string_view text)
-{
-    std::size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
-    while (t < text.size()) {
-        if (p < pattern.size() && pattern[p] == '*') {
-            star = p++;
-            mark = t;
-        } else if (p < pattern.size() && pattern[p] == text[t]) {
-            ++p;
-            ++t;
-        } else if (star != std::string_view::npos) {
-            p = star + 1;
-            t = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.size() && pattern[p] == '*') ++p;
-    return p == pattern.size();
-}
 
 std::uint16_t default_port(std::string_view scheme) { return scheme == "https" ? 443 : 80; }
 
@@ -71,7 +51,7 @@ bool EgressRules::names(const platform::Uri& uri, const std::string& address) co
 {
     for (const Rule& rule : rules_) {
         if (rule.scheme != "*" && rule.scheme != uri.scheme) continue;
-        if (!matches(rule.host, uri.host) && !matches(rule.host, address)) continue;
+        if (!matches_pattern(rule.host, uri.host) && !matches_pattern(rule.host, address)) continue;
         if (rule.port == "*" || (rule.port.empty() ? uri.port == default_port(uri.scheme) : rule.port == std::to_string(uri.port))) return true;
     }
     return false;

@@ -4,6 +4,7 @@
 
 #include "factory/resources/kinds.h"
 #include "platform/base/fields.h"
+#include "platform/base/text.h"
 
 namespace mill::factory {
 
@@ -43,28 +44,6 @@ bool is_name(std::string_view text)
     for (const char c : text)
         if (!plain(c) && c != '-' && c != '_' && c != '.') return false;
     return true;
-}
-
-bool matches_pattern(std::string_view pattern, std::string_view text)
-{
-    // One star remembered at a time is enough, and no input makes it slow.
-    std::size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
-    while (t < text.size()) {
-        if (p < pattern.size() && pattern[p] == '*') {
-            star = p++;
-            mark = t;
-        } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-            ++p;
-            ++t;
-        } else if (star != std::string_view::npos) {
-            p = star + 1;
-            t = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.size() && pattern[p] == '*') ++p;
-    return p == pattern.size();
 }
 
 Result<ResourceDocument> parse_document(const Json& document, std::optional<ResourceKind> kind, std::string_view name)
@@ -115,17 +94,6 @@ Result<ResourceDocument> parse_document(const Json& document, std::optional<Reso
 }
 
 namespace {
-
-std::string escape_pointer(std::string_view key)
-{
-    std::string out;
-    for (const char c : key) {
-        if (c == '~') out += "~0";
-        else if (c == '/') out += "~1";
-        else out += c;
-    }
-    return out;
-}
 
 void compare(const Json& before, const Json& after, const std::string& path, Json& out)
 {

@@ -59,7 +59,4 @@ Json differences(const Json& before, const Json& after);
 /// "a-name": lower-case letters, digits, '-', '_', '.'; 1 to 100; begins and ends with a letter or digit.
 bool is_name(std::string_view text);
 
-/// True when `text` matches a pattern with `*` (any run of characters) and `?`.
-bool matches_pattern(std::string_view pattern, std::string_view text);
-
 }  // namespace mill::factory

@@ -10,6 +10,8 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include "platform/base/text.h"
+
 namespace mill {
 namespace {
 
@@ -96,17 +98,6 @@ Json resolve(const std::string& text, std::string& problem)
     return value;
 }
 
-std::string escaped(std::string_view key)
-{
-    std::string out;
-    for (const char c : key) {
-        if (c == '~') out += "~0";
-        else if (c == '/') out += "~1";
-        else out += c;
-    }
-    return out;
-}
-
 /// Builds documents out of the parser's events. Refusals are thrown as the parser's own exception: parse_stream catches it.
 class Builder : public YAML::EventHandler {
 public:
@@ -178,7 +169,7 @@ private:
         if (level.value.contains(text)) refuse(mark, fmt::format("the key '{}' stands here twice", text));
         level.key = text;
         level.has_key = true;
-        here().marks.emplace(level.pointer + "/" + escaped(text), Mark{mark.line + 1, mark.column + 1});
+        here().marks.emplace(level.pointer + "/" + escape_pointer(text), Mark{mark.line + 1, mark.column + 1});
     }
 
     void put(const YAML::Mark& mark, Json value)
@@ -211,7 +202,7 @@ private:
     {
         if (stack_.empty()) return {};
         const Level& level = stack_.back();
-        return level.pointer + "/" + (level.value.is_array() ? std::to_string(level.value.size()) : escaped(level.key));
+        return level.pointer + "/" + (level.value.is_array() ? std::to_string(level.value.size()) : escape_pointer(level.key));
     }
 
     void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Json empty)

@@ -1,4 +1,5 @@
 #include "agent/policy.h"
+#include "platform/base/text.h"
 
 #include <catch2/catch.hpp>
 
@@ -80,10 +81,10 @@ TEST_CASE("an unknown key in policy.yaml is an error that names it", "[policy]")
 
 TEST_CASE("patterns match with stars anywhere", "[policy]")
 {
-    CHECK(agent::matches_pattern("*", ""));
-    CHECK(agent::matches_pattern("a*c*", "abcabc"));
-    CHECK_FALSE(agent::matches_pattern("a*d", "abc"));
-    CHECK_FALSE(agent::matches_pattern("", "a"));
+    CHECK(mill::matches_pattern("*", ""));
+    CHECK(mill::matches_pattern("a*c*", "abcabc"));
+    CHECK_FALSE(mill::matches_pattern("a*d", "abc"));
+    CHECK_FALSE(mill::matches_pattern("", "a"));
 }
 
 TEST_CASE("config.yaml: every mistake is reported at once", "[config]")

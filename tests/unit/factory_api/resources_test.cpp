@@ -4,6 +4,7 @@
 #include "factory/resources/resource.h"
 #include "factory/resources/vault.h"
 #include "platform/base/ids.h"
+#include "platform/base/text.h"
 
 using namespace mill;
 using namespace mill::factory;
