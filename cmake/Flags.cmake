@@ -18,7 +18,7 @@ target_compile_options(mill_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual
     -Wcast-qual -Wformat=2 -fstack-protector-strong
     # g++ 12 warns of its own string code.
     $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
-    $<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Release>>:-Wno-array-bounds;-Wno-stringop-overflow>
+    $<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Release>>:-Wno-array-bounds;-Wno-stringop-overflow;-Wno-stringop-overread>
      $<$<BOOL:${MILL_WERROR}>:-Werror>)
 # Debug builds keep the standard library's checks; release builds the C library's.
 target_compile_definitions(mill_flags INTERFACE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>
