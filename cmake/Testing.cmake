@@ -17,5 +17,5 @@ function(mill_add_test room)
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
     add_test(NAME ${room}.${ARG_LABEL} COMMAND ${target} --order rand --rng-seed time)
     set_tests_properties(${room}.${ARG_LABEL} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT}
-        ENVIRONMENT "MILL_BIN=${CMAKE_BINARY_DIR}/bin;MILL_SOURCE=${CMAKE_SOURCE_DIR};TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/support/tsan.suppressions")
+        ENVIRONMENT "MILL_BIN=${CMAKE_BINARY_DIR}/bin;MILL_SOURCE=${CMAKE_SOURCE_DIR};TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/support/tsan.suppressions;LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/support/lsan.suppressions")
 endfunction()
