@@ -33,6 +33,10 @@ else()
     add_link_options(-Wl,-z,relro,-z,now)
 endif()
 
+if(MILL_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)  # so that the search sees into the libraries
+endif()
+
 find_program(MILL_CCACHE ccache)
 if(MILL_CCACHE)
     set(CMAKE_CXX_COMPILER_LAUNCHER "${MILL_CCACHE}")
