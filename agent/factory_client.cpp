@@ -119,8 +119,37 @@ void Tokens::refused(std::string_view token)
     if (token_ == token) token_.clear();
 }
 
+bool proves_key(const Identity& identity, std::string_view challenge, const Json& answer)
+{
+    auto proof = from_base64(answer["factoryProof"].as_string());
+    return proof && platform::verify(identity.factory_key, std::string("millwright-session:").append(challenge), *proof);
+}
+
+Error not_the_factory(const Identity& identity)
+{
+    return {Errc::denied, fmt::format("{} is not the factory that this agent was enrolled at: it cannot prove the pinned key", identity.factory_url)};
+}
+
+/// Nothing that proves who we are goes to a place that cannot show the key we pinned.
+Status Tokens::prove(std::stop_token stop)
+{
+    const std::string challenge = to_base64(random_bytes(32));
+    platform::HttpRequest request;
+    request.method = "POST";
+    request.uri = identity_.factory_url + std::string(protocol::route::kProof);
+    request.headers = {{"Content-Type", "application/json"}};
+    request.body = dump_json(Json::object({{"challenge", challenge}}));
+    request.timeout = std::chrono::seconds(15);
+    request.repeatable = true;
+    auto answer = call(*client_, std::move(request), stop);
+    if (!answer) return fail("the factory's proof", std::move(answer.error()));
+    if (!proves_key(identity_, challenge, *answer)) return fail(not_the_factory(identity_));
+    return {};
+}
+
 Result<std::string> Tokens::renew(std::stop_token stop)
 {
+    if (auto proved = prove(stop); !proved) return fail(std::move(proved.error()));
     auto counter = next_counter(identity_);
     if (!counter) return fail(std::move(counter.error()));
     const std::int64_t now = clock_.now().microseconds / 1'000'000;

@@ -43,6 +43,10 @@ private:
     std::uint64_t beats_ = 0;
 };
 
+/// True when `answer.factoryProof` signs `challenge` with the key that was pinned at enrolment.
+bool proves_key(const Identity& identity, std::string_view challenge, const Json& answer);
+Error not_the_factory(const Identity& identity);
+
 /// The agent's access token, renewed at 75 % of its life or when it was refused. Thread: any; a renewal holds up the others.
 class Tokens {
 public:
@@ -54,6 +58,7 @@ public:
     Pulse& pulse() { return pulse_; }
 
 private:
+    Status prove(std::stop_token stop);
     Result<std::string> renew(std::stop_token stop);
     const Identity& identity_;
     const Clock& clock_;

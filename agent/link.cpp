@@ -100,10 +100,7 @@ Status Link::open_session(const std::string& token, std::stop_token stop, Refusa
     auto answer = parts_.factory.post_as(token, protocol::route::kSession, dump_json(body), std::chrono::seconds(20), stop, &refusal);
     if (!answer) return fail("session", std::move(answer.error()));
     const Json& said = *answer;
-    auto proof = from_base64(said["factoryProof"].as_string());
-    if (!proof || !platform::verify(parts_.identity.factory_key, "millwright-session:" + challenge, *proof))
-        return fail(Errc::denied, fmt::format("{} is not the factory that this agent was enrolled at: it cannot prove the pinned key",
-                                              parts_.identity.factory_url));
+    if (!proves_key(parts_.identity, challenge, said)) return fail(not_the_factory(parts_.identity));
     for (const Json& feature : said["must"].as_array())
         return fail(Errc::invalid, fmt::format("the factory demands '{}', which this agent does not know: update the agent", feature.as_string()));
     terms_ = {static_cast<std::uint64_t>(std::max<std::int64_t>(0, said["epoch"].as_integer())), period(said, "pollMs", terms_.poll),

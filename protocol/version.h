@@ -11,6 +11,7 @@ inline constexpr std::string_view kProgramVersion = MILL_VERSION;
 /// Paths of the agent's side (all POST with JSON unless said otherwise; protocol/README.md has the bodies).
 namespace route {
 inline constexpr std::string_view kEnrol = "/agent/v1/enrol";
+inline constexpr std::string_view kProof = "/agent/v1/proof";            // no token: the factory shows its key first
 inline constexpr std::string_view kToken = "/agent/v1/token";            // form-encoded, RFC 6749
 inline constexpr std::string_view kSession = "/agent/v1/session";
 inline constexpr std::string_view kOffers = "/agent/v1/offers";          // long poll

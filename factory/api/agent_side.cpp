@@ -46,6 +46,20 @@ Json held_json(const HeldAnswer& held, bool with_acknowledged)
 
 }  // namespace
 
+void agent_proof(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call);
+    if (!json) return;
+    Fields fields(*json, "proof");
+    fields.ignore_unknown();
+    const std::string challenge = fields.text("challenge");
+    if (challenge.size() > 200) fields.mistake("challenge", "is longer than 200 bytes");
+    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    auto proof = service.key.prove(challenge);
+    if (!passed(*call, proof)) return;
+    reply(*call, 200, Json::object({{"factoryId", Json(service.core.factory_id())}, {"factoryProof", Json(to_base64(*proof))}}));
+}
+
 void agent_session(Service& service, const CallPtr& call)
 {
     const auto json = read_json(*call);

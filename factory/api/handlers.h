@@ -69,6 +69,7 @@ void list_invitations(Service&, const CallPtr&);
 void enrol(Service&, const CallPtr&);
 void agent_token(Service&, const CallPtr&);
 // agent_side.cpp
+void agent_proof(Service&, const CallPtr&);
 void agent_session(Service&, const CallPtr&);
 void offers(Service&, const CallPtr&);
 void agent_events(Service&, const CallPtr&);

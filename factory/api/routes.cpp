@@ -88,6 +88,7 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"GET", "/v1/audit", A::admin, h::audit, "Who changed what, newest first", "limit,cursor"},
 
     {"POST", "/agent/v1/enrol", A::open, h::enrol, "Swaps a code for an identity", {}, 256 * kKiB},
+    {"POST", "/agent/v1/proof", A::open, h::agent_proof, "The factory shows that it holds its key", {}, kKiB},
     {"POST", "/agent/v1/token", A::open, h::agent_token, "OAuth 2 client credentials with a signed JWT (RFC 7523)"},
     {"POST", "/agent/v1/session", A::agent, h::agent_session, "Begins a session", {}, kMiB},
     {"POST", "/agent/v1/offers", A::agent, h::offers, "The parked poll", {}, kMiB},

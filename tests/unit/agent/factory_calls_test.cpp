@@ -301,13 +301,15 @@ TEST_CASE("an attempt that the journal knows is never started again", "[link]")
     CHECK_FALSE(world.commands.receive_for(50ms));
 }
 
-TEST_CASE("a factory that cannot prove the pinned key gets no poll", "[link]")
+TEST_CASE("a factory that cannot prove the pinned key gets no token and no poll", "[link]")
 {
     World world;
     world.factory.until([](auto& f) { return !(f.wrong_key = platform::make_signing_key().private_key).empty(); });
     world.start_link();
-    world.factory.request("/agent/v1/session", 2);  // tried again after a while
+    world.factory.request("/agent/v1/proof", 2);  // tried again after a while
     CHECK(world.subscribed == 0);
+    CHECK(world.factory.count("/agent/v1/token") == 0);
+    CHECK(world.factory.count("/agent/v1/session") == 0);
     CHECK(world.factory.count("/agent/v1/offers") == 0);
 }
 

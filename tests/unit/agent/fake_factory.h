@@ -153,6 +153,9 @@ private:
                 token_ = "mw_agent_" + std::to_string(counters.size());
                 out = Json::object({{"access_token", token_}, {"token_type", "Bearer"}, {"expires_in", 3600}});
             }
+        } else if (call.path == "/agent/v1/proof") {
+            auto proof = platform::sign(wrong_key.empty() ? key_.private_key : wrong_key, "millwright-session:" + body["challenge"].as_string());
+            out = Json::object({{"factoryId", "factory-1"}, {"factoryProof", to_base64(*proof)}});
         } else if (std::string(call.header("authorization")) != "Bearer " + token_) {
             reply.status = 401;
             out = problem(401, "no such token");

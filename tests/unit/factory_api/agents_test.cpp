@@ -112,6 +112,14 @@ TEST_CASE("a session token comes from a signed assertion; a copied key is frozen
         REQUIRE(session.status == 200);
         CHECK(platform::verify(*from_base64(agent.enrolled["factoryKey"].as_string()), "millwright-session:abc", *from_base64(session.json["factoryProof"].as_string())));
     }
+    SECTION("the factory shows its key to whoever asks, before any token")
+    {
+        const Answer shown = agent.say("proof", R"({"challenge":"abc"})");
+        REQUIRE(shown.status == 200);
+        CHECK(platform::verify(*from_base64(agent.enrolled["factoryKey"].as_string()), "millwright-session:abc", *from_base64(shown.json["factoryProof"].as_string())));
+        CHECK(agent.say("proof", R"({"challenge":")" + std::string(201, 'x') + R"("})").status == 400);
+        CHECK(agent.say("proof", "{}").status == 400);
+    }
     SECTION("a feature that must be understood and is not")
     {
         CHECK(agent.say("session", R"({"version":1,"must":["telepathy"],"challenge":"abc","slots":1,"facts":{}})").status == 426);
