@@ -92,7 +92,7 @@ class Kills(Test):
             uid = world.trigger(trigger)
             wait_for("the job to run", lambda: world.job(uid)["state"] == "running")
             world.factory.kill()
-            time.sleep(float(os.environ.get("MILL_OUTAGE_SECONDS", "15")))
+            time.sleep(float(os.environ.get("MILL_OUTAGE_SECONDS", "60")))
             world.start_factory()
             self.assertEqual(world.ended(uid, 60)["state"], "successful")
             log = [i for i in world.api("GET", f"/v1/jobs/{uid}/log?limit=1000").json["items"] if i["text"].startswith("line ")]
