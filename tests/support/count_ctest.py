@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 build, log = sys.argv[1], sys.argv[2]
+# Asking for the names writes LastTest.log anew: it is read first.
 last = open(f"{build}/Testing/Temporary/LastTest.log", errors="replace").read()
-# Asking for the names writes LastTest.log anew: read it first.
 verdicts = dict(re.findall(r"Test +#\d+: (\S+) \.+[* ]*(Passed|Failed|Timeout|Not Run|Exception|Subprocess)?", open(log, errors="replace").read()))
 names = [t["name"] for t in json.loads(subprocess.check_output(["ctest", "--test-dir", build, "--show-only=json-v1"]))["tests"]]
-for block in re.split(r"^-{58}\n\d+/\d+ Testing: ", last, flags=re.M)[1:]:
+for block in re.split(r"^\d+/\d+ Testing: ", last, flags=re.M)[1:]:
     name = block.splitlines()[0].strip()
     if name not in names:
         continue
