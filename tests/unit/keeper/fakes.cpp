@@ -48,7 +48,8 @@ std::string ask(Channel& channel, const std::string& text)
     return answer && *answer ? (*answer)->text : "gone";
 }
 
-/// Answers each message on its job channel; "exit N" ends it, "effect X" asks the broker.
+/// Answers each message on its job channel; "exit N" ends it, "effect X" asks the broker. Ends at once, as the real one does: a
+/// sanitizer's leak check at an ordinary exit needs what the sandbox refuses, and would change the exit status.
 int be_runner()
 {
     Channel job = Channel::from(Handle(3)), effects = Channel::from(Handle(4));
@@ -56,7 +57,7 @@ int be_runner()
         auto message = job.receive();
         if (!message || !*message) return 2;
         const std::string& text = (*message)->text;
-        if (text.starts_with("exit ")) return std::atoi(text.c_str() + 5);
+        if (text.starts_with("exit ")) _exit(std::atoi(text.c_str() + 5));
         if (text.starts_with("effect ")) (void)job.send(ask(effects, text.substr(7)));
         else (void)job.send("runner: " + text);
     }
