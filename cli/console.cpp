@@ -170,8 +170,9 @@ std::string show_time(std::string_view rfc3339, WallTime now, bool milliseconds)
     if (!time) return one_line(rfc3339);
     const auto local = [](WallTime t) {
         const std::time_t seconds = t.microseconds / 1'000'000;
-        const std::tm* parts = std::localtime(&seconds);
-        return parts ? *parts : std::tm{};
+        std::tm parts{};
+        ::localtime_r(&seconds, &parts);
+        return parts;
     };
     const std::tm at = local(*time), today = local(now);
     char text[32];

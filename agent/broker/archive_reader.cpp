@@ -98,7 +98,7 @@ int archive_verify_helper()
     if (!kSanitized) ::setrlimit(RLIMIT_AS, &memory);
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
-    ::setlocale(LC_CTYPE, "C.UTF-8");
+    ::setlocale(LC_CTYPE, "C.UTF-8");  // NOLINT(concurrency-mt-unsafe): this helper has one thread
     ::archive_version_details();  // loads what it loads while files can still be opened
     if (auto ok = platform::confine({.commands = false, .open_files = false}); !ok) {
         std::fputs((dump_json(Json::object({{"error", ok.error().what}})) + "\n").c_str(), stdout);

@@ -16,6 +16,7 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/os_error.h"
 #include "platform/files.h"
 
 namespace mill::platform {
@@ -95,7 +96,7 @@ bool has_word(const std::string& text, std::string_view word)
 std::string find_base(const std::vector<std::string>& places, const char* limit_file)
 {
     for (const std::string& place : places) {
-        const std::string base = place + "/millwright";
+        std::string base = place + "/millwright";
         if (mkdir(base.c_str(), 0755) != 0 && errno != EEXIST) continue;
         const std::string probe = fmt::format("{}/probe-{}", base, getpid());
         if (mkdir(probe.c_str(), 0755) != 0 && errno != EEXIST) continue;
@@ -183,7 +184,7 @@ bool Cgroups::use_v2(const std::string& root)
     if (geteuid() == 0) places.push_back(root);
     for (const std::string& place : places) {
         if (!put(place + "/cgroup.subtree_control", "+memory +pids")) continue;
-        const std::string base = place + "/millwright";
+        std::string base = place + "/millwright";
         if ((mkdir(base.c_str(), 0755) != 0 && errno != EEXIST) || !put(base + "/cgroup.subtree_control", "+memory +pids")) continue;
         if (find_base({place}, "memory.max").empty()) continue;
         put(place + "/cgroup.subtree_control", "+cpu");  // only for accounting
@@ -238,9 +239,9 @@ Result<std::unique_ptr<Cgroup>> Cgroups::make(const std::string& name, const Lim
         if (base.empty()) return {};
         const std::string path = base + leaf;
         if (path != group->memory_ && path != group->processes_) {
-            if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return fail(Errc::unavailable, fmt::format("{}: {}", path, std::strerror(errno)));
+            if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return fail(Errc::unavailable, fmt::format("{}: {}", path, os_error(errno)));
             Handle procs(open((path + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
-            if (!procs.valid()) return fail(Errc::unavailable, fmt::format("{}/cgroup.procs: {}", path, std::strerror(errno)));
+            if (!procs.valid()) return fail(Errc::unavailable, fmt::format("{}/cgroup.procs: {}", path, os_error(errno)));
             group->procs_.push_back(std::move(procs));
         }
         out = path;

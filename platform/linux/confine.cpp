@@ -14,6 +14,8 @@
 
 #include <fmt/core.h>
 
+#include "platform/base/os_error.h"
+
 namespace mill::platform {
 namespace {
 
@@ -60,7 +62,7 @@ void rule(const Filter& filter, std::uint32_t action, const char* name)
 Status load(const Filter& filter)
 {
     if (const int failed = ::seccomp_load(filter.get()); failed != 0)
-        return fail(Errc::unavailable, fmt::format("cannot install a system call filter: {}", std::strerror(-failed)));
+        return fail(Errc::unavailable, fmt::format("cannot install a system call filter: {}", os_error(-failed)));
     return {};
 }
 

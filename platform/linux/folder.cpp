@@ -15,6 +15,7 @@
 
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
+#include "platform/base/os_error.h"
 
 namespace mill::platform {
 namespace {
@@ -32,12 +33,12 @@ tl::unexpected<Error> failure(std::string_view what, std::string_view name)
     case EXDEV: return fail(Errc::denied, fmt::format("{}: {} leads out of its folder", what, shown));
     case EACCES:
     case EPERM:
-    case EROFS: return fail(Errc::denied, fmt::format("{}: {}: {}", what, shown, std::strerror(number)));
+    case EROFS: return fail(Errc::denied, fmt::format("{}: {}: {}", what, shown, os_error(number)));
     case EEXIST: return fail(Errc::conflict, fmt::format("{}: {} exists already", what, shown));
     case EISDIR: return fail(Errc::invalid, fmt::format("{}: {} is a folder", what, shown));
     case EINVAL:
-    case ENAMETOOLONG: return fail(Errc::invalid, fmt::format("{}: {}: {}", what, shown, std::strerror(number)));
-    default: return fail(Errc::unavailable, fmt::format("{}: {}: {}", what, shown, std::strerror(number)));
+    case ENAMETOOLONG: return fail(Errc::invalid, fmt::format("{}: {}: {}", what, shown, os_error(number)));
+    default: return fail(Errc::unavailable, fmt::format("{}: {}: {}", what, shown, os_error(number)));
     }
 }
 

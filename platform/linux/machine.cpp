@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -14,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/os_error.h"
 #include "platform/files.h"
 #include "platform/process.h"
 #include "platform/sandbox.h"
@@ -48,7 +50,7 @@ std::int64_t kibibytes_of(const std::map<std::string, std::string, std::less<>>&
 
 double percent(double part, double whole)
 {
-    return whole <= 0 ? 0.0 : static_cast<double>(static_cast<std::int64_t>(part / whole * 1000 + 0.5)) / 10;
+    return whole <= 0 ? 0.0 : std::round(part / whole * 1000) / 10;
 }
 
 /// The first thing in `text` that looks like a version: digits with a dot.
@@ -97,7 +99,7 @@ Result<Json> disk_usage(const std::string& path)
 {
     struct statvfs info {};
     if (statvfs(path.c_str(), &info) != 0)
-        return fail(Errc::invalid, fmt::format("disk '{}': {}", path, std::strerror(errno)));
+        return fail(Errc::invalid, fmt::format("disk '{}': {}", path, os_error(errno)));
     const auto unit = static_cast<std::int64_t>(info.f_frsize);
     const std::int64_t total = static_cast<std::int64_t>(info.f_blocks) * unit;
     const std::int64_t free = static_cast<std::int64_t>(info.f_bavail) * unit;       // for ordinary users, as df shows it

@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/os_error.h"
 #include "platform/files.h"
 #include "platform/linux/cgroup.h"
 #include "platform/linux/isolation.h"
@@ -152,7 +153,7 @@ Result<std::unique_ptr<Sandbox>> start_sandbox(const SandboxSpec& spec)
     auto filter = seccomp_filter(spec.commands);
     if (!filter) return fail("sandbox", Error{Errc::denied, filter.error().what});
     int ends[2] = {-1, -1};
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail(Errc::unavailable, fmt::format("sandbox: no pipe: {}", std::strerror(errno)));
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail(Errc::unavailable, fmt::format("sandbox: no pipe: {}", os_error(errno)));
     sandbox->info = Handle(ends[0]);
     const Handle info_end(ends[1]);
     sandbox->text = make_bounded_file();

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "platform/base/encode.h"
+#include "platform/base/os_error.h"
 #include "platform/crypto.h"
 #include "platform/files.h"
 #include "platform/linux/isolation.h"
@@ -38,7 +39,7 @@ Result<std::string> real_path(const std::string& path)
 {
     char resolved[PATH_MAX];
     if (realpath(path.c_str(), resolved) == nullptr)
-        return fail(errno == ENOENT || errno == ENOTDIR ? Errc::not_found : Errc::denied, fmt::format("{}: {}", path, std::strerror(errno)));
+        return fail(errno == ENOENT || errno == ENOTDIR ? Errc::not_found : Errc::denied, fmt::format("{}: {}", path, os_error(errno)));
     return std::string(resolved);
 }
 
@@ -116,14 +117,14 @@ public:
             return {};
         }
         struct stat info {};
-        if (stat(outside->c_str(), &info) != 0) return fail(Errc::denied, fmt::format("{}: {}", *outside, std::strerror(errno)));
+        if (stat(outside->c_str(), &info) != 0) return fail(Errc::denied, fmt::format("{}: {}", *outside, os_error(errno)));
         if (!spec_.uid || !S_ISREG(info.st_mode) || open_to_others(*outside)) {
             add({"--ro-bind", *outside, mount.inside});
             return {};
         }
         // A file that the sandbox's user could not open by its name: we open it, bubblewrap copies it.
         Handle file(open(outside->c_str(), O_RDONLY | O_CLOEXEC));
-        if (!file.valid()) return fail(Errc::denied, fmt::format("{}: {}", *outside, std::strerror(errno)));
+        if (!file.valid()) return fail(Errc::denied, fmt::format("{}: {}", *outside, os_error(errno)));
         add({"--perms", "0444", "--ro-bind-data", std::to_string(next_), mount.inside});
         out_.files.emplace_back(next_++, std::move(file));
         return {};

@@ -15,6 +15,8 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/os_error.h"
+
 namespace mill::platform {
 namespace {
 
@@ -55,11 +57,11 @@ Result<Handle> build(bool commands)
     } else {
         rule(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 0));
     }
-    if (wrong != 0) return fail(Errc::unavailable, fmt::format("a rule of the system call filter is refused: {}", std::strerror(-wrong)));
+    if (wrong != 0) return fail(Errc::unavailable, fmt::format("a rule of the system call filter is refused: {}", os_error(-wrong)));
     Handle file(memfd_create("filter", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (!file.valid()) return fail(Errc::unavailable, fmt::format("no file in memory: {}", std::strerror(errno)));
+    if (!file.valid()) return fail(Errc::unavailable, fmt::format("no file in memory: {}", os_error(errno)));
     if (const int failed = seccomp_export_bpf(filter.get(), file.native()); failed != 0)
-        return fail(Errc::unavailable, fmt::format("the system call filter cannot be written: {}", std::strerror(-failed)));
+        return fail(Errc::unavailable, fmt::format("the system call filter cannot be written: {}", os_error(-failed)));
     fcntl(file.native(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
     return file;
 }
@@ -73,7 +75,7 @@ Result<Handle> seccomp_filter(bool commands)
     if (!made) return fail(made.error());
     // Opened anew: a duplicate would share the position that its reader moves.
     Handle fresh(open(fmt::format("/proc/self/fd/{}", made->native()).c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fresh.valid()) return fail(Errc::unavailable, fmt::format("the system call filter cannot be opened: {}", std::strerror(errno)));
+    if (!fresh.valid()) return fail(Errc::unavailable, fmt::format("the system call filter cannot be opened: {}", os_error(errno)));
     return fresh;
 }
 

@@ -10,13 +10,15 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/os_error.h"
+
 namespace mill::platform {
 namespace {
 
 tl::unexpected<Error> io_error(std::string_view what, int error)
 {
     const Errc code = error == EACCES || error == EPERM ? Errc::denied : error == ENOENT ? Errc::not_found : Errc::unavailable;
-    return fail(code, fmt::format("{}: {}", what, std::strerror(error)));
+    return fail(code, fmt::format("{}: {}", what, os_error(error)));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/os_error.h"
 #include "platform/posix/wait.h"
 
 namespace mill::platform {
@@ -49,7 +50,7 @@ Status send_packet(int native, const Header& header, std::string_view piece, int
     while (sendmsg(native, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
         if (errno == EINTR) continue;
         if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return fail(Errc::unavailable, "channel closed by the other end");
-        if (errno != EAGAIN && errno != ENOBUFS) return fail(Errc::unavailable, fmt::format("channel: {}", std::strerror(errno)));
+        if (errno != EAGAIN && errno != ENOBUFS) return fail(Errc::unavailable, fmt::format("channel: {}", os_error(errno)));
         const auto ready = wait_ready(native, POLLOUT, deadline, stop);
         if (!ready) return fail(ready.error());
         if (!*ready) return fail(Errc::timeout, "the other end of the channel does not read");
@@ -77,7 +78,7 @@ Result<std::optional<Packet>> receive_packet(int native, std::vector<char>& buff
     while ((got = recvmsg(native, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) < 0 && (errno == EINTR || errno == ECONNRESET))
         message.msg_controllen = control.size();
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return std::nullopt;
-    if (got < 0) return fail(Errc::unavailable, fmt::format("channel: {}", std::strerror(errno)));
+    if (got < 0) return fail(Errc::unavailable, fmt::format("channel: {}", os_error(errno)));
     Packet packet;
     packet.size = static_cast<std::size_t>(got);
     for (cmsghdr* rider = CMSG_FIRSTHDR(&message); rider != nullptr; rider = CMSG_NXTHDR(&message, rider)) {
@@ -120,7 +121,7 @@ Result<std::pair<Channel, Channel>> Channel::pair()
 {
     std::array<int, 2> ends{-1, -1};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
-        return fail(Errc::unavailable, fmt::format("no channel: {}", std::strerror(errno)));
+        return fail(Errc::unavailable, fmt::format("no channel: {}", os_error(errno)));
     return std::pair(Channel(Handle(ends[0])), Channel(Handle(ends[1])));
 }
 

@@ -16,6 +16,7 @@
 
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
+#include "platform/base/os_error.h"
 
 namespace mill::platform {
 namespace {
@@ -25,7 +26,7 @@ tl::unexpected<Error> failure(const std::string& path, int error)
     const Errc code = error == ENOENT || error == ENOTDIR ? Errc::not_found
                       : error == EACCES || error == EPERM || error == EROFS || error == ELOOP ? Errc::denied
                                                                                               : Errc::unavailable;
-    return fail(code, fmt::format("{}: {}", path, std::strerror(error)));
+    return fail(code, fmt::format("{}: {}", path, os_error(error)));
 }
 
 Result<Handle> open_file(const std::string& path, int flags, unsigned mode = 0)

@@ -22,6 +22,7 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/os_error.h"
 #include "platform/posix/wait.h"
 
 namespace mill::platform {
@@ -150,7 +151,7 @@ public:
         rusage usage{};
         pid_t got = 0;
         while ((got = wait4(pid_, &status, 0, &usage)) < 0 && errno == EINTR) {}
-        if (got != pid_) return fail(Errc::internal, fmt::format("process {}: {}", pid_, std::strerror(errno)));
+        if (got != pid_) return fail(Errc::internal, fmt::format("process {}: {}", pid_, os_error(errno)));
         Ending ending;
         if (WIFSIGNALED(status)) ending.signal = WTERMSIG(status);
         else ending.exit_code = WEXITSTATUS(status);
@@ -175,7 +176,7 @@ Error start_error(const std::string& program, const char* step, int error)
     const Errc code = exec && (error == ENOENT || error == ENOTDIR) ? Errc::not_found
                       : error == EACCES || error == EPERM || error == ENOEXEC ? Errc::denied
                                                                                : Errc::unavailable;
-    return {code, fmt::format("cannot start {}: {}{}{}", program, step, exec ? "" : ": ", std::strerror(error))};
+    return {code, fmt::format("cannot start {}: {}{}{}", program, step, exec ? "" : ": ", os_error(error))};
 }
 
 /// All signals wait while a child borrows our memory.

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/os_error.h"
 #include "platform/posix/wait.h"
 #include "platform/process.h"
 
@@ -23,7 +24,7 @@ struct Pipe {
 Result<Pipe> make_pipe(bool we_read)
 {
     std::array<int, 2> ends{-1, -1};
-    if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail(Errc::unavailable, fmt::format("no pipe: {}", std::strerror(errno)));
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail(Errc::unavailable, fmt::format("no pipe: {}", os_error(errno)));
     Pipe pipe{Handle(ends[0]), Handle(ends[1])};
     fcntl(we_read ? ends[0] : ends[1], F_SETFL, O_NONBLOCK);
     return pipe;

@@ -7,6 +7,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "platform/base/os_error.h"
+
 namespace mill::platform {
 
 namespace {
@@ -46,7 +48,7 @@ Result<std::size_t> read_some(char* to, std::size_t size, const std::stop_token&
         if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
         const ssize_t got = ::read(STDIN_FILENO, to, size);
         if (got >= 0) return static_cast<std::size_t>(got);
-        if (errno != EINTR && errno != EAGAIN) return fail(Errc::unavailable, std::string("standard input: ") + std::strerror(errno));
+        if (errno != EINTR && errno != EAGAIN) return fail(Errc::unavailable, std::string("standard input: ") + os_error(errno));
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/os_error.h"
 #include "platform/process.h"
 
 namespace mill::platform {
@@ -34,7 +35,7 @@ Status give_tree(const std::string& path, User user)
 {
     const auto give = [&](const std::string& item) -> Status {
         if (lchown(item.c_str(), user.uid, user.gid) == 0 || errno == ENOENT) return {};
-        return fail(Errc::denied, fmt::format("{}: cannot be given to user {}: {}", item, user.uid, std::strerror(errno)));
+        return fail(Errc::denied, fmt::format("{}: cannot be given to user {}: {}", item, user.uid, os_error(errno)));
     };
     if (auto ok = give(path); !ok) return ok;
     std::error_code error;

@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/os_error.h"
+
 namespace mill::platform {
 namespace {
 
@@ -65,7 +67,7 @@ Result<bool> wait_ready(std::vector<pollfd>& set, std::optional<SteadyPoint> dea
         const bool stopped = wake && set.back().revents != 0;
         if (ready < 0 && error == EINTR) continue;
         set.resize(count);
-        if (ready < 0) return fail(Errc::internal, fmt::format("poll: {}", std::strerror(error)));
+        if (ready < 0) return fail(Errc::internal, fmt::format("poll: {}", os_error(error)));
         if (stopped || stop.stop_requested()) return fail(Errc::cancelled, "stopped on request");
         return ready > 0;
     }
