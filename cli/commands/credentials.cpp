@@ -79,9 +79,10 @@ Command credentials_set_command()
     return {.name = "credentials set",
             .summary = "Store a credential; its values come from a file or standard input, never from the command line",
             .examples = "millwright credentials set bot-oauth --kind sap-cai --hosts https://api.cai.tools.sap --json-file bot.json\n"
+                        "millwright credentials set hook-signing --kind hmac --json-file signing.json\n"
                         "pass show erp | millwright credentials set erp-login --kind login --json-file -",
             .options = {{"NAME", "", "The credential", true},
-                        {"--kind", "KIND", "sap-cai {tokenUrl, clientId, clientSecret, botToken}, basic or login {username, password}, bearer {token}, generic", true},
+                        {"--kind", "KIND", "sap-cai {tokenUrl, clientId, clientSecret, botToken}, basic or login {username, password}, bearer {token}, header {name, value}, hmac {secret}, generic {any strings}", true},
                         {"--json-file", "FILE", "The values as a JSON object; - is standard input", true},
                         {"--hosts", "HOST", "Where it may be sent to; may be repeated", false, true},
                         {"--environment", "NAME", "The only environment that may use it"},
