@@ -42,15 +42,15 @@ Result<int> invite(Context& context, const Arguments& arguments)
     Json body = Json::object();
     if (arguments.has("--environment")) body.set("environment", arguments.text("--environment"));
     if (arguments.has("--name")) body.set("name", arguments.text("--name"));
-    if (Status labels = set_labels(body, arguments); !labels) return fail(labels.error());
+    if (Status labels = set_labels(body, arguments); !labels) return context.usage(labels.error().what);
     if (arguments.has("--uses")) {
         const Result<Json> uses = parse_json(arguments.text("--uses"));
-        if (!uses || !uses->is_integer() || uses->as_integer() < 1) return fail(Errc::invalid, "--uses must be a number from 1");
+        if (!uses || !uses->is_integer() || uses->as_integer() < 1) return context.usage("--uses must be a number from 1");
         body.set("uses", *uses);
     }
     if (arguments.has("--for")) {
         const Result<Milliseconds> life = parse_duration(arguments.text("--for"));
-        if (!life) return fail("--for", life.error());
+        if (!life) return context.usage("--for: " + life.error().what);
         body.set("forMs", static_cast<std::int64_t>(life->count()));
     }
     if (arguments.has("--approve")) body.set("approve", true);
@@ -78,10 +78,9 @@ Result<int> set(Context& context, const Arguments& arguments)
     if (arguments.has("--unfreeze")) body.set("frozen", false);
     if (arguments.has("--environment")) body.set("environment", arguments.text("--environment"));
     if (arguments.has("--approve")) body.set("approved", true);
-    if (Status labels = set_labels(body, arguments); !labels) return fail(labels.error());
+    if (Status labels = set_labels(body, arguments); !labels) return context.usage(labels.error().what);
     if (body.empty()) {
-        context.console.error("nothing to set: say --mode, --pause, --resume, --approve, --unfreeze, --environment or --label");
-        return kUsage;
+        return context.usage("nothing to set: say --mode, --pause, --resume, --approve, --unfreeze, --environment or --label");
     }
     const std::string& name = arguments.text("NAME");
     const Result<Json> agent = (*api)->send({.method = "PATCH", .path = join_path("/v1/agents", name), .body = body});

@@ -31,7 +31,7 @@ std::vector<std::string> row(const Json& job, WallTime now)
 Result<int> run(Context& context, const Arguments& arguments)
 {
     const Result<std::string> since = since_text(arguments.text("--since"));
-    if (!since) return fail(since.error());
+    if (!since) return context.usage(since.error().what);
     return show_listing(context, {.path = "/v1/jobs",
                                   .query = {{"state", arguments.text("--state")},
                                             {"trigger", arguments.text("--trigger")},

@@ -22,7 +22,7 @@ Result<std::string> ask_token(Context& context, const Settings& known)
 Result<int> run(Context& context, const Arguments&)
 {
     const Settings& known = context.settings;
-    if (known.factory.empty()) return fail(Errc::invalid, "say which factory: millwright login --factory https://factory.example.com");
+    if (known.factory.empty()) return context.usage("say which factory: millwright login --factory https://factory.example.com");
     const Result<std::string> token = ask_token(context, known);
     if (!token) return fail(token.error());
     Api api(known.factory, *token, known.ca_file, context.stop);

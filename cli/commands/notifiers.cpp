@@ -63,8 +63,8 @@ Command notifiers_test_command()
             .summary = "Send a real notification now and show the remote's answer",
             .examples = "millwright notifiers test order-status-chat\nmillwright notifiers test order-status-chat --context conversation.json",
             .options = {{"NAME", "", "The notifier", true},
-                        {"--context", "FILE", "invocationContext to try with, such as {conversationId: …}"},
-                        {"--output", "FILE", "Output of the job to try with"}},
+                        reads_file({"--context", "FILE", "invocationContext to try with, such as {conversationId: …}"}),
+                        reads_file({"--output", "FILE", "Output of the job to try with"})},
             .run = test};
 }
 

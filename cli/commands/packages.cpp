@@ -1,3 +1,5 @@
+#include "cli/commands/commands.h"
+#include "cli/listing.h"
 
 namespace mill::cli {
 
