@@ -50,7 +50,7 @@ Command login_command()
 {
     return {.name = "login",
             .summary = "Store the factory's address and a token in the configuration file, after trying them",
-            .examples = "millwright login --factory https://factory.example.com\nmillwright login --factory http://127.0.0.1:7070 --token-file DATA/admin-token",
+            .examples = "millwright login --factory https://factory.example.com\nmillwright login --factory http://127.0.0.1:7460 --token-file DATA/admin-token",
             .options = {},
             .run = run};
 }
