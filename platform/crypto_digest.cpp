@@ -28,4 +28,12 @@ std::string Digest::text()
     return "sha256:" + to_hex(raw);
 }
 
+std::string md5_hex(std::string_view bytes)
+{
+    std::string raw(16, '\0');
+    const bool done = ::EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(raw.data()), nullptr, ::EVP_md5(), nullptr) == 1;
+    check(done, "MD5 is there");
+    return to_hex(raw);
+}
+
 }  // namespace mill::platform

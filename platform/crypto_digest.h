@@ -21,4 +21,7 @@ private:
     std::unique_ptr<State> state_;
 };
 
+/// In hex. Broken as a digest: for HTTP digest authentication with servers that have nothing better, only.
+std::string md5_hex(std::string_view bytes);
+
 }  // namespace mill::platform

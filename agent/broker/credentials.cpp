@@ -13,25 +13,6 @@ namespace {
 
 constexpr std::string_view kOpen = "\xEE\x80\x80", kClose = "\xEE\x80\x81";
 
-tl::unexpected<EffectError> wrong(std::string what) { return refuse("configuration", 400, "Bad authentication", std::move(what)); }
-
-Outcome<std::string> basic(const Json& values)
-{
-    const Json* user = values.find("username");
-    const Json* password = values.find("password");
-    if (user == nullptr || password == nullptr || !user->is_string() || !password->is_string())
-        return wrong("basic authentication needs the texts username and password");
-    if (user->as_string().find(':') != std::string::npos) return wrong("the username of basic authentication holds a ':'");
-    return "Basic " + to_base64(user->as_string() + ":" + password->as_string());
-}
-
-Outcome<std::string> bearer(const Json& values)
-{
-    const Json* token = values.find("token");
-    if (token == nullptr || !token->is_string()) return wrong("bearer authentication needs the text token");
-    return "Bearer " + token->as_string();
-}
-
 /// The value that "NAME.FIELD" stands for.
 Outcome<std::string> value_of(std::string_view handle, const Grants& grants, std::set<std::string>& used)
 {
@@ -116,27 +97,6 @@ Outcome<void> may_go_to(const std::string& name, const Grants& grants, const pla
     if (hosts.empty() || protocol::admits_network(hosts, uri.scheme, uri.host, uri.port)) return {};
     return refuse("authorization", 403, "Credential not for this host",
                   fmt::format("the credential '{}' may not go to {}://{}: add the host to the credential", name, uri.scheme, uri.authority()));
-}
-
-Outcome<std::string> authorization_header(const Json& authentication, const Grants& grants, std::set<std::string>& used)
-{
-    if (authentication.is_null()) return std::string();
-    if (!authentication.is_object() || authentication.size() != 1) return wrong("authentication has exactly one of basic, bearer, use");
-    const auto& [scheme, given] = *authentication.as_object().begin();
-    if (scheme != "basic" && scheme != "bearer" && scheme != "use")
-        return wrong(fmt::format("authentication '{}' is not supported: basic, bearer, use are", scheme));
-    Json values = given;
-    const Json& use = scheme == "use" ? given : given["use"];
-    if (!use.is_null()) {
-        if (!use.is_string()) return wrong("authentication: use names a credential");
-        auto found = find_credential(use.as_string(), grants);
-        if (!found) return tl::unexpected(found.error());
-        used.insert(use.as_string());
-        values = std::move(*found);
-    }
-    if (scheme == "basic") return basic(values);
-    if (scheme == "bearer") return bearer(values);
-    return values.contains("token") ? bearer(values) : basic(values);
 }
 
 bool holds_handle(const Json& value)

@@ -15,10 +15,6 @@ Outcome<Json> find_credential(const std::string& name, const Grants& grants);
 /// A credential goes only to the hosts that it names; one that names none goes wherever the attempt may.
 Outcome<void> may_go_to(const std::string& name, const Grants& grants, const platform::Uri& uri);
 
-/// `authentication` as in the workflow language: {basic: {username, password} or {use: NAME}}, {bearer: {token} or {use: NAME}},
-/// {use: NAME}. Null: empty. Names that it used are added to `used`.
-Outcome<std::string> authorization_header(const Json& authentication, const Grants& grants, std::set<std::string>& used);
-
 /// In workflows a secret is a handle: U+E000 NAME.FIELD U+E001. True when the value holds one anywhere.
 bool holds_handle(const Json& value);
 /// The same value with every handle replaced; what stands in a member named `uri` is percent-encoded.

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "agent/broker/credentials.h"
+#include "agent/broker/login.h"
 
 namespace mill::broker {
 namespace {
@@ -40,6 +41,9 @@ Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json 
     grants->credentials = std::move(credentials);
     return std::shared_ptr<const Grants>(std::move(grants));
 }
+
+HttpClients::HttpClients() : logins_(std::make_unique<Logins>()) {}
+HttpClients::~HttpClients() = default;
 
 std::shared_ptr<platform::HttpClient> HttpClients::client(const platform::Uri& uri, const std::vector<std::string>& addresses)
 {

@@ -27,15 +27,22 @@ struct Grants {
 };
 Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials);
 
-/// The HTTP clients of one attempt: one per destination and its addresses, the least used dropped. Thread: any.
+class Logins;  // agent/broker/login.h
+
+/// The HTTP clients of one attempt: one per destination and its addresses, the least used dropped; and what was learned to log in.
+/// Thread: any.
 class HttpClients {
 public:
+    HttpClients();
+    ~HttpClients();
+    Logins& logins() { return *logins_; }
     std::shared_ptr<platform::HttpClient> client(const platform::Uri& uri, const std::vector<std::string>& addresses);
 
 private:
     static constexpr std::size_t kMost = 16;
     std::mutex mutex_;
     std::list<std::pair<std::string, std::shared_ptr<platform::HttpClient>>> clients_;  // latest in front
+    std::unique_ptr<Logins> logins_;
 };
 
 struct EffectContext {

@@ -8,7 +8,9 @@
 #include <fmt/core.h>
 
 #include "agent/broker/credentials.h"
+#include "agent/broker/exchange.h"
 #include "agent/broker/file_operations.h"
+#include "agent/broker/login.h"
 #include "agent/broker/verdict.h"
 #include "platform/base/encode.h"
 #include "platform/base/fields.h"
@@ -22,23 +24,11 @@ constexpr std::size_t kMaxUri = 16 * 1024;
 constexpr std::size_t kMaxRequestBody = 8 * 1024 * 1024;
 constexpr std::size_t kMaxResponseBody = 8 * 1024 * 1024;
 
-std::string lower(std::string_view text)
-{
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
-    return out;
-}
-
 bool is_token(std::string_view text)
 {
     return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
         return std::isalnum(c) || std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
     });
-}
-
-bool is_header_value(std::string_view text)
-{
-    return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c == '\t' || (c >= 0x20 && c != 0x7F); });
 }
 
 /// The connection's own headers are the client's business.
@@ -51,12 +41,6 @@ bool is_reserved(std::string_view name)
 }
 
 std::string scalar(const Json& value) { return value.is_string() ? value.as_string() : dump_json(value); }
-
-struct Asked {
-    platform::HttpRequest request;
-    platform::Uri uri;
-    Json authentication;
-};
 
 void read_headers(Fields& fields, platform::HttpRequest& request)
 {
@@ -113,19 +97,8 @@ Outcome<Asked> read_request(const Json& with)
     }
     if (request.body.size() > kMaxRequestBody) fields.mistake("body", fmt::format("has more than {} bytes", kMaxRequestBody));
     fields.boolean("redirect", false);  // redirects are asked for one by one: each is checked like the first
-    out.authentication = fields.any("authentication", Json());
+    request.max_response = kMaxResponseBody;
     if (auto ok = fields.done(); !ok) return tl::unexpected(effect_error(ok.error(), "Bad request"));
-    return out;
-}
-
-EffectError transport_error(const Error& error)
-{
-    EffectError out = effect_error(error, "No answer");
-    if (error.code == Errc::unavailable) out.type = "communication";
-    if (error.code == Errc::timeout) out.title = "No answer in time";
-    if (error.code == Errc::denied) out = {"communication", 502, "TLS refused", error.what};
-    if (error.code == Errc::too_large) out = {"communication", 502, "Answer too large", error.what};
-    if (error.code == Errc::corrupt) out = {"communication", 502, "Answer not understood", error.what};
     return out;
 }
 
@@ -162,39 +135,32 @@ Json result_of(platform::HttpResponse response, const std::string& uri, const Re
 
 Outcome<Json> http_request(const Json& given, EffectContext& context)
 {
+    const Json* authentication = given.find("authentication");
+    auto login = read_login(authentication == nullptr ? Json() : *authentication, context.grants);
+    if (!login) return tl::unexpected(login.error());
+    Json with = given;
+    with.erase("authentication");
     std::set<std::string> used;  // credentials
-    auto with = holds_handle(given) ? fill_handles(given, context.grants, used) : Outcome<Json>(given);
-    if (!with) return tl::unexpected(with.error());
-    auto asked = read_request(*with);
-    if (!asked) return tl::unexpected(asked.error());
-    platform::HttpRequest& request = asked->request;
-    const auto& permissions = context.grants.permissions;
-    if (auto allowed = may_connect(permissions, asked->uri); !allowed) return tl::unexpected(allowed.error());
-    auto header = authorization_header(asked->authentication, context.grants, used);
-    if (!header) return tl::unexpected(header.error());
-    for (const std::string& name : used)
-        if (auto allowed = may_go_to(name, context.grants, asked->uri); !allowed) return tl::unexpected(allowed.error());
-    if (!header->empty()) {
-        if (!is_header_value(*header)) return refuse("configuration", 400, "Bad authentication", "the credential holds control characters");
-        std::erase_if(request.headers, [](const auto& item) { return lower(item.first) == "authorization"; });
-        request.headers.emplace_back("Authorization", *header);
+    if (holds_handle(with)) {
+        auto filled = fill_handles(with, context.grants, used);
+        if (!filled) return tl::unexpected(filled.error());
+        with = std::move(*filled);
     }
-
-    auto resolved = platform::resolve(asked->uri.host);
-    if (!resolved) return refuse("communication", 503, "Host not found", resolved.error().what);
-    auto addresses = admit_addresses(permissions, asked->uri, *resolved);
-    if (!addresses) return tl::unexpected(addresses.error());
-
-    // Servers on this machine are on IPv4 more often than not, and "localhost" names both.
-    std::stable_partition(addresses->begin(), addresses->end(), [](const std::string& address) { return address.starts_with("127."); });
-    request.timeout = context.left();
-    request.max_response = kMaxResponseBody;
-    // Idempotent by RFC 9110: only these may go out again on a connection that died.
-    for (std::string_view method : {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-        if (request.method == method) request.repeatable = true;
-    auto response = context.clients.client(asked->uri, *addresses)->send(request, context.stop);
-    if (!response) return tl::unexpected(transport_error(response.error()));
-    return result_of(std::move(*response), request.uri, context.grants.redactor);
+    auto asked = read_request(with);
+    if (!asked) return tl::unexpected(asked.error());
+    for (const std::string& name : used) {
+        if (auto allowed = may_connect(context.grants.permissions, asked->uri); !allowed) return tl::unexpected(allowed.error());
+        if (auto allowed = may_go_to(name, context.grants, asked->uri); !allowed) return tl::unexpected(allowed.error());
+    }
+    const std::string uri = asked->request.uri;
+    Redactor redactor = context.grants.redactor;
+    context.clients.logins().mask(redactor);
+    auto response = log_in_and_send(*login, std::move(*asked), context, redactor);
+    if (!response) {
+        response.error().detail = redactor.apply(response.error().detail);
+        return tl::unexpected(std::move(response.error()));
+    }
+    return result_of(std::move(*response), uri, redactor);
 }
 
 }  // namespace mill::broker

@@ -115,6 +115,26 @@ TEST_CASE("a cancelled call is not answered", "[broker][attempt]")
     CHECK_FALSE(bench.runner.receive(Milliseconds(800))->has_value());
 }
 
+TEST_CASE("cancelling a call that is under way cuts its connection", "[broker][attempt]")
+{
+    LoopbackServer silent("");
+    Bench bench;
+    bench.open(Json::object({{"network", Json::array({"http://127.0.0.1:*"})}}));
+    bench.call(1, "http.request", Json::object({{"method", "post"}, {"uri", silent.url()}, {"bodyText", "x"}}));
+    const auto within = [](auto holds) {
+        for (const auto until = system_clock().steady() + Milliseconds(10'000); system_clock().steady() < until;) {
+            if (holds()) return true;
+            ::poll(nullptr, 0, 10);
+        }
+        return false;
+    };
+    REQUIRE(within([&] { return silent.requests().size() == 1; }));
+    CHECK(silent.gone() == 0);
+    bench.say(R"({"cancel":1})");
+    CHECK(within([&] { return silent.gone() == 1; }));
+    CHECK_FALSE(bench.runner.receive(Milliseconds(50))->has_value());
+}
+
 TEST_CASE("malformed messages are answered, and too many of them end the channel", "[broker][attempt]")
 {
     Bench bench;

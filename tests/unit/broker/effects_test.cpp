@@ -264,7 +264,7 @@ TEST_CASE("basic authentication is made from its two texts", "[broker][effects]"
     const Json login = Json::object({{"basic", Json::object({{"username", "anna"}, {"password", "pass word"}})}});
     REQUIRE(bench.perform("http.request", Json::object({{"method", "get"}, {"uri", server.url()}, {"authentication", login}})));
     CHECK_THAT(server.requests().at(0), Catch::Contains("Authorization:Basic " + to_base64("anna:pass word")));
-    CHECK(bench.perform("http.request", Json::object({{"method", "get"}, {"uri", server.url()}, {"authentication", Json::object({{"digest", Json::object()}})}})).error().status == 400);
+    CHECK(bench.perform("http.request", Json::object({{"method", "get"}, {"uri", server.url()}, {"authentication", Json::object({{"ntlm", Json::object()}})}})).error().status == 400);
 }
 
 TEST_CASE("a server that does not answer costs its deadline; one that is not there says so", "[broker][effects]")

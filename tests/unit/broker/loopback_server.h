@@ -1,6 +1,7 @@
-// tests/unit/broker/loopback_server.h -- a tiny HTTP server on 127.0.0.1: one canned answer per connection, requests kept.
+// tests/unit/broker/loopback_server.h -- a tiny HTTP server on 127.0.0.1: canned or computed answers, requests kept.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <stop_token>
 #include <string>
@@ -16,7 +17,9 @@
 class LoopbackServer {
 public:
     /// Answers every request with `answer`; an empty one never answers.
-    explicit LoopbackServer(std::string answer) : answer_(std::move(answer)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
+    explicit LoopbackServer(std::string answer) : LoopbackServer([answer = std::move(answer)](const std::string&) { return answer; }) {}
+    /// Called on the server's thread with the whole request; an empty answer leaves it open.
+    explicit LoopbackServer(std::function<std::string(const std::string&)> answer) : answer_(std::move(answer)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
     {
         sockaddr_in address{};
         address.sin_family = AF_INET;
@@ -39,6 +42,13 @@ public:
     {
         const std::scoped_lock lock(mutex_);
         return requests_;
+    }
+
+    /// How many connections their clients have closed.
+    int gone() const
+    {
+        const std::scoped_lock lock(mutex_);
+        return gone_;
     }
 
 private:
@@ -68,18 +78,23 @@ private:
                 char buffer[65536];
                 const ssize_t count = ::recv(peers[at].fd, buffer, sizeof buffer, 0);
                 if (count <= 0) {
+                    {
+                        const std::scoped_lock lock(mutex_);
+                        ++gone_;
+                    }
                     ::close(peers[at].fd);
                     peers.erase(peers.begin() + static_cast<std::ptrdiff_t>(at));
                     continue;
                 }
                 peers[at].text.append(buffer, static_cast<std::size_t>(count));
                 if (!complete(peers[at].text)) continue;
+                const std::string answer = answer_(peers[at].text);
                 {
                     const std::scoped_lock lock(mutex_);
                     requests_.push_back(std::move(peers[at].text));
                 }
                 peers[at].text.clear();
-                if (!answer_.empty()) (void)!::send(peers[at].fd, answer_.data(), answer_.size(), MSG_NOSIGNAL);
+                if (!answer.empty()) (void)!::send(peers[at].fd, answer.data(), answer.size(), MSG_NOSIGNAL);
             }
             if (waiting[0].revents != 0)
                 if (const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC); fd >= 0) peers.push_back({fd, "", false});
@@ -87,11 +102,12 @@ private:
         for (const Peer& peer : peers) ::close(peer.fd);
     }
 
-    std::string answer_;
+    std::function<std::string(const std::string&)> answer_;
     int listener_;
     std::uint16_t port_ = 0;
     mutable std::mutex mutex_;
     std::vector<std::string> requests_;
+    int gone_ = 0;
     std::jthread thread_;
 };
 
