@@ -31,7 +31,7 @@ Result<Json> read_value(const std::string& path, std::stop_token stop)
     if (!text) return fail(text.error());
     const auto first = text->find_first_not_of(" \t\r\n");
     if (first == std::string::npos) return fail(Errc::invalid, (path == "-" ? "standard input" : path) + " is empty: a JSON value is expected");
-    Result<Json> json = parse_json(*text, {.bytes = kMaxInput});
+    Result<Json> json = parse_json(*text, {.bytes = kMaxInput, .exact = true});
     if (json) return json;
     Result<YamlDocument> yaml = parse_yaml(*text);
     if (yaml) return yaml->value;

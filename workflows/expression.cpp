@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
-#include "platform/base/nearest.h"
 #include "workflows/jq_text.h"
 #include "workflows/jq_value.h"
+#include "workflows/nearest.h"
 
 extern "C" {
 #include <jq.h>
@@ -42,6 +42,12 @@ def pick(f): . as $__top | reduce path(f) as $__p (null; setpath($__p; $__top | 
 def ltrim: if type == "string" then sub("^[ \t\n\r\f\u000b]+"; "") else error("\(type) cannot be trimmed") end;
 def rtrim: if type == "string" then sub("[ \t\n\r\f\u000b]+$"; "") else error("\(type) cannot be trimmed") end;
 def trim: ltrim | rtrim;
+def __inexact: error("the integer \(.) is beyond 2^53, which jq cannot keep exactly: leave it a string");
+def __tonumber: tonumber;
+def tonumber: if type == "string" and length > 15 and test("^[-+]?[0-9]+$") and (__tonumber | fabs) >= 9007199254740992 then __inexact else __tonumber end;
+def __fromjson: fromjson;
+def fromjson: if type == "string" and test("[0-9]{16}") then . as $__t | __fromjson |
+  if any(.. | numbers; fabs >= 9007199254740992) then $__t | [match("[0-9]{16,}").string][0] | __inexact else . end else __fromjson end;
 {} as $ENV | .[0] as $__i |
 )jq";
 
@@ -183,10 +189,23 @@ std::string shape(const Value& data)
             if (++count > 12) break;
             names += (names.empty() ? "" : ", ") + key + ": " + std::string(member.kind_name());
         }
-        return fmt::format("the data is an object {{{}{}}}", names, data.size() > 12 ? ", …" : "");
+        return fmt::format("an object {{{}{}}}", names, data.size() > 12 ? ", …" : "");
     }
-    if (data.kind() == Json::Kind::array) return fmt::format("the data is an array of {} items", data.size());
-    return fmt::format("the data is {} {}", data.is_null() ? "" : "a", data.kind_name());
+    if (data.kind() == Json::Kind::array) return fmt::format("an array of {} items", data.size());
+    return data.is_null() ? "null" : fmt::format("a {}", data.kind_name());
+}
+
+/// Of several lines, each stands below the first.
+std::string indented(const std::string& text)
+{
+    std::string out = text.substr(0, 400);
+    if (out.size() < text.size()) {
+        while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xC0) == 0x80) out.pop_back();  // no half character
+        if (!out.empty() && static_cast<unsigned char>(out.back()) >= 0xC0) out.pop_back();
+        out += " …";
+    }
+    for (std::size_t at = 0; (at = out.find('\n', at)) != std::string::npos; at += 15) out.insert(at + 1, "              ");
+    return out;
 }
 
 class JqProgram : public Program {
@@ -199,8 +218,8 @@ public:
         Result<Value> out = expression.path ? (expression.path->root.empty() ? data : arguments.empty() ? Value() : arguments[0]).follow(*expression.path)
                                             : run(expression, data, arguments, limit);
         if (!out)
-            return fail(out.error().code, fmt::format("the expression '{}' at {} (line {}) failed: {}; {}", expression.text.substr(0, 200),
-                                                      expression.pointer, expression.mark.line, out.error().what, shape(data)));
+            return fail(out.error().code, fmt::format("the expression failed: {}\n  expression: {}\n  place: {} (line {}, column {})\n  data: {}", out.error().what,
+                                                      indented(expression.text), expression.pointer, expression.mark.line, expression.mark.column, shape(data)));
         return out;
     }
 
@@ -280,7 +299,7 @@ Status prepare(Expression& expression, const std::vector<std::string>& in_scope)
     if (bare.empty()) return fail(Errc::invalid, "the expression is empty");
     if (bare == "[]" || bare == "{}" || bare == "null" || bare == "true" || bare == "false" || bare[0] == '"' || bare[0] == '-' ||
         (bare[0] >= '0' && bare[0] <= '9')) {
-        if (Result<Json> literal = parse_json(bare)) {
+        if (Result<Json> literal = parse_json(bare, {.exact = true})) {
             expression.literal = std::move(*literal);
             return {};
         }

@@ -36,6 +36,8 @@ struct Scanner {
                 variable();
             } else if (letter(c)) {
                 if (Status ok = name(); !ok) return ok;
+            } else if (c >= '0' && c <= '9') {
+                if (Status ok = number(); !ok) return ok;
             } else {
                 if (c == '|' || c == ';') pattern = 0;
                 ++at;
@@ -77,6 +79,23 @@ struct Scanner {
         return {};
     }
 
+    /// jq would round a large integer without a word.
+    Status number()
+    {
+        const std::size_t from = at;
+        bool integer = true;
+        for (; at < text.size(); ++at) {
+            const char c = text[at];
+            const bool sign = (c == '+' || c == '-') && (text[at - 1] == 'e' || text[at - 1] == 'E');
+            if ((c < '0' || c > '9') && c != '.' && c != 'e' && c != 'E' && !sign) break;
+            integer = integer && c >= '0' && c <= '9';
+        }
+        std::string_view digits = text.substr(from, at - from);
+        while (digits.size() > 1 && digits[0] == '0') digits.remove_prefix(1);
+        if (!integer || digits.size() < 16 || (digits.size() == 16 && digits <= "9007199254740992")) return {};
+        return fail(Errc::invalid, fmt::format("the integer {} is beyond 2^53, which jq cannot keep exactly: write it as a string", digits.substr(0, 40)));
+    }
+
     void variable()
     {
         const std::size_t from = at;
@@ -96,8 +115,10 @@ struct Scanner {
         if (from > 0 && (text[from - 1] == '.' || text[from - 1] == '@')) return {};  // a member, a format
         std::size_t next = at;
         while (next < text.size() && (text[next] == ' ' || text[next] == '\n' || text[next] == '\t')) ++next;
-        const bool key = next < text.size() && text[next] == ':' && !open.empty() && open.back() == '{';
-        if (key) return {};
+        std::size_t before = from;
+        while (before > 0 && (text[before - 1] == ' ' || text[before - 1] == '\n' || text[before - 1] == '\t')) --before;
+        const bool member = next < text.size() && !open.empty() && open.back() == '{' && before > 0 && (text[before - 1] == '{' || text[before - 1] == ',');
+        if (member && (text[next] == ':' || text[next] == ',' || text[next] == '}')) return {};  // {date: …} and {date}
         if (found == "as" || found == "def" || found == "label") pattern = 1;
         else if (found == "import" || found == "include") return fail(Errc::invalid, fmt::format("'{}' is not allowed in expressions", found));
         static const std::set<std::string_view> kDates = {"strptime", "mktime", "fromdate", "fromdateiso8601", "dateadd", "datesub", "date", "dateparse"};

@@ -1,5 +1,6 @@
 #include "workflows/schema.h"
 
+#include <algorithm>
 #include <regex>
 #include <set>
 
@@ -11,6 +12,8 @@
 #include <valijson/schema_parser.hpp>
 #include <valijson/validation_results.hpp>
 #include <valijson/validator.hpp>
+
+#include "workflows/nearest.h"
 
 namespace mill::workflows {
 namespace {
@@ -57,12 +60,18 @@ Status refuse_unsupported(const Json& schema, const std::string& pointer, bool i
     if (!schema.is_object()) return {};
     static const std::set<std::string_view> kLater = {"$dynamicRef", "$dynamicAnchor", "$anchor", "$recursiveRef", "unevaluatedProperties",
         "unevaluatedItems", "dependentSchemas", "dependentRequired", "prefixItems", "minContains", "maxContains"};
+    static const std::vector<std::string> kKnown = {"$schema", "$id", "$ref", "$comment", "$defs", "definitions", "title", "description", "default", "examples", "readOnly", "writeOnly",
+        "deprecated", "contentEncoding", "contentMediaType", "type", "enum", "const", "format", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum",
+        "exclusiveMaximum", "multipleOf", "items", "additionalItems", "minItems", "maxItems", "uniqueItems", "contains", "properties", "patternProperties", "additionalProperties",
+        "propertyNames", "required", "minProperties", "maxProperties", "dependencies", "allOf", "anyOf", "oneOf", "not", "if", "then", "else"};
     static const std::set<std::string_view> kMaps = {"properties", "patternProperties", "definitions", "$defs", "dependencies"};
     static const std::set<std::string_view> kData = {"const", "enum", "default", "examples"};
     for (const auto& [key, value] : schema.as_object()) {
         const std::string here = pointer + "/" + key;
         if (is_schema && kLater.contains(key))
             return fail(Errc::invalid, fmt::format("{}: the schema keyword '{}' is not supported (draft 7 is)", here, key));
+        if (is_schema && !key.starts_with("x-") && std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end())
+            return fail(Errc::invalid, fmt::format("{}: '{}' is no keyword of JSON Schema draft 7{}", here, key, did_you_mean(key, kKnown)));
         if (is_schema && key == "$ref" && value.is_string() && !value.as_string().starts_with("#"))
             return fail(Errc::invalid, fmt::format("{}: only references within the schema (#/…) are followed", here));
         if (is_schema && key == "pattern" && value.is_string() && !compiles(value.as_string()))

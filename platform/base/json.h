@@ -113,6 +113,7 @@ private:
 struct JsonLimits {
     std::size_t bytes = 16 * 1024 * 1024;
     std::size_t depth = 64;
+    bool exact = false;  ///< an integer beyond 64 bits is an error; else it becomes the nearest number
 };
 
 /// Reads one JSON text (RFC 8259, UTF-8, nothing behind it). An integer beyond 64 bits becomes a double.

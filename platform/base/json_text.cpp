@@ -19,8 +19,16 @@ public:
     bool null() override { return put(Json()); }
     bool boolean(bool value) override { return put(Json(value)); }
     bool number_integer(number_integer_t value) override { return put(Json(static_cast<long long>(value))); }
-    bool number_unsigned(number_unsigned_t value) override { return put(Json(static_cast<unsigned long long>(value))); }
-    bool number_float(number_float_t value, const string_t&) override { return put(Json(value)); }
+    bool number_unsigned(number_unsigned_t value) override
+    {
+        if (limits_.exact && value > static_cast<number_unsigned_t>(INT64_MAX)) return refuse_integer(std::to_string(value));
+        return put(Json(static_cast<unsigned long long>(value)));
+    }
+    bool number_float(number_float_t value, const string_t& text) override
+    {
+        if (limits_.exact && text.find_first_of(".eE") == string_t::npos) return refuse_integer(text);
+        return put(Json(value));
+    }
     bool string(string_t& value) override { return put(Json(std::move(value))); }
     bool binary(binary_t&) override { return false; }
     bool start_object(std::size_t) override { return open(Json(Json::Object())); }
@@ -55,6 +63,12 @@ public:
     }
 
 private:
+    bool refuse_integer(std::string_view text)
+    {
+        error_ = Error{Errc::invalid, fmt::format("the integer {} is beyond 64 bits: carry it as a string", text.substr(0, 40))};
+        return false;
+    }
+
     struct Open {
         Json value;
         std::string key;

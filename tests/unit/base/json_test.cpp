@@ -104,3 +104,15 @@ TEST_CASE("indented text reads back as the same value", "[base][json]")
     CHECK(dump_json(value, 2) == "{\n  \"a\": [\n    1,\n    {\n      \"b\": null\n    }\n  ],\n  \"c\": {},\n  \"d\": []\n}");
     CHECK(*parse_json(dump_json(value, 2)) == value);
 }
+
+TEST_CASE("where it is asked for, an integer beyond 64 bits is an error that names it", "[json]")
+{
+    for (const char* text : {"9223372036854775808", "[1, -9223372036854775809]", "{\"a\":123456789012345678901234567890}"}) {
+        INFO(text);
+        CHECK(parse_json(text));
+        const auto exact = parse_json(text, {.exact = true});
+        REQUIRE_FALSE(exact);
+        CHECK_THAT(exact.error().what, Catch::Contains("beyond 64 bits"));
+    }
+    for (const char* text : {"9223372036854775807", "-9223372036854775808", "1e300", "9223372036854775808.0"}) CHECK(parse_json(text, {.exact = true}));
+}

@@ -94,6 +94,65 @@ TEST_CASE("nothing of the process can be reached", "[workflows][expression]")
     CHECK(value("{env: 1}.env") == "1");
 }
 
+TEST_CASE("each row of the guard holds", "[workflows][expression]")
+{
+    CHECK_THAT(value("$ENV"), Catch::Contains("$ENV is not available"));
+    CHECK_THAT(value("env"), Catch::Contains("env is not available"));
+    CHECK_THAT(value("\"PATH\" | env[.]"), Catch::Contains("env is not available"));
+    CHECK_THAT(value("import \"m\" as m {search: \"/\"}; m::x"), Catch::Contains("'import' is not allowed"));
+    CHECK_THAT(value("import \"d\" as $d; $d"), Catch::Contains("'import' is not allowed"));
+    CHECK_THAT(value("include \"m\" {search: \"/\"}; x"), Catch::Contains("'include' is not allowed"));
+    CHECK_THAT(value("first(inputs)"), Catch::Contains("inputs is not available"));
+    CHECK(value("[input_filename, input_line_number]") == "[null,0]");
+    CHECK(value("1 | debug(\"x\") | stderr") == "1");
+    CHECK_THAT(value("{} | halt_error(3)"), Catch::Contains("halt_error is not available"));
+    for (const char* path : {"get_search_list", "get_jq_origin", "get_prog_origin", "\"m\" | modulemeta"}) CHECK_THAT(value(path), Catch::Contains("is not available"));
+    CHECK(value("now > 1000000000") == "true");
+    CHECK(value("$__loc__.line > 0") == "true");
+    CHECK(value("builtins | length > 50") == "true");
+    for (const char* out : {"1) | (env", "1)) | ((env", "1 ] | [ env", "\"\\(1\" ) | (env"})
+        CHECK_THAT(value(out), Catch::Contains("closes nothing") || Catch::Contains("does not match") || Catch::Contains("does not end") || Catch::Contains("is not closed"));
+    CHECK_THAT(value("1 # ) | env"), Catch::Equals("1"));
+    CHECK_THAT(value("def env: 1; $ENV"), Catch::Contains("$ENV is not available"));
+}
+
+TEST_CASE("integers beyond 2^53 are exact or refused, wherever jq would meet them", "[workflows][expression]")
+{
+    CHECK(value("9007199254740993") == "9007199254740993");
+    CHECK(value("[9007199254740993][0] | . + 0") != "9007199254740992");
+    CHECK_THAT(value("9007199254740993 + 0"), Catch::Contains("9007199254740993 is beyond 2^53"));
+    CHECK_THAT(value(".x == 12345678901234567890", R"({"x":1})"), Catch::Contains("beyond 2^53"));
+    CHECK(value("9007199254740992 - 1") == "9007199254740991");
+    CHECK(value("1e20 > 1.5e19") == "true");
+    CHECK(value("00000000000000000007 + 1") == "8");
+    CHECK(value(".a.b", R"({"a":{"b":9223372036854775807}})") == "9223372036854775807");
+    CHECK_THAT(value("{b: .a.b}", R"({"a":{"b":9223372036854775807}})"), Catch::Contains("9223372036854775807 is beyond 2^53"));
+    CHECK_THAT(value("\"9007199254740993\" | tonumber"), Catch::Contains("9007199254740993 is beyond 2^53"));
+    CHECK(value("[\"9007199254740991\", \"-12\", \"1.5e300\", 7 | tonumber]") == "[9007199254740991,-12,1.5e+300,7]");
+    CHECK_THAT(value("\"x\" | tonumber"), Catch::Contains("Cannot be parsed as a number") || Catch::Contains("Invalid numeric literal"));
+    CHECK_THAT(value("\"{\\\"id\\\": 9007199254740993}\" | fromjson"), Catch::Contains("9007199254740993 is beyond 2^53"));
+    CHECK(value("\"{\\\"id\\\": \\\"9007199254740993\\\"}\" | fromjson") == R"({"id":"9007199254740993"})");
+    CHECK(value("\"[1, 2]\" | fromjson") == "[1,2]");
+}
+
+TEST_CASE("a member may be called like a function that is left out", "[workflows][expression]")
+{
+    CHECK(value("{date, mktime: 1, x: .date}", R"({"date":"d"})") == R"({"date":"d","mktime":1,"x":"d"})");
+    CHECK_THAT(value("{x: date}"), Catch::Contains("date.parse"));
+    CHECK_THAT(value("{(date): 1}"), Catch::Contains("date.parse"));
+    CHECK_THAT(value("[date]"), Catch::Contains("date.parse"));
+}
+
+TEST_CASE("an error of an expression has its lines: why, which, where, on what", "[workflows][expression]")
+{
+    const Ran ran = run_flow("do:\n  - x:\n      set:\n        v: |\n          ${\n            .a as $n\n            | $n + .b\n          }\n", json(R"({"a":1,"b":"text"})"));
+    REQUIRE(ran.phase == workflows::Phase::faulted);
+    CHECK(ran.fault.detail == "the expression failed: number and string cannot be added\n"
+                              "  expression: .a as $n\n                | $n + .b\n"
+                              "  place: /do/0/x/set/v (line 5, column 9)\n"
+                              "  data: an object {a: number, b: string}");
+}
+
 TEST_CASE("what jq 1.7 has more is there, and what differs by system is left out by name", "[workflows][expression]")
 {
     CHECK(value("\" a \" | [trim, ltrim, rtrim]") == R"(["a","a "," a"])");
