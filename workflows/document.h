@@ -112,6 +112,7 @@ struct Task {
     std::optional<CatchClause> catch_;
     std::optional<DurationSpec> duration;  ///< wait
     std::string definition_code;  ///< run script: the code, as written or out of the package
+    bool endpoint_is_expression = false;  ///< call: http: what it gives is an address, never more
     std::string returns;          ///< run: stdout, stderr, code, all, none
     bool await = true;
 };
@@ -123,6 +124,7 @@ struct TaskList {
 
 struct Document {
     std::string file;
+    std::string root;  ///< where its package's files lie: "", or dependencies/NAME/ …
     std::string ns, name, version, title;
     Json source;  ///< the document as data: $workflow.definition
     Json schedule;

@@ -168,6 +168,10 @@ void Engine::settle(Branch& branch, Outcome outcome)
 void Engine::finish_task(Branch& branch, Value raw, const Directive* then)
 {
     Frame& frame = branch.stack.back();
+    if (frame.beside) {
+        pop(branch);
+        return beside_finished(branch, nullptr);
+    }
     const Task& what = task(branch, frame);
     branch.locals.resize(std::min(branch.locals.size(), frame.locals));
     frame.output = raw;
@@ -193,6 +197,7 @@ void Engine::pop(Branch& branch)
     Frame& frame = branch.stack.back();
     if (frame.kind == Frame::Kind::workflow) branch.scopes.pop_back();
     branch.locals.resize(std::min(branch.locals.size(), frame.locals));
+    if (frame.sessions || branch.stack.size() == 1) close_sessions(branch, frame.sessions.value_or(0));
     branch.stack.pop_back();
 }
 
@@ -311,7 +316,7 @@ void Engine::workflow_finished(Branch& branch, Value output)
     OrFault<Value> result = shaped(branch, frame, document(branch).output, std::move(output), "the workflow's output", "/");
     if (!result) return raise(branch, std::move(result.error()));
     Json more = Json::object({{"completedAt", format_time(wall_)}});
-    const bool last = branch.scopes.size() == 1 && !branch.parent;
+    const bool last = branch.scopes.size() == 1 && !branch.parent && !branch.beside;
     if (last) {
         output_ = result->json();
         if (too_deep(output_)) return raise(branch, make_fault(ErrorType::expression, fmt::format("the workflow's output is nested deeper than {} levels", kDeepestData), "/"));
@@ -320,9 +325,9 @@ void Engine::workflow_finished(Branch& branch, Value output)
     workflow_changed(branch, branch.scopes.back(), "completed", std::move(more));
     pop(branch);
     if (branch.stack.empty()) {
-        phase_ = Phase::completed;
-        branches_.clear();
-        return;
+        main_done_ = true;
+        branches_.erase(branch.id);
+        return finish_run();
     }
     Frame& caller = branch.stack.back();
     caller.answer = std::move(*result);
@@ -350,6 +355,7 @@ void Engine::fail(std::uint64_t effect, Fault fault)
     effects_.erase(found);
     owner.stack.back().effect = 0;
     owner.ready = true;
+    if (const std::size_t opening = std::exchange(owner.stack.back().opening, 0); opening > 0 && opening <= owner.sessions.size()) owner.sessions[opening - 1].open = false;
     fault.type = normal_type(fault.type);
     fault.instance = place(owner);
     owner.stack.back().failure = std::make_unique<Fault>(std::move(fault));

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "workflows/activities/registry.h"
 #include "workflows/document.h"
 #include "workflows/errors.h"
 #include "workflows/expression.h"
@@ -26,6 +27,12 @@ struct Scope {
     Value secrets;   ///< $secrets: handles, never values
 };
 
+/// Opened by an activity; closed by the runtime at the end of the iteration, branch or run around it.
+struct Session {
+    std::string kind, name, id;
+    bool open = true;
+};
+
 struct Loop {
     Value items;
     std::size_t index = 0, count = 0;
@@ -35,6 +42,7 @@ struct Trying {
     std::int64_t retries = 0;
     SteadyTime first;
     bool catching = false;
+    std::size_t sessions = 0;  ///< that the branch had when this attempt began
 };
 
 struct Frame {
@@ -56,6 +64,10 @@ struct Frame {
     std::vector<std::uint32_t> children; ///< fork
     std::size_t pending = 0;             ///< children still running
     std::unique_ptr<Fault> failure;      ///< of an effect: raised by the next step
+    std::optional<std::size_t> sessions; ///< an iteration's list: what the branch has opened beyond these ends with it
+    std::size_t opening = 0;             ///< the session that its effect opens, counted from 1
+    bool beside = false;                 ///< `await: false`: it goes on by itself in a branch of its own
+    bool whole = false;                  ///< a wait for which the whole workflow stands still
 };
 
 struct Branch {
@@ -63,6 +75,8 @@ struct Branch {
     std::optional<std::uint32_t> parent;
     std::size_t index = 0;  ///< among the fork's branches
     bool ready = true, done = false;
+    bool beside = false;  ///< of a task with `await: false`: nobody waits for its output
+    std::vector<Session> sessions;
     std::vector<Frame> stack;
     std::vector<Local> locals;
     std::vector<Scope> scopes;
@@ -129,6 +143,9 @@ private:
     void settle(Branch& branch, Outcome outcome);
     void finish_task(Branch& branch, Value raw, const Directive* then);
     void pop(Branch& branch);
+    Outcome go_on_beside(Branch& branch, const Frame& frame);
+    void beside_finished(Branch& branch, const Fault* fault);
+    void finish_run();
 
     // engine_faults.cpp: faults, deadlines, cancellation.
     void raise(Branch& branch, Fault fault);
@@ -172,6 +189,11 @@ private:
     Outcome run_workflow(Branch& branch, Frame& frame);
     Outcome ask(Branch& branch, Frame& frame, std::string effect, Json with);
 
+    // engine_sessions.cpp
+    std::optional<Fault> in_session(Branch& branch, Frame& frame, const SessionRole& role, Json& with);
+    void close_sessions(Branch& branch, std::size_t down_to);
+    void request(std::string effect, Json with, std::string task);  ///< whose answer nobody waits for
+
     // lifecycle.cpp
     void changed(const Branch& branch, const Frame& frame, std::string_view state, const Fault* fault = nullptr);
     void workflow_changed(const Branch& branch, const Scope& scope, std::string_view state, Json more);
@@ -191,7 +213,8 @@ private:
     const Document* main_ = nullptr;
     std::map<std::uint32_t, std::unique_ptr<Branch>> branches_;
     std::uint32_t next_branch_ = 0;
-    std::uint64_t next_effect_ = 1, steps_ = 0, next_event_ = 1;
+    std::uint64_t next_effect_ = 1, steps_ = 0, next_session_ = 1;
+    bool main_done_ = false;  ///< what goes on beside it is still waited for
     std::unordered_map<std::uint64_t, std::uint32_t> effects_;  ///< asked → branch
     std::vector<EffectRequest> requests_;
     std::vector<std::uint64_t> cancellations_;

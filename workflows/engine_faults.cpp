@@ -27,15 +27,17 @@ void Engine::raise(Branch& branch, Fault fault)
         release(branch, frame);
         if (frame.kind == Frame::Kind::task) {
             if (frame.trying && !frame.trying->catching && frame.stage != Frame::Stage::resumed && caught(branch, fault)) return;
-            changed(branch, branch.stack.back(), "faulted", &fault);
+            if (!frame.beside) changed(branch, branch.stack.back(), "faulted", &fault);
         } else if (frame.kind == Frame::Kind::workflow) {
             workflow_changed(branch, branch.scopes.back(), "faulted", Json::object({{"faultedAt", format_time(wall_)}, {"error", to_json(fault)}}));
         }
         pop(branch);
     }
+    if (branch.beside) return beside_finished(branch, &fault);
     if (!branch.parent) {
         fault_ = std::move(fault);
         phase_ = Phase::faulted;
+        for (const auto& [id, each] : branches_) drop(*each, 0, "cancelled");  // what went on beside
         branches_.clear();
         return;
     }
@@ -56,6 +58,7 @@ bool Engine::caught(Branch& branch, Fault& fault)
     const CatchClause& clause = *what.catch_;
     branch.locals.resize(std::min(branch.locals.size(), frame.locals));
     frame.attempt.reset();
+    close_sessions(branch, std::min(branch.sessions.size(), frame.trying->sessions));
     if (!matches(clause.errors, fault)) return false;
     const Value error(to_json(fault));
     branch.locals.push_back({clause.as, error});
@@ -127,11 +130,11 @@ void Engine::fault_run(Fault fault)
 {
     fault_ = std::move(fault);
     for (auto& [id, each] : branches_) {
-        const bool main = !each->parent;
+        const bool main = !each->parent && !each->beside;
         while (!each->stack.empty()) {
             Frame& frame = each->stack.back();
             if (frame.effect != 0) cancellations_.push_back(frame.effect);
-            if (frame.kind == Frame::Kind::task) changed(*each, frame, "faulted", &fault_);
+            if (frame.kind == Frame::Kind::task && !frame.beside) changed(*each, frame, "faulted", &fault_);
             if (main && frame.kind == Frame::Kind::workflow)
                 workflow_changed(*each, each->scopes.back(), "faulted", Json::object({{"faultedAt", format_time(wall_)}, {"error", to_json(fault_)}}));
             pop(*each);
@@ -168,8 +171,9 @@ void Engine::drop(Branch& branch, std::size_t down_to, std::string_view state)
     while (branch.stack.size() > down_to) {
         Frame& frame = branch.stack.back();
         release(branch, frame);
-        if (frame.kind == Frame::Kind::task) changed(branch, frame, state);
-        else if (frame.kind == Frame::Kind::workflow && state == "cancelled")
+        if (frame.kind == Frame::Kind::task) {
+            if (!frame.beside) changed(branch, frame, state);
+        } else if (frame.kind == Frame::Kind::workflow && state == "cancelled")
             workflow_changed(branch, branch.scopes.back(), state, Json::object({{"cancelledAt", format_time(wall_)}}));
         pop(branch);
     }
@@ -202,8 +206,11 @@ bool Engine::expire(Branch& branch)
     Frame& top = branch.stack.back();
     if (top.wake && *top.wake <= now_) {
         top.wake.reset();
-        if (!top.trying) top.stage = Frame::Stage::resumed;
         branch.ready = true;
+        if (top.trying) return false;
+        top.stage = Frame::Stage::resumed;
+        if (top.whole) workflow_changed(branch, branch.scopes.back(), "resumed", Json::object({{"resumedAt", format_time(wall_)}}));
+        changed(branch, top, "resumed");
     }
     return false;
 }
@@ -222,7 +229,10 @@ std::optional<Milliseconds> Engine::remaining(const Branch& branch) const
 void Engine::cancel(std::string why)
 {
     if (phase_ != Phase::running && phase_ != Phase::pending) return;
-    if (const auto main = branches_.find(0); main != branches_.end()) drop(*main->second, 0, "cancelled");
+    std::vector<Branch*> roots;
+    for (const auto& [id, each] : branches_)
+        if (!each->parent) roots.push_back(each.get());  // dropping one takes its forks along
+    for (Branch* each : roots) drop(*each, 0, "cancelled");
     branches_.clear();
     effects_.clear();
     fault_ = make_fault(ErrorType::runtime, std::move(why), "/");

@@ -8,6 +8,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "platform/base/clock.h"
@@ -41,6 +43,10 @@ struct TaskChange {
     WallTime time;
     std::optional<WallTime> started;       ///< of a `completed` that stands for its `started`, too (set, switch, …)
 };
+
+/// The DSL's lifecycle events (type, data) of a change: what `--events` shows, and what a job's record of a step says. `workflow` is
+/// NAME-ID.NAMESPACE. A `completed` with `started` gives the events of its start, too; `skipped` gives none, `waiting` is suspended.
+std::vector<std::pair<std::string, Json>> lifecycle_of(const TaskChange& change, std::string_view workflow);
 
 struct RunOptions {
     std::string workflow = "main";

@@ -35,28 +35,46 @@ void Engine::workflow_changed(const Branch& branch, const Scope& scope, std::str
     events_.push_back(cloud_event(fmt::format("io.serverlessworkflow.workflow.{}.v1", state), std::move(data)));
 }
 
+std::vector<std::pair<std::string, Json>> lifecycle_of(const TaskChange& change, std::string_view workflow)
+{
+    std::vector<std::pair<std::string, Json>> out;
+    const auto add = [&](std::string_view state, WallTime time) -> Json& {
+        out.emplace_back(fmt::format("io.serverlessworkflow.task.{}.v1", state),
+                         Json::object({{"workflow", workflow}, {"task", change.task}, {fmt::format("{}At", state), format_time(time)}}));
+        return out.back().second;
+    };
+    if (change.state == "skipped") return out;
+    if (change.state == "started" || change.started) {
+        const WallTime begin = change.started.value_or(change.time);
+        add("created", begin);
+        add("started", begin);
+        if (change.state == "started") return out;
+    }
+    Json& last = add(change.state == "waiting" ? "suspended" : change.state, change.time);
+    if (change.state == "completed") last.set("output", change.detail["output"]);
+    if (!change.error.is_null()) last.set("error", change.error);
+    return out;
+}
+
 void Engine::changed(const Branch& branch, const Frame& frame, std::string_view state, const Fault* fault)
 {
     if (!options_.steps && !options_.cloud_events) return;
     const Task& what = task(branch, frame);
-    if (options_.steps && !(state == "started" && instant(what.kind))) {
-        TaskChange change{what.pointer, what.name, std::string(name(what.kind)), std::string(state), {}, {}, wall_, {}};
-        if (instant(what.kind)) change.started = frame.started;
-        if (fault != nullptr) change.error = to_json(*fault);
-        if (options_.trace) {
-            change.detail = Json::object({{"input", frame.raw.json()}});
-            if (state == "completed") change.detail.set("output", frame.output.json());
-        }
-        changes_.push_back(std::move(change));
+    TaskChange change{what.pointer, what.name, std::string(name(what.kind)), std::string(state), {}, {}, wall_, {}};
+    if (fault != nullptr) change.error = to_json(*fault);
+    if (options_.cloud_events) {
+        const Document& flow = document(branch);
+        if (state == "completed") change.detail = Json::object({{"output", frame.output.json()}});
+        for (auto& [type, data] : lifecycle_of(change, fmt::format("{}-{}.{}", flow.name, options_.run_id, flow.ns))) events_.push_back(cloud_event(std::move(type), std::move(data)));
+        change.detail = Json();
     }
-    if (!options_.cloud_events || state == "skipped" || state == "waiting") return;
-    const Document& flow = document(branch);
-    Json data = Json::object({{"workflow", fmt::format("{}-{}.{}", flow.name, options_.run_id, flow.ns)}, {"task", what.pointer}});
-    if (state == "started") events_.push_back(cloud_event("io.serverlessworkflow.task.created.v1", Json(data).set("createdAt", format_time(frame.started))));
-    data.set(fmt::format("{}At", state), format_time(wall_));
-    if (state == "completed") data.set("output", frame.output.json());
-    if (fault != nullptr) data.set("error", to_json(*fault));
-    events_.push_back(cloud_event(fmt::format("io.serverlessworkflow.task.{}.v1", state), std::move(data)));
+    if (!options_.steps || (state == "started" && instant(what.kind))) return;
+    if (instant(what.kind)) change.started = frame.started;
+    if (options_.trace) {
+        change.detail = Json::object({{"input", frame.raw.json()}});
+        if (state == "completed") change.detail.set("output", frame.output.json());
+    }
+    changes_.push_back(std::move(change));
 }
 
 }  // namespace mill::workflows

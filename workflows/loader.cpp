@@ -1,12 +1,11 @@
 #include "workflows/loader.h"
 
 #include <algorithm>
-#include <regex>
 
-#include "platform/base/nearest.h"
 #include "platform/base/text.h"
 #include "workflows/duration.h"
 #include "workflows/expression.h"
+#include "workflows/nearest.h"
 #include "workflows/reader.h"
 #include "workflows/schema.h"
 
@@ -28,18 +27,6 @@ std::optional<std::string_view> braced(std::string_view text)
     text = trimmed(text);
     if (!text.starts_with("${") || !text.ends_with("}")) return std::nullopt;
     return text.substr(2, text.size() - 3);
-}
-
-bool dns_label(const std::string& text)
-{
-    static const std::regex kLabel("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?");
-    return std::regex_match(text, kLabel);
-}
-
-bool semantic_version(const std::string& text)
-{
-    static const std::regex kVersion(R"((0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(-[0-9A-Za-z.-]{1,80})?(\+[0-9A-Za-z.-]{1,80})?)");
-    return text.size() < 200 && std::regex_match(text, kVersion);
 }
 
 }  // namespace
@@ -274,95 +261,6 @@ DataFilter Reader::filter(const Node& node, std::string_view what, std::string_v
         out.shape = templated(shape, scope);
     }
     return out;
-}
-
-void Reader::header(const Node& node)
-{
-    if (!keys(node, "document", {"dsl", "namespace", "name", "version", "title", "summary", "tags", "metadata"})) return;
-    require(node, "document", {"dsl", "namespace", "name", "version"});
-    for (const char* key : {"dsl", "namespace", "name", "version", "title", "summary"})
-        if (node.has(key)) text(node.at(key), fmt::format("document.{}", key));
-    if (node.has("metadata")) object(node.at("metadata"), "metadata");
-    if (node.has("tags")) object(node.at("tags"), "document.tags");
-    doc.ns = (*node.value)["namespace"].as_string();
-    doc.name = (*node.value)["name"].as_string();
-    doc.version = (*node.value)["version"].as_string();
-    doc.title = (*node.value)["title"].as_string();
-    const std::string& dsl = (*node.value)["dsl"].as_string();
-    if (!dsl.empty() && (!semantic_version(dsl) || !dsl.starts_with("1.0.")))
-        error(node.at("dsl").pointer, fmt::format("the DSL version '{}' is not supported: 1.0.0 to 1.0.3 are", dsl));
-    if (!doc.ns.empty() && !dns_label(doc.ns)) error(node.at("namespace").pointer, fmt::format("the namespace '{}' is no DNS label (a-z, 0-9, -)", doc.ns));
-    if (!doc.name.empty() && !dns_label(doc.name)) error(node.at("name").pointer, fmt::format("the name '{}' is no DNS label (a-z, 0-9, -)", doc.name));
-    if (!doc.version.empty() && !semantic_version(doc.version))
-        error(node.at("version").pointer, fmt::format("the version '{}' is no semantic version such as 1.0.0", doc.version));
-}
-
-void Reader::schedule(const Node& node)
-{
-    if (node.has("on")) error(node.at("on").pointer, "'schedule.on' is not supported: use a Trigger of the factory");
-    if (!keys(node, "schedule", {"every", "cron", "after", "on"})) return;
-    if (node.value->size() != 1) error(node.pointer, "schedule has exactly one of every, cron, after");
-    for (const char* key : {"every", "after"})
-        if (node.has(key)) duration(node.at(key), {});
-    if (node.has("cron")) text(node.at("cron"), "schedule.cron");
-    doc.schedule = *node.value;
-}
-
-void Reader::use(const Node& node)
-{
-    use_ = node;
-    if (node.has("catalogs")) error(node.at("catalogs").pointer, "'use.catalogs' is not supported: put functions into use.functions");
-    if (node.has("extensions")) error(node.at("extensions").pointer, "'use.extensions' is not supported");
-    if (!keys(node, "use", {"authentications", "catalogs", "errors", "extensions", "functions", "retries", "secrets", "timeouts"})) {
-        if (!node.value->is_object()) use_ = {};
-        if (!use_) return;
-    }
-    for (const char* key : {"authentications", "errors", "functions", "retries", "timeouts"})
-        if (node.has(key)) object(node.at(key), fmt::format("use.{}", key));
-    const Node secrets = node.at("secrets");
-    if (node.has("secrets") && !secrets.value->is_array()) error(secrets.pointer, "use.secrets must be a list of names");
-    for (std::size_t i = 0; i < secrets.value->size() && secrets.value->is_array(); ++i)
-        if (text(secrets.at(i), "a secret's name")) doc.secrets.push_back(secrets.at(i).value->as_string());
-    static const Names kBody = {"context", "input", "secrets", "workflow", "task", "runtime", "authorization"};
-    const Node timeouts = node.at("timeouts"), logins = node.at("authentications"), retries = node.at("retries");
-    for (const auto& [name, value] : timeouts.value->as_object())
-        if (!value.is_string()) timeout(timeouts.at(name), kBody);
-        else error(timeouts.at(name).pointer, "a timeout is an object {after: duration}");
-    for (const auto& [name, value] : logins.value->as_object()) {
-        authentication(logins.at(name), kBody);
-        doc.authentications[name] = templated(logins.at(name), kBody);
-    }
-    Names with_error = kBody;
-    with_error.emplace_back("error");
-    for (const auto& [name, value] : retries.value->as_object()) retry(retries.at(name), with_error);
-    const Node functions = node.at("functions");
-    for (const auto& [name, value] : functions.value->as_object()) doc.functions[name] = -1;  // known before bodies are read
-    for (const auto& [name, value] : functions.value->as_object()) {
-        doc.functions[name] = task(name, functions.at(name), {});
-        if (doc.functions[name] >= 0 && doc.tasks[static_cast<std::size_t>(doc.functions[name])].then.kind == Directive::Kind::task)
-            error(functions.at(name).pointer, "a function has no 'then' to another task");
-    }
-}
-
-void Reader::document(const Node& root)
-{
-    doc.source = *root.value;
-    if (!keys(root, "a workflow", {"document", "input", "output", "timeout", "evaluate", "schedule", "use", "do"}) && !root.value->is_object()) return;
-    if (!require(root, "a workflow", {"document", "do"}) && !root.has("do")) return;
-    if (root.has("document")) header(root.at("document"));
-    if (root.has("evaluate")) {
-        const Node node = root.at("evaluate");
-        keys(node, "evaluate", {"language", "mode"});
-        if (node.has("language") && *node.at("language").value != Json("jq")) error(node.at("language").pointer, "the expression language is jq; no other is supported");
-        if (node.has("mode") && *node.at("mode").value != Json("strict")) error(node.at("mode").pointer, "evaluate.mode 'loose' is not supported: write ${ } around expressions");
-    }
-    const Names at_start = {"secrets", "workflow", "runtime"}, at_end = {"context", "secrets", "workflow", "runtime"};
-    if (root.has("use")) use(root.at("use"));
-    if (root.has("input")) doc.input = filter(root.at("input"), "input", "from", at_start);
-    if (root.has("output")) doc.output = filter(root.at("output"), "output", "as", at_end);
-    if (root.has("timeout")) doc.timeout = timeout(root.at("timeout"), at_start);
-    if (root.has("schedule")) schedule(root.at("schedule"));
-    doc.main = task_list(root.at("do"), {});
 }
 
 std::shared_ptr<Document> load_document(std::string_view text, const std::string& file, const AssetLookup& assets, std::vector<Finding>& findings)

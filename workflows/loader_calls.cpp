@@ -1,48 +1,13 @@
 #include <algorithm>
 
-#include "platform/base/nearest.h"
 #include "workflows/activities/registry.h"
 #include "workflows/expression.h"
+#include "workflows/nearest.h"
 #include "workflows/openapi.h"
 #include "workflows/reader.h"
 #include "workflows/schema.h"
 
 namespace mill::workflows {
-
-void Reader::authentication(const Node& node, const Names& body)
-{
-    if (!object(node, "an authentication")) return;
-    for (const char* later : {"digest", "oauth2", "oidc"})
-        if (node.has(later)) {
-            error(node.at(later).pointer, fmt::format("the authentication '{}' is not supported: use basic, bearer, or a credential by name", later));
-            return;
-        }
-    if (!keys(node, "an authentication", {"use", "basic", "bearer"})) return;
-    if (node.value->size() != 1) {
-        error(node.pointer, "an authentication is exactly one of use, basic, bearer");
-        return;
-    }
-    if (node.has("use")) {
-        const Node name = node.at("use");
-        if (!text(name, "'use'")) return;
-        if (!doc.authentications.contains(name.value->as_string()) && std::find(doc.secrets.begin(), doc.secrets.end(), name.value->as_string()) == doc.secrets.end())
-            error(name.pointer, fmt::format("'{}' is declared neither in use.authentications nor in use.secrets", name.value->as_string()));
-        return;
-    }
-    const bool basic = node.has("basic");
-    const Node kind = node.at(basic ? "basic" : "bearer");
-    if (!object(kind, basic ? "'basic'" : "'bearer'")) return;
-    if (kind.has("use")) {
-        keys(kind, "it", {"use"});
-        if (text(kind.at("use"), "'use'") && std::find(doc.secrets.begin(), doc.secrets.end(), kind.at("use").value->as_string()) == doc.secrets.end())
-            error(kind.at("use").pointer, fmt::format("the secret '{}' is not declared in use.secrets{}", kind.at("use").value->as_string(),
-                                                      did_you_mean(kind.at("use").value->as_string(), doc.secrets)));
-        return;
-    }
-    if (basic && keys(kind, "'basic'", {"username", "password"})) require(kind, "'basic'", {"username", "password"});
-    if (!basic && keys(kind, "'bearer'", {"token"})) require(kind, "'bearer'", {"token"});
-    (void)body;
-}
 
 void Reader::call(Task& task, const Node& node, const Names& body)
 {
@@ -145,7 +110,7 @@ void Reader::call_http(Task& task, const Node& with, const Names& body)
     const Node endpoint = with.at("endpoint");
     if (with.has("endpoint") && endpoint.value->is_object()) {
         if (keys(endpoint, "an endpoint", {"uri", "authentication"}) && require(endpoint, "an endpoint", {"uri"})) text(endpoint.at("uri"), "'uri'");
-        if (endpoint.has("authentication")) authentication(endpoint.at("authentication"), body);
+        if (endpoint.has("authentication")) authentication(endpoint.at("authentication"));
     } else if (with.has("endpoint")) {
         text(endpoint, "'endpoint'");
     }
@@ -157,6 +122,8 @@ void Reader::call_http(Task& task, const Node& with, const Names& body)
     }
     if (with.has("redirect") && !with.at("redirect").value->is_bool()) error(with.at("redirect").pointer, "'redirect' is true or false");
     task.body = templated(with, body);
+    for (const auto& [key, member] : task.body.members)
+        if (key == "endpoint") task.endpoint_is_expression = member.kind == Template::Kind::expression;
 }
 
 void Reader::call_openapi(Task& task, const Node& with, const Names& body)
@@ -164,7 +131,7 @@ void Reader::call_openapi(Task& task, const Node& with, const Names& body)
     if (!keys(with, "'call: openapi'", {"document", "operationId", "parameters", "authentication", "output", "redirect"})) return;
     if (!require(with, "'call: openapi'", {"document", "operationId"})) return;
     text(with.at("operationId"), "'operationId'");
-    if (with.has("authentication")) authentication(with.at("authentication"), body);
+    if (with.has("authentication")) authentication(with.at("authentication"));
     if (with.has("parameters") && !with.at("parameters").value->is_string()) object(with.at("parameters"), "'parameters'");
     if (with.has("output")) {
         const std::string& output = with.at("output").value->as_string();
@@ -176,7 +143,7 @@ void Reader::call_openapi(Task& task, const Node& with, const Names& body)
     const Node endpoint = document.at("endpoint");
     if (endpoint.value->is_object()) {
         if (keys(endpoint, "an endpoint", {"uri", "authentication"})) require(endpoint, "an endpoint", {"uri"});
-        if (endpoint.has("authentication")) authentication(endpoint.at("authentication"), body);
+        if (endpoint.has("authentication")) authentication(endpoint.at("authentication"));
     }
     task.body = templated(with, body);
     const std::string uri = endpoint.value->is_object() ? endpoint.at("uri").value->as_string() : endpoint.value->as_string();
@@ -208,7 +175,6 @@ void Reader::run(Task& task, const Node& node, const Names& body)
     if (node.has("await")) {
         if (!node.at("await").value->is_bool()) error(node.at("await").pointer, "'await' is true or false");
         task.await = node.at("await").value->as_bool();
-        if (!task.await) error(node.at("await").pointer, "'await: false' is not supported: start another job by its Trigger");
     }
     task.returns = node.has("return") ? node.at("return").value->as_string() : "stdout";
     if (node.has("return") && task.returns != "stdout" && task.returns != "stderr" && task.returns != "code" && task.returns != "all" && task.returns != "none")

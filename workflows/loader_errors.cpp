@@ -19,6 +19,19 @@ ErrorFilter Reader::error_filter(const Node& node)
     return out;
 }
 
+/// What `raise` raises, written in place or in use.errors.
+Template Reader::error_definition(const Node& node, const Names& scope)
+{
+    if (!keys(node, "an error", {"type", "status", "title", "detail", "instance"})) return {};
+    require(node, "an error", {"type", "status"});
+    const auto is_expression = [](const Json& value) { return value.is_string() && value.as_string().find("${") != std::string::npos; };
+    for (const char* key : {"type", "title", "detail", "instance"})
+        if (node.has(key)) text(node.at(key), fmt::format("an error's '{}'", key));
+    if (node.has("status") && !node.at("status").value->is_integer() && !is_expression(*node.at("status").value))
+        error(node.at("status").pointer, "an error's 'status' is a number");
+    return templated(node, scope);
+}
+
 void Reader::try_task(Task& task, const Node& node, const Names& locals)
 {
     task.list = task_list(node.at("try"), locals);

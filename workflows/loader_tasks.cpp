@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <set>
 
-#include "platform/base/nearest.h"
 #include "workflows/expression.h"
+#include "workflows/nearest.h"
 #include "workflows/reader.h"
 
 namespace mill::workflows {
@@ -290,9 +290,7 @@ void Reader::raise(Task& task, const Node& node, const Names& body)
         }
         what = errors.at(name);
     }
-    if (!keys(what, "an error", {"type", "status", "title", "detail", "instance"})) return;
-    require(what, "an error", {"type", "status"});
-    task.body = templated(what, body);
+    task.body = error_definition(what, body);
 }
 
 void Reader::emit(Task& task, const Node& node, const Names& body)

@@ -5,8 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "platform/base/nearest.h"
-
+#include "workflows/nearest.h"
 
 namespace mill::workflows {
 namespace {
@@ -111,7 +110,7 @@ Manifest read_manifest(const Json& json, const Complaint& complain)
         return out;
     }
     static const std::vector<std::string> kKeys = {"name", "version", "title", "description", "workflow", "workflows", "permissions",
-                                                   "variables", "credentials", "dependencies", "requires", "repeatable"};
+                                                   "variables", "credentials", "dependencies", "requires", "repeatable", "schedules"};
     for (const auto& [key, value] : json.as_object())
         if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) complain("/" + key, fmt::format("package.yaml has no '{}'{}", key, did_you_mean(key, kKeys)));
     for (const char* key : {"name", "version", "title", "description", "workflow"})
@@ -147,9 +146,14 @@ Manifest read_manifest(const Json& json, const Complaint& complain)
         if (!body["kind"].is_string()) complain("/credentials/" + name, fmt::format("the credential '{}' needs a kind, such as {{ kind: login }}", name));
         out.credentials[name] = body["kind"].as_string();
     }
-    for (const auto& [name, version] : json["dependencies"].as_object()) out.dependencies[name] = version.as_string();
-    if (!out.dependencies.empty()) complain("/dependencies", "dependencies are not supported: put the workflows into this package");
+    for (const auto& [name, version] : json["dependencies"].as_object()) {
+        if (!is_dns_label(name)) complain("/dependencies/" + name, fmt::format("the dependency '{}' is no package's name (a-z, 0-9, -)", name));
+        else if (!version.is_string() || !is_semantic_version(version.as_string()))
+            complain("/dependencies/" + name, fmt::format("the dependency '{}' needs one version, such as 1.2.0 (quote it)", name));
+        else out.dependencies[name] = version.as_string();
+    }
     out.requirements = json["requires"];
+    out.schedules = json["schedules"];
     if (json.contains("repeatable") && !json["repeatable"].is_bool()) complain("/repeatable", "'repeatable' is true or false");
     out.repeatable = json["repeatable"].as_bool();
     return out;
@@ -176,6 +180,7 @@ Json to_json(const Manifest& manifest)
     if (!credentials.empty()) out.set("credentials", std::move(credentials));
     if (!dependencies.empty()) out.set("dependencies", std::move(dependencies));
     if (!manifest.requirements.is_null()) out.set("requires", manifest.requirements);
+    if (!manifest.schedules.empty()) out.set("schedules", manifest.schedules);
     return out;
 }
 

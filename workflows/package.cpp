@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -12,147 +12,191 @@
 #include "workflows/expression.h"
 #include "workflows/loader.h"
 #include "workflows/manifest.h"
+#include "workflows/package_files.h"
 #include "workflows/schema.h"
 
 namespace mill::workflows {
 namespace {
 
 namespace fs = std::filesystem;
-using Files = std::map<std::string, std::string>;
 
-Result<std::string> read_file(const fs::path& path, std::size_t most)
+std::optional<YamlDocument> read_yaml(const std::string& text, const std::string& file, std::vector<Finding>& findings)
 {
-    std::error_code code;
-    const auto size = fs::file_size(path, code);
-    if (code) return fail(Errc::not_found, fmt::format("cannot read {}: {}", path.string(), code.message()));
-    if (size > most) return fail(Errc::too_large, fmt::format("{} is larger than {} bytes", path.string(), most));
-    std::ifstream file(path, std::ios::binary);
-    std::string out(static_cast<std::size_t>(size), '\0');
-    file.read(out.data(), static_cast<std::streamsize>(out.size()));
-    if (!file && !out.empty()) return fail(Errc::not_found, fmt::format("cannot read {}", path.string()));
-    return out;
+    Result<YamlDocument> yaml = parse_yaml(text);
+    if (yaml) return std::move(*yaml);
+    Finding finding{Finding::Level::error, file, {}, yaml.error().what};
+    if (std::sscanf(yaml.error().what.c_str(), "%d:%d:", &finding.mark.line, &finding.mark.column) == 2)
+        finding.text = yaml.error().what.substr(yaml.error().what.find(": ") + 2);
+    findings.push_back(std::move(finding));
+    return std::nullopt;
 }
 
-/// Every file but hidden ones and packages; a link is refused, so that nothing from elsewhere gets in unseen.
-Result<Files> read_folder(const fs::path& folder)
-{
-    Files out;
-    std::size_t total = 0;
-    std::error_code code;
-    fs::recursive_directory_iterator it(folder, code), end;
-    if (code) return fail(Errc::not_found, fmt::format("cannot read {}: {}", folder.string(), code.message()));
-    while (it != end) {
-        const fs::path path = it->path();
-        const std::string name = path.filename().string();
-        const fs::file_status status = it->symlink_status(code);
-        const bool hidden = name.starts_with(".");
-        if (hidden && fs::is_directory(status)) it.disable_recursion_pending();
-        if (!hidden && fs::is_symlink(status)) return fail(Errc::invalid, fmt::format("{} is a link: a package holds its files itself", path.string()));
-        if (!hidden && fs::is_regular_file(status) && path.extension() != ".mwp") {
-            const std::string inside = path.lexically_relative(folder).generic_string();
-            if (!is_package_path(inside)) return fail(Errc::invalid, fmt::format("'{}' is no name for a file of a package", inside));
-            if (out.size() >= kMostFiles) return fail(Errc::too_large, fmt::format("{} has more than {} files", folder.string(), kMostFiles));
-            Result<std::string> bytes = read_file(path, kMostFileBytes);
-            if (!bytes) return fail(std::move(bytes.error()));
-            total += bytes->size();
-            if (total > kMostPackageBytes) return fail(Errc::too_large, fmt::format("{} is larger than 256 MiB", folder.string()));
-            out.emplace(inside, std::move(*bytes));
+/// Loads a package and what it depends on; all documents share one program.
+class Loading {
+public:
+    Loading(Package& package, bool lone) : package_(package), lone_(lone) {}
+
+    void package_files()
+    {
+        if (const auto manifest = manifest_at("")) {
+            package_.manifest = std::move(*manifest);
+            package_.workflows = documents_of(package_.manifest, "");
+            dependencies_of(package_.manifest, "");
         }
-        it.increment(code);
-        if (code) return fail(Errc::not_found, fmt::format("cannot read {}: {}", folder.string(), code.message()));
+        finish();
     }
-    return out;
-}
 
-void sort(std::vector<Finding>& findings)
-{
-    std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
-        return std::tie(a.file, a.mark.line, a.mark.column) < std::tie(b.file, b.mark.line, b.mark.column);
-    });
-}
-
-/// Documents and their one program; `package.manifest` and `package.assets` are there.
-void load_workflows(Package& package, bool lone)
-{
-    std::vector<std::shared_ptr<Document>> documents;
-    std::map<std::string, std::shared_ptr<Document>> by_file;
-    const AssetLookup lookup = [&](std::string_view path) -> const std::string* {
-        const auto found = package.assets.find(std::string(path));
-        return found == package.assets.end() ? nullptr : &found->second;
-    };
-    for (const auto& [name, file] : package.manifest.workflows) {
-        const std::string* text = lookup(file);
-        if (text == nullptr) {
-            package.findings.push_back({Finding::Level::error, "package.yaml", {}, fmt::format("the workflow file '{}' is not in the package", file)});
-            continue;
-        }
-        if (!by_file.contains(file)) {
-            by_file[file] = load_document(*text, file, lookup, package.findings);
-            documents.push_back(by_file[file]);
-        }
-        package.workflows[name] = by_file[file];
+    void lone_file()
+    {
+        package_.workflows = documents_of(package_.manifest, "");
+        finish();
     }
-    std::vector<Expression*> expressions;
-    for (const auto& document : documents)
-        for (Expression& expression : document->expressions) expressions.push_back(&expression);
-    std::vector<CompileError> errors;
-    package.program = compile(expressions, errors);
-    for (const CompileError& error : errors)
-        for (const auto& document : documents)
-            if (!document->expressions.empty() && error.expression >= document->expressions.data() && error.expression <= &document->expressions.back())
-                package.findings.push_back({Finding::Level::error, document->file, error.expression->mark,
-                                            fmt::format("expression '{}': {}", error.expression->text.substr(0, 100), error.what)});
-    const auto targets = [&](const std::string& wanted) {
-        return std::any_of(documents.begin(), documents.end(), [&](const auto& d) {
-            return wanted == fmt::format("{}/{}/{}", d->ns, d->name, d->version) || wanted == fmt::format("{}/{}/latest", d->ns, d->name);
+
+private:
+    using Workflows = std::map<std::string, std::shared_ptr<const Document>>;
+
+    void complain(std::string file, Mark mark, std::string text, Finding::Level level = Finding::Level::error)
+    {
+        package_.findings.push_back({level, std::move(file), mark, std::move(text)});
+    }
+
+    std::optional<Manifest> manifest_at(const std::string& root)
+    {
+        const std::string file = root + "package.yaml";
+        const auto text = package_.assets.find(file);
+        if (text == package_.assets.end()) {
+            complain(file, {}, "the package has no package.yaml");
+            return std::nullopt;
+        }
+        const std::optional<YamlDocument> yaml = read_yaml(text->second, file, package_.findings);
+        if (!yaml) return std::nullopt;
+        Manifest out = read_manifest(yaml->value, [&](const std::string& pointer, std::string what) { complain(file, yaml->mark(pointer), std::move(what)); });
+        if (yaml->value.contains("schedules")) complain(file, yaml->mark("/schedules"), "package.yaml has no 'schedules': a workflow's own 'schedule' says when");
+        out.schedules = Json();
+        if (root.empty()) places_ = yaml->marks;
+        return out;
+    }
+
+    Workflows documents_of(Manifest& manifest, const std::string& root)
+    {
+        Workflows out;
+        std::map<std::string, std::shared_ptr<Document>> by_file;
+        const AssetLookup lookup = [this, &root](std::string_view path) -> const std::string* {
+            const auto found = package_.assets.find(root + std::string(path));
+            return found == package_.assets.end() ? nullptr : &found->second;
+        };
+        for (const auto& [name, file] : manifest.workflows) {
+            const std::string* text = lookup(file);
+            if (text == nullptr) {
+                complain(root + "package.yaml", {}, fmt::format("the workflow file '{}' is not in the package", file));
+                continue;
+            }
+            if (!by_file.contains(file)) {
+                by_file[file] = load_document(*text, root + file, lookup, package_.findings);
+                by_file[file]->root = root;
+                documents_.push_back(by_file[file]);
+            }
+            out[name] = by_file[file];
+            if (by_file[file]->schedule.is_null()) continue;
+            if (manifest.schedules.is_null()) manifest.schedules = Json::object();
+            manifest.schedules.set(name, by_file[file]->schedule);
+        }
+        const auto main = out.find("main");
+        if (lone_ || main == out.end() || main->second->name.empty()) return out;
+        const Document& document = *main->second;
+        for (const auto& [what, ours, theirs] : {std::tuple{"name", document.name, manifest.name}, std::tuple{"version", document.version, manifest.version}})
+            if (ours != theirs)
+                complain(document.file, YamlDocument{{}, document.marks}.mark(std::string("/document/") + what),
+                         fmt::format("document.{} is '{}', but package.yaml says '{}'", what, ours, theirs));
+        return out;
+    }
+
+    /// Each lies under dependencies/NAME/ of the package that needs it. Its permissions, variables and credentials are those of
+    /// the outermost package: what it needs of them must be declared there.
+    void dependencies_of(const Manifest& needing, const std::string& root)
+    {
+        for (const auto& [name, version] : needing.dependencies) {
+            const std::string inside = root + dependency_root(name);
+            const Mark place = YamlDocument{{}, places_}.mark("/dependencies/" + name);
+            const auto about = [&](std::string text, Finding::Level level = Finding::Level::error) {
+                complain(root + "package.yaml", root.empty() ? place : Mark{}, fmt::format("the dependency '{}' {}", name, text), level);
+            };
+            if (!package_.assets.contains(inside + "package.yaml")) {
+                about(fmt::format("{} is not there: neither as dependencies/{}/, nor as dependencies/{}-{}.mwp, nor as the folder {} beside the package", version, name, name, version, name));
+                continue;
+            }
+            std::optional<Manifest> manifest = manifest_at(inside);
+            if (!manifest) continue;
+            if (manifest->name != name) about(fmt::format("is a package named '{}'", manifest->name));
+            if (manifest->version != version) about(fmt::format("is wanted in the version {}, but there is {}", version, manifest->version));
+            for (const auto& [variable, body] : manifest->variables)
+                if (!package_.manifest.variables.contains(variable)) about(fmt::format("has the variable '{}': declare it in this package's variables, too", variable));
+            for (const auto& [credential, kind] : manifest->credentials)
+                if (!package_.manifest.credentials.contains(credential)) about(fmt::format("has the credential '{}': declare it in this package's credentials, too", credential));
+            for (const auto& [key, value] : manifest->asked.as_object())
+                if (key != "limits" && !package_.manifest.asked.contains(key))
+                    about(fmt::format("asks for permissions.{}, which this package does not ask for: a dependency has the permissions of the package that holds it", key), Finding::Level::warning);
+            for (const auto& [workflow, document] : documents_of(*manifest, inside))
+                if (std::find(package_.dependencies.begin(), package_.dependencies.end(), document) == package_.dependencies.end()) package_.dependencies.push_back(document);
+            dependencies_of(*manifest, inside);
+        }
+    }
+
+    void finish()
+    {
+        std::vector<Expression*> expressions;
+        for (const auto& document : documents_)
+            for (Expression& expression : document->expressions) expressions.push_back(&expression);
+        std::vector<CompileError> errors;
+        package_.program = compile(expressions, errors);
+        for (const CompileError& error : errors)
+            for (const auto& document : documents_)
+                if (!document->expressions.empty() && error.expression >= document->expressions.data() && error.expression <= &document->expressions.back())
+                    complain(document->file, error.expression->mark, fmt::format("expression '{}': {}", error.expression->text.substr(0, 100), error.what));
+        for (const auto& document : documents_)
+            for (const Task& task : document->tasks) check(*document, task);
+        std::stable_sort(package_.findings.begin(), package_.findings.end(), [](const Finding& a, const Finding& b) {
+            return std::tie(a.file, a.mark.line, a.mark.column) < std::tie(b.file, b.mark.line, b.mark.column);
         });
-    };
-    for (const auto& document : documents)
-        for (const Task& task : document->tasks) {
-            const protocol::Permissions& asked = package.manifest.permissions;
-            if (task.kind == TaskKind::run_workflow && !targets(task.target))
-                package.findings.push_back({Finding::Level::error, document->file, task.mark, fmt::format("task '{}' runs {}, which is not in the package", task.name, task.target)});
-            const bool command = task.kind == TaskKind::run_shell || task.kind == TaskKind::run_script;
-            if (command && !lone && asked.commands.empty() && package.manifest.asked["commands"].empty())
-                package.findings.push_back({Finding::Level::error, document->file, task.mark,
-                                            fmt::format("task '{}' runs a {}, but package.yaml asks for no command: add permissions.commands: [ {} ]", task.name,
-                                                        task.kind == TaskKind::run_shell ? "shell" : "script",
-                                                        task.kind == TaskKind::run_shell ? "sh" : task.target == "js" ? "node" : "python3")});
-            if ((task.kind == TaskKind::call_http || task.kind == TaskKind::call_openapi) && !lone && package.manifest.asked["network"].empty())
-                package.findings.push_back({Finding::Level::warning, document->file, task.mark, fmt::format("task '{}' calls a server, but package.yaml asks for no permissions.network", task.name)});
-        }
-}
+    }
+
+    /// What a task needs of the package around it.
+    void check(const Document& document, const Task& task)
+    {
+        const Json& asked = package_.manifest.asked;
+        const bool script = task.kind == TaskKind::run_script;
+        if (task.kind == TaskKind::run_workflow && find_workflow(package_, document, task.target) == nullptr)
+            complain(document.file, task.mark, fmt::format("task '{}' runs {}, which is neither in the package nor in what it depends on", task.name, task.target));
+        if (lone_) return;
+        const std::string program = task.kind == TaskKind::run_shell ? "sh" : task.target == "js" ? "node" : "python3";
+        if ((script || task.kind == TaskKind::run_shell) && asked["commands"].empty())
+            complain(document.file, task.mark, fmt::format("task '{}' runs a {}, but package.yaml asks for no command: add permissions.commands: [ {} ]", task.name,
+                                                           script ? "script" : "shell", program));
+        else if (script && !names_program(asked["commands"], program))
+            complain(document.file, task.mark, fmt::format("task '{}' runs a script by {}, which package.yaml does not ask for: add permissions.commands: [ {} ]", task.name, program, program));
+        if ((task.kind == TaskKind::call_http || task.kind == TaskKind::call_openapi) && asked["network"].empty())
+            complain(document.file, task.mark, fmt::format("task '{}' calls a server, but package.yaml asks for no permissions.network", task.name), Finding::Level::warning);
+    }
+
+    /// By bare name or path; a variable may hold anything.
+    static bool names_program(const Json& commands, const std::string& program)
+    {
+        return std::any_of(commands.as_array().begin(), commands.as_array().end(), [&](const Json& each) {
+            return !each.is_string() || each.as_string() == program || each.as_string().ends_with("/" + program);
+        });
+    }
+
+    Package& package_;
+    bool lone_;
+    std::vector<std::shared_ptr<Document>> documents_;
+    std::map<std::string, Mark, std::less<>> places_;  // of package.yaml
+};
 
 Package load_files(Files files)
 {
     Package out;
     out.assets = std::move(files);
-    const auto text = out.assets.find("package.yaml");
-    if (text == out.assets.end()) {
-        out.findings.push_back({Finding::Level::error, "package.yaml", {}, "the package has no package.yaml"});
-        return out;
-    }
-    const Result<YamlDocument> yaml = parse_yaml(text->second);
-    if (!yaml) {
-        Finding finding{Finding::Level::error, "package.yaml", {}, yaml.error().what};
-        if (std::sscanf(yaml.error().what.c_str(), "%d:%d:", &finding.mark.line, &finding.mark.column) == 2)
-            finding.text = yaml.error().what.substr(yaml.error().what.find(": ") + 2);
-        out.findings.push_back(std::move(finding));
-        return out;
-    }
-    out.manifest = read_manifest(yaml->value, [&](const std::string& pointer, std::string what) {
-        out.findings.push_back({Finding::Level::error, "package.yaml", yaml->mark(pointer), std::move(what)});
-    });
-    load_workflows(out, false);
-    const auto main = out.workflows.find("main");
-    if (main != out.workflows.end() && !main->second->name.empty()) {
-        const Document& document = *main->second;
-        for (const auto& [what, ours, theirs] : {std::tuple{"name", document.name, out.manifest.name}, std::tuple{"version", document.version, out.manifest.version}})
-            if (ours != theirs)
-                out.findings.push_back({Finding::Level::error, document.file, YamlDocument{{}, document.marks}.mark(std::string("/document/") + what),
-                                        fmt::format("document.{} is '{}', but package.yaml says '{}'", what, ours, theirs)});
-    }
-    sort(out.findings);
+    Loading(out, false).package_files();
     return out;
 }
 
@@ -162,13 +206,12 @@ Package load_lone(const std::string& file, std::string text)
     out.manifest.workflows["main"] = file;
     out.manifest.asked = Json::object();
     out.assets[file] = std::move(text);
-    load_workflows(out, true);
+    Loading(out, true).lone_file();
     if (const auto main = out.workflows.find("main"); main != out.workflows.end()) {
         out.manifest.name = main->second->name;
         out.manifest.version = main->second->version;
         out.manifest.title = main->second->title;
     }
-    sort(out.findings);
     return out;
 }
 
@@ -184,13 +227,31 @@ bool Package::valid() const
     return std::none_of(findings.begin(), findings.end(), [](const Finding& f) { return f.level == Finding::Level::error; });
 }
 
+/// Its own package's workflows, and those of the packages that its own depends on, not of theirs.
+const Document* find_workflow(const Package& package, const Document& from, std::string_view target)
+{
+    const auto is_it = [&](const Document& each) {
+        return target == fmt::format("{}/{}/{}", each.ns, each.name, each.version) || target == fmt::format("{}/{}/latest", each.ns, each.name);
+    };
+    const auto within_reach = [&](const Document& each) {
+        if (each.root == from.root) return true;
+        const std::string below = from.root + "dependencies/";
+        return each.root.starts_with(below) && each.root.find('/', below.size()) == each.root.size() - 1;
+    };
+    for (const auto& [name, document] : package.workflows)
+        if (within_reach(*document) && is_it(*document)) return document.get();
+    for (const auto& document : package.dependencies)
+        if (within_reach(*document) && is_it(*document)) return document.get();
+    return nullptr;
+}
+
 Result<Package> load_package(const std::string& path)
 {
     std::error_code code;
     const fs::file_status status = fs::status(path, code);
     if (code || !fs::exists(status)) return fail(Errc::not_found, fmt::format("{} does not exist", path));
     if (fs::is_directory(status)) {
-        Result<Files> files = read_folder(path);
+        Result<Files> files = read_package_folder(path);
         if (!files) return fail(std::move(files.error()));
         return load_files(std::move(*files));
     }

@@ -41,6 +41,7 @@ struct Manifest {
     std::map<std::string, std::string> credentials; ///< name → kind
     std::map<std::string, std::string> dependencies;
     Json requirements;                              ///< `requires:`
+    Json schedules;                                 ///< workflow → its `schedule`, a proposal; not written in package.yaml
     bool repeatable = false;
 };
 Json to_json(const Manifest& manifest);                     ///< manifest.json
@@ -57,11 +58,16 @@ class Program;    // its compiled expressions: workflows/expression.h
 struct Package {
     Manifest manifest;
     std::map<std::string, std::shared_ptr<const Document>> workflows;
+    std::vector<std::shared_ptr<const Document>> dependencies;  ///< the workflows of what it depends on
     std::map<std::string, std::string> assets;  ///< path in the package → bytes
     std::vector<Finding> findings;              ///< warnings, and errors
     std::shared_ptr<Program> program;           ///< all expressions, compiled once; one thread at a time
     bool valid() const;
 };
+
+/// What `run: workflow` of a document may run: NAMESPACE/NAME/VERSION (or /latest) of its own package or of one that this depends
+/// on. Null when there is none.
+const Document* find_workflow(const Package& package, const Document& from, std::string_view target);
 
 /// Loads and checks all of it; mistakes are findings, not errors. A lone workflow file is a package that asks for nothing.
 /// Errors: not_found, too_large, corrupt (not an archive).

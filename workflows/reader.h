@@ -72,7 +72,9 @@ private:
     void call_http(Task& task, const Node& with, const Names& body);
     void call_openapi(Task& task, const Node& with, const Names& body);
     void call_activity(Task& task, const Node& node, const Names& body);
-    void authentication(const Node& node, const Names& body);
+    void authentication(const Node& node);
+    void oauth(const Node& node, const std::string& what, bool discovers);
+    bool secret_name(const Node& node);
     void emit(Task& task, const Node& node, const Names& body);
     void for_task(Task& task, const Node& node, const Names& locals);
     void fork(Task& task, const Node& node, const Names& locals);
@@ -82,6 +84,7 @@ private:
     void try_task(Task& task, const Node& node, const Names& locals);
     RetryPolicy retry(const Node& node, const Names& scope);
     ErrorFilter error_filter(const Node& node);
+    Template error_definition(const Node& node, const Names& scope);
 
     Document& doc;
     std::string file_;

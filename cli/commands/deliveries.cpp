@@ -96,7 +96,8 @@ Result<int> resend(Context& context, const Arguments& arguments)
     Result<Api*> api = context.api();
     if (!api) return fail(api.error());
     if (arguments.has("ID") == arguments.has("--job")) {
-        return context.usage("say either the id of a delivery or --job JOB");
+        context.console.error("say either the id of a delivery or --job JOB");
+        return kUsage;
     }
     std::string path;
     if (arguments.has("--job")) {

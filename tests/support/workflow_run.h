@@ -136,6 +136,7 @@ inline Ran drive(const std::shared_ptr<workflows::Package>& package, const Json&
             for (auto& change : flow.take_changes()) out.changes.push_back(std::move(change));
             for (auto& event : flow.take_cloud_events()) out.events.push_back(std::move(event));
             for (const auto id : flow.take_cancellations()) out.cancelled.push_back(id);
+            for (auto& request : flow.take_requests()) out.requests.push_back(std::move(request));
             out.phase = flow.phase();
             break;
         }

@@ -10,6 +10,13 @@
 
 namespace mill::workflows {
 
+/// A session (a browser, a mailbox, a database connection) lives on between activities; the interpreter knows which are open, puts
+/// the id of the right one into the effect's `with.session`, and closes them (effect `session.close`, {kind, session}).
+struct SessionRole {
+    enum class Kind { none, opens, uses, closes } kind = Kind::none;
+    std::string of;  ///< "browser"; the contract of `with` has an optional text `session`: the author's name of it
+};
+
 struct Activity {
     std::string name;         ///< "system.usage"
     std::string description;
@@ -19,12 +26,16 @@ struct Activity {
     std::vector<std::string> permissions;  ///< what it asks of `permissions:`, such as "files.read"
     Json example;             ///< a task
     std::function<Result<Json>(const Json& with)> native = {};  ///< pure; Errors: invalid (becomes a validation error)
+    SessionRole session = {};
 };
 
 const std::vector<Activity>& activities();
 const Activity* find_activity(std::string_view name);
 std::vector<std::string> activity_names();
 Json to_json(const Activity& activity);
+
+/// Adds one for good. For rooms outside of this library and for tests; before any package is loaded.
+void register_activity(Activity activity);
 
 // One function a file; each adds its contracts.
 void add_system(std::vector<Activity>& out);

@@ -43,6 +43,7 @@ Outcome Engine::run_activity(Branch& branch, Frame& frame)
         for (const std::string& each : mistakes) all += (all.empty() ? "" : "; ") + each;
         return Outcome::failed(make_fault(ErrorType::validation, fmt::format("the arguments of '{}' are wrong: {}", what.target, all), what.pointer));
     }
+    if (std::optional<Fault> wrong = in_session(branch, frame, activity->session, with)) return Outcome::failed(std::move(*wrong));
     if (!activity->native) return ask(branch, frame, activity->effect, std::move(with));
     Result<Json> result = activity->native(with);
     if (!result) return Outcome::failed(make_fault(ErrorType::validation, result.error().what, what.pointer));
@@ -54,6 +55,7 @@ Outcome Engine::run_command(Branch& branch, Frame& frame)
 {
     const Task& what = task(branch, frame);
     const bool script = what.kind == TaskKind::run_script;
+    if (!what.await && !frame.beside) return go_on_beside(branch, frame);
     if (frame.stage == Frame::Stage::resumed) {
         const Json answer = frame.answer.json();
         const std::int64_t code = answer["code"].as_integer();

@@ -41,14 +41,54 @@ Outcome Engine::run_for(Branch& branch, Frame& frame)
     Value data = std::move(frame.answer);
     frame.answer = Value();
     push_list(branch, what.list, std::move(data));
+    branch.stack.back().sessions = branch.sessions.size();
     return Outcome::pending();
+}
+
+namespace {
+constexpr std::size_t kMostBranches = 2000;
+}
+
+/// `await: false`: the task is done at once, with its input; the same task runs in a branch of its own.
+Outcome Engine::go_on_beside(Branch& branch, const Frame& frame)
+{
+    if (branches_.size() >= kMostBranches)
+        return Outcome::failed(make_fault(ErrorType::runtime, fmt::format("more than {} branches at once", kMostBranches), place(branch)));
+    Branch& made = add_branch();
+    made.beside = true;
+    made.locals = branch.locals;
+    made.scopes.push_back(branch.scopes.back());
+    Frame task;
+    task.kind = Frame::Kind::task;
+    task.stage = Frame::Stage::running;
+    task.number = frame.number;
+    task.locals = made.locals.size();
+    task.raw = task.input = frame.input;
+    task.started = wall_;
+    task.beside = true;
+    made.stack.push_back(std::move(task));
+    return Outcome::done(frame.input);
+}
+
+/// Its output is nobody's; its fault is a warning in the log, and the rest goes on.
+void Engine::beside_finished(Branch& branch, const Fault* fault)
+{
+    if (fault != nullptr)
+        request("log", Json::object({{"level", "warning"}, {"text", fmt::format("what a task with 'await: false' started has faulted: {} ({}) at {}", fault->detail, fault->type, fault->instance)}}),
+                fault->instance);
+    branches_.erase(branch.id);
+    finish_run();
+}
+
+void Engine::finish_run()
+{
+    if (main_done_ && branches_.empty()) phase_ = Phase::completed;
 }
 
 Outcome Engine::run_fork(Branch& branch, Frame& frame)
 {
     if (frame.stage == Frame::Stage::resumed) return Outcome::done(std::move(frame.answer));
     const Task& what = task(branch, frame);
-    constexpr std::size_t kMostBranches = 2000;
     if (branches_.size() + what.branches.size() > kMostBranches)
         return Outcome::failed(make_fault(ErrorType::runtime, fmt::format("more than {} branches at once", kMostBranches), what.pointer));
     for (std::size_t i = 0; i < what.branches.size(); ++i) {
@@ -82,6 +122,7 @@ Outcome Engine::run_try(Branch& branch, Frame& frame)
         if (!limit) return Outcome::failed(std::move(limit.error()));
         frame.attempt = now_ + *limit;
     }
+    frame.trying->sessions = branch.sessions.size();
     Value data = frame.input;
     push_list(branch, what.list, std::move(data));
     return Outcome::pending();
@@ -106,17 +147,15 @@ Outcome Engine::run_workflow(Branch& branch, Frame& frame)
 {
     if (frame.stage == Frame::Stage::resumed) return Outcome::done(std::move(frame.answer));
     const Task& what = task(branch, frame);
+    if (!what.await && !frame.beside) return go_on_beside(branch, frame);
     Value input = frame.input;
     if (what.body.expression != -2) {
         OrFault<Value> given = fill(branch, frame, what.body, frame.input);
         if (!given) return Outcome::failed(std::move(given.error()));
         input = std::move(*given);
     }
-    for (const auto& [name, document] : package_->workflows) {
-        if (what.target != fmt::format("{}/{}/{}", document->ns, document->name, document->version) &&
-            what.target != fmt::format("{}/{}/latest", document->ns, document->name))
-            continue;
-        if (auto begun = push_workflow(branch, *document, std::move(input)); !begun) return Outcome::failed(std::move(begun.error()));
+    if (const Document* found = find_workflow(*package_, document(branch), what.target)) {
+        if (auto begun = push_workflow(branch, *found, std::move(input)); !begun) return Outcome::failed(std::move(begun.error()));
         return Outcome::pending();
     }
     return Outcome::failed(make_fault(ErrorType::configuration, fmt::format("the package has no workflow {}", what.target), what.pointer));

@@ -61,7 +61,17 @@ Result<Json> content_of(const Json& answer)
     const std::string& text = answer["text"].as_string();
     if (!is_json(header(answer["headers"], "content-type"))) return text.empty() ? Json() : Json(text);
     if (text.empty()) return Json();
-    return parse_json(text);
+    return parse_json(text, {.exact = true});
+}
+
+/// $authorization. What the workflow cannot see stays unseen: a handle is a handle, all else is masked.
+Json authorization_of(const Json& login)
+{
+    if (login.empty()) return Json();
+    const auto& [scheme, values] = *login.as_object().begin();
+    const std::string shown = scheme == "basic" ? "Basic" : scheme == "digest" ? "Digest" : scheme == "use" ? "" : "Bearer";
+    const bool bearer = scheme == "bearer" && values["token"].is_string();
+    return Json::object({{"scheme", shown.empty() ? Json() : Json(shown)}, {"parameter", bearer ? values["token"] : Json("***")}});
 }
 
 }  // namespace
@@ -73,14 +83,17 @@ Outcome Engine::http_answer(const Task& what, Frame& frame)
     const std::int64_t status = answer["status"].as_integer();
     const std::string output = frame.request["output"].as_string();
     if (status < 200 || status >= (frame.request["accept3xx"].as_bool() ? 400 : 300)) {
-        Fault fault = make_fault(ErrorType::communication, fmt::format("{} {} answered {}: {}", frame.request["method"].as_string(), frame.request["uri"].as_string(), status,
-                                                                       answer["text"].as_string().substr(0, 300)), what.pointer);
+        const std::string target = status >= 300 && status < 400 ? header(answer["headers"], "location") : "";
+        const std::string more = target.empty() ? answer["text"].as_string().substr(0, 300)
+                                                : fmt::format("it redirects to {}; redirects are not followed, `redirect: true` makes them an output", target.substr(0, 300));
+        Fault fault = make_fault(ErrorType::communication, fmt::format("{} {} answered {}: {}", frame.request["method"].as_string(), frame.request["uri"].as_string(), status, more),
+                                 what.pointer);
         fault.status = static_cast<int>(status);
         return Outcome::failed(std::move(fault));
     }
     if (output == "raw") return Outcome::done(Value(answer.contains("base64") ? answer["base64"] : Json(to_base64(answer["text"].as_string()))));
     Result<Json> content = content_of(answer);
-    if (!content) return Outcome::failed(make_fault(ErrorType::communication, fmt::format("the answer says it is JSON, but is not: {}", content.error().what), what.pointer));
+    if (!content) return Outcome::failed(make_fault(ErrorType::communication, fmt::format("the answer says it is JSON, but cannot be read as such: {}", content.error().what), what.pointer));
     if (output != "response") return Outcome::done(Value(std::move(*content)));
     return Outcome::done(Value(Json::object({{"request", Json::object({{"method", frame.request["method"]}, {"uri", frame.request["uri"]}, {"headers", frame.request["headers"]}})},
                                              {"headers", answer["headers"]},
@@ -102,8 +115,7 @@ Outcome Engine::http_send(Branch& branch, Frame& frame, Json request, Json login
                 login = named->json();
             }
         }
-        for (const auto& [scheme, values] : login.as_object())
-            authorization = Json::object({{"scheme", scheme == "basic" ? "Basic" : scheme == "bearer" ? "Bearer" : scheme}, {"parameter", values["token"]}});
+        authorization = authorization_of(login);
         request.set("authentication", std::move(login));
     }
     frame.request = Json::object({{"method", request["method"]}, {"uri", request["uri"]}, {"headers", request["headers"]},
@@ -121,6 +133,8 @@ Outcome Engine::run_http(Branch& branch, Frame& frame)
     if (!filled) return Outcome::failed(std::move(filled.error()));
     const Json with = filled->json();
     const Json& endpoint = with["endpoint"];
+    if (what.endpoint_is_expression && !endpoint.is_string())
+        return wrong(ErrorType::expression, fmt::format("the expression of 'endpoint' must give a text, not {}", endpoint.kind_name()));
     const std::string written = endpoint.is_string() ? endpoint.as_string() : endpoint["uri"].as_string();
     Result<std::string> uri = expand_uri(written, frame.input.json());
     if (!uri) return wrong(ErrorType::expression, uri.error().what);
@@ -147,10 +161,11 @@ Outcome Engine::run_openapi(Branch& branch, Frame& frame)
     const Json with = filled->json();
     const Json& endpoint = with["document"]["endpoint"];
     const std::string uri = endpoint.is_string() ? endpoint.as_string() : endpoint["uri"].as_string();
-    if (!api_documents_.contains(uri)) {
+    const std::string known = (uri.starts_with("package:///") ? document(branch).root : "") + uri;
+    if (!api_documents_.contains(known)) {
         std::string text;
         if (uri.starts_with("package:///")) {
-            const auto asset = package_->assets.find(uri.substr(11));
+            const auto asset = package_->assets.find(document(branch).root + uri.substr(11));
             if (asset == package_->assets.end()) return wrong(ErrorType::configuration, fmt::format("the package has no file '{}'", uri.substr(11)));
             text = asset->second;
         } else if (fetched) {
@@ -169,9 +184,9 @@ Outcome Engine::run_openapi(Branch& branch, Frame& frame)
         }
         Result<Json> parsed = parse_openapi(text);
         if (!parsed) return wrong(ErrorType::configuration, parsed.error().what);
-        api_documents_[uri] = std::move(*parsed);
+        api_documents_[known] = std::move(*parsed);
     }
-    Result<Json> request = openapi_request(api_documents_[uri], uri, with["operationId"].as_string(), with["parameters"]);
+    Result<Json> request = openapi_request(api_documents_[known], uri, with["operationId"].as_string(), with["parameters"]);
     if (!request) return wrong(request.error().code == Errc::not_found ? ErrorType::configuration : ErrorType::validation, request.error().what);
     frame.stage = Frame::Stage::running;
     return http_send(branch, frame, std::move(*request), with["authentication"], with);

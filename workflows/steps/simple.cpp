@@ -54,6 +54,9 @@ Outcome Engine::run_wait(Branch& branch, Frame& frame)
     if (length->count() == 0) return Outcome::done(frame.input);
     frame.wake = now_ + *length;
     branch.ready = false;
+    changed(branch, frame, "waiting");
+    frame.whole = branches_.size() == 1;
+    if (frame.whole) workflow_changed(branch, branch.scopes.back(), "suspended", Json::object({{"suspendedAt", format_time(wall_)}}));
     return Outcome::pending();
 }
 

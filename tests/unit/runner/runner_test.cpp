@@ -1,9 +1,153 @@
-// One job in the real runner, from begin to its acknowledged end.
-#include "tests/unit/runner/runner_bench.h"
+// The real runner, and where needed the real broker, over their channels and outside the sandbox; the test is agent and keeper.
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <signal.h>
+
+#include "agent/keeper/messages.h"
+#include "platform/base/clock.h"
+#include "platform/base/json.h"
+#include "platform/channel.h"
+#include "platform/process.h"
+#include "tests/unit/broker/temp_folder.h"
+#include "workflows/package.h"
 
 using namespace mill;
-using namespace mill::test;
-using Bench = RunnerBench;
+using platform::Channel;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr Milliseconds kLong{20'000};
+
+std::string program(const char* name)
+{
+    const char* bin = std::getenv("MILL_BIN");
+    REQUIRE(bin != nullptr);
+    return std::string(bin) + "/" + name;
+}
+
+struct Bench {
+    TempFolder folder;  // package, workspace
+    Channel job, effects, keeper, agent_of_broker;
+    std::unique_ptr<platform::Process> process, broker;
+    std::vector<Json> events, others;
+    bool acknowledge = true;
+
+    /// `tasks`: the lines below `do:`, indented by two.
+    void package(const std::string& tasks, const std::string& permissions = "")
+    {
+        const std::string source = folder.path() + "/source";
+        fs::create_directories(source);
+        fs::create_directories(folder.path() + "/work");
+        std::ofstream(source + "/package.yaml") << "name: demo\nversion: 1.0.0\nworkflow: main.yaml\n" << permissions;
+        std::ofstream(source + "/main.yaml") << "document: { dsl: 1.0.3, namespace: test, name: demo, version: 1.0.0 }\ndo:\n" << tasks;
+        const auto bytes = workflows::pack(source);
+        if (!bytes) FAIL(bytes.error().what);
+        std::ofstream(folder.path() + "/demo.mwp", std::ios::binary) << *bytes;
+    }
+
+    void start(bool commands = false, bool with_broker = false, bool preload = false)
+    {
+        auto job_pair = Channel::pair(), effect_pair = Channel::pair();
+        REQUIRE(job_pair);
+        REQUIRE(effect_pair);
+        job = std::move(job_pair->first);
+        effects = std::move(effect_pair->first);
+        const platform::Handle job_end = std::move(job_pair->second).take_handle(), effect_end = std::move(effect_pair->second).take_handle();
+        if (with_broker) start_broker();
+        platform::ProcessSpec spec;
+        spec.program = program("millwright-runner");
+        spec.arguments = {"--workspace", folder.path() + "/work"};
+        if (commands) spec.arguments.push_back("--commands");
+        if (preload) spec.arguments.insert(spec.arguments.end(), {"--package", folder.path() + "/demo.mwp"});
+        spec.handles = {{3, &job_end}, {4, &effect_end}};
+        spec.inherit_output = true;
+        auto started = platform::start_process(spec);
+        REQUIRE(started);
+        process = std::move(*started);
+        const Json ready = hear();
+        CHECK(ready["ready"].as_integer() == 1);
+        CHECK(ready["version"].as_integer() == 1);
+    }
+
+    void start_broker()
+    {
+        auto pair = Channel::pair(), agent_pair = Channel::pair();
+        REQUIRE(pair);
+        REQUIRE(agent_pair);
+        keeper = std::move(pair->first);
+        const platform::Handle end = std::move(pair->second).take_handle();
+        platform::ProcessSpec spec;
+        spec.program = program("millwright-broker");
+        spec.handles = {{3, &end}};
+        spec.inherit_output = true;
+        auto started = platform::start_process(spec);
+        REQUIRE(started);
+        broker = std::move(*started);
+        agent_of_broker = std::move(agent_pair->first);
+        const platform::Handle agent_end = std::move(agent_pair->second).take_handle();
+        REQUIRE(keeper.send(keeper::encode(keeper::Words{"agent"}), &agent_end));
+        const platform::Handle effect_end = std::move(effects).take_handle();
+        REQUIRE(keeper.send(keeper::encode(keeper::Words{"attach", "job.1.1"}), &effect_end));
+    }
+
+    void begin(Json input = Json::object(), Json grants = Json::object(), bool trace = false)
+    {
+        if (broker) {
+            const Json open = Json::object({{"key", "job.1.1"}, {"grants", grants}, {"credentials", Json::object()}});
+            REQUIRE(agent_of_broker.send(dump_json(Json::object({{"open", open}}))));
+            REQUIRE(agent_of_broker.receive(kLong)->has_value());
+        }
+        const Json begin = Json::object({{"key", "job.1.1"}, {"workflow", "main"}, {"input", std::move(input)}, {"variables", Json::object()},
+                                         {"grants", std::move(grants)}, {"firstSequence", 2}, {"package", folder.path() + "/demo.mwp"},
+                                         {"events", trace}, {"trace", trace}, {"runtime", Json::object()}});
+        say(Json::object({{"begin", begin}}));
+    }
+
+    void say(const Json& message) { REQUIRE(job.send(dump_json(message))); }
+    Json hear()
+    {
+        auto message = job.receive(kLong);
+        REQUIRE(message);
+        REQUIRE(*message);
+        return *parse_json((*message)->text);
+    }
+
+    /// Reads to the final event; returns its body.
+    Json finish()
+    {
+        for (;;) {
+            const Json message = hear();
+            const Json* event = message.find("event");
+            if (event == nullptr) {
+                others.push_back(message);
+                continue;
+            }
+            events.push_back(*event);
+            if (acknowledge) say(Json::object({{"ack", (*event)["sequence"]}}));
+            if ((*event)["kind"].as_string() == "state") return (*event)["body"];
+        }
+    }
+    int exit_code()
+    {
+        const auto ended = process->wait(kLong);
+        REQUIRE(ended);
+        CHECK(ended->signal == 0);
+        return ended->exit_code;
+    }
+};
+
+const char* const kAsksForSh = "permissions: { commands: [ sh ] }\n";
+const char* const kSleep = "  - nap: { wait: { seconds: 600 } }\n";
+
+}  // namespace
 
 TEST_CASE("a job runs from begin to its acknowledged end", "[runner][program]")
 {
@@ -175,6 +319,81 @@ TEST_CASE("a local run sees lifecycle events and the trace", "[runner][program]"
     }
     CHECK(cloud_events >= 4);
     CHECK(traces >= 1);
+}
+
+TEST_CASE("effects go through the real broker: granted they work, refused they say what would allow them", "[runner][broker][program]")
+{
+    Bench bench;
+    const TempFolder granted;
+    bench.package("  - write: { call: file.write, with: { path: '" + granted.path() + "/report.txt', content: all is well } }\n"
+                  "  - read: { call: file.read, with: { path: '/etc/hostname' } }\n");
+    bench.start(false, true);
+    bench.begin(Json::object(), Json::object({{"files", Json::object({{"write", Json::array({granted.path()})}})}}));
+    const Json end = bench.finish();
+    CHECK(end["state"].as_string() == "failed");
+    CHECK(end["error"]["status"].as_integer() == 403);
+    CHECK_THAT(end["error"]["detail"].as_string(), Catch::Contains("files: { read: [ \"/etc/hostname\" ] }"));
+    std::string text;
+    std::getline(std::ifstream(granted.path() + "/report.txt"), text);
+    CHECK(text == "all is well");
+}
+
+TEST_CASE("a granted command runs in the workspace", "[runner][broker][program]")
+{
+    Bench bench;
+    bench.package("  - say: { run: { shell: { command: 'pwd; echo $((6*7))' } } }\n", kAsksForSh);
+    bench.start(true, true);
+    bench.begin(Json::object(), Json::object({{"commands", Json::array({"sh"})}}));
+    const Json end = bench.finish();
+    CHECK(end["state"].as_string() == "successful");
+    CHECK(end["output"].as_string() == bench.folder.path() + "/work\n42\n");
+}
+
+TEST_CASE("a runner that was not started for commands cannot start one, whatever the grants say", "[runner][broker][program]")
+{
+    Bench bench;
+    bench.package("  - say: { run: { shell: { command: 'echo no' } } }\n", kAsksForSh);
+    bench.start(false, true);
+    bench.begin(Json::object(), Json::object({{"commands", Json::array({"sh"})}}));
+    const Json end = bench.finish();
+    CHECK(end["state"].as_string() == "failed");
+    CHECK(bench.exit_code() == 0);
+}
+
+TEST_CASE("a cancelled job kills the commands it runs", "[runner][broker][program]")
+{
+    Bench bench;
+    bench.package("  - hang: { run: { shell: { command: 'echo $$ > pid; exec sleep 600' } } }\n", kAsksForSh);
+    bench.start(true, true);
+    bench.begin(Json::object(), Json::object({{"commands", Json::array({"sh"})}}));
+    const std::string file = bench.folder.path() + "/work/pid";
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    pid_t pid = 0;
+    while (pid == 0 && std::chrono::steady_clock::now() < deadline) {
+        CHECK_FALSE(bench.process->wait(Milliseconds(20)));
+        std::ifstream(file) >> pid;
+    }
+    REQUIRE(pid > 0);
+    bench.say(Json::object({{"cancel", Json::object({{"by", "anna"}, {"why", "x"}})}}));
+    CHECK(bench.finish()["state"].as_string() == "cancelled");
+    CHECK(bench.exit_code() == 0);
+    CHECK(::kill(pid, 0) != 0);
+}
+
+TEST_CASE("when the broker dies its open effects fail as runtime, and the job goes on with the next broker", "[runner][broker][program]")
+{
+    Bench bench;
+    bench.package("  - first: { try: [ { ask: { call: system.usage, with: {} } } ], catch: { errors: { with: { status: 500 } }, do: [ { note: { set: { lost: true } } } ] } }\n");
+    bench.start();
+    bench.begin();
+    auto request = bench.effects.receive(kLong);
+    REQUIRE(request);
+    REQUIRE(*request);
+    CHECK_THAT((*request)->text, Catch::Contains("system.usage"));
+    REQUIRE(bench.effects.send(R"({"reset":true})"));
+    const Json end = bench.finish();
+    CHECK(end["state"].as_string() == "successful");
+    CHECK(end["output"]["lost"].as_bool());
 }
 
 TEST_CASE("check prints the findings as JSON and exits 65 on errors", "[runner][program]")

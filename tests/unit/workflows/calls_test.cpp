@@ -1,6 +1,9 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/workflow_run.h"
+#include <algorithm>
+#include <set>
+
 #include "workflows/activities/registry.h"
 #include "workflows/schema.h"
 
@@ -226,13 +229,68 @@ TEST_CASE("a fault's events carry the error, for the task and for the workflow",
     CHECK(ran.events[ran.events.size() - 2]["data"]["error"]["instance"] == Json("/do/0/a"));
 }
 
-TEST_CASE("an instant task is one record with both times; others are two", "[workflows][lifecycle]")
+TEST_CASE("an instant task is one record with both times; others are two, and a wait says when it goes on", "[workflows][lifecycle]")
 {
     const Ran ran = run_flow("do: [ { a: { set: { n: 1 } } }, { b: { wait: PT1S } } ]");
-    REQUIRE(ran.changes.size() == 3);
-    CHECK(ran.changes[0].state == "completed");
+    std::string states;
+    for (const auto& change : ran.changes) states += change.name + ":" + change.state + " ";
+    CHECK(states == "a:completed b:started b:waiting b:resumed b:completed ");
     CHECK(ran.changes[0].started.has_value());
-    CHECK(ran.changes[1].state == "started");
-    CHECK(ran.changes[2].state == "completed");
-    CHECK_FALSE(ran.changes[2].started.has_value());
+    CHECK_FALSE(ran.changes.back().started.has_value());
+}
+
+TEST_CASE("a wait suspends its task, and the workflow when nothing else goes on", "[workflows][lifecycle]")
+{
+    const auto types = [](const Ran& ran) {
+        std::string out;
+        for (const Json& event : ran.events)
+            if (const std::string& type = event["type"].as_string(); type.find("suspended") != std::string::npos || type.find("resumed") != std::string::npos)
+                out += type.substr(std::string("io.serverlessworkflow.").size()) + " ";
+        return out;
+    };
+    CHECK(types(run_flow("do: [ { b: { wait: PT1S } } ]")) == "task.suspended.v1 workflow.suspended.v1 workflow.resumed.v1 task.resumed.v1 ");
+    CHECK(types(run_flow("do: [ { f: { fork: { branches: [ { b: { wait: PT1S } } ] } } } ]")) == "task.suspended.v1 task.resumed.v1 ");
+    CHECK(types(run_flow("do: [ { b: { wait: PT0S } } ]")).empty());
+}
+
+TEST_CASE("each kind of lifecycle event has its data, and a job's record gives the same", "[workflows][lifecycle]")
+{
+    const Ran ran = run_flow(R"(
+do:
+  - a: { set: { n: 1 } }
+  - t: { try: [ { r: { raise: { error: { type: https://x.test/e, status: 503 } } } } ], catch: { retry: { delay: PT1S, limit: { attempt: { count: 1 } } }, do: [ { h: { set: { n: 2 } } } ] } }
+  - f: { fork: { compete: true, branches: [ { slow: { wait: PT1H } }, { quick: { wait: PT1S } } ] } }
+)");
+    REQUIRE(ran.phase == Phase::completed);
+    std::vector<std::pair<std::string, Json>> shown, recorded;
+    std::set<std::string> types;
+    for (const Json& event : ran.events) {
+        types.insert(event["type"].as_string().substr(std::string("io.serverlessworkflow.").size()));
+        if (!event["data"].contains("task")) continue;
+        Json data = event["data"];
+        data.erase("output");
+        shown.emplace_back(event["type"].as_string(), std::move(data));
+    }
+    for (const auto& change : ran.changes)
+        for (auto& [type, data] : workflows::lifecycle_of(change, "flow-run-1.test")) {
+            data.erase("output");
+            recorded.emplace_back(type, data);
+        }
+    const auto sorted = [](auto list) {
+        std::vector<std::string> out;
+        for (const auto& [type, data] : list) out.push_back(type + dump_json(data));
+        std::sort(out.begin(), out.end());
+        return out;
+    };
+    CHECK(sorted(shown) == sorted(recorded));
+    for (const char* type : {"workflow.started.v1", "workflow.completed.v1", "task.created.v1", "task.started.v1", "task.completed.v1", "task.faulted.v1", "task.retried.v1", "task.cancelled.v1",
+                             "task.suspended.v1", "task.resumed.v1"})
+        CHECK(types.contains(type));
+    for (const auto& [type, data] : shown) {
+        INFO(type);
+        CHECK(data["workflow"] == Json("flow-run-1.test"));
+        const std::string state = type.substr(std::string("io.serverlessworkflow.task.").size(), type.size() - std::string("io.serverlessworkflow.task..v1").size());
+        CHECK(data.contains(state + "At"));
+        CHECK(data.contains("error") == (state == "faulted" || state == "retried"));
+    }
 }

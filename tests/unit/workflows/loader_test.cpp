@@ -52,7 +52,7 @@ TEST_CASE("what the profile leaves out is refused by its name", "[workflows][loa
     CHECK_THAT(task("call: 'https://x.test/f.yaml'"), Catch::Contains("not fetched by URL"));
     CHECK_THAT(task("run: { container: { image: x } }"), Catch::Contains("'run.container' is not supported"));
     CHECK_THAT(task("run: { script: { language: ruby, code: x } }"), Catch::Contains("'ruby' is not supported"));
-    CHECK_THAT(task("call: http, with: { method: get, endpoint: { uri: http://x.test, authentication: { oauth2: {} } } }"), Catch::Contains("'oauth2' is not supported"));
+    CHECK_THAT(task("call: http, with: { method: get, endpoint: { uri: http://x.test, authentication: { certificate: {} } } }"), Catch::Contains("'certificate' is not supported"));
     CHECK_THAT(words("use: { catalogs: { a: {} } }\ndo: [ { a: { set: { n: 1 } } } ]"), Catch::Contains("'use.catalogs' is not supported"));
     CHECK_THAT(words("use: { extensions: [] }\ndo: [ { a: { set: { n: 1 } } } ]"), Catch::Contains("'use.extensions' is not supported"));
     CHECK_THAT(words("evaluate: { mode: loose }\ndo: [ { a: { set: { n: 1 } } } ]"), Catch::Contains("'loose' is not supported"));
@@ -112,6 +112,14 @@ TEST_CASE("schemas: the keywords that hold, and the others refused by name", "[w
     for (const char* wrong : {R"({"prefixItems":[]})", R"({"properties":{"a":{"unevaluatedProperties":false}}})", R"({"$ref":"https://x.test/s.json"})", "5", R"({"type":"strnig"})",
                               R"({"pattern":"("})", R"({"$schema":"https://x.test/own"})"})
         CHECK_FALSE(schema(wrong));
+    const auto both = schema(R"({"if":{"required":["a"]},"then":{"required":["b"]},"propertyNames":{"pattern":"^[a-z]$"},"x-own":1})");
+    CHECK((*both)->mistakes(json(R"({"a":1,"b":2})")).empty());
+    CHECK_FALSE((*both)->mistakes(json(R"({"a":1})")).empty());
+    CHECK_FALSE((*both)->mistakes(json(R"({"A":1})")).empty());
+    CHECK_FALSE((*schema(R"({"contains":{"const":3}})"))->mistakes(json("[1,2]")).empty());
+    CHECK_THAT(schema(R"({"requried":["a"]})").error().what, Catch::Contains("'requried' is no keyword") && Catch::Contains("did you mean 'required'"));
+    CHECK_THAT(schema(R"({"properties":{"a":{"minimun":1}}})").error().what, Catch::Contains("/properties/a/minimun"));
+    CHECK(schema(R"({"properties":{"minimun":{"default":{"any":1},"enum":[{"thing":1}],"examples":[{"thing":1}]}}})"));
     CHECK_THAT(words("input: { schema: { document: { prefixItems: [] } } }\ndo: [ { a: { set: { n: 1 } } } ]"), Catch::Contains("'prefixItems' is not supported"));
     CHECK_THAT(words("input: { schema: { format: avro, document: {} } }\ndo: [ { a: { set: { n: 1 } } } ]"), Catch::Contains("'avro' is not supported"));
 }
