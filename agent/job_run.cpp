@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include "agent/job_words.h"
 #include "platform/base/log.h"
 
 namespace mill::agent {
@@ -18,38 +18,8 @@ constexpr std::chrono::seconds kStartWait{30};    // sandbox, runner, broker
 constexpr std::chrono::seconds kCancelWait{5};    // from the word to the kill
 constexpr std::chrono::seconds kLeaveWait{5};     // a runner that was told that its last event is safe
 constexpr std::chrono::seconds kDiskWait{1};
-constexpr int kSignalCpu = 24;                    // SIGXCPU
-
-keeper::SandboxRequest sandbox_request(const RunSpec& spec)
-{
-    keeper::SandboxRequest request;
-    request.package_path = spec.package_path;
-    request.commands = !spec.grants.commands.empty();
-    if (request.commands) {
-        request.read = spec.grants.read;
-        request.write = spec.grants.write;
-    }
-    const Limits& limits = spec.grants.limits;
-    request.memory = limits.memory.bytes;
-    request.cpu_ms = static_cast<std::uint64_t>(limits.cpu.count());
-    request.time_ms = static_cast<std::uint64_t>(limits.time.count());
-    request.processes = limits.processes;
-    request.output = limits.output.bytes;
-    request.limits_stated = limits.stated;
-    return request;
-}
 
 }  // namespace
-
-Json error_of(const Cause& cause)
-{
-    const bool timeout = cause.reason == Reason::timeout;
-    return Json::object({{"type", timeout ? "https://serverlessworkflow.io/spec/1.0.0/errors/timeout"
-                                          : "https://serverlessworkflow.io/spec/1.0.0/errors/runtime"},
-                         {"status", timeout ? 408 : 500},
-                         {"title", std::string(protocol::name(cause.reason))},
-                         {"detail", cause.why}});
-}
 
 JobRun::JobRun(RunSpec spec, Ports ports) : spec_(std::move(spec)), key_(spec_.id.key()), ports_(std::move(ports)) {}
 
@@ -83,10 +53,7 @@ void JobRun::open_broker()
 {
     opened_ = false;
     if (spec_.credentials_missing) return;
-    ports_.to_broker(Json::object({{"open", Json::object({{"key", key_},
-                                                          {"grants", to_json(spec_.grants)},
-                                                          {"credentials", spec_.credentials.is_object() ? spec_.credentials : Json::object()},
-                                                          {"variables", spec_.variables.is_object() ? spec_.variables : Json::object()}})}}));
+    ports_.to_broker(open_words(spec_));
 }
 
 void JobRun::on_started(platform::Channel job, const std::vector<std::string>& notes)
@@ -128,13 +95,7 @@ void JobRun::commit()
 {
     if (phase_ != Phase::opening || !ready_ || !opened_ || cause_) return;
     const SteadyTime now = ports_.clock.steady();
-    Json more;
-    if (!notes_.empty()) {
-        Json::Array notes;
-        for (const std::string& note : notes_) notes.emplace_back(note);
-        more = Json::object({{"evidence", Json::object({{"isolation", Json(std::move(notes))}})}});
-    }
-    const Event running = protocol::state_event(1, ports_.clock.now(), JobState::running, {}, std::move(more));
+    const Event running = protocol::state_event(1, ports_.clock.now(), JobState::running, {}, isolation_words(notes_));
     if (auto done = ports_.ledger.started(spec_.id, running, now); !done) {
         log::error("job", "{}: {}", key_, done.error().what);
         return give_back(done.error().what);
@@ -171,20 +132,8 @@ void JobRun::after_sync()
     }
     if (begun_ && ready_ && phase_ == Phase::running) {
         ready_ = false;  // said once for each `ready`
-        const Json grants = to_json(spec_.grants);
         acked_ = std::max<std::uint64_t>(acked_, 1);
-        Json begin = Json::object({{"key", key_},
-                                   {"workflow", spec_.workflow},
-                                   {"input", spec_.input},
-                                   {"variables", spec_.variables.is_object() ? spec_.variables : Json::object()},
-                                   {"grants", grants},
-                                   {"limits", grants["limits"]},
-                                   {"firstSequence", 2},
-                                   {"package", "/package.mwp"},
-                                   {"events", spec_.events},
-                                   {"trace", spec_.trace},
-                                   {"runtime", spec_.runtime.is_object() ? spec_.runtime : Json::object()}});
-        send(Json::object({{"begin", std::move(begin)}}));
+        send(begin_words(spec_));
         if (cause_ && cause_->reason == Reason::cancelled_by) cancel(*cause_);
     }
     if (final_recorded() && stuck_.empty()) synced_final_ = true;
@@ -307,31 +256,11 @@ void JobRun::conclude()
 {
     if (!end_) return;
     if (!final_recorded()) {
-        const Cause cause = cause_of(*end_);
+        const Cause cause = cause_of(*end_, cause_, spec_);
         log::info("job", "{}: {} ({}): {}", key_, protocol::name(cause.state), protocol::name(cause.reason), cause.why);
-        Json more = Json::object();
-        Json evidence = cause.evidence.is_object() ? cause.evidence : Json::object();
-        if (begun_) evidence.set("exit", end_->exit).set("signal", end_->signal).set("cpuMs", end_->cpu_ms).set("peakBytes", end_->peak_bytes);
-        if (!cause.why.empty()) evidence.set("why", cause.why);
-        more.set("evidence", std::move(evidence));
-        if (cause.state == JobState::failed) more.set("error", error_of(cause));
-        record(protocol::state_event(last_sequence_ + 1, ports_.clock.now(), cause.state, cause.reason, std::move(more)));
+        record(protocol::state_event(last_sequence_ + 1, ports_.clock.now(), cause.state, cause.reason, ending_words(cause, begun_ ? &*end_ : nullptr)));
     }
     leave_if_over();
-}
-
-Cause JobRun::cause_of(const RunnerEnd& end) const
-{
-    if (end.flag == "memory")
-        return {JobState::failed, Reason::limit_memory, fmt::format("the job used more than its {}", format_bytes(spec_.grants.limits.memory)), Json()};
-    if (cause_) return *cause_;
-    if (end.flag == "time")
-        return {JobState::failed, Reason::timeout, fmt::format("the job ran longer than its {}", format_duration(spec_.grants.limits.time)), Json()};
-    if (end.flag == "cpu" || end.signal == kSignalCpu)
-        return {JobState::failed, Reason::limit_cpu, fmt::format("the job used more than its {} of processor time", format_duration(spec_.grants.limits.cpu)), Json()};
-    const std::string how = end.signal != 0 ? fmt::format("signal {}", end.signal) : fmt::format("exit status {}", end.exit);
-    const Json said = end.said.empty() ? Json() : Json::object({{"said", end.said}});
-    return {JobState::failed, Reason::runner_lost, "the runner ended without a word: " + how, said};
 }
 
 void JobRun::leave_if_over()

@@ -12,9 +12,6 @@
 
 namespace mill::agent {
 
-/// The `error` member of a final event that this agent makes.
-Json error_of(const Cause& cause);
-
 /// starting (keeper) → opening (runner's `ready`, broker's `opened`) → committing (`started` is on its way to the disk) → running →
 /// leaving (its final event is recorded, its processes go) → over. Thread: one, that of `Runs`.
 class JobRun {
@@ -67,7 +64,6 @@ private:
     bool final_recorded() const { return final_sequence_ != 0; }
     void send(const Json& message);
     void open_broker();
-    Cause cause_of(const RunnerEnd& end) const;
 
     RunSpec spec_;
     const std::string key_;

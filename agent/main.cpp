@@ -65,7 +65,7 @@ int run(const std::vector<std::string>& arguments)
 {
     auto options = agent::parse_options(arguments);
     if (!options) {
-        std::fprintf(stderr, "millwright-agent: %s\n", options.error().what.c_str());
+        std::fprintf(stderr, "millwright-agent: %s (millwright-agent --help shows how)\n", options.error().what.c_str());
         return kUsage;
     }
     switch (options->command) {

@@ -74,7 +74,7 @@ Result<Options> enrol_options(const std::vector<std::string>& arguments)
 Result<Options> parse_options(const std::vector<std::string>& arguments)
 {
     Options out;
-    if (arguments.empty()) return fail(Errc::invalid, "say what to do: enrol or run (--help explains)");
+    if (arguments.empty()) return fail(Errc::invalid, "say what to do: enrol or run");
     const std::string& verb = arguments.front();
     for (const std::string& argument : arguments)
         if (argument == "--help" || argument == "-h" || verb == "help") return out;
@@ -119,7 +119,7 @@ std::string help_text()
 Files in DIR: policy.yaml (what this machine accepts), config.yaml (slots, proxy, caFile, quotas, stop, log).
 
 Examples
-  millwright agents invite --for 10m | millwright-agent enrol --data ~/agent --factory http://127.0.0.1:8080 --code-file -
+  millwright agents invite --for 10m | millwright-agent enrol --data ~/agent --factory http://127.0.0.1:7460 --code-file -
   millwright-agent run --data ~/agent
 
 Exit status: 0 stopped, 1 a bug, 2 try again, 64 usage, 78 bad configuration.

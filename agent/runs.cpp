@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/job_words.h"
 #include "platform/base/log.h"
 
 namespace mill::agent {
@@ -288,12 +289,7 @@ void Runs::start(command::Start said)
 
 void Runs::end_unstarted(const protocol::AttemptId& id, const Cause& cause)
 {
-    Json more = Json::object();
-    Json evidence = cause.evidence.is_object() ? cause.evidence : Json::object();
-    evidence.set("why", cause.why);
-    more.set("evidence", std::move(evidence));
-    if (cause.state == JobState::failed) more.set("error", error_of(cause));
-    const protocol::Event event = protocol::state_event(1, clock_.now(), cause.state, cause.reason, std::move(more));
+    const protocol::Event event = protocol::state_event(1, clock_.now(), cause.state, cause.reason, ending_words(cause, nullptr));
     if (auto done = ledger_.event(id, event); !done) return give_back(id, done.error().what);
     log::info("job", "{}: {} ({}): {}", id.key(), protocol::name(cause.state), protocol::name(cause.reason), cause.why);
     taken_.erase(id);

@@ -21,7 +21,16 @@ struct Option {
     std::string help;
     bool required = false;
     bool many = false;
+    enum class Path { none, file, file_or_folder, output } path = Path::none;   ///< a path on this machine, looked at before the command runs
 };
+inline Option with_path(Option option, Option::Path path)
+{
+    option.path = path;
+    return option;
+}
+inline Option reads_file(Option option) { return with_path(std::move(option), Option::Path::file); }   ///< "-" is standard input
+inline Option reads_path(Option option) { return with_path(std::move(option), Option::Path::file_or_folder); }
+inline Option writes_file(Option option) { return with_path(std::move(option), Option::Path::output); }
 
 /// What the person typed for one command.
 class Arguments {
@@ -35,6 +44,12 @@ private:
     std::map<std::string, std::vector<std::string>, std::less<>> values_;
 };
 
+/// The exit statuses of design.md 7. kUsage is for what was typed, paths included; kInvalid for what is in a file, package or answer.
+enum Exit : int { kDone = 0, kFaulted = 1, kCancelled = 2, kUsage = 64, kInvalid = 65, kInternal = 70, kRefused = 77 };
+int exit_code(const Error& error);
+/// Of a job or local run that ended in `state` for `reason` (their spelling on the wire).
+int exit_code(std::string_view state, std::string_view reason);
+
 /// What every command stands on. Thread: the main one.
 class Context {
 public:
@@ -42,6 +57,14 @@ public:
 
     /// The factory's API with the person's token. Errors: invalid (no factory or token known; says how to give one).
     Result<Api*> api();
+    /// Says what was typed wrongly. Returns the exit status of that.
+    int usage(std::string_view what)
+    {
+        console.error(what);
+        return kUsage;
+    }
+    /// As exit_code(error), but that no factory is known is a matter of what was typed.
+    int status_of(const Error& error) const;
 
     Console& console;
     const Settings& settings;
@@ -49,13 +72,8 @@ public:
 
 private:
     std::unique_ptr<Api> api_;
+    bool unconfigured_ = false;
 };
-
-/// The exit statuses of design.md 7.
-enum Exit : int { kDone = 0, kFaulted = 1, kCancelled = 2, kUsage = 64, kInvalid = 65, kInternal = 70, kRefused = 77 };
-int exit_code(const Error& error);
-/// Of a job or local run that ended in `state` for `reason` (their spelling on the wire).
-int exit_code(std::string_view state, std::string_view reason);
 
 struct Command {
     std::string name;  ///< "jobs", "agents invite"
@@ -63,7 +81,14 @@ struct Command {
     std::string examples;  ///< one a line
     std::vector<Option> options;
     Result<int> (*run)(Context& context, const Arguments& arguments);
+    std::string notes{};  ///< at the end of its help
 };
+
+/// Looks at every path that was typed before anything is done. Errors: invalid ("--input: FILE: No such file or directory").
+Status check_paths(const Command& command, const Arguments& arguments);
+
+/// "--input" of "-i,--input"; a name without dashes is an argument by position.
+std::string key_of(std::string_view option_name);
 
 /// All commands, in the order in which help shows them.
 const std::vector<Command>& all_commands();

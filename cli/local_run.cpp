@@ -8,6 +8,7 @@
 
 #include "cli/input.h"
 #include "cli/jobs.h"
+#include "cli/publishing.h"
 #include "cli/run_report.h"
 #include "platform/base/ids.h"
 #include "platform/files.h"
@@ -95,13 +96,20 @@ struct Prepared {
     std::string name;
 };
 
+std::vector<std::string> names_of(const std::map<std::string, std::string>& workflows)
+{
+    std::vector<std::string> out;
+    for (const auto& [name, file] : workflows) out.push_back(name);
+    return out;
+}
+
 Result<Prepared> prepare(Context& context, const LocalRun& run, const Scratch& scratch)
 {
-    const Result<workflows::Package> package = workflows::load_package(run.path);
+    const Result<workflows::Package> package = read_package(run.path);
     if (!package) return fail(package.error());
     if (!show_findings(context.console, *package)) return fail(Errc::invalid, run.path + " is not valid: nothing was run");
     if (!package->workflows.contains(run.workflow))
-        return fail(Errc::invalid, fmt::format("{} has no workflow '{}'", package->manifest.name, run.workflow));
+        return fail(Errc::invalid, fmt::format("{} has no workflow '{}': --workflow names one of {}", package->manifest.name, run.workflow, fmt::join(names_of(package->manifest.workflows), ", ")));
 
     Json input = Json::object(), variables = Json::object(), secrets = Json::object();
     if (!run.input_file.empty()) {
@@ -126,7 +134,7 @@ Result<Prepared> prepare(Context& context, const LocalRun& run, const Scratch& s
     const Result<protocol::Permissions> grants = decide_grants(context, run, package->manifest.name, *asked);
     if (!grants) return fail(grants.error());
 
-    const Result<std::string> bytes = run.path.ends_with(".mwp") ? platform::read_file(run.path, 256 * 1024 * 1024) : workflows::pack(run.path);
+    const Result<std::string> bytes = package_bytes(run.path);
     if (!bytes) return fail(bytes.error());
     Prepared out{scratch.file("package.mwp"), scratch.file("request.json"), package->manifest.name};
     if (Status written = platform::write_file(out.package, *bytes, 0644); !written) return fail(written.error());
@@ -161,7 +169,9 @@ Result<platform::Ending> follow(Context& context, const Prepared& prepared, RunR
 
 Status write_result(const LocalRun& run, const Json& value)
 {
-    return platform::write_file(run.output_file, dump_json(value, 2) + "\n");
+    Status written = platform::write_output(run.output_file, dump_json(value, 2) + "\n");
+    if (!written) written.error().code = Errc::unavailable;   // it ran: neither refused nor faulted
+    return written;
 }
 
 }  // namespace
@@ -176,7 +186,7 @@ Result<int> run_locally(Context& context, const LocalRun& run)
     std::ofstream events;
     if (!run.events_file.empty()) {
         events.open(run.events_file, std::ios::trunc);
-        if (!events) return fail(Errc::denied, run.events_file + " cannot be written");
+        if (!events) return fail(Errc::unavailable, run.events_file + " cannot be written");
     }
     Console& console = context.console;
     RunReport report(console, run.events_file.empty() ? nullptr : &events, run.trace);

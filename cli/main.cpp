@@ -36,9 +36,6 @@ struct Bound {
     std::map<std::string, CLI::Option*> options;
 };
 
-/// "--input" of "-i,--input"; a name without dashes is an argument by position.
-std::string key_of(const std::string& name) { return name.substr(name.find(',') == std::string::npos ? 0 : name.find(',') + 1); }
-
 std::string footer(const Command& command)
 {
     std::string out;
@@ -48,7 +45,8 @@ std::string footer(const Command& command)
         out += fmt::format("  {}\n", rest.substr(0, end));
         rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     }
-    return out.empty() ? out : "Examples:\n" + out;
+    if (!out.empty()) out = "Examples:\n" + out;
+    return command.notes.empty() ? out : fmt::format("{}\n{}", out, command.notes);
 }
 
 void bind(Bound& bound)
@@ -100,11 +98,13 @@ int run_command(const Bound& bound, const Globals& globals)
         return kUsage;
     }
     Context context(console, *settings, host.stop());
-    const Result<int> status = bound.command->run(context, arguments_of(bound));
+    const Arguments arguments = arguments_of(bound);
+    if (const Status paths = check_paths(*bound.command, arguments); !paths) return context.usage(paths.error().what);
+    const Result<int> status = bound.command->run(context, arguments);
     console.flush();
     if (status) return *status;
     console.error(status.error().what);
-    return exit_code(status.error());
+    return context.status_of(status.error());
 }
 
 int start(int count, char** words)
@@ -120,7 +120,7 @@ int start(int count, char** words)
     app.add_option("--config", globals.settings.config_path, "Configuration file instead of ~/.config/millwright/config.yaml")->type_name("FILE");
     app.add_flag("--json", globals.json, "Show JSON");
     app.add_option("--colour,--color", globals.colour, "Colours: auto, always, never")->check(CLI::IsMember({"auto", "always", "never"}))->type_name("WHEN");
-    app.footer("Exit status: 0 done, 1 failed, 2 cancelled, 64 wrong usage, 65 invalid input or package, 70 own failure or no factory, 77 refused.\n"
+    app.footer("Exit status: 0 done, 1 failed, 2 cancelled, 64 wrong usage or path, 65 invalid input or package, 70 own failure or no factory, 77 refused.\n"
                "`millwright COMMAND --help` shows examples. A JOB is a uid or `last`.");
     app.get_formatter()->column_width(34);
 

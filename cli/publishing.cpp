@@ -9,17 +9,28 @@ namespace mill::cli {
 
 namespace {
 constexpr std::size_t kMaxPackage = 256 * 1024 * 1024;
+
+/// A file in the package that cannot be read, a damaged archive: wrong content, not a thing that the factory lacks or refuses.
+template <class T> Result<T> in_package(Result<T> result)
+{
+    if (!result && result.error().code != Errc::too_large && result.error().code != Errc::internal) result.error().code = Errc::invalid;
+    return result;
 }
 
-Result<std::string> package_bytes(const std::string& path)
+}  // namespace
+
+Result<workflows::Package> read_package(const std::string& path) { return in_package(workflows::load_package(path)); }
+
+Result<std::string> package_bytes(const std::string& path, std::string_view version)
 {
-    if (path.ends_with(".mwp")) return platform::read_file(path, kMaxPackage);
-    return workflows::pack(path);
+    return in_package(path.ends_with(".mwp") && version.empty() ? platform::read_file(path, kMaxPackage) : workflows::pack(path, version));
 }
+
+Result<workflows::Manifest> manifest_in(const std::string& bytes) { return in_package(workflows::manifest_of(bytes)); }
 
 Result<Published> publish(Api& api, const std::string& bytes)
 {
-    const Result<workflows::Manifest> manifest = workflows::manifest_of(bytes);
+    const Result<workflows::Manifest> manifest = manifest_in(bytes);
     if (!manifest) return fail(manifest.error());
     const std::string digest = workflows::package_digest(bytes);
     const Result<std::string> raw = from_hex(std::string_view(digest).substr(digest.find(':') + 1));

@@ -16,7 +16,10 @@ struct Published {
 /// Errors: conflict (the version is there with other bytes), invalid (findings, one a line), denied.
 Result<Published> publish(Api& api, const std::string& bytes);
 
-/// Bytes of a `.mwp`, or packed from a folder. Errors: those of pack and read_file.
-Result<std::string> package_bytes(const std::string& path);
+/// A folder, `.mwp` or workflow file. Errors: invalid (whatever is wrong in it: the path itself was looked at before), too_large.
+Result<workflows::Package> read_package(const std::string& path);
+/// Bytes of a `.mwp`, or packed from a folder. Errors: as read_package.
+Result<std::string> package_bytes(const std::string& path, std::string_view version = {});
+Result<workflows::Manifest> manifest_in(const std::string& bytes);
 
 }  // namespace mill::cli

@@ -27,7 +27,7 @@ Result<std::vector<std::string>> files_of(const std::string& path)
         if ((extension == ".yaml" || extension == ".yml") && at->is_regular_file(unknown)) out.push_back(at->path().string());
     }
     if (error) return fail(Errc::unavailable, fmt::format("{}: {}", path, error.message()));
-    if (out.empty()) return fail(Errc::not_found, fmt::format("{} holds no .yaml file", path));
+    if (out.empty()) return fail(Errc::invalid, fmt::format("{} holds no .yaml file", path));
     std::sort(out.begin(), out.end());
     return out;
 }
@@ -51,7 +51,7 @@ Result<std::vector<ResourceDocument>> read_resources(const std::vector<std::stri
         if (!files) return fail(files.error());
         for (const std::string& file : *files) {
             const Result<std::string> text = read_bytes(file, kMaxFile, stop);
-            if (!text) return fail(text.error());
+            if (!text) return fail(text.error().code == Errc::cancelled ? Errc::cancelled : Errc::invalid, text.error().what);
             const Result<std::vector<YamlDocument>> documents = parse_yaml_stream(*text);
             if (!documents) {
                 mistake(fmt::format("{}:{}", file, documents.error().what));

@@ -15,7 +15,7 @@ struct ResourceDocument {
 };
 
 /// Reads files and folders (every .yaml and .yml below, sorted). Each document needs `kind` and `name`; `status` is dropped.
-/// Errors: not_found, invalid (all mistakes, one a line).
+/// Errors: invalid (all mistakes, one a line; a file in a folder that cannot be read).
 Result<std::vector<ResourceDocument>> read_resources(const std::vector<std::string>& paths, std::stop_token stop = {});
 
 /// "deployment", "Deployments" → "deployments", the path under /v1; also packages, agents, jobs, credentials.

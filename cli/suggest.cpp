@@ -1,29 +1,12 @@
 #include "cli/suggest.h"
 
-#include <algorithm>
-#include <numeric>
-
 #include <fmt/format.h>
+
+#include "platform/base/nearest.h"
 
 namespace mill::cli {
 
 namespace {
-
-std::size_t distance(std::string_view a, std::string_view b)
-{
-    std::vector<std::size_t> row(b.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t corner = row[0];
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t above = row[j];
-            row[j] = std::min({row[j] + 1, row[j - 1] + 1, corner + (a[i - 1] == b[j - 1] ? 0u : 1u)});
-            corner = above;
-        }
-    }
-    return row[b.size()];
-}
 
 bool takes_a_value(std::string_view word)
 {
@@ -31,20 +14,6 @@ bool takes_a_value(std::string_view word)
 }
 
 }  // namespace
-
-std::string nearest(std::string_view word, const std::set<std::string>& candidates)
-{
-    std::string best;
-    std::size_t least = word.size() <= 3 ? 2 : 3;
-    for (const std::string& candidate : candidates) {
-        const std::size_t d = distance(word, candidate);
-        if (d < least && d < candidate.size()) {
-            least = d;
-            best = candidate;
-        }
-    }
-    return best;
-}
 
 std::string explain_usage(std::string_view what, const std::vector<std::string>& words, const std::set<std::string>& commands)
 {
@@ -55,7 +24,7 @@ std::string explain_usage(std::string_view what, const std::vector<std::string>&
     }
     if (command.empty()) return "a command is needed; `millwright --help` lists them";
     if (!commands.contains(command)) {
-        const std::string near = nearest(command, commands);
+        const std::string near = nearest(command, {commands.begin(), commands.end()});
         return near.empty() ? fmt::format("there is no command '{}'; `millwright --help` lists them", command)
                             : fmt::format("there is no command '{}'; did you mean `millwright {}`?", command, near);
     }

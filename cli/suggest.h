@@ -10,7 +10,5 @@ namespace mill::cli {
 
 /// What the option reader said, with the nearest command when the first word is none, and where help is.
 std::string explain_usage(std::string_view what, const std::vector<std::string>& words, const std::set<std::string>& commands);
-/// The candidate within a distance of 2 edits; empty when there is none.
-std::string nearest(std::string_view word, const std::set<std::string>& candidates);
 
 }  // namespace mill::cli

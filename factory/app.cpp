@@ -75,9 +75,10 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
 
     const auto vault = open_vault(vault_key_file(config));
     if (!vault) return fail("vaultKey", vault.error());
+    if (auto moved = move_stored_secrets(**core, [&](const std::string& name, const Json& values) { return vault->seal(name, values); }); !moved)
+        return fail("signing secrets of notifiers", moved.error());
     Egress egress(std::move(*egress_rules), config.authority_file);
-    Deliverer deliverer(egress, stored_credentials(**core, [&](const CredentialRecord& record) { return vault->open(record); }, clock), stored_secrets(**core), clock,
-                        {.timeout = config.delivery_timeout});
+    Deliverer deliverer(egress, stored_credentials(**core, [&](const CredentialRecord& record) { return vault->open(record); }, clock), clock, {.timeout = config.delivery_timeout});
 
     ApiOptions api_options;
     api_options.folder = config.data;

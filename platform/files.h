@@ -20,6 +20,13 @@ Status write_file(const std::string& path, std::string_view bytes, unsigned mode
 Status make_folder(const std::string& path, unsigned mode = 0755);   ///< with its parents; fine when it is there
 Status remove_tree(const std::string& path);
 bool exists(const std::string& path);
+/// Whether we may read the file (or list the folder), as far as can be said beforehand. Errors: not_found, denied.
+Status may_read(const std::string& path);
+/// Whether we may write or make the file. Errors: not_found (its folder), denied, conflict (a folder is there).
+Status may_write(const std::string& path);
+bool is_folder(const std::string& path);
+/// Writes what a person named as output: a regular file is replaced in one step; through a link and to a device or pipe it is just written.
+Status write_output(const std::string& path, std::string_view bytes);
 /// A lock held until the Handle is closed or the process ends. Errors: conflict (another process holds it; says its pid).
 Result<Handle> lock_file(const std::string& path);
 

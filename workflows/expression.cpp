@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/nearest.h"
 #include "workflows/jq_text.h"
 #include "workflows/jq_value.h"
-#include "workflows/nearest.h"
 
 extern "C" {
 #include <jq.h>

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "platform/base/nearest.h"
 #include "platform/base/text.h"
 #include "workflows/duration.h"
 #include "workflows/expression.h"
-#include "workflows/nearest.h"
 #include "workflows/reader.h"
 #include "workflows/schema.h"
 

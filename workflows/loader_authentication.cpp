@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "workflows/nearest.h"
+#include "platform/base/nearest.h"
 #include "workflows/reader.h"
 
 namespace mill::workflows {

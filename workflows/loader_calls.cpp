@@ -1,8 +1,8 @@
 #include <algorithm>
 
+#include "platform/base/nearest.h"
 #include "workflows/activities/registry.h"
 #include "workflows/expression.h"
-#include "workflows/nearest.h"
 #include "workflows/openapi.h"
 #include "workflows/reader.h"
 #include "workflows/schema.h"

@@ -1,8 +1,8 @@
 #include <algorithm>
 
+#include "platform/base/nearest.h"
 #include "workflows/cron.h"
 #include "workflows/manifest.h"
-#include "workflows/nearest.h"
 #include "workflows/reader.h"
 
 namespace mill::workflows {

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <set>
 
+#include "platform/base/nearest.h"
 #include "workflows/expression.h"
-#include "workflows/nearest.h"
 #include "workflows/reader.h"
 
 namespace mill::workflows {

@@ -5,7 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "workflows/nearest.h"
+#include "platform/base/nearest.h"
+
 
 namespace mill::workflows {
 namespace {

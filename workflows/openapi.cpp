@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "platform/base/encode.h"
+#include "platform/base/nearest.h"
 #include "platform/base/yaml.h"
-#include "workflows/nearest.h"
 
 namespace mill::workflows {
 namespace {

@@ -13,7 +13,7 @@
 #include <valijson/validation_results.hpp>
 #include <valijson/validator.hpp>
 
-#include "workflows/nearest.h"
+#include "platform/base/nearest.h"
 
 namespace mill::workflows {
 namespace {

@@ -14,13 +14,10 @@ namespace {
 
 constexpr int kUsage = 64;
 
-int usage()
-{
-    std::fputs("usage: millwright-broker              (started by millwright-keeper, descriptor 3 is its channel)\n"
-               "       millwright-broker --helper archive-verify < nothing   (descriptor 3 is the archive)\n"
-               "       millwright-broker --version\n", stderr);
-    return kUsage;
-}
+constexpr const char* kHelp = "millwright-broker: does what runners ask for, each request checked against the grants. Started by millwright-keeper, not by people.\n"
+                              "usage: millwright-broker              (descriptor 3 is its channel)\n"
+                              "       millwright-broker --helper archive-verify   (descriptor 3 is the archive)\n"
+                              "       millwright-broker --version\n";
 
 int serve()
 {
@@ -45,8 +42,11 @@ int main(int count, char** values)
             std::printf("millwright-broker %s\n", mill::protocol::kProgramVersion.data());
             return 0;
         }
+        if (count == 2 && (first == "--help" || first == "-h")) return std::fputs(kHelp, stdout) < 0 ? 1 : 0;
         if (count == 3 && first == "--helper" && std::strcmp(values[2], "archive-verify") == 0) return mill::broker::archive_verify_helper();
-        return count == 1 ? serve() : usage();
+        if (count == 1) return serve();
+        std::fprintf(stderr, "millwright-broker: '%s' is not understood\n%s", values[1], kHelp);
+        return kUsage;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "millwright-broker: %s\n", error.what());
         return 1;

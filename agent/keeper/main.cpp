@@ -9,6 +9,8 @@
 int main(int count, char** arguments)
 {
     constexpr int kUsage = 64;
+    constexpr const char* kHelp = "millwright-keeper: parent of the agent, the broker and every sandbox. Started by `millwright-agent run` and `millwright run`, not by people.\n"
+                                  "usage: millwright-keeper --data DIR [--config FILE] | --once | --version\n";
     mill::platform::ServiceHost host(mill::platform::ServiceHost::Mode::polled);
     mill::keeper::Settings settings;
     settings.folder = mill::platform::program_folder();
@@ -18,14 +20,15 @@ int main(int count, char** arguments)
         if (word == "--once") settings.once = true;
         else if (word == "--data" && more) settings.data = arguments[++i];
         else if (word == "--config" && more) settings.config = arguments[++i];
+        else if (word == "--help" || word == "-h") return std::fputs(kHelp, stdout) < 0 ? 1 : 0;
         else if (word == "--version") return std::puts("millwright-keeper " MILL_VERSION) < 0 ? 1 : 0;
         else {
-            std::fprintf(stderr, "millwright-keeper: '%s' is not understood; usage: millwright-keeper --data DIR [--config FILE] | --once\n", arguments[i]);
+            std::fprintf(stderr, "millwright-keeper: '%s' is not understood\n%s", arguments[i], kHelp);
             return kUsage;
         }
     }
     if (settings.once == !settings.data.empty()) {
-        std::fputs("usage: millwright-keeper --data DIR [--config FILE] | --once\n", stderr);
+        std::fputs(kHelp, stderr);
         return kUsage;
     }
     mill::log::start("millwright-keeper");

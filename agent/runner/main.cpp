@@ -21,15 +21,10 @@ struct Options {
     bool json = false, confine = true;
 };
 
-int usage(std::string_view wrong)
-{
-    std::fprintf(stderr, "millwright-runner: %.*s\n"
-                         "usage: millwright-runner [--commands] [--workspace DIR] [--package FILE]   (started by millwright-keeper;\n"
-                         "           descriptors 3 and 4 are the channels to agent and broker)\n"
-                         "       millwright-runner --check FILE.mwp [--json]   exits 65 when the package has errors\n"
-                         "       millwright-runner --version\n", static_cast<int>(wrong.size()), wrong.data());
-    return kUsage;
-}
+constexpr const char* kHelp = "millwright-runner: runs one job in its sandbox. Started by millwright-keeper; people use `millwright run` and `millwright check`.\n"
+                              "usage: millwright-runner [--commands] [--workspace DIR] [--package FILE]   (descriptors 3 and 4: channels to agent and broker)\n"
+                              "       millwright-runner --check FILE.mwp [--json]   exits 65 when the package has errors\n"
+                              "       millwright-runner --version\n";
 
 /// Ends at once: no destructor may wait for a thread that waits for a peer that is gone, and what runs at an ordinary exit may
 /// ask for what is no longer allowed.
@@ -65,12 +60,16 @@ int main(int count, char** values)
             const std::string& word = words[at];
             const bool more = at + 1 < words.size();
             if (word == "--version") return std::printf("millwright-runner %s\n", mill::protocol::kProgramVersion.data()) > 0 ? 0 : kOwnFailure;
+            if (word == "--help" || word == "-h") return std::fputs(kHelp, stdout) < 0 ? kOwnFailure : 0;
             if (word == "--commands") options.run.commands = true;
             else if (word == "--json") options.json = true;
             else if (word == "--workspace" && more) options.run.workspace = words[++at];
             else if (word == "--package" && more) options.run.package = words[++at];
             else if (word == "--check" && more) options.check = words[++at];
-            else return usage("'" + word + "' is not understood");
+            else {
+                std::fprintf(stderr, "millwright-runner: '%s' is not understood\n%s", word.c_str(), kHelp);
+                return kUsage;
+            }
         }
         if (options.check.empty()) return run(options);
         leave(mill::runner::check_package(options.check, options.json));

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands/commands.h"
-#include "cli/suggest.h"
+#include "platform/base/nearest.h"
 #include "platform/base/yaml.h"
 #include "workflows/activities/registry.h"
 
@@ -51,10 +51,9 @@ Result<int> run(Context& context, const Arguments& arguments)
     const std::string name = arguments.text("NAME");
     const workflows::Activity* activity = workflows::find_activity(name);
     if (activity == nullptr) {
-        std::set<std::string> names;
-        for (const workflows::Activity& each : workflows::activities()) names.insert(each.name);
-        const std::string near = nearest(name, names);
-        return fail(Errc::not_found, fmt::format("there is no activity '{}'{}; `millwright activities` lists them", name, near.empty() ? "" : "; did you mean " + near + "?"));
+        std::vector<std::string> names;
+        for (const workflows::Activity& each : workflows::activities()) names.push_back(each.name);
+        return fail(Errc::not_found, fmt::format("there is no activity '{}'{}; `millwright activities` lists them", name, did_you_mean(name, names)));
     }
     if (console.json()) {
         console.document(workflows::to_json(*activity));

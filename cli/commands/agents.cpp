@@ -2,35 +2,37 @@
 
 #include "cli/commands/commands.h"
 #include "cli/input.h"
+#include "cli/listing.h"
 
 namespace mill::cli {
 
 namespace {
 
+std::vector<std::string> row(const Json& agent, WallTime now)
+{
+    const Json& os = agent["facts"]["os"];
+    const bool online = agent["online"].as_bool();
+    return {agent["name"].as_string(), agent["state"].as_string(), agent["mode"].as_string(), agent["environment"].as_string(),
+            fmt::format("{}/{}", agent["busy"].as_integer(), agent["slots"].as_integer()),
+            os["name"].as_string() + (os["version"].as_string().empty() ? "" : " " + os["version"].as_string()),
+            online ? "now" : show_age(agent["lastSeen"].as_string(), now), online ? "" : agent["goodbye"].as_string()};
+}
+
 Result<int> list(Context& context, const Arguments&)
 {
-    Result<Api*> api = context.api();
-    if (!api) return fail(api.error());
-    const Result<Json> found = (*api)->get("/v1/agents");
-    if (!found) return fail(found.error());
-    Console& console = context.console;
-    if (console.json()) {
-        console.document(*found);
-        return kDone;
-    }
-    const WallTime now = system_clock().now();
-    Table table({"AGENT", "STATE", "MODE", "ENVIRONMENT", "BUSY", "SYSTEM", "LAST SEEN", "SAID"});
-    table.paint_states(1);
-    for (const Json& agent : items(*found)) {
-        const Json& os = agent["facts"]["os"];
-        table.add({agent["name"].as_string(), agent["state"].as_string(), agent["mode"].as_string(), agent["environment"].as_string(),
-                   fmt::format("{}/{}", agent["busy"].as_integer(), agent["slots"].as_integer()),
-                   os["name"].as_string() + (os["version"].as_string().empty() ? "" : " " + os["version"].as_string()),
-                   agent["online"].as_bool() ? "now" : show_age(agent["lastSeen"].as_string(), now), agent["online"].as_bool() ? "" : agent["goodbye"].as_string()});
-    }
-    if (table.empty()) console.note("no agents; `millwright agents invite` makes a code for one");
-    else table.show(console);
-    return kDone;
+    return show_listing(context, {.path = "/v1/agents",
+                                  .headings = {"AGENT", "STATE", "MODE", "ENVIRONMENT", "BUSY", "SYSTEM", "LAST SEEN", "SAID"},
+                                  .row = row,
+                                  .none = "no agents; `millwright agents invite` makes a code for one"});
+}
+
+Status set_labels(Json& body, const Arguments& arguments)
+{
+    if (!arguments.has("--label")) return {};
+    const Result<Json> labels = read_pairs(arguments.texts("--label"), "--label");
+    if (!labels) return fail(labels.error());
+    body.set("labels", *labels);
+    return {};
 }
 
 Result<int> invite(Context& context, const Arguments& arguments)
@@ -40,19 +42,15 @@ Result<int> invite(Context& context, const Arguments& arguments)
     Json body = Json::object();
     if (arguments.has("--environment")) body.set("environment", arguments.text("--environment"));
     if (arguments.has("--name")) body.set("name", arguments.text("--name"));
-    if (arguments.has("--label")) {
-        const Result<Json> labels = read_pairs(arguments.texts("--label"), "--label");
-        if (!labels) return fail(labels.error());
-        body.set("labels", *labels);
-    }
+    if (Status labels = set_labels(body, arguments); !labels) return context.usage(labels.error().what);
     if (arguments.has("--uses")) {
         const Result<Json> uses = parse_json(arguments.text("--uses"));
-        if (!uses || !uses->is_integer() || uses->as_integer() < 1) return fail(Errc::invalid, "--uses must be a number from 1");
+        if (!uses || !uses->is_integer() || uses->as_integer() < 1) return context.usage("--uses must be a number from 1");
         body.set("uses", *uses);
     }
     if (arguments.has("--for")) {
         const Result<Milliseconds> life = parse_duration(arguments.text("--for"));
-        if (!life) return fail("--for", life.error());
+        if (!life) return context.usage("--for: " + life.error().what);
         body.set("forMs", static_cast<std::int64_t>(life->count()));
     }
     if (arguments.has("--approve")) body.set("approve", true);
@@ -80,14 +78,9 @@ Result<int> set(Context& context, const Arguments& arguments)
     if (arguments.has("--unfreeze")) body.set("frozen", false);
     if (arguments.has("--environment")) body.set("environment", arguments.text("--environment"));
     if (arguments.has("--approve")) body.set("approved", true);
-    if (arguments.has("--label")) {
-        const Result<Json> labels = read_pairs(arguments.texts("--label"), "--label");
-        if (!labels) return fail(labels.error());
-        body.set("labels", *labels);
-    }
+    if (Status labels = set_labels(body, arguments); !labels) return context.usage(labels.error().what);
     if (body.empty()) {
-        context.console.error("nothing to set: say --mode, --pause, --resume, --approve, --unfreeze, --environment or --label");
-        return kUsage;
+        return context.usage("nothing to set: say --mode, --pause, --resume, --approve, --unfreeze, --environment or --label");
     }
     const std::string& name = arguments.text("NAME");
     const Result<Json> agent = (*api)->send({.method = "PATCH", .path = join_path("/v1/agents", name), .body = body});

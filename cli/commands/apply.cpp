@@ -28,7 +28,7 @@ Command apply_command()
     return {.name = "apply",
             .summary = "Send environments, deployments, triggers and notifiers from YAML files, all or nothing",
             .examples = "millwright apply -f automation.yaml\nmillwright apply -f deploy/ --dry-run\nmillwright get triggers | millwright apply -f -",
-            .options = {{"-f,--file", "PATH", "File with one or more documents, folder, or -; may be repeated", true, true},
+            .options = {reads_path({"-f,--file", "PATH", "File with one or more documents, folder, or -; may be repeated", true, true}),
                         {"--dry-run", "", "Change nothing, show the difference"},
                         {"--accept", "", "Grant a deployment what its package version asks for beyond the permissions in its file"}},
             .run = run};

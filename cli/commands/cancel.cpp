@@ -2,34 +2,22 @@
 
 #include "cli/commands/commands.h"
 #include "cli/jobs.h"
+#include "cli/listing.h"
 
 namespace mill::cli {
 
 namespace {
 
+void show(Console& console, const std::string& uid, const Json& job)
+{
+    console.line(fmt::format("{} {}{}", uid, state_text(console, job), is_final_state(job["state"].as_string()) ? "" : ", its agent is told to stop it"));
+}
+
 Result<int> run(Context& context, const Arguments& arguments)
 {
-    Result<Api*> api = context.api();
-    if (!api) return fail(api.error());
-    Console& console = context.console;
-    int status = kDone;
-    for (const std::string& text : arguments.texts("JOB")) {
-        const Result<std::string> uid = resolve_job(**api, text);
-        if (!uid) return fail(uid.error());
-        Json body = Json::object();
-        if (arguments.has("--why")) body.set("why", arguments.text("--why"));
-        const Result<Json> job = (*api)->post(join_path("/v1/jobs", *uid, "/cancel"), body);
-        if (!job) {
-            console.error(fmt::format("{}: {}", *uid, job.error().what));
-            status = exit_code(job.error());
-        } else if (console.json()) {
-            console.record(*job);
-        } else {
-            const bool ended = is_final_state((*job)["state"].as_string());
-            console.line(fmt::format("{} {}{}", *uid, state_text(console, *job), ended ? "" : ", its agent is told to stop it"));
-        }
-    }
-    return status;
+    Json body = Json::object();
+    if (arguments.has("--why")) body.set("why", arguments.text("--why"));
+    return for_each_job(context, arguments, "/cancel", body, show);
 }
 
 }  // namespace

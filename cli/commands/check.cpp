@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands/commands.h"
+#include "cli/publishing.h"
 #include "workflows/package.h"
 
 namespace mill::cli {
@@ -40,7 +41,7 @@ Result<int> run(Context& context, const Arguments& arguments)
     int status = kDone;
     Json all = Json::array();
     for (const std::string& path : arguments.texts("PATH")) {
-        const Result<workflows::Package> package = workflows::load_package(path);
+        const Result<workflows::Package> package = read_package(path);
         if (!package) return fail(package.error());
         Json findings = Json::array();
         for (const workflows::Finding& finding : package->findings) {
@@ -68,7 +69,7 @@ Command check_command()
     return {.name = "check",
             .summary = "Check packages or workflow files; prints FILE:LINE:COLUMN: message, exit status 65 on errors",
             .examples = "millwright check my-package/\nmillwright check order-status.yaml --json",
-            .options = {{"PATH", "", "Folder of a package, .mwp file or workflow file", true, true}, {"--strict", "", "Warnings count as errors"}},
+            .options = {reads_path({"PATH", "", "Folder of a package, .mwp file or workflow file", true, true}), {"--strict", "", "Warnings count as errors"}},
             .run = run};
 }
 

@@ -2,38 +2,26 @@
 
 #include "cli/commands/commands.h"
 #include "cli/input.h"
+#include "cli/listing.h"
 #include "platform/base/redact.h"
 
 namespace mill::cli {
 
 namespace {
 
-std::string joined(const Json& list)
+std::vector<std::string> row(const Json& item, WallTime now)
 {
-    std::string out;
-    for (const Json& item : list.as_array()) out += (out.empty() ? "" : ", ") + item.as_string();
-    return out;
+    const std::string& expires = item["expires"].as_string();
+    return {item["name"].as_string(), item["kind"].as_string(), joined(item["hosts"]), item["environment"].as_string(), joined(item["members"]),
+            expires.empty() ? "" : show_time(expires, now), show_age(item["updatedAt"].as_string(), now)};
 }
 
 Result<int> list(Context& context, const Arguments&)
 {
-    Result<Api*> api = context.api();
-    if (!api) return fail(api.error());
-    const Result<Json> found = (*api)->get("/v1/credentials");
-    if (!found) return fail(found.error());
-    Console& console = context.console;
-    if (console.json()) {
-        console.document(*found);
-        return kDone;
-    }
-    const WallTime now = system_clock().now();
-    Table table({"CREDENTIAL", "KIND", "HOSTS", "ENVIRONMENT", "HOLDS", "EXPIRES", "CHANGED"});
-    for (const Json& item : items(*found))
-        table.add({item["name"].as_string(), item["kind"].as_string(), joined(item["hosts"]), item["environment"].as_string(), joined(item["members"]),
-                   item["expires"].as_string().empty() ? "" : show_time(item["expires"].as_string(), now), show_age(item["updatedAt"].as_string(), now)});
-    if (table.empty()) console.note("no credentials; `millwright credentials set NAME --kind KIND --json-file FILE` stores one");
-    else table.show(console);
-    return kDone;
+    return show_listing(context, {.path = "/v1/credentials",
+                                  .headings = {"CREDENTIAL", "KIND", "HOSTS", "ENVIRONMENT", "HOLDS", "EXPIRES", "CHANGED"},
+                                  .row = row,
+                                  .none = "no credentials; `millwright credentials set NAME --kind KIND --json-file FILE` stores one"});
 }
 
 Result<int> set(Context& context, const Arguments& arguments)
@@ -79,10 +67,11 @@ Command credentials_set_command()
     return {.name = "credentials set",
             .summary = "Store a credential; its values come from a file or standard input, never from the command line",
             .examples = "millwright credentials set bot-oauth --kind sap-cai --hosts https://api.cai.tools.sap --json-file bot.json\n"
+                        "millwright credentials set hook-signing --kind hmac --json-file signing.json\n"
                         "pass show erp | millwright credentials set erp-login --kind login --json-file -",
             .options = {{"NAME", "", "The credential", true},
-                        {"--kind", "KIND", "sap-cai {tokenUrl, clientId, clientSecret, botToken}, basic or login {username, password}, bearer {token}, generic", true},
-                        {"--json-file", "FILE", "The values as a JSON object; - is standard input", true},
+                        {"--kind", "KIND", "sap-cai {tokenUrl, clientId, clientSecret, botToken}, basic or login {username, password}, bearer {token}, header {name, value}, hmac {secret}, generic {any strings}", true},
+                        reads_file({"--json-file", "FILE", "The values as a JSON object; - is standard input", true}),
                         {"--hosts", "HOST", "Where it may be sent to; may be repeated", false, true},
                         {"--environment", "NAME", "The only environment that may use it"},
                         {"--expires", "TIME", "When it ends, RFC 3339"}},

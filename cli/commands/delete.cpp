@@ -10,8 +10,8 @@ namespace {
 Result<int> run(Context& context, const Arguments& arguments)
 {
     const Result<std::string> kind = plural_of_kind(arguments.text("KIND"));
-    if (!kind) return fail(kind.error());
-    if (*kind == "jobs" || *kind == "packages") return fail(Errc::invalid, fmt::format("{} cannot be deleted: they are the record of what ran", *kind));
+    if (!kind) return context.usage(kind.error().what);
+    if (*kind == "jobs" || *kind == "packages") return context.usage(fmt::format("{} cannot be deleted: they are the record of what ran", *kind));
     Result<Api*> api = context.api();
     if (!api) return fail(api.error());
     for (const std::string& name : arguments.texts("NAME")) {

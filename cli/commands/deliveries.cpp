@@ -96,8 +96,7 @@ Result<int> resend(Context& context, const Arguments& arguments)
     Result<Api*> api = context.api();
     if (!api) return fail(api.error());
     if (arguments.has("ID") == arguments.has("--job")) {
-        context.console.error("say either the id of a delivery or --job JOB");
-        return kUsage;
+        return context.usage("say either the id of a delivery or --job JOB");
     }
     std::string path;
     if (arguments.has("--job")) {

@@ -100,19 +100,19 @@ Result<int> run(Context& context, const Arguments& arguments)
 {
     const std::string folder = arguments.text("FOLDER");
     Console& console = context.console;
-    const Result<workflows::Package> package = workflows::load_package(folder);
+    const Result<workflows::Package> package = read_package(folder);
     if (!package) return fail(package.error());
     for (const workflows::Finding& finding : package->findings) console.note(printable(finding.format()));
     if (!package->valid()) return fail(Errc::invalid, folder + " is not valid: nothing was sent");
     Result<Api*> api = context.api();
     if (!api) return fail(api.error());
 
-    Result<std::string> bytes = workflows::pack(folder);
+    Result<std::string> bytes = package_bytes(folder);
     if (!bytes) return fail(bytes.error());
     std::string version = package->manifest.version;
     if (!arguments.has("--release")) {
         version = development_version(version, workflows::package_digest(*bytes));
-        bytes = workflows::pack(folder, version);
+        bytes = package_bytes(folder, version);
         if (!bytes) return fail(bytes.error());
     }
     const Result<Published> published = publish(**api, *bytes);
@@ -166,13 +166,13 @@ Command deploy_command()
     return {.name = "deploy",
             .summary = "Check, pack and publish a folder and make it callable; prints what was applied, the URL and a curl",
             .examples = "millwright deploy my-package/\nmillwright deploy my-package/ --environment test --variables test.yaml\nmillwright deploy my-package/ --release --accept",
-            .options = {{"FOLDER", "", "Folder with package.yaml", true},
+            .options = {reads_path({"FOLDER", "", "Folder with package.yaml", true}),
                         {"--environment", "NAME", "Where it runs (default); made for all agents when it is not there"},
                         {"--name", "NAME", "Of the deployment (the package's name)"},
                         {"--trigger", "NAME", "Of the trigger (as the deployment)"},
-                        {"--variables", "FILE", "Values of the package's variables"},
+                        reads_file({"--variables", "FILE", "Values of the package's variables"}),
                         {"--credential", "NAME=CREDENTIAL", "A credential of the package and its name in the factory; may be repeated", false, true},
-                        {"--grant", "FILE", "Permissions instead of what package.yaml asks for"},
+                        reads_file({"--grant", "FILE", "Permissions instead of what package.yaml asks for"}),
                         {"--accept", "", "Grant what this version asks for beyond the one before"},
                         {"--release", "", "Under the version in package.yaml instead of VERSION-dev.DIGEST"}},
             .run = run};

@@ -30,7 +30,7 @@ void show_yaml(Console& console, const Json& value)
 Result<int> run(Context& context, const Arguments& arguments)
 {
     const Result<std::string> kind = plural_of_kind(arguments.text("KIND"));
-    if (!kind) return fail(kind.error());
+    if (!kind) return context.usage(kind.error().what);
     Result<Api*> api = context.api();
     if (!api) return fail(api.error());
     Console& console = context.console;

@@ -2,6 +2,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/jobs.h"
+#include "cli/listing.h"
 
 namespace mill::cli {
 
@@ -16,46 +17,34 @@ Result<std::string> since_text(const std::string& text)
     return format_time(system_clock().now() - *ago);
 }
 
+std::vector<std::string> row(const Json& job, WallTime now)
+{
+    std::string took;
+    const Result<WallTime> begun = parse_time(job["createdAt"].as_string()), ended = parse_time(job["endedAt"].as_string());
+    if (begun && ended) took = show_span(*ended - *begun);
+    const std::string& reason = job["reason"].as_string();
+    const std::string& waiting = job["waitingFor"].as_string();
+    return {uid_of(job), job["state"].as_string(), job["trigger"].as_string(), job["agent"].as_string(), show_time(job["createdAt"].as_string(), now), took,
+            !waiting.empty() ? waiting : reason == "completed" ? "" : reason};
+}
+
 Result<int> run(Context& context, const Arguments& arguments)
 {
-    Result<Api*> api = context.api();
-    if (!api) return fail(api.error());
     const Result<std::string> since = since_text(arguments.text("--since"));
-    if (!since) return fail(since.error());
-    const Result<Json> list = (*api)->get("/v1/jobs", {{"state", arguments.text("--state")},
-                                                       {"trigger", arguments.text("--trigger")},
-                                                       {"deployment", arguments.text("--deployment")},
-                                                       {"environment", arguments.text("--environment")},
-                                                       {"agent", arguments.text("--agent")},
-                                                       {"since", *since},
-                                                       {"cursor", arguments.text("--cursor")},
-                                                       {"limit", arguments.text("--limit", "20")}});
-    if (!list) return fail(list.error());
-    Console& console = context.console;
-    if (console.json()) {
-        console.document(*list);
-        return kDone;
-    }
-    if (items(*list).empty()) {
-        console.note("no jobs; `millwright trigger NAME` starts one");
-        return kDone;
-    }
-    const WallTime now = system_clock().now();
-    Table table({"JOB", "STATE", "TRIGGER", "AGENT", "CREATED", "TOOK", "REASON"});
-    table.paint_states(1);
-    for (const Json& job : items(*list)) {
-        std::string took;
-        const Result<WallTime> begun = parse_time(job["createdAt"].as_string()), ended = parse_time(job["endedAt"].as_string());
-        if (begun && ended) took = show_span(*ended - *begun);
-        const std::string& reason = job["reason"].as_string();
-        const std::string& waiting = job["waitingFor"].as_string();
-        table.add({uid_of(job), job["state"].as_string(), job["trigger"].as_string(), job["agent"].as_string(),
-                   show_time(job["createdAt"].as_string(), now), took, !waiting.empty() ? waiting : reason == "completed" ? "" : reason});
-    }
-    table.show(console);
-    if (const std::string& next = (*list)["next"].as_string(); !next.empty())
-        console.note(fmt::format("more: millwright jobs --cursor {}", next));
-    return kDone;
+    if (!since) return context.usage(since.error().what);
+    return show_listing(context, {.path = "/v1/jobs",
+                                  .query = {{"state", arguments.text("--state")},
+                                            {"trigger", arguments.text("--trigger")},
+                                            {"deployment", arguments.text("--deployment")},
+                                            {"environment", arguments.text("--environment")},
+                                            {"agent", arguments.text("--agent")},
+                                            {"since", *since},
+                                            {"cursor", arguments.text("--cursor")},
+                                            {"limit", arguments.text("--limit", "20")}},
+                                  .headings = {"JOB", "STATE", "TRIGGER", "AGENT", "CREATED", "TOOK", "REASON"},
+                                  .row = row,
+                                  .none = "no jobs; `millwright trigger NAME` starts one",
+                                  .more = "millwright jobs --cursor"});
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ Result<std::string> ask_token(Context& context, const Settings& known)
 Result<int> run(Context& context, const Arguments&)
 {
     const Settings& known = context.settings;
-    if (known.factory.empty()) return fail(Errc::invalid, "say which factory: millwright login --factory https://factory.example.com");
+    if (known.factory.empty()) return context.usage("say which factory: millwright login --factory https://factory.example.com");
     const Result<std::string> token = ask_token(context, known);
     if (!token) return fail(token.error());
     Api api(known.factory, *token, known.ca_file, context.stop);
@@ -50,7 +50,7 @@ Command login_command()
 {
     return {.name = "login",
             .summary = "Store the factory's address and a token in the configuration file, after trying them",
-            .examples = "millwright login --factory https://factory.example.com\nmillwright login --factory http://127.0.0.1:7070 --token-file DATA/admin-token",
+            .examples = "millwright login --factory https://factory.example.com\nmillwright login --factory http://127.0.0.1:7460 --token-file DATA/admin-token",
             .options = {},
             .run = run};
 }

@@ -48,10 +48,10 @@ Result<int> run(Context& context, const Arguments& arguments)
     std::string folder = arguments.text("FOLDER");
     while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
     const std::string name = folder.substr(folder.rfind('/') == std::string::npos ? 0 : folder.rfind('/') + 1);
-    if (!is_label(name)) return fail(Errc::invalid, fmt::format("'{}' is no name for a package: small letters, digits and '-', 63 at most", name));
+    if (!is_label(name)) return context.usage(fmt::format("'{}' is no name for a package: small letters, digits and '-', 63 at most", name));
     for (const char* file : {"/package.yaml", "/main.yaml"})
         if (platform::exists(folder + file)) return fail(Errc::conflict, folder + file + " is there already");
-    if (Status made = platform::make_folder(folder); !made) return fail(made.error());
+    if (Status made = platform::make_folder(folder); !made) return context.usage(made.error().what);
     if (Status written = platform::write_file(folder + "/package.yaml", fmt::format(fmt::runtime(kManifest), name)); !written) return fail(written.error());
     if (Status written = platform::write_file(folder + "/main.yaml", fmt::format(fmt::runtime(kWorkflow), name)); !written) return fail(written.error());
     if (context.console.json()) context.console.document(Json::object({{"folder", folder}, {"name", name}}));

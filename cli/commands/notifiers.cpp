@@ -2,40 +2,22 @@
 
 #include "cli/commands/commands.h"
 #include "cli/input.h"
+#include "cli/listing.h"
 
 namespace mill::cli {
 
 namespace {
 
-std::string joined(const Json& list)
+std::vector<std::string> row(const Json& notifier, WallTime)
 {
-    if (list.is_string()) return list.as_string();
-    std::string out;
-    for (const Json& item : list.as_array()) out += (out.empty() ? "" : ", ") + (item.is_string() ? item.as_string() : dump_json(item));
-    return out;
+    const Json& chat = notifier["chat"];
+    return {notifier["name"].as_string(), chat.is_object() ? "chat/" + chat["platform"].as_string() : notifier["type"].as_string(), notifier["trigger"].as_string(),
+            joined(notifier["on"]), chat.is_object() ? chat["baseUrl"].as_string() : notifier["api"]["url"].as_string()};
 }
 
 Result<int> list(Context& context, const Arguments&)
 {
-    Result<Api*> api = context.api();
-    if (!api) return fail(api.error());
-    const Result<Json> found = (*api)->get("/v1/notifiers");
-    if (!found) return fail(found.error());
-    Console& console = context.console;
-    if (console.json()) {
-        console.document(*found);
-        return kDone;
-    }
-    Table table({"NOTIFIER", "TYPE", "OF", "ON", "TO"});
-    for (const Json& notifier : items(*found)) {
-        const Json& chat = notifier["chat"];
-        table.add({notifier["name"].as_string(), chat.is_object() ? "chat/" + chat["platform"].as_string() : notifier["type"].as_string(),
-                   notifier["trigger"].as_string(), joined(notifier["on"]),
-                   chat.is_object() ? chat["baseUrl"].as_string() : notifier["api"]["url"].as_string()});
-    }
-    if (table.empty()) console.note("no notifiers; `millwright apply -f FILE` makes them");
-    else table.show(console);
-    return kDone;
+    return show_listing(context, {.path = "/v1/notifiers", .headings = {"NOTIFIER", "TYPE", "OF", "ON", "TO"}, .row = row, .none = "no notifiers; `millwright apply -f FILE` makes them"});
 }
 
 Result<int> test(Context& context, const Arguments& arguments)
@@ -81,8 +63,8 @@ Command notifiers_test_command()
             .summary = "Send a real notification now and show the remote's answer",
             .examples = "millwright notifiers test order-status-chat\nmillwright notifiers test order-status-chat --context conversation.json",
             .options = {{"NAME", "", "The notifier", true},
-                        {"--context", "FILE", "invocationContext to try with, such as {conversationId: …}"},
-                        {"--output", "FILE", "Output of the job to try with"}},
+                        reads_file({"--context", "FILE", "invocationContext to try with, such as {conversationId: …}"}),
+                        reads_file({"--output", "FILE", "Output of the job to try with"})},
             .run = test};
 }
 

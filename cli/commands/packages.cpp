@@ -1,29 +1,22 @@
 #include "cli/commands/commands.h"
+#include "cli/listing.h"
 
 namespace mill::cli {
 
 namespace {
 
+std::vector<std::string> row(const Json& item, WallTime now)
+{
+    return {item["name"].as_string(), item["version"].as_string(), show_bytes(static_cast<std::uint64_t>(item["size"].as_integer())), show_age(item["createdAt"].as_string(), now),
+            item["digest"].as_string()};
+}
+
 Result<int> run(Context& context, const Arguments& arguments)
 {
-    Result<Api*> api = context.api();
-    if (!api) return fail(api.error());
-    const Result<Json> found = (*api)->get(arguments.has("NAME") ? join_path("/v1/packages", arguments.text("NAME")) : "/v1/packages");
-    if (!found) return fail(found.error());
-    Console& console = context.console;
-    if (console.json()) {
-        console.document(*found);
-        return kDone;
-    }
-    const WallTime now = system_clock().now();
-    Table table({"PACKAGE", "VERSION", "SIZE", "PUBLISHED", "DIGEST"});
-    table.align_right(2);
-    for (const Json& item : items(*found))
-        table.add({item["name"].as_string(), item["version"].as_string(), show_bytes(static_cast<std::uint64_t>(item["size"].as_integer())),
-                   show_age(item["createdAt"].as_string(), now), item["digest"].as_string()});
-    if (table.empty()) console.note("no packages; `millwright publish FILE.mwp` sends one");
-    else table.show(console);
-    return kDone;
+    return show_listing(context, {.path = arguments.has("NAME") ? join_path("/v1/packages", arguments.text("NAME")) : "/v1/packages",
+                                  .headings = {"PACKAGE", "VERSION", "SIZE", "PUBLISHED", "DIGEST"},
+                                  .row = row,
+                                  .none = "no packages; `millwright publish FILE.mwp` sends one"});
 }
 
 }  // namespace

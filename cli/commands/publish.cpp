@@ -35,7 +35,7 @@ Command publish_command()
     return {.name = "publish",
             .summary = "Send packages to the factory; a version never changes once it is there",
             .examples = "millwright publish order-status-1.2.0.mwp",
-            .options = {{"FILE", "", ".mwp files, or folders that are packed first", true, true}},
+            .options = {reads_path({"FILE", "", ".mwp files, or folders that are packed first", true, true})},
             .run = run};
 }
 

@@ -2,32 +2,21 @@
 
 #include "cli/commands/commands.h"
 #include "cli/jobs.h"
+#include "cli/listing.h"
 
 namespace mill::cli {
 
 namespace {
 
+void show(Console& console, const std::string& uid, const Json& made)
+{
+    console.line(uid_of(made));
+    console.note(fmt::format("{} tries {} again", uid_of(made), uid));
+}
+
 Result<int> run(Context& context, const Arguments& arguments)
 {
-    Result<Api*> api = context.api();
-    if (!api) return fail(api.error());
-    Console& console = context.console;
-    int status = kDone;
-    for (const std::string& text : arguments.texts("JOB")) {
-        const Result<std::string> uid = resolve_job(**api, text);
-        if (!uid) return fail(uid.error());
-        const Result<Json> made = (*api)->post(join_path("/v1/jobs", *uid, "/retry"), Json::object({{"sameVersion", arguments.has("--same-version")}}));
-        if (!made) {
-            console.error(fmt::format("{}: {}", *uid, made.error().what));
-            status = exit_code(made.error());
-        } else if (console.json()) {
-            console.record(*made);
-        } else {
-            console.line(uid_of(*made));
-            console.note(fmt::format("{} tries {} again", uid_of(*made), *uid));
-        }
-    }
-    return status;
+    return for_each_job(context, arguments, "/retry", Json::object({{"sameVersion", arguments.has("--same-version")}}), show);
 }
 
 }  // namespace

@@ -11,8 +11,7 @@ Result<int> run(Context& context, const Arguments& arguments)
 {
     const int ways = int(arguments.has("--grant")) + int(arguments.has("--grant-asked")) + int(arguments.has("--grant-all"));
     if (ways > 1) {
-        context.console.error("say only one of --grant, --grant-asked and --grant-all");
-        return kUsage;
+        return context.usage("say only one of --grant, --grant-asked and --grant-all");
     }
     LocalRun run;
     run.path = arguments.text("PATH");
@@ -40,18 +39,20 @@ Command run_command_entry()
             .examples = "millwright run my-package/ --input order.json\n"
                         "millwright run my-package/ --grant-asked --variables test.yaml --output result.json\n"
                         "millwright run hello.yaml --trace",
-            .options = {{"PATH", "", "Folder of a package, .mwp file or workflow file", true},
-                        {"--input", "FILE", "Input, JSON or YAML; - is standard input"},
-                        {"--output", "FILE", "The output, or on a fault the error object, goes here as JSON"},
-                        {"--events", "FILE", "Lifecycle events as CloudEvents, one a line"},
-                        {"--secrets", "FILE", "Values of credentials: NAME → value or map"},
-                        {"--variables", "FILE", "Values of the package's variables"},
-                        {"--grant", "FILE", "Permissions to grant, as in package.yaml"},
+            .options = {reads_path({"PATH", "", "Folder of a package, .mwp file or workflow file", true}),
+                        reads_file({"--input", "FILE", "Input, JSON or YAML; - is standard input"}),
+                        writes_file({"--output", "FILE", "The output, or on a fault the error object, goes here as JSON"}),
+                        writes_file({"--events", "FILE", "Lifecycle events as CloudEvents, one a line"}),
+                        reads_file({"--secrets", "FILE", "Values of credentials: NAME → value or map"}),
+                        reads_file({"--variables", "FILE", "Values of the package's variables"}),
+                        reads_file({"--grant", "FILE", "Permissions to grant, as in package.yaml"}),
                         {"--grant-asked", "", "Grant what package.yaml asks for"},
                         {"--grant-all", "", "Grant all network, node, python3, sh and the working folder"},
                         {"--workflow", "NAME", "Which workflow of the package (main)"},
                         {"--trace", "", "Show each step as it happens"}},
-            .run = run};
+            .run = run,
+            .notes = "Exit status: 0 completed, 1 faulted, 2 cancelled, 64 wrong usage: an option, or a path that is not there, cannot be read or cannot be written,\n"
+                     "65 the package, the input or another file is not valid, 70 own failure, 77 refused: permission or isolation. Only 0, 1 and 2 say that it ran."};
 }
 
 }  // namespace mill::cli

@@ -1,32 +1,26 @@
 #include <fmt/format.h>
 
 #include "cli/commands/commands.h"
+#include "cli/listing.h"
 
 namespace mill::cli {
 
 namespace {
 
+std::vector<std::string> row(const Json& token, WallTime now)
+{
+    const std::string& trigger = token["trigger"].as_string();
+    const std::string& used = token["lastUsedAt"].as_string();
+    return {token["id"].as_string(), token["kind"].as_string(), token["name"].as_string(), token["role"].as_string(),
+            trigger.empty() ? token["environment"].as_string() : trigger, show_age(token["createdAt"].as_string(), now), used.empty() ? "never" : show_age(used, now)};
+}
+
 Result<int> list(Context& context, const Arguments&)
 {
-    Result<Api*> api = context.api();
-    if (!api) return fail(api.error());
-    const Result<Json> found = (*api)->get("/v1/tokens");
-    if (!found) return fail(found.error());
-    Console& console = context.console;
-    if (console.json()) {
-        console.document(*found);
-        return kDone;
-    }
-    const WallTime now = system_clock().now();
-    Table table({"ID", "KIND", "NAME", "ROLE", "OF", "MADE", "LAST USED"});
-    for (const Json& token : items(*found)) {
-        const std::string& trigger = token["trigger"].as_string();
-        table.add({token["id"].as_string(), token["kind"].as_string(), token["name"].as_string(), token["role"].as_string(),
-                   trigger.empty() ? token["environment"].as_string() : trigger, show_age(token["createdAt"].as_string(), now),
-                   token["lastUsedAt"].as_string().empty() ? "never" : show_age(token["lastUsedAt"].as_string(), now)});
-    }
-    table.show(console);
-    return kDone;
+    return show_listing(context, {.path = "/v1/tokens",
+                                  .headings = {"ID", "KIND", "NAME", "ROLE", "OF", "MADE", "LAST USED"},
+                                  .row = row,
+                                  .none = "no tokens; `millwright tokens create NAME` makes one"});
 }
 
 int show_token(Console& console, const Json& made, std::string_view note)

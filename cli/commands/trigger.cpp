@@ -61,7 +61,7 @@ Result<int> run(Context& context, const Arguments& arguments)
     std::optional<SteadyTime> deadline;
     if (arguments.has("--timeout")) {
         const Result<Milliseconds> limit = parse_duration(arguments.text("--timeout"));
-        if (!limit) return fail("--timeout", limit.error());
+        if (!limit) return context.usage("--timeout: " + limit.error().what);
         deadline = system_clock().steady() + *limit;
     }
     Call call{.method = "POST", .path = join_path("/v1/triggers", arguments.text("NAME"), "/runs"), .body = *body};
@@ -96,8 +96,8 @@ Command trigger_command()
             .examples = "millwright trigger order-status-api --input order.json --wait\n"
                         "echo '{\"order\": \"4711\"}' | millwright trigger order-status-api --input - --wait --timeout 2m",
             .options = {{"NAME", "", "The trigger", true},
-                        {"--input", "FILE", "Input of the workflow, JSON or YAML; - is standard input"},
-                        {"--context", "FILE", "invocationContext: what notifiers get back, such as {conversationId: …}"},
+                        reads_file({"--input", "FILE", "Input of the workflow, JSON or YAML; - is standard input"}),
+                        reads_file({"--context", "FILE", "invocationContext: what notifiers get back, such as {conversationId: …}"}),
                         {"-w,--wait", "", "Wait for the end and print the output; the exit status is the job's"},
                         {"--timeout", "DURATION", "Wait at most so long (10s, 5m); the job goes on"},
                         {"--idempotency-key", "KEY", "The same key starts one job only"}},

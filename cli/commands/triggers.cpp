@@ -1,29 +1,22 @@
 #include <fmt/format.h>
 
 #include "cli/commands/commands.h"
+#include "cli/listing.h"
 
 namespace mill::cli {
 
 namespace {
 
+std::vector<std::string> row(const Json& trigger, WallTime)
+{
+    const Json& status = trigger["status"];
+    return {trigger["name"].as_string(), trigger["type"].as_string(), trigger["deployment"].as_string(), trigger["runOn"].as_string(),
+            status["paused"].as_bool() ? "yes: " + status["pausedWhy"].as_string() : ""};
+}
+
 Result<int> list(Context& context, const Arguments&)
 {
-    Result<Api*> api = context.api();
-    if (!api) return fail(api.error());
-    const Result<Json> found = (*api)->get("/v1/triggers");
-    if (!found) return fail(found.error());
-    Console& console = context.console;
-    if (console.json()) {
-        console.document(*found);
-        return kDone;
-    }
-    Table table({"TRIGGER", "TYPE", "DEPLOYMENT", "RUNS ON", "PAUSED"});
-    for (const Json& trigger : items(*found))
-        table.add({trigger["name"].as_string(), trigger["type"].as_string(), trigger["deployment"].as_string(), trigger["runOn"].as_string(),
-                   trigger["status"]["paused"].as_bool() ? "yes: " + trigger["status"]["pausedWhy"].as_string() : ""});
-    if (table.empty()) console.note("no triggers; `millwright deploy FOLDER` makes one");
-    else table.show(console);
-    return kDone;
+    return show_listing(context, {.path = "/v1/triggers", .headings = {"TRIGGER", "TYPE", "DEPLOYMENT", "RUNS ON", "PAUSED"}, .row = row, .none = "no triggers; `millwright deploy FOLDER` makes one"});
 }
 
 Result<int> show(Context& context, const Arguments& arguments)

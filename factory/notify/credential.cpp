@@ -3,15 +3,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "platform/base/text.h"
+
 namespace mill::factory {
 
 Status may_go_to(const Credential& credential, const platform::Uri& uri)
 {
     if (credential.hosts.empty()) return {};
-    for (std::string rule : credential.hosts) {
+    for (const std::string& host : credential.hosts) {
+        std::string rule = lower_case(host);
         while (rule.ends_with('/')) rule.pop_back();
-        for (char& c : rule)
-            if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
         if (rule.find("://") != std::string::npos) {
             const auto allowed = platform::parse_uri(rule);
             if (allowed && allowed->scheme == uri.scheme && allowed->host == uri.host && allowed->port == uri.port) return {};

@@ -12,7 +12,7 @@
 namespace mill::factory {
 
 struct Credential {
-    std::string name, kind;           ///< sap-cai, basic, login, bearer, generic
+    std::string name, kind;           ///< sap-cai, basic, login, bearer, header, hmac, generic
     Json values;                      ///< {MEMBER: text}; secret
     std::vector<std::string> hosts;   ///< origins or HOST:PORT it may go to; empty: any that the notifier names
 };

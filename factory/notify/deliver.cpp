@@ -77,6 +77,55 @@ void Deliverer::send(Exchange& exchange, platform::HttpRequest request)
     exchange.record(exchange.response);
 }
 
+/// A credential for a request to `uri`; from here on no record shows its values.
+Result<Credential> Deliverer::use(Exchange& exchange, const std::string& name, const platform::Uri& uri)
+{
+    auto credential = credentials_(name);
+    if (!credential) return credential;
+    for (const auto& [member, value] : credential->values.as_object())
+        if (is_secret_member(credential->kind, member)) exchange.redactor.add(value.as_string());
+    if (auto bound = may_go_to(*credential, uri); !bound) return fail(std::move(bound.error()));
+    return credential;
+}
+
+Status Deliverer::sign(Exchange& exchange, const platform::Uri& uri, platform::HttpRequest& request)
+{
+    const std::int64_t timestamp = clock_.now().microseconds / 1'000'000;
+    request.headers.emplace_back("webhook-id", exchange.id);
+    request.headers.emplace_back("webhook-timestamp", std::to_string(timestamp));
+    const std::string& name = exchange.request["secret"].as_string();
+    if (name.empty() && exchange.request["signed"].as_bool()) return fail(Errc::invalid, "made by an earlier version, which did not say what signs it");
+    if (name.empty()) return {};
+    const auto credential = use(exchange, name, uri);
+    if (!credential) return fail("signature", credential.error());
+    const std::string& secret = credential->values["secret"].as_string();
+    if (credential->kind != "hmac" || secret.empty()) return fail(Errc::invalid, fmt::format("credential '{}' is of kind {}, hmac is needed to sign", name, credential->kind));
+    request.headers.emplace_back("webhook-signature", webhook_signature(secret, exchange.id, timestamp, request.body));
+    return {};
+}
+
+Status Deliverer::authenticate(Exchange& exchange, const platform::Uri& uri, platform::HttpRequest& request)
+{
+    const std::string& how = exchange.request["authentication"].as_string();
+    if (how != "basic" && how != "bearer" && how != "header") return {};
+    const auto credential = use(exchange, exchange.request["credentials"].as_string(), uri);
+    if (!credential) return fail(credential.error());
+    const auto value = [&](std::string_view member) -> const std::string& { return credential->values[member].as_string(); };
+    using Members = std::vector<std::string_view>;
+    for (const std::string_view needed : how == "bearer" ? Members{"token"} : how == "basic" ? Members{"password"} : Members{"name", "value"})
+        if (value(needed).empty()) return fail(Errc::invalid, fmt::format("credential '{}' has no member '{}'", credential->name, needed));
+    if (how == "header") {
+        request.headers.emplace_back(value("name"), value("value"));
+    } else if (how == "bearer") {
+        request.headers.emplace_back("Authorization", "Bearer " + value("token"));
+    } else {
+        const std::string pair = to_base64(value("username") + ":" + value("password"));
+        exchange.redactor.add(pair);
+        request.headers.emplace_back("Authorization", "Basic " + pair);
+    }
+    return {};
+}
+
 void Deliverer::send_api(Exchange& exchange)
 {
     const Json& rendered = exchange.request;
@@ -86,49 +135,25 @@ void Deliverer::send_api(Exchange& exchange)
     request.body = rendered["body"].as_string();
     for (const auto& [name, value] : rendered["headers"].as_object()) request.headers.emplace_back(name, value.as_string());
     request.headers.emplace_back("Idempotency-Key", exchange.id);
-    request.headers.emplace_back("webhook-id", exchange.id);
-    const std::int64_t timestamp = clock_.now().microseconds / 1'000'000;
-    request.headers.emplace_back("webhook-timestamp", std::to_string(timestamp));
-    if (rendered["signed"].as_bool()) {
-        const std::string secret = secrets_ ? secrets_(rendered["notifier"].as_string()) : std::string();
-        if (secret.empty())
-            return exchange.refuse(DeliveryOutcome::Verdict::retry, fmt::format("the secret for the signature is gone: notifier '{}' was changed or deleted", rendered["notifier"].as_string()));
-        exchange.redactor.add(secret);
-        request.headers.emplace_back("webhook-signature", webhook_signature(secret, exchange.id, timestamp, request.body));
-    }
-    const std::string& authentication = rendered["authentication"].as_string();
-    if (authentication == "bearer" || authentication == "basic") {
-        const auto credential = credentials_(rendered["credentials"].as_string());
-        if (!credential) return exchange.refuse(DeliveryOutcome::Verdict::retry, credential.error().what);
-        for (const auto& [name, value] : credential->values.as_object())
-            if (name != "username") exchange.redactor.add(value.as_string());
-        const auto uri = platform::parse_uri(request.uri);
-        if (!uri) return exchange.refuse(DeliveryOutcome::Verdict::give_up, uri.error().what);
-        if (const auto bound = may_go_to(*credential, *uri); !bound) return exchange.refuse(DeliveryOutcome::Verdict::retry, bound.error().what);
-        const auto value = [&](const char* member) -> const std::string& { return credential->values[member].as_string(); };
-        if (authentication == "bearer" && value("token").empty()) return exchange.refuse(DeliveryOutcome::Verdict::retry, fmt::format("credential '{}' has no member 'token'", credential->name));
-        if (authentication == "basic" && value("password").empty()) return exchange.refuse(DeliveryOutcome::Verdict::retry, fmt::format("credential '{}' has no member 'password'", credential->name));
-        const std::string basic = to_base64(value("username") + ":" + value("password"));
-        if (authentication == "basic") exchange.redactor.add(basic);
-        request.headers.emplace_back("Authorization", authentication == "bearer" ? "Bearer " + value("token") : "Basic " + basic);
-    }
+    const auto uri = platform::parse_uri(request.uri);
+    if (!uri) return exchange.refuse(DeliveryOutcome::Verdict::give_up, uri.error().what);
+    // Somebody can mend a credential: then the delivery goes out at its next try.
+    if (const auto signed_by = sign(exchange, *uri, request); !signed_by) return exchange.refuse(DeliveryOutcome::Verdict::retry, signed_by.error().what);
+    if (const auto proven = authenticate(exchange, *uri, request); !proven) return exchange.refuse(DeliveryOutcome::Verdict::retry, proven.error().what);
     send(exchange, std::move(request));
 }
 
 void Deliverer::send_sap_cai(Exchange& exchange)
 {
-    const auto credential = credentials_(exchange.request["credentials"].as_string());
+    const auto uri = platform::parse_uri(exchange.request["url"].as_string());
+    if (!uri) return exchange.refuse(DeliveryOutcome::Verdict::give_up, uri.error().what);
+    const auto credential = use(exchange, exchange.request["credentials"].as_string(), *uri);
     if (!credential) return exchange.refuse(DeliveryOutcome::Verdict::retry, credential.error().what);
     const auto value = [&](const char* member) -> const std::string& { return credential->values[member].as_string(); };
     if (credential->kind != "sap-cai")
         return exchange.refuse(DeliveryOutcome::Verdict::retry, fmt::format("credential '{}' is of kind {}, sap-cai is needed", credential->name, credential->kind));
     const OAuthClient client{value("tokenUrl"), value("clientId"), value("clientSecret")};
-    exchange.redactor.add(client.client_secret);
-    exchange.redactor.add(value("botToken"));
     exchange.redactor.add(to_base64(client.client_id + ":" + client.client_secret));
-    const auto uri = platform::parse_uri(exchange.request["url"].as_string());
-    if (!uri) return exchange.refuse(DeliveryOutcome::Verdict::give_up, uri.error().what);
-    if (const auto bound = may_go_to(*credential, *uri); !bound) return exchange.refuse(DeliveryOutcome::Verdict::retry, bound.error().what);
 
     for (int round = 0; round < 2; ++round) {
         OAuthExchange asked;

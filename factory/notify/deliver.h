@@ -16,11 +16,8 @@ public:
     struct Options {
         Milliseconds timeout{30'000};
     };
-    /// The secret of a notifier's signature, from its document; empty when there is none.
-    using SecretSource = std::function<std::string(const std::string& notifier)>;
-
-    Deliverer(Egress& egress, CredentialSource credentials, SecretSource secrets, const Clock& clock, Options options)
-        : egress_(egress), credentials_(std::move(credentials)), secrets_(std::move(secrets)), clock_(clock), tokens_(clock), options_(options)
+    Deliverer(Egress& egress, CredentialSource credentials, const Clock& clock, Options options)
+        : egress_(egress), credentials_(std::move(credentials)), clock_(clock), tokens_(clock), options_(options)
     {
     }
     /// `attempts`: how many there were before (for the back-off). Errors never: they are in the outcome.
@@ -28,13 +25,15 @@ public:
 
 private:
     struct Exchange;
+    Result<Credential> use(Exchange& exchange, const std::string& name, const platform::Uri& uri);
+    Status sign(Exchange& exchange, const platform::Uri& uri, platform::HttpRequest& request);
+    Status authenticate(Exchange& exchange, const platform::Uri& uri, platform::HttpRequest& request);
     void send_api(Exchange& exchange);
     void send_sap_cai(Exchange& exchange);
     void send(Exchange& exchange, platform::HttpRequest request);
 
     Egress& egress_;
     CredentialSource credentials_;
-    SecretSource secrets_;
     const Clock& clock_;
     OAuthTokens tokens_;
     Options options_;

@@ -5,6 +5,7 @@
 
 #include "factory/notify/template.h"
 #include "platform/base/encode.h"
+#include "platform/base/text.h"
 
 namespace mill::factory {
 namespace {
@@ -99,17 +100,14 @@ Result<Json> render_api(const Notification& notification, const Json& document, 
     for (const auto& [name, value] : api["headers"].as_object()) {
         auto rendered = line(value.as_string(), document, "api.headers." + name);
         if (!rendered) return fail(rendered.error());
-        std::string lower = name;
-        for (char& c : lower)
-            if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-        if (lower == "content-type") content_type = *rendered;
+        if (lower_case(name) == "content-type") content_type = *rendered;
         else headers.set(name, Json(std::move(*rendered)));
     }
     headers.set("Content-Type", Json(content_type));
     request.set("headers", std::move(headers));
     request.set("authentication", api["authentication"].is_string() ? api["authentication"] : Json("none"));
     request.set("credentials", api["credentials"]);
-    request.set("signed", Json(!api["secret"].as_string().empty()));
+    if (!api["secret"].as_string().empty()) request.set("secret", api["secret"]);
     return request;
 }
 

@@ -232,12 +232,4 @@ CredentialSource stored_credentials(Core& core, std::function<Result<Json>(const
     };
 }
 
-Deliverer::SecretSource stored_secrets(Core& core)
-{
-    return [&core](const std::string& name) {
-        const auto document = core.reader()->document("Notifier", name);
-        return document ? document->spec["api"]["secret"].as_string() : std::string();
-    };
-}
-
 }  // namespace mill::factory

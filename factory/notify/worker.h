@@ -29,7 +29,9 @@ Result<Json> try_notifier(const Document& notifier, const Json& sample_job, cons
 
 /// Credentials of the store, opened. `open` is the vault's.
 CredentialSource stored_credentials(Core& core, std::function<Result<Json>(const CredentialRecord&)> open, const Clock& clock);
-/// `secret` of the notifier documents.
-Deliverer::SecretSource stored_secrets(Core& core);
+
+/// Documents of earlier versions held the signature's secret itself: seals it as credential NOTIFIER-signing, and the document names that.
+/// Warns of headers that are secret: those wait for a person. Called before the worker starts. Blocks: for the store.
+Status move_stored_secrets(Core& core, const std::function<std::string(const std::string& name, const Json& values)>& seal);
 
 }  // namespace mill::factory

@@ -5,6 +5,7 @@
 #include "factory/resources/kinds.h"
 #include "platform/base/clock.h"
 #include "platform/base/fields.h"
+#include "platform/base/text.h"
 
 namespace mill::factory {
 namespace {
@@ -13,11 +14,22 @@ struct KindMembers {
     std::string_view kind;
     std::array<std::string_view, 4> required;
 };
-constexpr std::array<KindMembers, 5> kKinds{{{"sap-cai", {"tokenUrl", "clientId", "clientSecret", "botToken"}},
+constexpr std::array<KindMembers, 7> kKinds{{{"sap-cai", {"tokenUrl", "clientId", "clientSecret", "botToken"}},
                                              {"basic", {"username", "password"}},
                                              {"login", {"username", "password"}},
                                              {"bearer", {"token"}},
+                                             {"header", {"name", "value"}},
+                                             {"hmac", {"secret"}},
                                              {"generic", {}}}};
+
+/// A field's name as HTTP has it (RFC 9110, token), none of those that frame the message.
+bool is_header_name(std::string_view name)
+{
+    const std::string lower = lower_case(name);
+    for (const char c : lower)
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
+    return !lower.empty() && lower.size() <= 100 && lower != "host" && lower != "content-length" && lower != "transfer-encoding" && lower != "connection";
+}
 
 void check_values(Fields& fields, std::string_view kind, const Json& values)
 {
@@ -39,6 +51,14 @@ void check_values(Fields& fields, std::string_view kind, const Json& values)
             for (const std::string_view member : each.required) known = known || (!member.empty() && member == name);
             if (!known) fields.mistake("value", fmt::format("has '{}', which kind {} does not know", name, kind));
         }
+        if (kind == "header") {
+            if (const std::string& name = values["name"].as_string(); !name.empty() && !is_header_name(name)) fields.mistake("value", "has a 'name' that is not a header's");
+            for (const char c : values["value"].as_string())
+                if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+                    fields.mistake("value", "has a control character in 'value'");
+                    break;
+                }
+        }
     }
 }
 
@@ -48,7 +68,7 @@ Result<Json> normalise_credential(const Json& body, const std::string& where)
 {
     Fields fields(body, where);
     Json out = Json::object();
-    const std::string kind = fields.one_of("kind", {"sap-cai", "basic", "bearer", "login", "generic"});
+    const std::string kind = fields.one_of("kind", {"sap-cai", "basic", "bearer", "header", "hmac", "login", "generic"});
     const Json values = fields.object("value");
     if (!kind.empty()) check_values(fields, kind, values);
     Json hosts = Json::array();

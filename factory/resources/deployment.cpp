@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -166,21 +168,36 @@ static tl::expected<void, Refusal> check_trigger(const ResourceDocument& documen
     return {};
 }
 
+static tl::expected<void, Refusal> check_named(const std::string& where, const std::string& name, const std::vector<std::string_view>& kinds, const References& references)
+{
+    const auto kind = references.credential_kind(name);
+    if (!kind)
+        return refuse(Errc::conflict, fmt::format("{}: credential '{}' is not there (millwright credentials set {} --kind {})", where, name, name, kinds.front()));
+    if (std::find(kinds.begin(), kinds.end(), *kind) == kinds.end())
+        return refuse(Errc::conflict, fmt::format("{}: credential '{}' must be of kind {}, it is of kind {}", where, name, fmt::join(kinds, " or "), *kind));
+    return {};
+}
+
 static tl::expected<void, Refusal> check_notifier(const ResourceDocument& document, const References& references)
 {
     const std::string where = fmt::format("Notifier '{}'", document.name);
     const std::string& trigger = document.spec["trigger"].as_string();
     if (!references.has(ResourceKind::trigger, trigger))
         return refuse(Errc::conflict, fmt::format("{}: trigger '{}' is not there", where, trigger));
-    const bool chat = document.spec["type"].as_string() == "chat";
-    const std::string& credential = document.spec[chat ? "chat" : "api"]["credentials"].as_string();
-    if (credential.empty()) return {};
-    const auto kind = references.credential_kind(credential);
-    if (!kind)
-        return refuse(Errc::conflict, fmt::format("{}: credential '{}' is not there (millwright credentials set {} --kind {})", where, credential,
-                                                  credential, chat ? "sap-cai" : "bearer"));
-    if (chat && *kind != "sap-cai")
-        return refuse(Errc::conflict, fmt::format("{}: credential '{}' must be of kind sap-cai, it is of kind {}", where, credential, *kind));
+    if (document.spec["type"].as_string() == "chat") return check_named(where, document.spec["chat"]["credentials"].as_string(), {"sap-cai"}, references);
+    const Json& api = document.spec["api"];
+    // What was typed for `secret` may be one: the error does not repeat it.
+    if (const std::string& secret = api["secret"].as_string(); !secret.empty()) {
+        const auto kind = references.credential_kind(secret);
+        if (!kind)
+            return refuse(Errc::conflict, fmt::format("{}: api.secret names a credential, and there is none of that name: store the secret with `millwright credentials set "
+                                                      "NAME --kind hmac --json-file -` ({{\"secret\": \"...\"}}) and write `secret: NAME`", where));
+        if (*kind != "hmac") return refuse(Errc::conflict, fmt::format("{}: api.secret must name a credential of kind hmac, '{}' is of kind {}", where, secret, *kind));
+    }
+    const std::string& authentication = api["authentication"].as_string();
+    if (authentication == "basic") return check_named(where, api["credentials"].as_string(), {"basic", "login", "generic"}, references);
+    if (authentication == "bearer") return check_named(where, api["credentials"].as_string(), {"bearer", "generic"}, references);
+    if (authentication == "header") return check_named(where, api["credentials"].as_string(), {"header"}, references);
     return {};
 }
 

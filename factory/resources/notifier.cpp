@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
 #include "factory/resources/kinds.h"
+#include "factory/resources/resource.h"
 #include "platform/base/clock.h"
 #include "platform/base/fields.h"
+#include "platform/base/redact.h"
 
 namespace mill::factory {
 namespace {
@@ -58,6 +60,26 @@ void text_map(Fields& fields, Json& out, std::string_view key)
     out.set(key, std::move(map));
 }
 
+/// Headers that prove who calls. Their values belong into a credential: a document is shown to whoever may read it.
+void no_secret_headers(Fields& fields, const Json& headers)
+{
+    for (const auto& [name, value] : headers.as_object())
+        if (is_secret_header(name))
+            fields.mistake("headers", fmt::format("has '{}', which is secret: store it with `millwright credentials set NAME --kind header --json-file -` "
+                                                  "({{\"name\": \"{}\", \"value\": \"...\"}}; kinds basic and bearer do, too) and write "
+                                                  "`authentication: header` and `credentials: NAME`", name, name));
+}
+
+/// The name of a credential. What looks like a secret is not repeated in the error.
+std::string signing_credential(Fields& fields)
+{
+    std::string name = fields.text("secret", "");
+    if (!name.empty() && !is_name(name))
+        fields.mistake("secret", "names a credential, the secret itself does not stand in a document: store it with `millwright credentials set NAME --kind hmac "
+                                 "--json-file -` ({\"secret\": \"...\"}) and write `secret: NAME`");
+    return name;
+}
+
 Json api(const Json& json, const std::string& where, Fields& top)
 {
     Fields fields(json, where + ", api");
@@ -68,12 +90,15 @@ Json api(const Json& json, const std::string& where, Fields& top)
     out.set("url", Json(url));
     out.set("method", Json(fields.one_of("method", {"POST", "PUT", "PATCH"}, "POST")));
     text_map(fields, out, "headers");
+    no_secret_headers(fields, out["headers"]);
     if (const Json body = fields.any("body", Json()); !body.is_null()) out.set("body", body);
-    const std::string authentication = fields.one_of("authentication", {"none", "basic", "bearer"}, "none");
+    const std::string authentication = fields.one_of("authentication", {"none", "basic", "bearer", "header"}, "none");
     const std::string credentials = fields.text("credentials", "");
-    const std::string secret = fields.text("secret", "");
+    const std::string secret = signing_credential(fields);
     if (authentication != "none" && !authentication.empty() && credentials.empty())
         fields.mistake("credentials", fmt::format("is missing: authentication is {}", authentication));
+    if (authentication == "none" && !credentials.empty())
+        fields.mistake("authentication", "is none, so 'credentials' would never be used: say basic, bearer or header");
     out.set("authentication", Json(authentication));
     if (!credentials.empty()) out.set("credentials", Json(credentials));
     if (!secret.empty()) out.set("secret", Json(secret));

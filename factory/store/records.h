@@ -38,6 +38,12 @@ struct CredentialRecord {
     WallTime created, changed;
 };
 
+/// Whether a member of a credential of `kind` is masked: user names, addresses and a header's name are not.
+inline bool is_secret_member(std::string_view kind, std::string_view member)
+{
+    return member != "username" && member != "clientId" && member != "tokenUrl" && !(kind == "header" && member == "name");
+}
+
 struct TokenRecord {
     std::string id;          ///< protocol::Token::id
     std::string kind;        ///< admin, user, trigger, env, agent

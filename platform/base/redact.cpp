@@ -5,6 +5,7 @@
 
 #include "platform/base/encode.h"
 #include "platform/base/json.h"
+#include "platform/base/text.h"
 
 namespace mill {
 namespace {
@@ -73,6 +74,14 @@ std::string Redactor::apply(std::string_view text) const
         }
     }
     return mask_tokens(std::move(out));
+}
+
+bool is_secret_header(std::string_view name)
+{
+    const std::string lower = lower_case(name);
+    for (const std::string_view secret : {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"})
+        if (lower == secret) return true;
+    return false;
 }
 
 void redact_in_log(std::string_view secret)

@@ -20,6 +20,9 @@ private:
     std::vector<std::string> spellings_;  // longest first
 };
 
+/// Whether an HTTP header of this name proves who calls: Authorization, Cookie, X-Api-Key and their like.
+bool is_secret_header(std::string_view name);
+
 /// The process-wide redactor that `log` uses. Thread: any.
 void redact_in_log(std::string_view secret);
 std::string redacted(std::string_view text);

@@ -24,6 +24,14 @@ bool matches_pattern(std::string_view pattern, std::string_view text)
     return p == pattern.size();
 }
 
+std::string lower_case(std::string_view ascii)
+{
+    std::string out(ascii);
+    for (char& c : out)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return out;
+}
+
 std::string escape_pointer(std::string_view key)
 {
     std::string out;

@@ -9,6 +9,9 @@ namespace mill {
 /// `*` in the pattern stands for any run of characters, `?` for one. Takes at most pattern × text steps, whatever the input.
 bool matches_pattern(std::string_view pattern, std::string_view text);
 
+/// A to Z become small; nothing else changes.
+std::string lower_case(std::string_view ascii);
+
 /// A member's name as one token of a JSON pointer (RFC 6901).
 std::string escape_pointer(std::string_view key);
 

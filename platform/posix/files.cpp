@@ -149,6 +149,36 @@ bool exists(const std::string& path)
     return stat(path.c_str(), &info) == 0;
 }
 
+bool is_folder(const std::string& path)
+{
+    struct stat info {};
+    return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+Status may_read(const std::string& path)
+{
+    if (access(path.c_str(), is_folder(path) ? R_OK | X_OK : R_OK) != 0) return failure(path, errno);
+    return {};
+}
+
+Status may_write(const std::string& path)
+{
+    if (is_folder(path)) return fail(Errc::conflict, fmt::format("{}: is a folder", path));
+    if (exists(path)) return access(path.c_str(), W_OK) == 0 ? Status{} : failure(path, errno);
+    const std::string folder = folder_of(path);
+    if (access(folder.c_str(), W_OK | X_OK) != 0) return failure(folder, errno);
+    return {};
+}
+
+Status write_output(const std::string& path, std::string_view bytes)
+{
+    struct stat info {};
+    if (lstat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode)) return write_file(path, bytes);
+    auto file = open_file(path, O_WRONLY | O_TRUNC | O_NOCTTY);
+    if (!file) return fail(file.error());
+    return write_all(*file, path, bytes);
+}
+
 Result<Handle> lock_file(const std::string& path)
 {
     auto file = open_file(path, O_RDWR | O_CREAT, 0600);

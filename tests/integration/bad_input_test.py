@@ -96,6 +96,17 @@ class BadInput(Test):
             done = self.world.run(*arguments, check=False)
             self.assertEqual(done.returncode, 64, done.stderr)
 
+    def test_every_program_explains_itself_and_refuses_what_it_does_not_know(self):
+        from mill import BIN
+        for name in ("millwright", "millwright-factory", "millwright-agent", "millwright-keeper", "millwright-broker", "millwright-runner"):
+            shown = self.world.command(BIN / name, "--help")
+            self.assertIn(name, shown.stdout)
+            self.assertEqual(shown.stderr, "")
+            wrong = self.world.command(BIN / name, "--nonsense", check=False)
+            self.assertEqual(wrong.returncode, 64, (name, wrong.stderr))
+            self.assertIn(name, wrong.stderr)
+            self.assertEqual(wrong.stdout, "")
+
     def test_a_used_enrolment_code(self):
         code = self.world.api("POST", "/v1/agents/invitations", {"environment": "default", "approve": True, "forMs": 60000}).json["code"]
         from mill import BIN

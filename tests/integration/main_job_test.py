@@ -1,5 +1,10 @@
 """The main job, end to end: an HTTP call starts a packaged workflow on an agent; a program and a chat are told how it went."""
+import base64
+import contextlib
+import hashlib
+import hmac
 import json
+import sqlite3
 import unittest
 
 from mill import Test, World, call, wait_for
@@ -36,7 +41,83 @@ chat:
 """
 
 
+SIGNED = """kind: Notifier
+name: tell-signed
+trigger: orders-api
+on: [ success ]
+type: api
+api: {{ url: "{url}/hook", secret: {secret}, authentication: header, credentials: hook-key }}
+"""
+
+
+def signature(secret, headers, body):
+    content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    return "v1," + base64.b64encode(hmac.new(secret, content, hashlib.sha256).digest()).decode()
+
+
 class MainJob(Test):
+    def test_a_signing_secret_that_an_earlier_version_kept_in_a_document_is_moved_out_of_it(self):
+        with World() as world:
+            receiver = world.receiver()
+            world.start_factory()
+            world.agent("srv-1")
+            world.deploy("orders", ANSWER, notifiers=NOTIFIERS.format(url=receiver.url).split("---")[0])
+            world.factory.stop()
+            with contextlib.closing(sqlite3.connect(world.data / "factory.db")) as store, store:
+                spec = json.loads(store.execute("select spec from documents where name = 'tell-program'").fetchone()[0])
+                spec["api"].update(secret="literal-secret-9917", headers={"Authorization": "Bearer literal-9918"})
+                store.execute("update documents set spec = ? where name = 'tell-program'", (json.dumps(spec),))
+            world.start_factory()
+            self.assertIn("secret: tell-program-signing", world.run("get", "notifier", "tell-program").stdout)
+            self.assertIn("'tell-program-signing'", world.factory.tail())
+            self.assertIn("'Authorization'", world.factory.tail())
+            self.assertEqual([c["kind"] for c in world.json("credentials")["items"]], ["hmac"])
+            self.assertNotIn("literal-secret-9917", world.run("get", "notifiers").stdout)
+            world.ended(world.trigger("orders-api", {"order": "1"}))
+            wait_for("the notification", lambda: receiver.at("/hook"))
+            given = {name.lower(): value for name, value in receiver.at("/hook")[0]["headers"].items()}
+            self.assertEqual(given["webhook-signature"], signature(b"literal-secret-9917", given, receiver.at("/hook")[0]["body"]))
+            world.factory.stop()
+            world.start_factory()   # once is enough
+            self.assertIn("secret: tell-program-signing\n", world.run("get", "notifier", "tell-program").stdout)
+            world.factory.stop()
+            for value in ("literal-secret-9917", "literal-9918"):
+                self.assertNotIn(value, "".join(program.tail() for program in world.programs))
+            self.assertNotIn(b"literal-secret-9917", b"".join(path.read_bytes() for path in world.data.rglob("*") if path.is_file()))
+
+    def test_a_notification_is_signed_and_no_document_holds_what_signs_it(self):
+        with World() as world:
+            receiver = world.receiver()
+            world.start_factory()
+            world.agent("srv-1")
+            world.deploy("orders", ANSWER)
+            world.run("credentials", "set", "hook-key", "--kind", "header", "--json-file", "-", input='{"name": "X-Api-Key", "value": "key-5512-of-hook"}')
+            for literal in ("whsec_bGl0ZXJhbC1zZWNyZXQ", "literal-secret"):
+                file = world.write("signed.yaml", SIGNED.format(url=receiver.url, secret=literal))
+                refused = world.run("apply", "-f", file, check=False)
+                self.assertNotEqual(refused.returncode, 0)
+                self.assertIn("millwright credentials set NAME --kind hmac --json-file -", refused.stderr)
+                self.assertNotIn(literal, refused.stderr + refused.stdout + world.factory.tail())
+            world.run("credentials", "set", "hook-signing", "--kind", "hmac", "--json-file", "-", input='{"secret": "signing-secret-7781"}')
+            world.run("apply", "-f", world.write("signed.yaml", SIGNED.format(url=receiver.url, secret="hook-signing")))
+            self.assertIn("secret: hook-signing", world.run("get", "notifier", "tell-signed").stdout)
+            self.assertEqual(world.run("delete", "credential", "hook-signing", check=False).returncode, 1)
+
+            uid = world.trigger("orders-api", {"order": "4711"})
+            world.ended(uid)
+            wait_for("the notification", lambda: receiver.at("/hook"))
+            sent = receiver.at("/hook")[0]
+            given = {name.lower(): value for name, value in sent["headers"].items()}
+            self.assertEqual(given["webhook-signature"], signature(b"signing-secret-7781", given, sent["body"]))
+            self.assertEqual(given["x-api-key"], "key-5512-of-hook")
+            wait_for("the record", lambda: [d for d in world.api("GET", f"/v1/jobs/{uid}/deliveries").json["items"] if d["state"] == "delivered"])
+            shown = world.api("GET", f"/v1/jobs/{uid}/deliveries").body.decode() + world.run("get", "notifiers").stdout + world.factory.tail()
+            world.factory.stop()
+            stored = b"".join(path.read_bytes() for path in world.data.rglob("*") if path.is_file())
+            for value in ("signing-secret-7781", "key-5512-of-hook"):
+                self.assertNotIn(value, shown)
+                self.assertNotIn(value.encode(), stored)
+
     def test_a_call_runs_a_workflow_and_a_program_and_a_chat_are_told(self):
         with World() as world:
             receiver = world.receiver()

@@ -67,6 +67,46 @@ class Run(Test):
     def test_a_wrong_option_is_64(self):
         self.assertEqual(self.world.run("run", "--nonsense", check=False).returncode, 64)
 
+    def status(self, *arguments, says):
+        done = self.world.run(*arguments, check=False)
+        self.assertIn(says, done.stderr + done.stdout, arguments)
+        return done.returncode
+
+    def test_a_path_that_is_not_there_or_cannot_be_used_is_64_and_nothing_runs(self):
+        folder = self.world.package("job", "do:\n  - a: { set: { x: 1 } }\n")
+        closed = self.world.write("closed.json", "{}")
+        closed.chmod(0)   # belongs to root or to us: the programs do not run as root, but may be its owner
+        for arguments in (["run", "/nonexistent"], ["check", "/nonexistent"], ["check", folder, "/nonexistent"], ["pack", "/nonexistent"],
+                          ["deploy", "/nonexistent"], ["publish", "/nonexistent"], ["apply", "-f", "/nonexistent"], ["trigger", "t", "--input", "/nonexistent"],
+                          ["credentials", "set", "c", "--kind", "hmac", "--json-file", "/nonexistent"],
+                          *([["run", folder, option, "/nonexistent"] for option in ("--input", "--variables", "--secrets", "--grant")])):
+            self.assertEqual(self.status(*arguments, says="/nonexistent: No such file"), 64, arguments)
+        self.assertEqual(self.status("run", folder, "--input", closed, says="closed.json: Permission denied"), 64)
+        self.assertEqual(self.status("run", folder, "--input", folder, says="is a folder"), 64)
+        for option in ("--output", "--events"):
+            self.assertEqual(self.status("run", folder, option, "/nonexistent/x", says="/nonexistent: No such file"), 64)
+            self.assertEqual(self.status("run", folder, option, folder, says="is a folder"), 64)
+            self.assertEqual(self.status("run", folder, option, "/etc/x", says="/etc: Permission denied"), 64)
+        self.assertEqual(self.status("jobs", says="no factory is known"), 64)
+
+    def test_wrong_content_is_65(self):
+        folder = self.world.package("job", "do:\n  - a: { set: { x: 1 } }\n")
+        empty = self.world.folder / "empty"
+        empty.mkdir()
+        broken = self.world.write("broken.json", '{"a": ')
+        archive = self.world.write("broken.mwp", "no archive")
+        for command in ("run", "check", "pack", "deploy"):
+            self.assertEqual(self.status(command, empty, says="package.yaml"), 65, command)
+            self.assertEqual(self.status(command, archive, says="not a package"), 65, command)
+        for option in ("--input", "--variables", "--grant", "--secrets"):
+            self.assertEqual(self.status("run", folder, option, broken, says="broken.json"), 65, option)
+        self.assertEqual(self.status("apply", "-f", broken, says="broken.json"), 65)
+        self.assertEqual(self.status("apply", "-f", empty, says="no .yaml file"), 65)
+
+    def test_a_device_may_be_the_output(self):
+        folder = self.world.package("job", "do:\n  - a: { set: { x: 1 } }\n")
+        self.assertEqual(self.world.run("run", folder, "--output", "/dev/null", check=False).returncode, 0)
+
 
 if __name__ == "__main__":
     unittest.main()

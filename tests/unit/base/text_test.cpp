@@ -7,7 +7,9 @@
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
 #include "platform/base/mailbox.h"
+#include "platform/base/nearest.h"
 #include "platform/base/redact.h"
+#include "platform/base/text.h"
 #include "platform/base/units.h"
 
 using namespace mill;
@@ -85,6 +87,25 @@ TEST_CASE("short values are not masked, and tokens always are", "[base][redact]"
     CHECK(redactor.empty());
     CHECK(redactor.apply("abc mw_user_0123456789ab_0123456789abcdef0123.") == "abc mw_user_0123456789ab_***.");
     CHECK(redactor.apply("mw_short_a_b mw_ mw_x") == "mw_short_a_b mw_ mw_x");
+}
+
+TEST_CASE("the nearest name is one that could have been meant", "[base][text]")
+{
+    CHECK(nearest("file.raed", {"file.read", "file.write"}) == "file.read");
+    CHECK(nearest("Set", {"set", "switch"}) == "set");
+    CHECK(nearest("timelin", {"jobs", "timeline", "trigger"}) == "timeline");
+    CHECK(nearest("zzzzzz", {"set", "switch"}).empty());
+    CHECK(nearest("xy", {"z"}).empty());
+    CHECK(nearest("", {"set"}).empty());
+    CHECK(did_you_mean("jbos", {"jobs"}) == "; did you mean 'jobs'?");
+}
+
+TEST_CASE("headers that prove who calls are known in any case", "[base][redact]")
+{
+    CHECK(is_secret_header("Authorization"));
+    CHECK(is_secret_header("x-API-key"));
+    CHECK_FALSE(is_secret_header("X-Job"));
+    CHECK(lower_case("Content-TYPE \xC3\x84") == "content-type \xC3\x84");
 }
 
 TEST_CASE("a secret that holds another is masked whole", "[base][redact]")

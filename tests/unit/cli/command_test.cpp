@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
 
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "cli/command.h"
@@ -42,9 +44,36 @@ TEST_CASE("exit statuses say what a script can do about it", "[cli][command]")
 TEST_CASE("a mistyped command gets the nearest one, a mistyped option the way to help", "[cli][command]")
 {
     const std::set<std::string> commands = {"jobs", "timeline", "triggers", "trigger"};
-    CHECK(nearest("timelin", commands) == "timeline");
-    CHECK(nearest("xyzzy", commands).empty());
+    CHECK_THAT(explain_usage("", {"timelin"}, commands), Catch::Contains("did you mean `millwright timeline`?"));
+    CHECK_THAT(explain_usage("", {"xyzzy"}, commands), !Catch::Contains("did you mean"));
     CHECK_THAT(explain_usage("", {"--factory", "http://x", "job"}, commands), Catch::Contains("did you mean `millwright jobs`"));
     CHECK_THAT(explain_usage("NAME is required", {"trigger"}, commands), Catch::Contains("NAME is required") && Catch::Contains("millwright trigger --help"));
     CHECK_THAT(explain_usage("", {"--json"}, commands), Catch::Contains("a command is needed"));
+}
+
+TEST_CASE("a path that was typed is looked at before anything is done", "[cli][command]")
+{
+    const std::string folder = (std::filesystem::temp_directory_path() / "mill-cli-paths").string();
+    std::filesystem::create_directories(folder);
+    std::ofstream(folder + "/there") << "x";
+    const Command command{.name = "x", .summary = "", .examples = "", .options = {reads_path({"PATH", "", ""}), reads_file({"-i,--input", "FILE", ""}), writes_file({"--output", "FILE", ""})}, .run = nullptr};
+    const auto looked = [&](const char* name, const std::string& path) {
+        Arguments arguments;
+        arguments.set(name, {path});
+        const Status status = check_paths(command, arguments);
+        return status ? std::string("fine") : status.error().what;
+    };
+    CHECK(looked("PATH", folder) == "fine");
+    CHECK(looked("PATH", "-") == "fine");
+    CHECK(looked("--input", folder + "/there") == "fine");
+    CHECK(looked("--input", "-") == "fine");
+    CHECK(looked("--output", folder + "/there") == "fine");
+    CHECK(looked("--output", folder + "/new") == "fine");
+    CHECK(looked("--output", "/dev/null") == "fine");
+    CHECK_THAT(looked("PATH", folder + "/absent"), Catch::Contains("PATH: " + folder + "/absent: No such file"));
+    CHECK_THAT(looked("--input", folder + "/there/below"), Catch::Contains("Not a directory"));
+    CHECK_THAT(looked("--input", folder), Catch::Contains("--input") && Catch::Contains("a file is expected"));
+    CHECK_THAT(looked("--output", folder), Catch::Contains("is a folder"));
+    CHECK_THAT(looked("--output", folder + "/absent/x"), Catch::Contains(folder + "/absent: No such file"));
+    std::filesystem::remove_all(folder);
 }

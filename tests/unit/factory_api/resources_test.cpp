@@ -59,6 +59,8 @@ References everything()
     out.credential_kind = [](std::string_view name) -> std::optional<std::string> {
         if (name == "erp-prod") return "login";
         if (name == "bot") return "sap-cai";
+        if (name == "signing") return "hmac";
+        if (name == "key") return "header";
         return std::nullopt;
     };
     return out;
@@ -130,6 +132,33 @@ TEST_CASE("a notifier names its events once and its address with a fixed host", 
     CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","trigger":"t","on":"success","type":"api","api":{"url":"https://x","authentication":"basic"}})"), Contains("'credentials'"));
 }
 
+TEST_CASE("a notifier's document holds no secret: it names credentials, and the error says what to type", "[factory][resources]")
+{
+    const auto api = [](std::string_view more) {
+        return R"({"kind":"Notifier","name":"n","trigger":"orders-api","on":"success","type":"api","api":{"url":"https://x.example.com",)" + std::string(more) + "}}";
+    };
+    const auto literal = why_not(api(R"("secret":"whsec_MfKQ9r8GKYqrTwjU")"));
+    CHECK_THAT(literal, Contains("api: 'secret' names a credential") && Contains("millwright credentials set NAME --kind hmac --json-file -") && Contains("`secret: NAME`"));
+    CHECK_THAT(literal, !Contains("MfKQ9r8"));
+    // A secret that could be a name: there is no credential of it, and the error does not repeat it.
+    const auto unknown = checked(api(R"("secret":"correct-horse")"));
+    REQUIRE_FALSE(unknown);
+    CHECK(unknown.error().error.code == Errc::conflict);
+    CHECK_THAT(unknown.error().error.what, Contains("--kind hmac") && !Contains("correct-horse"));
+    CHECK(checked(api(R"("secret":"signing")")));
+    CHECK_THAT(checked(api(R"("secret":"bot")")).error().error.what, Contains("must name a credential of kind hmac, 'bot' is of kind sap-cai"));
+
+    for (const char* name : {"Authorization", "cookie", "X-API-Key"}) {
+        const auto header = why_not(api("\"headers\":{\"" + std::string(name) + "\":\"Bearer s3cret\"}"));
+        CHECK_THAT(header, Contains(name) && Contains("--kind header") && Contains("`authentication: header`") && !Contains("s3cret"));
+    }
+    CHECK(checked(api(R"("headers":{"X-Job":"${ .job.uid }"},"authentication":"header","credentials":"key")")));
+    CHECK(checked(api(R"("authentication":"basic","credentials":"erp-prod")")));
+    CHECK_THAT(checked(api(R"("authentication":"bearer","credentials":"erp-prod")")).error().error.what, Contains("must be of kind bearer or generic, it is of kind login"));
+    CHECK_THAT(checked(api(R"("authentication":"header","credentials":"nobody")")).error().error.what, Contains("millwright credentials set nobody --kind header"));
+    CHECK_THAT(why_not(api(R"("credentials":"key")")), Contains("'authentication' is none"));
+}
+
 TEST_CASE("a deployment is checked against its package, its environment and its credentials", "[factory][resources]")
 {
     ResourceDocument settled;
@@ -190,6 +219,12 @@ TEST_CASE("credentials hold what their kind needs, and mistakes never show a val
     REQUIRE_FALSE(wrong);
     CHECK_THAT(wrong.error().what, Contains("lacks 'clientId'") && Contains("lacks 'botToken'") && Contains("'extra'") && Contains("'expires'"));
     CHECK_THAT(wrong.error().what, !Contains("very-secret") && !Contains("hidden"));
+    CHECK(normalise_credential(json(R"({"kind":"hmac","value":{"secret":"s"}})"), "credential 'c'"));
+    CHECK(normalise_credential(json(R"({"kind":"header","value":{"name":"X-Api-Key","value":"k"}})"), "credential 'c'"));
+    const auto no_header = normalise_credential(json(R"({"kind":"header","value":{"name":"X: Y","value":"k-secret\r\nHost: x"}})"), "credential 'c'");
+    REQUIRE_FALSE(no_header);
+    CHECK_THAT(no_header.error().what, Contains("'name' that is not a header's") && Contains("control character in 'value'") && !Contains("k-secret"));
+    CHECK_FALSE(normalise_credential(json(R"({"kind":"header","value":{"name":"Transfer-Encoding","value":"chunked"}})"), "credential 'c'"));
 }
 
 TEST_CASE("sealed values open under their own name and key only", "[factory][resources]")

@@ -36,10 +36,7 @@ TEST_CASE("a job runs through its states and keeps output, steps and log", "[cor
 {
     World world;
     world.orders();
-    const auto srv = world.agent("srv-1");
-    const auto parking = world.park(srv);
-    const auto job = world.run(Json::object({{"order", "1"}}));
-    const auto id = parking.value().offers.at(0).id;
+    const auto [srv, parking, job, id] = world.offered(Json::object({{"order", "1"}}));
 
     world.clock().advance(seconds(1));
     CHECK(world.report(srv, id, {world.state(1, JobState::running), World::line(2, "first")}).acknowledged == 2);
@@ -80,10 +77,7 @@ TEST_CASE("events are taken once, in order, and a hole is answered with what is 
 {
     World world;
     world.orders();
-    const auto srv = world.agent("srv-1");
-    const auto parking = world.park(srv);
-    const auto job = world.run();
-    const auto id = parking.value().offers.at(0).id;
+    const auto [srv, parking, job, id] = world.offered();
 
     CHECK(world.report(srv, id, {World::line(2, "too early")}).acknowledged == 0);
     CHECK(world.report(srv, id, {world.state(1, JobState::running), World::line(2, "a"), World::line(4, "hole before")}).acknowledged == 2);
@@ -100,10 +94,7 @@ TEST_CASE("an event that cannot be taken becomes a tombstone and does not block 
 {
     World world;
     world.orders();
-    const auto srv = world.agent("srv-1");
-    const auto parking = world.park(srv);
-    const auto job = world.run();
-    const auto id = parking.value().offers.at(0).id;
+    const auto [srv, parking, job, id] = world.offered();
     EventBatch batch{id, {}};
     batch.events.push_back({1, world.state(1, JobState::running)});
     batch.events.push_back({2, fail(Errc::invalid, "event: body is missing")});

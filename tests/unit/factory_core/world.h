@@ -128,6 +128,21 @@ public:
         REQUIRE(out);
         return out->job;
     }
+    /// The agent srv-1 polls, a run of `orders` is accepted, and its first attempt is offered.
+    struct Offered {
+        AgentRecord agent;
+        Parking parking;
+        JobRecord job;
+        protocol::AttemptId id;
+    };
+    Offered offered(Json input = Json::object())
+    {
+        Offered out{agent("srv-1"), {}, {}, {}};
+        out.parking = park(out.agent);
+        out.job = run(std::move(input));
+        out.id = out.parking.value().offers.at(0).id;
+        return out;
+    }
     protocol::Event state(std::uint64_t sequence, JobState what, std::optional<Reason> reason = {}, Json more = {})
     {
         return protocol::state_event(sequence, clock_->now(), what, reason, std::move(more));

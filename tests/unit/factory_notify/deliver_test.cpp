@@ -23,7 +23,7 @@ struct Bench {
                         if (found == credentials.end()) return fail(Errc::not_found, "there is no credential '" + name + "'");
                         return found->second;
                     },
-                    [](const std::string& notifier) { return notifier == "signed" ? std::string("whsec_c2VjcmV0LWtleS1ieXRlcw==") : std::string(); }, clock, {.timeout = 2000ms})
+                    clock, {.timeout = 2000ms})
     {
     }
     DeliveryOutcome api(const std::string& url, Json more = Json::object())
@@ -71,7 +71,12 @@ TEST_CASE("a signature is that of Standard Webhooks", "[notify][deliver]")
     Bench bench;
     Receiver receiver;
     receiver.answer("/hook", 200, "");
-    CHECK(bench.api(receiver.url("/hook"), Json::object({{"signed", true}, {"notifier", "signed"}})).verdict == Verdict::delivered);
+    bench.credentials["signing"] = {"signing", "hmac", Json::object({{"secret", "whsec_c2VjcmV0LWtleS1ieXRlcw=="}}), {}};
+    bench.credentials["elsewhere"] = {"elsewhere", "hmac", Json::object({{"secret", "whsec_c2VjcmV0LWtleS1ieXRlcw=="}}), {"https://other.example.com"}};
+    bench.credentials["b"] = {"b", "bearer", Json::object({{"token", "very-secret-token"}}), {}};
+    const auto delivered = bench.api(receiver.url("/hook"), Json::object({{"secret", "signing"}}));
+    CHECK(delivered.verdict == Verdict::delivered);
+    CHECK_THAT(dump_json(delivered.attempt.request), Catch::Contains("webhook-signature") && !Catch::Contains("c2VjcmV0LWtleS1ieXRlcw"));
     const auto call = receiver.calls().at(0);
     const std::string content = "delivery-1." + std::string(call.header("webhook-timestamp")) + ".hello";
     CHECK(call.header("webhook-timestamp") == "1700000000");
@@ -80,9 +85,12 @@ TEST_CASE("a signature is that of Standard Webhooks", "[notify][deliver]")
     CHECK(webhook_signature("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, R"({"test": 2432232314})") == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     SECTION("a secret that is gone is an error, not an unsigned delivery")
     {
-        const auto outcome = bench.api(receiver.url("/hook"), Json::object({{"signed", true}, {"notifier", "other"}}));
+        const auto outcome = bench.api(receiver.url("/hook"), Json::object({{"secret", "gone"}}));
         CHECK(outcome.verdict == Verdict::retry);
-        CHECK_THAT(outcome.attempt.error, Catch::Contains("secret"));
+        CHECK_THAT(outcome.attempt.error, Catch::Contains("signature: there is no credential 'gone'"));
+        CHECK_THAT(bench.api(receiver.url("/hook"), Json::object({{"secret", "b"}})).attempt.error, Catch::Contains("'b' is of kind bearer, hmac is needed"));
+        CHECK_THAT(bench.api(receiver.url("/hook"), Json::object({{"secret", "elsewhere"}})).attempt.error, Catch::Contains("'elsewhere' may not go to"));
+        CHECK_THAT(bench.api(receiver.url("/hook"), Json::object({{"signed", true}})).attempt.error, Catch::Contains("earlier version"));
         CHECK(receiver.calls().size() == 1);
     }
 }
@@ -99,7 +107,11 @@ TEST_CASE("authentication comes from a credential, goes to its hosts only, and n
     CHECK(receiver.calls().back().header("authorization") == "Bearer very-secret-token");
     const auto basic = bench.api(receiver.url("/hook"), Json::object({{"authentication", "basic"}, {"credentials", "p"}}));
     CHECK(receiver.calls().back().header("authorization") == "Basic " + to_base64("anna:pass-word-1"));
-    for (const auto& outcome : {bearer, basic}) {
+    bench.credentials["h"] = {"h", "header", Json::object({{"name", "X-Api-Key"}, {"value", "pass-word-1-key"}}), {}};
+    const auto header = bench.api(receiver.url("/hook"), Json::object({{"authentication", "header"}, {"credentials", "h"}}));
+    CHECK(receiver.calls().back().header("x-api-key") == "pass-word-1-key");
+    CHECK_THAT(dump_json(header.attempt.request), Catch::Contains("\"X-Api-Key\":\"***\""));
+    for (const auto& outcome : {bearer, basic, header}) {
         const std::string shown = dump_json(outcome.attempt.request) + outcome.attempt.response + outcome.attempt.error;
         CHECK_THAT(shown, Catch::Contains("***"));
         CHECK_THAT(shown, !Catch::Contains("very-secret-token") && !Catch::Contains("pass-word-1") && !Catch::Contains(to_base64("anna:pass-word-1")));
@@ -108,7 +120,8 @@ TEST_CASE("authentication comes from a credential, goes to its hosts only, and n
     CHECK(refused.attempt.status == 0);
     CHECK_THAT(refused.attempt.error, Catch::Contains("'elsewhere' may not go to"));
     CHECK_THAT(bench.api(receiver.url("/hook"), Json::object({{"authentication", "bearer"}, {"credentials", "none"}})).attempt.error, Catch::Contains("there is no credential 'none'"));
-    CHECK(receiver.calls().size() == 2);
+    CHECK_THAT(bench.api(receiver.url("/hook"), Json::object({{"authentication", "header"}, {"credentials", "b"}})).attempt.error, Catch::Contains("has no member 'name'"));
+    CHECK(receiver.calls().size() == 3);
 }
 
 TEST_CASE("what an answer means", "[notify][deliver]")

@@ -52,6 +52,15 @@ TEST_CASE("an api notifier without a body sends a CloudEvent", "[notify][render]
     CHECK(event["data"]["output"]["reply"].as_string() == "Done \"now\"");
     CHECK(event["data"]["job"]["monitoringUrl"].as_string() == "https://factory.example.com/v1/jobs/u-1");
     CHECK_FALSE(event["data"].contains("input"));
+    CHECK_FALSE(sent.contains("secret"));
+}
+
+TEST_CASE("what signs a notification is named in its request, not held", "[notify][render]")
+{
+    const Json sent = request(notification(R"({"name":"n","type":"api","api":{"url":"https://r.example.com","secret":"signing","authentication":"header","credentials":"key"}})"));
+    CHECK(sent["secret"] == Json("signing"));
+    CHECK(sent["authentication"] == Json("header"));
+    CHECK(sent["credentials"] == Json("key"));
 }
 
 TEST_CASE("an api notifier's body may be JSON with templates, JSON text or text", "[notify][render]")

@@ -17,7 +17,7 @@ namespace {
 /// A core, a deliverer that may call loopback, and a worker between them.
 struct Office {
     Office() : egress(*EgressRules::parse({"http://127.0.0.1:*"})),
-               deliverer(egress, [this](const std::string&) -> Result<Credential> { return credential; }, stored_secrets(world.core()), world.clock(), {.timeout = 5000ms})
+               deliverer(egress, [this](const std::string&) -> Result<Credential> { return credential; }, world.clock(), {.timeout = 5000ms})
     {
     }
     void start() { worker = start_delivery_worker({}, world.core(), deliverer); }
@@ -204,4 +204,33 @@ TEST_CASE("a try-out shows the receiver's real answer", "[notify][worker]")
     notifier.spec.erase("when");
     receiver.answer("/hook", 200, "");
     CHECK((*try_notifier(notifier, sample, renderer, office.deliverer))["ok"].as_bool());
+}
+
+TEST_CASE("a signing secret in the document of an earlier version becomes a credential", "[notify][worker]")
+{
+    World world;
+    const auto spec = [](std::string_view secret) {
+        return *parse_json(R"({"type":"api","api":{"url":"https://r.example.com","headers":{"Authorization":"Bearer old"},"secret":")" + std::string(secret) + "\"}}");
+    };
+    world.put("Notifier", "plain", *parse_json(R"({"type":"api","api":{"url":"https://r.example.com"}})"));
+    world.put("Notifier", "told", spec("a-literal-one"));
+    world.put("Notifier", "new", spec("new-hmac"));
+    for (const char* name : {"new-hmac", "told-signing"})   // the second is taken by something else
+        REQUIRE(await<CredentialRecord>([&](auto done) { world.core().put_credential(name, Json::object({{"kind", "hmac"}}), "sealed", world.who, done); }));
+
+    std::vector<std::pair<std::string, std::string>> sealed;
+    const auto seal = [&](const std::string& name, const Json& values) {
+        sealed.emplace_back(name, values["secret"].as_string());
+        return std::string("sealed");
+    };
+    REQUIRE(move_stored_secrets(world.core(), seal));
+    CHECK(sealed == std::vector<std::pair<std::string, std::string>>{{"told-signing-2", "a-literal-one"}});
+    const auto reader = world.core().reader();
+    CHECK(reader->document("Notifier", "told")->spec["api"]["secret"] == Json("told-signing-2"));
+    CHECK(reader->document("Notifier", "told")->spec["api"]["url"] == Json("https://r.example.com"));
+    CHECK(reader->credential("told-signing-2")->about["kind"] == Json("hmac"));
+    CHECK(reader->document("Notifier", "new")->spec["api"]["secret"] == Json("new-hmac"));
+    CHECK_FALSE(reader->document("Notifier", "plain")->spec["api"].contains("secret"));
+    REQUIRE(move_stored_secrets(world.core(), seal));   // as at the next start
+    CHECK(sealed.size() == 1);
 }

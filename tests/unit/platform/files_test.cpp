@@ -53,6 +53,40 @@ TEST_CASE("a secret file that others can read is refused with its mode", "[platf
     CHECK_THAT(read.error().what, Catch::Contains("0640") && !Catch::Contains("secret\""));
 }
 
+TEST_CASE("an output replaces a file, and goes through a link or into a pipe as it is", "[platform][files]")
+{
+    const Folder folder;
+    const std::string path = folder.path + "/out", link = folder.path + "/link";
+    REQUIRE(write_output(path, "one, longer"));
+    REQUIRE(symlink(path.c_str(), link.c_str()) == 0);
+    REQUIRE(write_output(link, "two"));
+    CHECK(*read_file(path, 100) == "two");
+    struct stat info {};
+    REQUIRE(lstat(link.c_str(), &info) == 0);
+    CHECK(S_ISLNK(info.st_mode));
+    REQUIRE(write_output("/dev/null", "gone"));
+    REQUIRE(stat("/dev/null", &info) == 0);
+    CHECK(S_ISCHR(info.st_mode));
+}
+
+TEST_CASE("whether a path can be read or written is said beforehand", "[platform][files]")
+{
+    const Folder folder;
+    REQUIRE(write_file(folder.path + "/there", "x"));
+    CHECK(may_read(folder.path));
+    CHECK(may_read(folder.path + "/there"));
+    CHECK(may_write(folder.path + "/there"));
+    CHECK(may_write(folder.path + "/new"));
+    CHECK(may_write("/dev/null"));
+    CHECK(may_read(folder.path + "/absent").error().code == Errc::not_found);
+    CHECK(may_write(folder.path).error().code == Errc::conflict);
+    CHECK(may_write(folder.path + "/absent/x").error().code == Errc::not_found);
+    if (geteuid() == 0) return;   // nothing is closed to root
+    REQUIRE(chmod((folder.path + "/there").c_str(), 0) == 0);
+    CHECK(may_read(folder.path + "/there").error().code == Errc::denied);
+    CHECK(may_write(folder.path + "/there").error().code == Errc::denied);
+}
+
 TEST_CASE("folders are made with their parents and removed with their content", "[platform][files]")
 {
     const Folder folder;

@@ -2,7 +2,6 @@
 
 #include "tests/support/workflow_run.h"
 #include "workflows/jq_text.h"
-#include "workflows/nearest.h"
 #include "workflows/value.h"
 
 using namespace mill;
@@ -50,12 +49,4 @@ TEST_CASE("a look at jq's text tells variables that it binds from those that it 
     CHECK(text->variables == std::set<std::string>{"i", "x", "y", "z"});
     CHECK(text->bound == std::set<std::string>{"i", "x", "y"});
     for (const char* wrong : {"(", ")", "[)", "\"", "\"\\(", "{", "\"\\(1\"", "a]"}) CHECK_FALSE(workflows::read_jq(wrong));
-}
-
-TEST_CASE("the nearest name is one that could have been meant", "[workflows]")
-{
-    CHECK(workflows::nearest("file.raed", {"file.read", "file.write"}) == "file.read");
-    CHECK(workflows::nearest("Set", {"set", "switch"}) == "set");
-    CHECK(workflows::nearest("zzzzzz", {"set", "switch"}).empty());
-    CHECK(workflows::nearest("", {"set"}).empty());
 }

@@ -1,11 +1,11 @@
-#include "workflows/nearest.h"
+#include "platform/base/nearest.h"
 
 #include <algorithm>
 #include <cctype>
 
 #include <fmt/format.h>
 
-namespace mill::workflows {
+namespace mill {
 namespace {
 
 std::size_t distance(std::string_view a, std::string_view b)
@@ -34,7 +34,7 @@ std::string nearest(std::string_view name, const std::vector<std::string>& candi
     std::size_t least = name.size() < 3 ? 2 : std::max<std::size_t>(2, name.size() / 3) + 1;
     for (const std::string& candidate : candidates) {
         const std::size_t far = distance(name, candidate);
-        if (far < least) {
+        if (far < least && far < candidate.size()) {
             least = far;
             best = candidate;
         }
@@ -48,4 +48,4 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
     return best.empty() ? std::string() : fmt::format("; did you mean '{}'?", best);
 }
 
-}  // namespace mill::workflows
+}  // namespace mill

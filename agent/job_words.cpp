@@ -1,0 +1,101 @@
+#include "agent/job_words.h"
+
+#include <fmt/format.h>
+
+namespace mill::agent {
+namespace {
+
+using protocol::JobState;
+using protocol::Reason;
+
+constexpr int kSignalCpu = 24;   // SIGXCPU
+
+Json object_or_empty(const Json& value) { return value.is_object() ? value : Json::object(); }
+
+}  // namespace
+
+keeper::SandboxRequest sandbox_request(const RunSpec& spec)
+{
+    keeper::SandboxRequest request;
+    request.package_path = spec.package_path;
+    request.commands = !spec.grants.commands.empty();
+    if (request.commands) {
+        request.read = spec.grants.read;
+        request.write = spec.grants.write;
+    }
+    const Limits& limits = spec.grants.limits;
+    request.memory = limits.memory.bytes;
+    request.cpu_ms = static_cast<std::uint64_t>(limits.cpu.count());
+    request.time_ms = static_cast<std::uint64_t>(limits.time.count());
+    request.processes = limits.processes;
+    request.output = limits.output.bytes;
+    request.limits_stated = limits.stated;
+    return request;
+}
+
+Json open_words(const RunSpec& spec)
+{
+    return Json::object({{"open", Json::object({{"key", spec.id.key()},
+                                                {"grants", to_json(spec.grants)},
+                                                {"credentials", object_or_empty(spec.credentials)},
+                                                {"variables", object_or_empty(spec.variables)}})}});
+}
+
+Json begin_words(const RunSpec& spec)
+{
+    const Json grants = to_json(spec.grants);
+    return Json::object({{"begin", Json::object({{"key", spec.id.key()},
+                                                 {"workflow", spec.workflow},
+                                                 {"input", spec.input},
+                                                 {"variables", object_or_empty(spec.variables)},
+                                                 {"grants", grants},
+                                                 {"limits", grants["limits"]},
+                                                 {"firstSequence", 2},
+                                                 {"package", "/package.mwp"},
+                                                 {"events", spec.events},
+                                                 {"trace", spec.trace},
+                                                 {"runtime", object_or_empty(spec.runtime)}})}});
+}
+
+Cause cause_of(const RunnerEnd& end, const std::optional<Cause>& cause, const RunSpec& spec)
+{
+    const Limits& limits = spec.grants.limits;
+    if (end.flag == "memory") return {JobState::failed, Reason::limit_memory, fmt::format("the job used more than its {}", format_bytes(limits.memory)), Json()};
+    if (cause) return *cause;
+    if (end.flag == "time") return {JobState::failed, Reason::timeout, fmt::format("the job ran longer than its {}", format_duration(limits.time)), Json()};
+    if (end.flag == "cpu" || end.signal == kSignalCpu)
+        return {JobState::failed, Reason::limit_cpu, fmt::format("the job used more than its {} of processor time", format_duration(limits.cpu)), Json()};
+    const std::string how = end.signal != 0 ? fmt::format("signal {}", end.signal) : fmt::format("exit status {}", end.exit);
+    const Json said = end.said.empty() ? Json() : Json::object({{"said", end.said}});
+    return {JobState::failed, Reason::runner_lost, "the runner ended without a word: " + how, said};
+}
+
+Json isolation_words(const std::vector<std::string>& notes)
+{
+    if (notes.empty()) return {};
+    Json list = Json::array();
+    for (const std::string& note : notes) list.push(Json(note));
+    return Json::object({{"evidence", Json::object({{"isolation", std::move(list)}})}});
+}
+
+Json ending_words(const Cause& cause, const RunnerEnd* end)
+{
+    Json evidence = object_or_empty(cause.evidence);
+    if (end != nullptr) evidence.set("exit", end->exit).set("signal", end->signal).set("cpuMs", end->cpu_ms).set("peakBytes", end->peak_bytes);
+    if (!cause.why.empty()) evidence.set("why", cause.why);
+    Json out = Json::object({{"evidence", std::move(evidence)}});
+    if (cause.state == JobState::failed) out.set("error", error_of(cause));
+    return out;
+}
+
+Json error_of(const Cause& cause)
+{
+    const bool timeout = cause.reason == Reason::timeout;
+    return Json::object({{"type", timeout ? "https://serverlessworkflow.io/spec/1.0.0/errors/timeout"
+                                          : "https://serverlessworkflow.io/spec/1.0.0/errors/runtime"},
+                         {"status", timeout ? 408 : 500},
+                         {"title", std::string(protocol::name(cause.reason))},
+                         {"detail", cause.why}});
+}
+
+}  // namespace mill::agent

@@ -1,0 +1,26 @@
+// agent/job_words.h -- what one attempt says to keeper, broker and runner, and what its ending means. Values only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/keeper_client.h"
+#include "agent/run_spec.h"
+
+namespace mill::agent {
+
+keeper::SandboxRequest sandbox_request(const RunSpec& spec);
+Json open_words(const RunSpec& spec);    ///< to the broker: grants, credentials, variables
+Json begin_words(const RunSpec& spec);   ///< to the runner: the input and what it may do
+
+/// Why it ended: what the machine did to it, else our own `cause`, else what the runner's end says.
+Cause cause_of(const RunnerEnd& end, const std::optional<Cause>& cause, const RunSpec& spec);
+/// More of the `running` event: what isolation this machine gave.
+Json isolation_words(const std::vector<std::string>& notes);
+/// More of a final event that this agent makes: evidence, and the error of a failure. `end`: of a runner that had begun.
+Json ending_words(const Cause& cause, const RunnerEnd* end);
+/// The `error` member of such an event.
+Json error_of(const Cause& cause);
+
+}  // namespace mill::agent

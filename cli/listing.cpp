@@ -1,0 +1,67 @@
+#include "cli/listing.h"
+
+#include <fmt/format.h>
+
+#include "cli/jobs.h"
+
+namespace mill::cli {
+
+Result<int> show_listing(Context& context, const Listing& listing)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const Result<Json> found = (*api)->get(listing.path, listing.query);
+    if (!found) return fail(found.error());
+    Console& console = context.console;
+    if (console.json()) {
+        console.document(*found);
+        return kDone;
+    }
+    if (items(*found).empty()) {
+        console.note(listing.none);
+        return kDone;
+    }
+    Table table(listing.headings);
+    for (std::size_t i = 0; i < listing.headings.size(); ++i) {
+        if (listing.headings[i] == "STATE") table.paint_states(i);
+        if (listing.headings[i] == "SIZE") table.align_right(i);
+    }
+    const WallTime now = system_clock().now();
+    for (const Json& item : items(*found)) table.add(listing.row(item, now));
+    table.show(console);
+    if (const std::string& next = (*found)["next"].as_string(); !next.empty() && !listing.more.empty()) console.note(fmt::format("more: {} {}", listing.more, next));
+    return kDone;
+}
+
+Result<int> for_each_job(Context& context, const Arguments& arguments, std::string_view rest, const Json& body,
+                         void (*show)(Console& console, const std::string& uid, const Json& answer))
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    Console& console = context.console;
+    int status = kDone;
+    for (const std::string& text : arguments.texts("JOB")) {
+        const Result<std::string> uid = resolve_job(**api, text);
+        if (!uid) return fail(uid.error());
+        const Result<Json> answer = (*api)->post(join_path("/v1/jobs", *uid, rest), body);
+        if (!answer) {
+            console.error(fmt::format("{}: {}", *uid, answer.error().what));
+            status = exit_code(answer.error());
+        } else if (console.json()) {
+            console.record(*answer);
+        } else {
+            show(console, *uid, *answer);
+        }
+    }
+    return status;
+}
+
+std::string joined(const Json& list)
+{
+    if (list.is_string()) return list.as_string();
+    std::string out;
+    for (const Json& item : list.as_array()) out += (out.empty() ? "" : ", ") + (item.is_string() ? item.as_string() : dump_json(item));
+    return out;
+}
+
+}  // namespace mill::cli

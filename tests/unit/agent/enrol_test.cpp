@@ -1,0 +1,118 @@
+// Enrolment and tokens, against a real loopback server.
+#include <sys/stat.h>
+
+#include "agent/enrol.h"
+#include "tests/unit/agent/agent_world.h"
+
+using namespace mill;
+using namespace mill::test;
+using World = AgentWorld;
+
+TEST_CASE("enrolment leaves key, counter, pinned key and a strict policy, closed to others", "[enrol]")
+{
+    TemporaryFolder folder;
+    FakeFactory factory;
+    factory.on("/agent/v1/enrol", [&](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
+        reply.status = 201;
+        reply.body = dump_json(Json::object({{"agentId", "agent-7"}, {"name", "srv-9"}, {"factoryId", "f-1"}, {"factoryKey", to_base64(factory.key().public_key)},
+                                             {"tokenUrl", factory.url() + "/agent/v1/token"}, {"environment", "default"}, {"approved", true}}));
+        return true;
+    });
+    agent::EnrolOptions options{folder.path, {}, factory.url() + "/", "mw_code_x", "srv-9", protocol::AgentMode::attended, false};
+    const auto enrolled = agent::enrol(options);
+    REQUIRE(enrolled);
+    const Json asked = factory.request("/agent/v1/enrol");
+    CHECK(asked["code"] == Json("mw_code_x"));
+    CHECK(asked["mode"] == Json("attended"));
+    const std::string public_key = asked["publicKey"].as_string();
+    const auto identity = agent::load_identity(folder.path, "f-1");
+    REQUIRE(identity);
+    CHECK(identity->agent_id == "agent-7");
+    CHECK(identity->factory_url == factory.url());
+    CHECK(identity->mode == protocol::AgentMode::attended);
+    CHECK(platform::verify(*from_base64(public_key), "x", *platform::sign(identity->private_key, "x")));
+    struct stat status {};
+    REQUIRE(::stat((identity->folder + "/key").c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
+    REQUIRE(::stat(identity->folder.c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0700);
+    CHECK(platform::read_file(folder.path + "/policy.yaml", 10000)->find("unsigned: false") != std::string::npos);
+    SECTION("and a second time at the same factory is a conflict that keeps the first")
+    {
+        const auto again = agent::enrol(options);
+        REQUIRE_FALSE(again);
+        CHECK(again.error().code == Errc::conflict);
+        CHECK(agent::load_identity(folder.path, "f-1")->agent_id == "agent-7");
+    }
+}
+
+TEST_CASE("an enrolment whose answer was lost uses the same key with the same code", "[enrol]")
+{
+    TemporaryFolder folder;
+    FakeFactory factory;
+    factory.on("/agent/v1/enrol", [](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
+        reply.status = 503;
+        reply.body = "{}";
+        return true;
+    });
+    agent::EnrolOptions options{folder.path, {}, factory.url(), "mw_code_x", "srv-9", protocol::AgentMode::unattended, false};
+    CHECK_FALSE(agent::enrol(options));
+    CHECK_FALSE(agent::enrol(options));
+    options.code = "mw_code_y";
+    CHECK_FALSE(agent::enrol(options));
+    std::vector<std::string> keys;
+    for (std::size_t i = 1; i <= factory.count("/agent/v1/enrol"); ++i)
+        keys.push_back(factory.request("/agent/v1/enrol", i)["publicKey"].as_string());
+    REQUIRE(keys.size() == 3);
+    CHECK(keys[0] == keys[1]);
+    CHECK(keys[1] != keys[2]);
+}
+
+TEST_CASE("enrolment errors say what to do", "[enrol]")
+{
+    TemporaryFolder folder;
+    FakeFactory factory;
+    agent::EnrolOptions options{folder.path, {}, factory.url(), "mw_code_x", "srv-9", protocol::AgentMode::unattended, false};
+    const auto answer = [&](int status, const std::string& detail) {
+        factory.on("/agent/v1/enrol", [=](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
+            reply.status = status;
+            reply.body = dump_json(Json::object({{"type", "about:blank"}, {"detail", detail}}));
+            return true;
+        });
+    };
+    SECTION("a used code")
+    {
+        answer(403, "the code was used");
+        CHECK_THAT(agent::enrol(options).error().what, Catch::Contains("used") && Catch::Contains("millwright agents invite"));
+    }
+    SECTION("a name that is taken")
+    {
+        answer(409, "there is an agent srv-9");
+        CHECK_THAT(agent::enrol(options).error().what, Catch::Contains("srv-9") && Catch::Contains("--name"));
+    }
+    SECTION("no factory there")
+    {
+        options.factory = "http://127.0.0.1:1";
+        const auto enrolled = agent::enrol(options);
+        CHECK(enrolled.error().code == Errc::unavailable);
+        CHECK_THAT(enrolled.error().what, Catch::Contains("127.0.0.1:1") && Catch::Contains("not reachable"));
+    }
+    SECTION("plain text to another machine")
+    {
+        options.factory = "http://factory.example.com";
+        CHECK_THAT(agent::enrol(options).error().what, Catch::Contains("https") && Catch::Contains("--insecure"));
+    }
+}
+
+TEST_CASE("each token costs one number of the durable counter, and a refused token is replaced", "[tokens]")
+{
+    World world;
+    REQUIRE(world.tokens.get({}));
+    REQUIRE(world.tokens.get({}));  // the same one
+    auto answer = world.client.post("/agent/v1/leases", "{\"attempts\":[]}", 5s, {});
+    CHECK(answer);
+    world.tokens.refused(*world.tokens.get({}));
+    CHECK(world.client.post("/agent/v1/leases", "{\"attempts\":[]}", 5s, {}));
+    CHECK(world.factory.until([](auto& f) { return f.counters == std::vector<std::int64_t>{1, 2}; }));
+    CHECK(agent::next_counter(world.identity).value() == 3);
+}
