@@ -8,7 +8,7 @@ Result<std::string> resolve_job(Api& api, const std::string& text)
 {
     if (text.size() >= 36) return text;
     if (text != "last" && text.size() < 4)
-        return fail(Errc::invalid, fmt::format("'{}' names no job: say its uid, at least 4 characters of its beginning or end, or `last`", text));
+        return fail(Errc::not_found, fmt::format("'{}' names no job: say its uid, at least 4 characters of its beginning or end, or `last`", text));
     const Result<Json> list = api.get("/v1/jobs", {{"limit", text == "last" ? "1" : "1000"}});
     if (!list) return fail(list.error());
     std::string found;

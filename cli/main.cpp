@@ -150,8 +150,8 @@ int start(int count, char** words)
     for (auto& [name, group] : apps)
         if (group->get_description().empty() && name.find(' ') == std::string::npos) {
             std::string kinds;
-            for (const CLI::App* sub : group->get_subcommands({})) kinds += (kinds.empty() ? "" : ", ") + sub->get_name();
-            group->description(fmt::format("{}: {}", name, kinds));
+            for (const CLI::App* sub : group->get_subcommands({})) kinds += fmt::format("{}`{} {}`: {}", kinds.empty() ? "" : "; ", name, sub->get_name(), sub->get_description());
+            group->description(kinds);
         }
     try {
         app.parse(count, words);
@@ -162,7 +162,7 @@ int start(int count, char** words)
         return kDone;
     } catch (const CLI::ParseError& error) {
         std::set<std::string> names;
-        for (const Command& command : all_commands()) names.insert(command.name.substr(0, command.name.find(' ')));
+        for (const Command& command : all_commands()) names.insert(command.name);
         std::cerr << "millwright: " << explain_usage(error.what(), std::vector<std::string>(words + 1, words + count), names) << '\n';
         return kUsage;
     }

@@ -6,6 +6,7 @@ namespace mill::cli {
 
 Json sample_of(const Json& schema, int depth)
 {
+    if (!schema.is_object() && depth > 0) return "text";   // a required member of which nothing more is said
     if (!schema.is_object() || depth > 16) return Json::object();
     if (schema.contains("default")) return schema["default"];
     if (!schema["examples"].empty()) return schema["examples"][std::size_t{0}];

@@ -80,7 +80,8 @@ void look_at_factory(Context& context, std::vector<Check>& out)
         return;
     }
     const std::string& name = (*who)["name"].as_string();
-    out.push_back({"token", "ok", one_line(fmt::format("{} {} {}", (*who)["kind"].as_string(), name, (*who)["role"].as_string())), ""});
+    const std::string& role = (*who)["role"].as_string();
+    out.push_back({"token", "ok", one_line(fmt::format("of {} ({}){}", name, (*who)["kind"].as_string(), role.empty() ? "" : ", role " + role)), ""});
 
     if (const Result<Json> agents = api.get("/v1/agents"); agents) {
         std::size_t online = 0;

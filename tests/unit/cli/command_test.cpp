@@ -49,6 +49,9 @@ TEST_CASE("a mistyped command gets the nearest one, a mistyped option the way to
     CHECK_THAT(explain_usage("", {"--factory", "http://x", "job"}, commands), Catch::Contains("did you mean `millwright jobs`"));
     CHECK_THAT(explain_usage("NAME is required", {"trigger"}, commands), Catch::Contains("NAME is required") && Catch::Contains("millwright trigger --help"));
     CHECK_THAT(explain_usage("", {"--json"}, commands), Catch::Contains("a command is needed"));
+    CHECK_THAT(explain_usage("", {"--json", "--nonsense"}, commands), Catch::Contains("there is no option '--nonsense'"));
+    CHECK_THAT(explain_usage("NAME is required", {"--factory=x", "triggers", "--x", "token"}, {"triggers", "triggers token"}), Catch::Contains("`millwright triggers token --help`"));
+    CHECK_THAT(explain_usage("NAME is required", {"triggers", "other"}, {"triggers", "triggers token"}), Catch::Contains("`millwright triggers --help`"));
 }
 
 TEST_CASE("a path that was typed is looked at before anything is done", "[cli][command]")

@@ -39,6 +39,7 @@ TEST_CASE("a sample fits the schema that it was made from", "[cli][sample]")
 {
     CHECK(sample_of(schema(R"({"type":"object","required":["order"],"properties":{"order":{"type":"string"},"note":{"type":"string"}}})")) ==
           schema(R"({"order":"text"})"));
+    CHECK(sample_of(schema(R"({"type":"object","required":["name"]})")) == schema(R"({"name":"text"})"));
     CHECK(sample_of(schema(R"({"type":"integer","minimum":7})")) == Json(7));
     CHECK(sample_of(schema(R"({"enum":["all","load"]})")) == Json("all"));
     CHECK(sample_of(schema(R"({"type":"string","examples":["4711"]})")) == Json("4711"));
