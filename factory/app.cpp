@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "factory/api/api.h"
+#include "factory/check/sandbox_checker.h"
 #include "factory/core.h"
 #include "factory/http/server.h"
 #include "factory/notify/render.h"
@@ -85,7 +86,9 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     api_options.base_url = [&] { return listening ? base_url : std::string(); };
     api_options.check_notifier = check_notifier;
     api_options.test_notifier = [&](const Document& notifier, const Json& sample) { return try_notifier(notifier, sample, renderer, deliverer); };
-    auto api = make_api(api_options, **core, *vault);
+    auto checker = make_sandbox_checker({.staging = config.data + "/staging", .runner = {}, .time = config.check_time, .memory = config.check_memory});
+    if (!checker) return fail(checker.error());
+    auto api = make_api(api_options, **core, *vault, std::move(*checker));
     if (!api) return fail(api.error());
     auto server = start_http_server(server_options(config), (*api)->handler());
     if (!server) return fail(server.error());

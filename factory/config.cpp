@@ -110,6 +110,16 @@ Status parse_config(std::string_view text, const std::string& where, Config& con
         read_text(limits, "records", mistakes, "/limits/records", config.record_quota, [](const std::string& value) { return parse_bytes(value); });
         mistakes.add("/limits", limits.done());
     }
+    if (fields.has("checks")) {
+        Fields checks(fields.object("checks"), where + ": checks");
+        read_text(checks, "time", mistakes, "/checks/time", config.check_time, duration);
+        read_text(checks, "memory", mistakes, "/checks/memory", config.check_memory, [](const std::string& value) -> Result<ByteCount> {
+            auto read = parse_bytes(value);
+            if (read && *read < mebibytes(64)) return fail(Errc::invalid, "must be at least 64MiB");
+            return read;
+        });
+        mistakes.add("/checks", checks.done());
+    }
     if (fields.has("retention")) {
         fields.any("retention", Json());
         mistakes.add("/retention", "retention: not supported yet: jobs and records are kept");
@@ -190,7 +200,12 @@ Configuration (all optional):
   offlineLimit: 15m                           # silent for longer: a job that may not be repeated fails
   deliveries: { giveUpAfter: 24h, timeout: 30s }
   limits: { connectionsPerAddress: 12000, header: 16KiB, records: 64MiB }
+  checks: { time: 30s, memory: 1GiB }         # of the check of one uploaded package, in the sandbox
   log: info
+
+Uploaded packages, and inputs whose schema has regular expressions, are checked by millwright-runner (beside this program) in a sandbox
+without any right. That needs bubblewrap and user namespaces; without them such calls are refused (503), `millwright doctor` says why.
+Started as root, the sandbox runs as the user millwright-run, else nobody.
 
 Examples:
   millwright-factory --data /tmp/factory --listen 127.0.0.1:0

@@ -26,6 +26,8 @@ struct Config {
     std::size_t connections_per_address = 12'000;   ///< limits.connectionsPerAddress
     ByteCount header_limit = kibibytes(16);     ///< limits.header
     ByteCount record_quota = mebibytes(64);     ///< limits.records: steps and logs of one attempt
+    Milliseconds check_time{30'000};            ///< checks.time: of one package, by the clock and by the processor
+    ByteCount check_memory = mebibytes(1024);   ///< checks.memory
     log::Level level = log::Level::info;        ///< log
 
     bool tls() const { return !certificate_file.empty(); }

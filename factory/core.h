@@ -55,7 +55,9 @@ public:
     virtual void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) = 0;   ///< conflict: something refers to it
 
     // Packages. Errors of put: conflict (the version exists with other bytes). The same bytes again: fine, the same record.
-    virtual void put_package(std::string name, std::string version, std::string bytes, Json manifest, Who who, Done<PackageRecord> done) = 0;
+    // `manifest` and `inputs` ({WORKFLOW: input.schema or null}; null: not known) are what its check found.
+    virtual void put_package(std::string name, std::string version, std::string bytes, Json manifest, Json inputs, Who who, Done<PackageRecord> done) = 0;
+    virtual void put_package_inputs(std::string digest, Json inputs, Done<Nothing> done) = 0;   ///< of a package that an earlier program kept
     virtual std::string package_path(std::string_view digest) const = 0;   ///< of the file with the bytes
 
     virtual void put_credential(std::string name, Json about, std::string sealed, Who who, Done<CredentialRecord> done) = 0;

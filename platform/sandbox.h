@@ -60,4 +60,12 @@ public:
 /// that may not be mounted; says which); not_found (no bubblewrap, no such path).
 Result<std::unique_ptr<Sandbox>> start_sandbox(const SandboxSpec& spec);
 
+/// Runs to the end, with `input` as standard input; killed at `limits.time`, on `stop`, and when it prints more than
+/// `max_output` bytes (then `dropped` is not 0). Descriptors 0 to 2 must not be among `spec.handles`.
+/// Blocks. Errors: those of start_sandbox.
+Result<Captured> run_sandbox(const SandboxSpec& spec, std::string_view input, std::size_t max_output, std::stop_token stop = {});
+
+/// Whom sandboxes run as when we are root: millwright-run where there is such a user, else nobody. Nothing when we are not root.
+std::optional<User> sandbox_user();
+
 }  // namespace mill::platform

@@ -11,7 +11,7 @@
 
 #include "platform/base/json.h"
 #include "platform/base/yaml.h"
-#include "protocol/permissions.h"
+#include "workflows/manifest.h"
 
 namespace mill::workflows {
 
@@ -22,35 +22,6 @@ struct Finding {
     std::string text;
     std::string format() const;  ///< "FILE:LINE:COLUMN: message" (warnings: "…: warning: message")
 };
-
-struct Variable {
-    std::string type;   ///< string, integer, number, boolean, object, array
-    Json fallback;      ///< `default`; null when there is none
-    bool required = false;
-    std::string description;
-};
-
-/// package.yaml as values; what pack writes into manifest.json (design.md 3, 6, 7).
-struct Manifest {
-    std::string name, version;                      ///< DNS label; semantic version
-    std::string title, description;
-    std::map<std::string, std::string> workflows;   ///< name → file; "main" is `workflow:`
-    protocol::Permissions permissions;              ///< without the entries that name a variable
-    Json asked;                                     ///< `permissions:` as written, entries {variable: NAME} included
-    std::map<std::string, Variable> variables;
-    std::map<std::string, std::string> credentials; ///< name → kind
-    std::map<std::string, std::string> dependencies;
-    Json requirements;                              ///< `requires:`
-    Json schedules;                                 ///< workflow → its `schedule`, a proposal; not written in package.yaml
-    bool repeatable = false;
-};
-Json to_json(const Manifest& manifest);                     ///< manifest.json
-Result<Manifest> parse_manifest(const Json& manifest_json); ///< the factory and the agent read only this
-
-/// The variables that a run sees: what is given, defaults filled in. Errors: invalid (unknown, missing, wrong type: all named).
-Result<Json> effective_variables(const Manifest& manifest, const Json& given);
-/// What the package asks for with its variables put in. Errors: invalid.
-Result<protocol::Permissions> asked_permissions(const Manifest& manifest, const Json& variables);
 
 struct Document;  // a loaded workflow: workflows/document.h
 class Program;    // its compiled expressions: workflows/expression.h

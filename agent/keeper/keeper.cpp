@@ -14,9 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using platform::Handle;
-using platform::User;
 
-constexpr User kNobody{65534, 65534};
 constexpr auto kStopGrace = 30s;   // for the agent: it drains its journal for at most 10 s
 constexpr auto kLook = 1s;         // how often limits are looked at while something runs
 
@@ -41,13 +39,6 @@ platform::ProcessSpec agent_program(const Settings& settings)
     return spec;
 }
 
-std::optional<User> sandbox_user()
-{
-    if (!platform::is_root()) return std::nullopt;
-    const auto user = platform::find_user("millwright-run");
-    return user && user->uid != 0 ? *user : kNobody;
-}
-
 /// Ends that starting again does not mend: wrong use, a bad configuration, not allowed.
 bool is_for_good(const platform::Ending& ending)
 {
@@ -57,7 +48,7 @@ bool is_for_good(const platform::Ending& ending)
 }  // namespace
 
 Keeper::Keeper(const Settings& settings, platform::ServiceHost& host)
-    : host_(host), once_(settings.once), run_as_(sandbox_user()), agent_(agent_program(settings)),
+    : host_(host), once_(settings.once), run_as_(platform::sandbox_user()), agent_(agent_program(settings)),
       broker_(program(settings, "millwright-broker", "millwright-broker")), runners_(settings.folder + "/millwright-runner", run_as_)
 {
     platform::prepare_sandboxes();

@@ -18,12 +18,13 @@ constexpr int kUsage = 64, kOwnFailure = 70;
 struct Options {
     mill::runner::RunnerOptions run;
     std::string check;
-    bool json = false, confine = true;
+    bool json = false, check_input = false;
 };
 
 constexpr const char* kHelp = "millwright-runner: runs one job in its sandbox. Started by millwright-keeper; people use `millwright run` and `millwright check`.\n"
                               "usage: millwright-runner [--commands] [--workspace DIR] [--package FILE]   (descriptors 3 and 4: channels to agent and broker)\n"
                               "       millwright-runner --check FILE.mwp [--json]   exits 65 when the package has errors\n"
+                              "       millwright-runner --check-input   reads {\"schema\":…,\"value\":…}; exits 65 when the value does not fit\n"
                               "       millwright-runner --version\n";
 
 /// Ends at once: no destructor may wait for a thread that waits for a peer that is gone, and what runs at an ordinary exit may
@@ -63,6 +64,7 @@ int main(int count, char** values)
             if (word == "--help" || word == "-h") return std::fputs(kHelp, stdout) < 0 ? kOwnFailure : 0;
             if (word == "--commands") options.run.commands = true;
             else if (word == "--json") options.json = true;
+            else if (word == "--check-input") options.check_input = true;
             else if (word == "--workspace" && more) options.run.workspace = words[++at];
             else if (word == "--package" && more) options.run.package = words[++at];
             else if (word == "--check" && more) options.check = words[++at];
@@ -71,6 +73,7 @@ int main(int count, char** values)
                 return kUsage;
             }
         }
+        if (options.check_input) leave(mill::runner::check_input());
         if (options.check.empty()) return run(options);
         leave(mill::runner::check_package(options.check, options.json));
     } catch (const std::exception& error) {

@@ -69,6 +69,12 @@ void look_at_factory(Context& context, std::vector<Check>& out)
     const bool ready = health->status == 200;
     out.push_back({"factory", ready ? "ok" : "error", fmt::format("{} answered {} in {}", api.factory(), health->status, took), ready ? "" : one_line(health->body)});
     look_at_clock(*health, out);
+    if (const Result<Json> said = parse_json(health->body); said && (*said)["packageChecks"].is_string()) {
+        const std::string text = one_line((*said)["packageChecks"].as_string());
+        const bool able = text == "ok";
+        out.push_back({"checks", able ? "ok" : "error", able ? "the factory checks packages in its sandbox" : text,
+                       able ? "" : "on the factory's machine: apt-get install bubblewrap, allow user namespaces, millwright-runner beside millwright-factory"});
+    }
 
     if (context.settings.token.empty()) {
         out.push_back({"token", "warning", "none is known", "millwright login"});

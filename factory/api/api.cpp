@@ -13,9 +13,9 @@ namespace mill::factory {
 
 constexpr std::string_view kAudiences = "token_urls";
 
-Service::Service(ApiOptions given, Core& the_core, const Vault& the_vault, FactoryKey the_key, Clock& the_clock)
+Service::Service(ApiOptions given, Core& the_core, const Vault& the_vault, std::unique_ptr<PackageChecker> the_checker, FactoryKey the_key, Clock& the_clock)
     : options(std::move(given)), core(the_core), vault(the_vault), key(std::move(the_key)), clock(the_clock), tokens(core, clock),
-      sessions(key.derive("millwright-agent-sessions"), clock), events(core)
+      sessions(key.derive("millwright-agent-sessions"), clock), checker(std::move(the_checker)), events(core)
 {
     if (auto stored = core.reader()->setting(kAudiences))
         if (auto list = parse_json(*stored))
@@ -25,6 +25,7 @@ Service::Service(ApiOptions given, Core& the_core, const Vault& the_vault, Facto
 Service::~Service()
 {
     worker.stop();
+    checker.reset();
     later.stop();
     core.flush();
 }
@@ -91,8 +92,8 @@ Role role_of(Access access)
 
 class ApiImpl final : public Api {
 public:
-    ApiImpl(ApiOptions options, Core& core, const Vault& vault, FactoryKey key, Clock& clock)
-        : service_(std::move(options), core, vault, std::move(key), clock)
+    ApiImpl(ApiOptions options, Core& core, const Vault& vault, std::unique_ptr<PackageChecker> checker, FactoryKey key, Clock& clock)
+        : service_(std::move(options), core, vault, std::move(checker), std::move(key), clock)
     {
     }
 
@@ -204,13 +205,13 @@ Status make_first_things(const std::string& folder, Core& core, Clock& clock)
 
 }  // namespace
 
-Result<std::unique_ptr<Api>> make_api(ApiOptions options, Core& core, const Vault& vault)
+Result<std::unique_ptr<Api>> make_api(ApiOptions options, Core& core, const Vault& vault, std::unique_ptr<PackageChecker> checker)
 {
     auto key = open_factory_key(options.folder);
     if (!key) return fail(std::move(key.error()));
     Clock& clock = options.clock != nullptr ? *options.clock : system_clock();
     if (auto made = make_first_things(options.folder, core, clock); !made) return fail(std::move(made.error()));
-    return std::make_unique<ApiImpl>(std::move(options), core, vault, std::move(*key), clock);
+    return std::make_unique<ApiImpl>(std::move(options), core, vault, std::move(checker), std::move(*key), clock);
 }
 
 }  // namespace mill::factory

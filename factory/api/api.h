@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "factory/check/checker.h"
 #include "factory/core.h"
 #include "factory/http/server.h"
 #include "factory/resources/vault.h"
@@ -35,7 +36,7 @@ public:
 
 /// Makes the factory's key and, when no admin token is in the store, DIR/admin-token (0600). `core` and `vault` outlive it.
 /// Errors: denied, unavailable, corrupt (files in the folder).
-Result<std::unique_ptr<Api>> make_api(ApiOptions options, Core& core, const Vault& vault);
+Result<std::unique_ptr<Api>> make_api(ApiOptions options, Core& core, const Vault& vault, std::unique_ptr<PackageChecker> checker);
 
 /// For HttpServerOptions::body_limit.
 std::size_t api_body_limit(std::string_view method, std::string_view path);

@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 
+#include "factory/api/checks.h"
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
 #include "platform/base/encode.h"
+#include "platform/crypto.h"
 #include "platform/files.h"
 
 namespace mill::factory::handler {
 namespace {
+
+constexpr std::size_t kMostInDetail = 10;   // of findings; all are in the member `findings`
 
 /// "sha256:HEX" from ?digest=, Digest (RFC 3230) or Content-Digest (RFC 9530). Errors: invalid.
 Result<std::string> stated_digest(const HttpCall& call)
@@ -34,33 +38,45 @@ Result<std::string> stated_digest(const HttpCall& call)
     return fail(Errc::invalid, "the digest of the bytes is needed: header 'Digest: sha-256=BASE64' or query '?digest=sha256:HEX'");
 }
 
-/// On the worker: unpacks and checks everything. The sandboxed runner (--check) will take this over.
-void check_and_store(Service& service, const CallPtr& call, const std::string& digest)
+void store_checked(Service& service, const CallPtr& call, const std::string& digest, const CheckedPackage& package)
 {
-    auto package = workflows::load_archive(call->http.body);
-    if (!package) return reply_problem(*call, package.error().code == Errc::too_large ? 413 : 400, fmt::format("not a package: {}", package.error().what), "package");
     Json findings = Json::array();
     std::string detail;
-    for (const auto& finding : package->findings) {
-        findings.push(Json(finding.format()));
-        if (finding.level == workflows::Finding::Level::error) detail += (detail.empty() ? "" : "; ") + finding.format();
+    std::size_t errors = 0;
+    for (const auto& finding : package.findings) {
+        findings.push(Json(finding.text));
+        if (!finding.error || ++errors > kMostInDetail) continue;
+        detail += (detail.empty() ? "" : "; ") + finding.text;
     }
-    if (!package->valid()) return reply_problem(*call, 400, fmt::format("the package is not valid: {}", detail), "package", Json::object({{"findings", findings}}));
+    if (errors > kMostInDetail) detail += fmt::format("; and {} more", errors - kMostInDetail);
+    if (!package.valid) return reply_problem(*call, 400, fmt::format("the package is not valid: {}", detail), "package", Json::object({{"findings", findings}}));
     const std::string name = (*call)["name"], version = (*call)["version"];
-    if (package->manifest.name != name || package->manifest.version != version)
-        return reply_problem(*call, 400, fmt::format("the address says {}@{}, the package itself {}@{}", name, version, package->manifest.name,
-                                                     package->manifest.version), "package");
-    Json manifest = workflows::to_json(package->manifest);
-    package->assets.clear();
-    package->program.reset();
-    service.packages.add(digest, std::make_shared<const workflows::Package>(std::move(*package)));
+    if (package.manifest.name != name || package.manifest.version != version)
+        return reply_problem(*call, 400, fmt::format("the address says {}@{}, the package itself {}@{}", name, version, package.manifest.name,
+                                                     package.manifest.version), "package");
+    service.inputs.add(digest, package.inputs);
     const bool known = service.core.reader()->package(name, version).has_value();
-    service.core.put_package(name, version, std::move(call->http.body), std::move(manifest), call->who(), [call, known, findings](const Result<PackageRecord>& stored) {
+    service.core.put_package(name, version, std::move(call->http.body), workflows::to_json(package.manifest), package.inputs, call->who(),
+                             [call, known, findings](const Result<PackageRecord>& stored) {
         if (!passed(*call, stored)) return;
         Json out = package_json(*stored);
         if (!findings.empty()) out.set("findings", findings);
         reply(*call, known ? 200 : 201, out);
     });
+}
+
+/// On the worker: reading all the bytes once takes a while.
+void compare_and_check(Service& service, const CallPtr& call, const std::string& stated)
+{
+    const std::string found = "sha256:" + to_hex(platform::sha256(call->http.body));
+    if (found != stated)
+        return reply_problem(*call, 422, fmt::format("the bytes that arrived have the digest {}, {} was announced: upload them again", found, stated), "digest",
+                             Json::object({{"expected", Json(stated)}, {"found", Json(found)}}));
+    const bool taken = service.checker->check_package(call->http.body, [&service, call, found](const Result<CheckedPackage>& package) {
+        if (!package) return reply_unchecked(*call, "the package", package.error(), 400, "package");
+        store_checked(service, call, found, *package);
+    });
+    if (!taken) reply_checks_full(*call);
 }
 
 }  // namespace
@@ -70,14 +86,7 @@ void put_package(Service& service, const CallPtr& call)
     auto digest = stated_digest(call->http);
     if (!passed(*call, digest)) return;
     if (call->http.body.empty()) return reply_problem(*call, 400, "the body is empty; expected the bytes of a .mwp", "package");
-    const bool posted = service.worker.post([&service, call, stated = std::move(*digest)] {
-        const std::string found = workflows::package_digest(call->http.body);
-        if (found != stated)
-            return reply_problem(*call, 422, fmt::format("the bytes that arrived have the digest {}, {} was announced: upload them again", found, stated), "digest",
-                                 Json::object({{"expected", Json(stated)}, {"found", Json(found)}}));
-        check_and_store(service, call, found);
-    });
-    if (!posted) reply_problem(*call, 503, "too many packages wait to be checked: try again later", {}, {}, {{"Retry-After", "2"}});
+    if (!service.worker.post([&service, call, stated = std::move(*digest)] { compare_and_check(service, call, stated); })) reply_checks_full(*call);
 }
 
 static void reply_packages(Service& service, const CallPtr& call, std::string_view name)

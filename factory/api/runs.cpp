@@ -1,5 +1,7 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "factory/api/checks.h"
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
 #include "factory/api/run_call.h"
@@ -73,11 +75,31 @@ void accept(Service& service, const RunPtr& run)
     });
 }
 
-void check_and_accept(Service& service, const RunPtr& run, const workflows::Package& package)
+void refuse_input(const Run& run, const std::vector<std::string>& mistakes)
 {
-    if (auto fine = workflows::check_input(package, run->trigger.spec["workflow"].as_string(), run->request.input); !fine)
-        return reply_problem(*run->call, 400, fmt::format("the input does not fit trigger '{}': {}", run->trigger.name, fine.error().what), "input");
-    accept(service, run);
+    Json list = Json::array();
+    for (const auto& mistake : mistakes) list.push(Json(mistake));
+    reply_problem(*run.call, 400, fmt::format("the input does not fit trigger '{}': the workflow's input.schema says: {}", run.trigger.name, fmt::join(mistakes, "; ")), "input",
+                  Json::object({{"mistakes", std::move(list)}}));
+}
+
+/// Light checks here and now; a schema with regular expressions, and what is large, in the sandbox.
+void check_and_accept(Service& service, const RunPtr& run, const InputSchemas& schemas)
+{
+    const std::string& workflow = run->trigger.spec["workflow"].as_string();
+    const auto found = schemas.find(workflow);
+    if (found == schemas.end())
+        return reply_problem(*run->call, 400, fmt::format("the package of trigger '{}' has no workflow '{}'", run->trigger.name, workflow), "input");
+    const InputSchema& schema = found->second;
+    if (schema.is_light(run->request.input)) {
+        const auto mistakes = schema.schema ? schema.schema->mistakes(run->request.input) : std::vector<std::string>();
+        return mistakes.empty() ? accept(service, run) : refuse_input(*run, mistakes);
+    }
+    const bool taken = service.checker->check_input(schema.document, run->request.input, [&service, run](const Result<std::vector<std::string>>& mistakes) {
+        if (!mistakes) return reply_unchecked(*run->call, fmt::format("the input of trigger '{}' against the workflow's input.schema", run->trigger.name), mistakes.error(), 400, "input");
+        return mistakes->empty() ? accept(service, run) : refuse_input(*run, *mistakes);
+    });
+    if (!taken) reply_checks_full(*run->call);
 }
 
 void start(Service& service, const CallPtr& call, Document trigger, RunCall given, const std::string& fingerprint)
@@ -108,13 +130,11 @@ void start(Service& service, const CallPtr& call, Document trigger, RunCall give
         run->digest = record->digest;
     }
     run->trigger = std::move(trigger);
-    if (const auto package = service.packages.find(run->digest)) return check_and_accept(service, run, *package);
-    const bool posted = service.worker.post([&service, run] {
-        const auto package = service.packages.load(run->digest, service.core.package_path(run->digest));
-        if (!package) return reply_error(*run->call, package.error());
-        check_and_accept(service, run, **package);
+    const bool taken = with_input_schemas(service, run->digest, [&service, run](const Result<InputSchemaCache::Entry>& schemas) {
+        if (!schemas) return reply_unchecked(*run->call, fmt::format("the package of trigger '{}'", run->trigger.name), schemas.error(), 500, "package");
+        check_and_accept(service, run, **schemas);
     });
-    if (!posted) reply_problem(*call, 503, "too many packages wait to be loaded: try again", {}, {}, {{"Retry-After", "1"}});
+    if (!taken) reply_checks_full(*call);
 }
 
 std::optional<Document> find_trigger(Service& service, const std::string& name_or_uid)

@@ -10,15 +10,16 @@
 #include "factory/api/api.h"
 #include "factory/api/call.h"
 #include "factory/api/event_stream.h"
+#include "factory/api/input_schemas.h"
 #include "factory/api/later.h"
 #include "factory/api/log_waiters.h"
-#include "factory/api/package_cache.h"
+#include "factory/check/checker.h"
 
 namespace mill::factory {
 
 struct Service {
-    Service(ApiOptions given, Core& the_core, const Vault& the_vault, FactoryKey the_key, Clock& the_clock);
-    ~Service();   ///< waits for answers of the core that are under way: they refer to this
+    Service(ApiOptions given, Core& the_core, const Vault& the_vault, std::unique_ptr<PackageChecker> the_checker, FactoryKey the_key, Clock& the_clock);
+    ~Service();   ///< waits for answers of checker and core that are under way: they refer to this
 
     ApiOptions options;
     Core& core;
@@ -27,10 +28,11 @@ struct Service {
     Clock& clock;
     Tokens tokens;
     AgentSessions sessions;
-    PackageCache packages;
+    InputSchemaCache inputs;
     LogWaiters log_waiters;
     Later later;            ///< timed calls
     Worker worker;          ///< long work, one after the other
+    std::unique_ptr<PackageChecker> checker;
     EventStream events;
     std::atomic<std::uint64_t> calls{0}, refused{0}, runs{0};
 

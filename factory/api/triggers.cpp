@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "factory/api/checks.h"
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
 #include "factory/api/run_call.h"
@@ -45,11 +46,12 @@ std::string shell_quoted(std::string_view text)
 }
 
 /// Calls that run as they stand once the variable with the token is set: nothing in them is a placeholder that could be sent by mistake.
-void show_calls(Service& service, const CallPtr& call, const Document& trigger, const workflows::Package* package)
+void show_calls(Service& service, const CallPtr& call, const Document& trigger, const InputSchemas* schemas)
 {
     Json sample = Json::object();
-    if (package != nullptr)
-        if (const Json made = sample_of(workflows::input_schema(*package, trigger.spec["workflow"].as_string())); made.is_object())
+    const auto schema = schemas == nullptr ? InputSchemas::const_iterator() : schemas->find(trigger.spec["workflow"].as_string());
+    if (schemas != nullptr && schema != schemas->end())
+        if (const Json made = sample_of(schema->second.document); made.is_object())
             for (const auto& [name, value] : made.as_object())
                 if (!trigger.spec["input"].contains(name)) sample.set(name, value);   // what the trigger gives need not be sent
     const std::string base = service.base_url(call->http);
@@ -86,12 +88,10 @@ void trigger_calls(Service& service, const CallPtr& call)
             if (const auto record = reader->package(package.substr(0, package.find('@')), package.substr(package.find('@') + 1))) digest = record->digest;
         }
     }
-    if (const auto package = service.packages.find(digest)) return show_calls(service, call, *trigger, package.get());
-    const bool posted = !digest.empty() && service.worker.post([&service, call, digest, document = *trigger] {
-        const auto package = service.packages.load(digest, service.core.package_path(digest));
-        show_calls(service, call, document, package ? package->get() : nullptr);
+    const bool taken = !digest.empty() && with_input_schemas(service, digest, [&service, call, document = *trigger](const Result<InputSchemaCache::Entry>& schemas) {
+        show_calls(service, call, document, schemas ? schemas->get() : nullptr);
     });
-    if (!posted) show_calls(service, call, *trigger, nullptr);
+    if (!taken) show_calls(service, call, *trigger, nullptr);
 }
 
 }  // namespace mill::factory::handler

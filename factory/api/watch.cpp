@@ -67,7 +67,8 @@ void readyz(Service& service, const CallPtr& call)
 {
     const auto totals = service.core.reader()->totals();
     if (!totals) return reply_problem(*call, 503, fmt::format("the store does not answer: {}", totals.error().what), "not_ready");
-    reply(*call, 200, Json::object({{"status", "ok"}}));
+    const std::string problem = service.checker->problem();   // jobs go on without: no reason to send callers elsewhere
+    reply(*call, 200, Json::object({{"status", "ok"}, {"packageChecks", Json(problem.empty() ? "ok" : problem)}}));
 }
 
 void metrics(Service& service, const CallPtr& call)

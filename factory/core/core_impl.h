@@ -30,7 +30,8 @@ public:
     void put_setting(std::string key, std::string value, Done<Nothing> done) override;
     void put_document(std::string kind, std::string name, Json spec, std::uint64_t expected_generation, Who who, Done<Document> done) override;
     void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) override;
-    void put_package(std::string name, std::string version, std::string bytes, Json manifest, Who who, Done<PackageRecord> done) override;
+    void put_package(std::string name, std::string version, std::string bytes, Json manifest, Json inputs, Who who, Done<PackageRecord> done) override;
+    void put_package_inputs(std::string digest, Json inputs, Done<Nothing> done) override;
     std::string package_path(std::string_view digest) const override;
     void put_credential(std::string name, Json about, std::string sealed, Who who, Done<CredentialRecord> done) override;
     void delete_credential(std::string name, Who who, Done<Nothing> done) override;

@@ -71,7 +71,7 @@ void CoreImpl::delete_document(std::string kind, std::string name, Who who, Done
     });
 }
 
-void CoreImpl::put_package(std::string name, std::string version, std::string bytes, Json manifest, Who who, Done<PackageRecord> done)
+void CoreImpl::put_package(std::string name, std::string version, std::string bytes, Json manifest, Json inputs, Who who, Done<PackageRecord> done)
 {
     const std::string digest = "sha256:" + to_hex(platform::sha256(bytes));   // on the caller's thread
     auto content = std::make_shared<std::string>(std::move(bytes));           // shared: a function value must be copyable
@@ -85,11 +85,21 @@ void CoreImpl::put_package(std::string name, std::string version, std::string by
         PackageRecord record{.name = name, .version = version, .digest = digest, .size = content->size(), .manifest = manifest,
                              .created = clock_.now(), .created_by = who.name};
         if (auto ok = writer_.put_package(record, *content); !ok) return fail(ok.error());
+        if (!inputs.is_null())
+            if (auto ok = writer_.put_package_inputs(digest, inputs); !ok) return fail(ok.error());
         if (auto ok = audit(who, "put", "Package", name + "@" + version, Json::object({{"digest", digest}})); !ok) return fail(ok.error());
         if (auto ok = feed({.time = record.created, .kind = "package", .subject = name + "@" + version, .what = "put", .agent = {}, .reason = {}, .detail = {}}); !ok)
             return fail(ok.error());
         documents_changed();
         return record;
+    });
+}
+
+void CoreImpl::put_package_inputs(std::string digest, Json inputs, Done<Nothing> done)
+{
+    queue_.submit<Nothing>(std::move(done), [=, this]() -> Result<Nothing> {
+        if (auto ok = writer_.put_package_inputs(digest, inputs); !ok) return fail(ok.error());
+        return Nothing{};
     });
 }
 

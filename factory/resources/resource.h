@@ -10,7 +10,7 @@
 
 #include "platform/base/json.h"
 #include "protocol/permissions.h"
-#include "workflows/package.h"
+#include "workflows/manifest.h"
 
 namespace mill::factory {
 

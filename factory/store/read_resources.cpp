@@ -90,6 +90,13 @@ Result<std::vector<PackageRecord>> SqliteReader::packages()
                               package_row);
 }
 
+Result<Json> SqliteReader::package_inputs(std::string_view digest)
+{
+    Rows rows = db_.query("select inputs from package_inputs where digest = ?1", digest);
+    if (!rows.next()) return none(rows, "the inputs of package", digest);
+    return rows.json(0);
+}
+
 Result<CredentialRecord> SqliteReader::credential(std::string_view credential_name)
 {
     Rows rows = db_.query("select name, about, generation, created, changed, sealed from credentials where name = ?1", credential_name);

@@ -73,6 +73,10 @@ create table audit(id integer primary key, time integer not null, who text not n
 create table totals(state integer primary key, count integer not null);
 insert into totals(state, count) values (4, 0), (5, 0), (6, 0), (7, 0);
 )sql",
+    // What the check of a package found out about its workflows' inputs. A package kept by an earlier program has no row yet.
+    R"sql(
+create table package_inputs(digest text primary key, inputs text not null) without rowid;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 

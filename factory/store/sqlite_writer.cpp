@@ -95,6 +95,11 @@ Status SqliteWriter::put_package(const PackageRecord& p, std::string_view bytes)
                     p.name, p.version, p.digest, p.size, dump_json(p.manifest), p.created, p.created_by);
 }
 
+Status SqliteWriter::put_package_inputs(std::string_view digest, const Json& inputs)
+{
+    return db_->run("insert into package_inputs(digest, inputs) values (?1, ?2) on conflict(digest) do update set inputs = ?2", digest, dump_json(inputs));
+}
+
 Status SqliteWriter::put_credential(const CredentialRecord& c)
 {
     return db_->run("insert into credentials(name, about, sealed, generation, created, changed) values (?1, ?2, ?3, ?4, ?5, ?6) "

@@ -26,6 +26,7 @@ public:
     Status put_document(const Document& document) override;
     Status delete_document(std::string_view kind, std::string_view name) override;
     Status put_package(const PackageRecord& package, std::string_view bytes) override;
+    Status put_package_inputs(std::string_view digest, const Json& inputs) override;
     Status put_credential(const CredentialRecord& credential) override;
     Status delete_credential(std::string_view name) override;
     Status put_token(const TokenRecord& token) override;

@@ -24,6 +24,7 @@ public:
     virtual Result<PackageRecord> package(std::string_view package_name, std::string_view version) = 0;
     virtual Result<PackageRecord> package_by_digest(std::string_view digest) = 0;
     virtual Result<std::vector<PackageRecord>> packages() = 0;
+    virtual Result<Json> package_inputs(std::string_view digest) = 0;   ///< {WORKFLOW: input.schema or null}
     virtual Result<CredentialRecord> credential(std::string_view credential_name) = 0;   ///< with the sealed bytes
     virtual Result<std::vector<CredentialRecord>> credentials() = 0;
     virtual Result<TokenRecord> token(std::string_view id) = 0;

@@ -130,6 +130,7 @@ public:
     virtual Status delete_document(std::string_view kind, std::string_view name) = 0;
     /// Makes the file with the package's bytes durable (before the row).
     virtual Status put_package(const PackageRecord& package, std::string_view bytes) = 0;
+    virtual Status put_package_inputs(std::string_view digest, const Json& inputs) = 0;
     virtual Status put_credential(const CredentialRecord& credential) = 0;
     virtual Status delete_credential(std::string_view name) = 0;
     virtual Status put_token(const TokenRecord& token) = 0;

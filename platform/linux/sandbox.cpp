@@ -20,6 +20,7 @@
 #include "platform/linux/isolation.h"
 #include "platform/linux/sandbox_layout.h"
 #include "platform/linux/seccomp_filter.h"
+#include "platform/posix/capture.h"
 
 namespace mill::platform {
 namespace {
@@ -186,6 +187,30 @@ Result<std::unique_ptr<Sandbox>> start_sandbox(const SandboxSpec& spec)
     if (!process) return fail("sandbox", process.error());
     sandbox->process = std::move(*process);
     return std::unique_ptr<Sandbox>(std::move(sandbox));
+}
+
+Result<Captured> run_sandbox(const SandboxSpec& spec, std::string_view input, std::size_t max_output, std::stop_token stop)
+{
+    std::unique_ptr<Sandbox> sandbox;
+    const auto start = [&](const Streams& streams) -> Result<CapturedChild> {
+        SandboxSpec with = spec;
+        with.handles.emplace_back(0, &streams.in);
+        with.handles.emplace_back(1, &streams.out);
+        with.handles.emplace_back(2, &streams.err);
+        auto started = start_sandbox(with);
+        if (!started) return fail(started.error());
+        sandbox = std::move(*started);
+        return CapturedChild{&sandbox->end_handle(), [&] { sandbox->kill(); }, [&] { return sandbox->wait(); }};
+    };
+    return capture(spec.program, start, input, {.output = max_output, .end_when_full = true, .time = spec.limits.time}, std::move(stop));
+}
+
+std::optional<User> sandbox_user()
+{
+    constexpr User kNobody{65534, 65534};
+    if (!is_root()) return std::nullopt;
+    const auto user = find_user("millwright-run");
+    return user && user->uid != 0 ? *user : kNobody;
 }
 
 }  // namespace mill::platform

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "platform/base/os_error.h"
+#include "platform/posix/capture.h"
 #include "platform/posix/wait.h"
 #include "platform/process.h"
 
@@ -71,47 +72,45 @@ constexpr std::chrono::milliseconds kAfterEnd{500};  // for what the child's own
 
 }  // namespace
 
-Result<Captured> run_process(const ProcessSpec& asked, std::string_view input, std::size_t max_output,
-                             std::optional<std::chrono::milliseconds> limit, std::stop_token stop)
+Result<Captured> capture(const std::string& name, const std::function<Result<CapturedChild>(const Streams&)>& start, std::string_view input,
+                         const CaptureLimits& limits, std::stop_token stop)
 {
     const NoPipeSignal held;
     auto in = make_pipe(false), out = make_pipe(true), err = make_pipe(true);
     for (const auto* pipe : {&in, &out, &err})
         if (!*pipe) return fail(pipe->error());
-    ProcessSpec spec = asked;
-    spec.handles.emplace_back(0, &in->read);
-    spec.handles.emplace_back(1, &out->write);
-    spec.handles.emplace_back(2, &err->write);
-    spec.new_group = true;
-    auto child = start_process(spec);
+    auto child = start(Streams{in->read, out->write, err->write});
     if (!child) return fail(child.error());
     in->read = Handle();
     out->write = Handle();
     err->write = Handle();
     Captured captured;
+    bool full = false;
     const auto keep = [&](std::string& text) {
-        return [&captured, &text, max_output](std::string_view piece) {
-            const std::size_t take = std::min(piece.size(), max_output - std::min(max_output, text.size()));
+        return [&](std::string_view piece) {
+            const std::size_t take = std::min(piece.size(), limits.output - std::min(limits.output, text.size()));
             text.append(piece.substr(0, take));
             captured.dropped += piece.size() - take;
+            full = full || (&text == &captured.out && take < piece.size());
         };
     };
-    auto deadline = deadline_of(limit);
-    bool ended = false, timed_out = false, cancelled = false;
+    auto deadline = deadline_of(limits.time);
+    bool ended = false, timed_out = false, cancelled = false, killed = false;
     const auto end_it = [&] {
-        (*child)->signal(SIGKILL);
+        child->kill();
+        killed = true;
         deadline = deadline_of(kAfterEnd + std::chrono::seconds(5));
         stop = {};
     };
     while (!ended || out->read.valid() || err->read.valid()) {
         if (input.empty()) in->write = Handle();
         std::vector<pollfd> set{{in->write.native(), POLLOUT, 0}, {out->read.native(), POLLIN, 0}, {err->read.native(), POLLIN, 0},
-                                {ended ? -1 : (*child)->end_handle().native(), POLLIN, 0}};
+                                {ended ? -1 : child->end->native(), POLLIN, 0}};
         const auto ready = wait_ready(set, deadline, stop);
         if (!ready && ready.error().code != Errc::cancelled) return fail(ready.error());
         if (!ready || !*ready) {
             if (ended) break;  // somebody else holds the streams: what came is all there is
-            if (timed_out || cancelled) return fail(Errc::internal, fmt::format("{} does not end", spec.program));
+            if (killed) return fail(Errc::internal, fmt::format("{} does not end", name));
             (ready ? timed_out : cancelled) = true;
             end_it();
             continue;
@@ -123,9 +122,9 @@ Result<Captured> run_process(const ProcessSpec& asked, std::string_view input, s
         }
         if (set[1].revents != 0 && !read_some(out->read, keep(captured.out))) out->read = Handle();
         if (set[2].revents != 0 && !read_some(err->read, keep(captured.err))) err->read = Handle();
+        if (limits.end_when_full && full && !ended && !killed) end_it();
         if (set[3].revents != 0) {
-            (*child)->signal(SIGKILL);  // what it left running in its group
-            auto ending = (*child)->wait();
+            auto ending = child->collect();
             if (!ending) return fail(ending.error());
             captured.ending = *ending;
             ended = true;
@@ -137,6 +136,28 @@ Result<Captured> run_process(const ProcessSpec& asked, std::string_view input, s
     captured.ending.timed_out = timed_out;
     captured.ending.cancelled = cancelled;
     return captured;
+}
+
+Result<Captured> run_process(const ProcessSpec& asked, std::string_view input, std::size_t max_output,
+                             std::optional<std::chrono::milliseconds> limit, std::stop_token stop)
+{
+    std::unique_ptr<Process> process;
+    const auto start = [&](const Streams& streams) -> Result<CapturedChild> {
+        ProcessSpec spec = asked;
+        spec.handles.emplace_back(0, &streams.in);
+        spec.handles.emplace_back(1, &streams.out);
+        spec.handles.emplace_back(2, &streams.err);
+        spec.new_group = true;
+        auto started = start_process(spec);
+        if (!started) return fail(started.error());
+        process = std::move(*started);
+        return CapturedChild{&process->end_handle(), [&] { process->signal(SIGKILL); },
+                             [&] {
+                                 process->signal(SIGKILL);  // what it left running in its group
+                                 return process->wait();
+                             }};
+    };
+    return capture(asked.program, start, input, {.output = max_output, .end_when_full = false, .time = limit}, std::move(stop));
 }
 
 Result<Ending> run_lines(const ProcessSpec& asked, const std::function<void(std::string_view line)>& on_line, std::size_t max_line,

@@ -43,6 +43,13 @@ do:
   - a: { run: { shell: { command: 'id -u' } } }
 END
 millwright deploy /tmp/p >/tmp/deploy.log 2>&1 || cat /tmp/deploy.log
+curl -s $url/readyz | grep -q '"packageChecks":"ok"' && say checks-possible
+millwright packages --json | grep -q '"who"' && say package-checked
+sed 's/do:/input: { schema: { document: { properties: { a: { pattern: "^b+$" } } } } }\ndo:/; s/name: who/name: patterned/' /tmp/p/main.yaml > /tmp/main.yaml
+mkdir /tmp/q; sed 's/name: who/name: patterned/' /tmp/p/package.yaml > /tmp/q/package.yaml; mv /tmp/main.yaml /tmp/q/main.yaml
+millwright deploy /tmp/q >/tmp/deploy.log 2>&1 || cat /tmp/deploy.log
+echo '{"a": "c"}' | millwright trigger patterned --input - > /tmp/refused 2>&1 || grep -q "regex" /tmp/refused && say input-checked; cat /tmp/refused
+systemctl show -p NRestarts millwright-factory | grep -q NRestarts=0 && say factory-not-restarted
 millwright trigger who --wait --json > /tmp/out.json 2>&1; cat /tmp/out.json
 grep -q '"successful"' /tmp/out.json && say job-ran
 id -u millwright-run | xargs -I{} sh -c "grep -q '{}' /tmp/out.json" && say job-ran-as-millwright-run
@@ -119,7 +126,7 @@ class Units(Test):
             folder.rmdir()
             for path in hierarchies:
                 subprocess.run(["find", str(path), "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], check=False, capture_output=True)
-        for expected in ("factory-started", "enrolled", "agent-started", "job-ran", "job-ran-as-millwright-run", "agent-is-millwright", "broker-is-millwright-broker",
+        for expected in ("factory-started", "checks-possible", "package-checked", "input-checked", "factory-not-restarted", "enrolled", "agent-started", "job-ran", "job-ran-as-millwright-run", "agent-is-millwright", "broker-is-millwright-broker",
                          "factory-restarted", "agent-restarted", "job-ran-again", "stopped", "nothing-left"):
             self.assertIn(f"CHECK {expected}\n", said, said)
 

@@ -26,6 +26,7 @@ egress: [ "http://127.0.0.1:*", "https://*.corp.example" ]
 offlineLimit: 20m
 deliveries: { giveUpAfter: 12h, timeout: 10s }
 limits: { connectionsPerAddress: 50, header: 32KiB, records: 1MiB }
+checks: { time: 5s, memory: 256MiB }
 log: debug
 )");
     if (!config) FAIL(config.error().what);
@@ -38,6 +39,8 @@ log: debug
     CHECK(config->delivery_life == 12h);
     CHECK(config->delivery_timeout == 10s);
     CHECK(config->connections_per_address == 50);
+    CHECK(config->check_time == 5s);
+    CHECK(config->check_memory == mebibytes(256));
     CHECK(config->header_limit == kibibytes(32));
     CHECK(config->level == log::Level::debug);
     CHECK(check_config(*config));

@@ -129,7 +129,7 @@ void Factory::open()
     auto vault = open_vault(default_vault_key_file(options_.folder));
     if (!vault) FAIL(vault.error().what);
     vault_ = std::make_unique<Vault>(std::move(*vault));
-    auto api = make_api(options_, *core, *vault_);
+    auto api = make_api(options_, *core, *vault_, std::make_unique<InProcessChecker>(checks));
     if (!api) FAIL(api.error().what);
     api_ = std::move(*api);
 }
@@ -191,29 +191,39 @@ Answer Factory::as_admin(std::string_view method, std::string_view target, std::
     return with_token(admin, method, target, body, std::move(headers));
 }
 
-const std::string& order_status(std::string_view version)
+const std::string& order_status(std::string_view version, const std::string& order)
 {
-    static std::map<std::string, std::string, std::less<>> made;
-    if (const auto found = made.find(version); found != made.end()) return found->second;
+    static std::map<std::string, std::string> made;
+    const std::string key = std::string(version) + order;
+    if (const auto found = made.find(key); found != made.end()) return found->second;
     const std::string folder = (std::filesystem::temp_directory_path() / ("mill-package-" + new_uid())).string();
     REQUIRE(platform::make_folder(folder));
     REQUIRE(platform::write_file(folder + "/package.yaml", fmt::format("name: order-status\nversion: {}\nworkflow: main.yaml\n"
                                                                        "variables:\n  region: {{ type: string, default: eu }}\n", version)));
     REQUIRE(platform::write_file(folder + "/main.yaml", "document: { dsl: 1.0.3, namespace: it-services, name: order-status, version: 1.2.0 }\n"
-                                                        "input: { schema: { document: { type: object, required: [ order ], properties: { order: { type: string } } } } }\n"
+                                                        "input: { schema: { document: { type: object, required: [ order ], properties: { order: " + order + " } } } }\n"
                                                         "do:\n  - answer:\n      set: { reply: '${ .order }' }\n"));
     auto bytes = workflows::pack(folder);
     std::filesystem::remove_all(folder);
     if (!bytes) FAIL(bytes.error().what);
-    return made.emplace(version, std::move(*bytes)).first->second;
+    return made.emplace(key, std::move(*bytes)).first->second;
 }
 
-void Factory::deploy()
+Answer Factory::upload(const std::string& bytes)
 {
-    const std::string& bytes = order_status();
-    const Answer uploaded = as_admin("PUT", "/v1/packages/order-status/1.2.0?digest=" + workflows::package_digest(bytes), bytes, {{"content-type", "application/octet-stream"}});
+    return as_admin("PUT", "/v1/packages/order-status/1.2.0?digest=" + workflows::package_digest(bytes), bytes, {{"content-type", "application/octet-stream"}});
+}
+
+void Factory::deploy(const std::string& order)
+{
+    const Answer uploaded = upload(order_status("1.2.0", order));
     INFO(uploaded.text);
     REQUIRE(uploaded.status == 201);
+    apply();
+}
+
+void Factory::apply()
+{
     const Answer applied = as_admin("POST", "/v1/apply", R"({"documents":[
         {"kind":"Trigger","name":"order-status-api","deployment":"order-status","input":{"region":"eu"}},
         {"kind":"Deployment","name":"order-status","package":"order-status@1.2.0","environment":"it-services"},

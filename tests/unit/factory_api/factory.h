@@ -8,6 +8,7 @@
 
 #include "factory/api/api.h"
 #include "platform/crypto.h"
+#include "tests/unit/factory_api/in_process_checker.h"
 
 namespace mill::test {
 
@@ -54,13 +55,17 @@ public:
     Answer with_token(std::string_view token, std::string_view method, std::string_view target, std::string_view body = {}, Headers headers = {});
 
     /// Package order-status@1.2.0, environment, deployment and trigger, all through the API.
-    void deploy();
+    void deploy(const std::string& order = "{ type: string }");
+    void apply();   ///< the last three of these
     std::string trigger_token();
     factory::HttpHandler handler() { return api_->handler(); }
     void restart();   ///< as after a kill: same folder
+    /// Uploads `bytes` as order-status@1.2.0.
+    Answer upload(const std::string& bytes);
 
     std::string folder, admin, remote = "127.0.0.1";
     std::unique_ptr<factory::Core> core;
+    std::shared_ptr<CheckerTrick> checks = std::make_shared<CheckerTrick>();
 
 private:
     void open();
@@ -69,8 +74,8 @@ private:
     std::unique_ptr<factory::Api> api_;
 };
 
-/// The bytes of order-status in a version, made by the real packer.
-const std::string& order_status(std::string_view version = "1.2.0");
+/// The bytes of order-status in a version, made by the real packer; `order` is the schema of that member of its input.
+const std::string& order_status(std::string_view version = "1.2.0", const std::string& order = "{ type: string }");
 
 /// An agent that speaks /agent/v1 by hand.
 struct HandAgent {

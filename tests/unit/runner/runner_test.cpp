@@ -189,6 +189,7 @@ TEST_CASE("check prints the findings as JSON and exits 65 on errors", "[runner][
     CHECK(good->ending.exit_code == 0);
     CHECK((*parse_json(good->out))["valid"].as_bool());
     CHECK((*parse_json(good->out))["manifest"]["name"].as_string() == "demo");
+    CHECK((*parse_json(good->out))["inputs"] == *parse_json(R"({"main":null})"));
 
     std::ofstream(bench.folder.path() + "/bad.yaml") << "document: { dsl: 1.0.3, namespace: test, name: demo, version: 1.0.0 }\ndo:\n  - a: { sett: { a: 1 } }\n";
     spec.arguments = {"--check", bench.folder.path() + "/bad.yaml", "--json"};
@@ -199,4 +200,37 @@ TEST_CASE("check prints the findings as JSON and exits 65 on errors", "[runner][
     CHECK_FALSE(findings["valid"].as_bool());
     REQUIRE(findings["findings"].size() >= 1);
     CHECK(findings["findings"][std::size_t{0}]["line"].as_integer() == 3);
+}
+
+TEST_CASE("check tells bytes that are no package from a package with mistakes", "[runner][program]")
+{
+    Bench bench;
+    std::ofstream(bench.folder.path() + "/junk.mwp") << "junk";
+    platform::ProcessSpec spec;
+    spec.program = program("millwright-runner");
+    spec.arguments = {"--check", bench.folder.path() + "/junk.mwp", "--json"};
+    const auto junk = platform::run_process(spec, "", 1 << 20, kLong);
+    REQUIRE(junk);
+    CHECK(junk->ending.exit_code == 65);
+    CHECK((*parse_json(junk->out))["error"]["code"].as_string() == "corrupt");
+}
+
+TEST_CASE("check-input holds a value against a schema", "[runner][program]")
+{
+    platform::ProcessSpec spec;
+    spec.program = program("millwright-runner");
+    spec.arguments = {"--check-input"};
+    const auto ask = [&](const std::string& text) {
+        auto done = platform::run_process(spec, text, 1 << 20, kLong);
+        REQUIRE(done);
+        return std::pair(done->ending.exit_code, done->out);
+    };
+    CHECK(ask(R"({"schema":{"pattern":"^a+$"},"value":"aaa"})") == std::pair(0, std::string("{\"mistakes\":[]}\n")));
+    const auto wrong = ask(R"({"schema":{"properties":{"a":{"pattern":"^a+$"}}},"value":{"a":"b"}})");
+    CHECK(wrong.first == 65);
+    CHECK_THAT(wrong.second, Catch::Contains("/a: "));
+    const auto none = ask(R"({"schema":{"pattern":"("},"value":1})");
+    CHECK(none.first == 65);
+    CHECK((*parse_json(none.second))["error"]["code"].as_string() == "invalid");
+    CHECK(ask("{").first == 70);
 }
