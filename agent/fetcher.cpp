@@ -18,6 +18,7 @@ RunSpec spec_of(const protocol::Offer& offer, const protocol::Permissions& grant
     spec.variables = offer.variables;
     spec.grants = grants;
     spec.repeatable = offer.repeatable;
+    spec.details = offer.trace;
     spec.quota = config.attempt_quota;
     spec.runtime = Json::object({{"job", offer.id.job},
                                  {"attempt", offer.id.attempt},

@@ -188,9 +188,25 @@ void JobRun::on_message(const Json& message, std::size_t bytes)
         on_event(std::move(*read), bytes);
     } else if (message.contains("cloudEvent") || message.contains("trace")) {
         if (spec_.events || spec_.trace) ports_.ledger.extra(spec_.id, message);
-    } else {
+    } else if (!on_watched(message)) {
         broken("it sent a message that is not in the contract");
     }
+}
+
+/// What only a person's own run says. An agent's job that says it breaks the contract.
+bool JobRun::on_watched(const Json& message)
+{
+    const SteadyTime now = ports_.clock.steady();
+    if (spec_.step && message.contains("paused")) {
+        if (!paused_since_) paused_since_ = now;
+    } else if (spec_.step && message.contains("resumed")) {
+        if (paused_since_ && wall_end_) wall_end_ = *wall_end_ + (now - *paused_since_);
+        paused_since_.reset();
+    } else if (!(spec_.step && message.contains("looked")) && !(!spec_.rehearsal.is_null() && message.contains("rehearsed"))) {
+        return false;
+    }
+    ports_.ledger.extra(spec_.id, message);
+    return true;
 }
 
 void JobRun::on_event(Event event, std::size_t bytes)
@@ -304,7 +320,7 @@ void JobRun::tick(SteadyTime now)
         write_stuck();
     }
     if (phase_ == Phase::over || killed_) return;
-    if (wall_end_ && now >= *wall_end_ && !final_recorded()) {
+    if (wall_end_ && now >= *wall_end_ && !final_recorded() && !paused_since_) {
         stop_now({JobState::failed, Reason::timeout, fmt::format("the job ran longer than its {}", format_duration(spec_.grants.limits.time)), Json()});
     } else if (spec_.repeatable && lease_end_ && now >= *lease_end_ && !final_recorded()) {
         stop_now({JobState::failed, Reason::agent_lost, "the lease ran out while the factory was not reachable; the job may be repeated",
@@ -326,7 +342,7 @@ std::optional<SteadyTime> JobRun::next_tick() const
     if (phase_ != Phase::over && !killed_) {
         earlier(kill_at_);
         if (!final_recorded()) {
-            earlier(wall_end_);
+            if (!paused_since_) earlier(wall_end_);
             if (spec_.repeatable) earlier(lease_end_);
         }
     }

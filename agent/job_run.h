@@ -40,6 +40,7 @@ public:
     void cancel(Cause cause);                 ///< in stages: a word to the runner, 5 s later the kill
     void stop_now(Cause cause);               ///< kills
     void stop_with_agent(Cause cause);        ///< cancels what was begun, gives back what was not
+    void say(const Json& message) { send(message); }  ///< a person's `step`; nothing else comes this way
     void set_lease(SteadyTime end) { lease_end_ = end; }
 
     void after_sync();                        ///< what was recorded is on disk now
@@ -54,6 +55,7 @@ public:
 private:
     void on_message(const Json& message, std::size_t bytes);
     void on_event(protocol::Event event, std::size_t bytes);
+    bool on_watched(const Json& message);
     void record(protocol::Event event);
     void write_stuck();
     void commit();
@@ -81,6 +83,7 @@ private:
     std::optional<RunnerEnd> end_;
     std::vector<std::string> notes_;
     std::optional<SteadyTime> wall_end_, lease_end_, kill_at_, retry_at_;
+    std::optional<SteadyTime> paused_since_;
 };
 
 }  // namespace mill::agent

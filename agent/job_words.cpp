@@ -26,7 +26,9 @@ keeper::SandboxRequest sandbox_request(const RunSpec& spec)
     const Limits& limits = spec.grants.limits;
     request.memory = limits.memory.bytes;
     request.cpu_ms = static_cast<std::uint64_t>(limits.cpu.count());
-    request.time_ms = static_cast<std::uint64_t>(limits.time.count());
+    // The keeper's clock does not stand still for a person who steps: the time limit is counted by JobRun.
+    constexpr std::chrono::milliseconds kStepping = std::chrono::hours(24 * 7);
+    request.time_ms = static_cast<std::uint64_t>((spec.step ? kStepping : limits.time).count());
     request.processes = limits.processes;
     request.output = limits.output.bytes;
     request.limits_stated = limits.stated;
@@ -44,17 +46,21 @@ Json open_words(const RunSpec& spec)
 Json begin_words(const RunSpec& spec)
 {
     const Json grants = to_json(spec.grants);
-    return Json::object({{"begin", Json::object({{"key", spec.id.key()},
-                                                 {"workflow", spec.workflow},
-                                                 {"input", spec.input},
-                                                 {"variables", object_or_empty(spec.variables)},
-                                                 {"grants", grants},
-                                                 {"limits", grants["limits"]},
-                                                 {"firstSequence", 2},
-                                                 {"package", "/package.mwp"},
-                                                 {"events", spec.events},
-                                                 {"trace", spec.trace},
-                                                 {"runtime", object_or_empty(spec.runtime)}})}});
+    Json begin = Json::object({{"key", spec.id.key()},
+                               {"workflow", spec.workflow},
+                               {"input", spec.input},
+                               {"variables", object_or_empty(spec.variables)},
+                               {"grants", grants},
+                               {"limits", grants["limits"]},
+                               {"firstSequence", 2},
+                               {"package", "/package.mwp"},
+                               {"events", spec.events},
+                               {"trace", spec.trace},
+                               {"runtime", object_or_empty(spec.runtime)}});
+    if (spec.details) begin.set("details", true);
+    if (spec.step) begin.set("step", true);
+    if (!spec.rehearsal.is_null()) begin.set("rehearsal", spec.rehearsal);
+    return Json::object({{"begin", std::move(begin)}});
 }
 
 Cause cause_of(const RunnerEnd& end, const std::optional<Cause>& cause, const RunSpec& spec)

@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
+#include <thread>
 
 #include "agent/runs.h"
 #include "platform/base/fields.h"
@@ -72,6 +74,8 @@ Result<RunSpec> read_request(const std::string& path)
     spec.credentials = fields.object("secrets", Json::object());
     spec.events = fields.boolean("events", false);
     spec.trace = fields.boolean("trace", false);
+    spec.step = fields.boolean("step", false);
+    spec.rehearsal = fields.any("rehearsal", Json());
     auto grants = protocol::parse_permissions(fields.object("grants", Json::object()), "grants");
     if (grants) spec.grants = std::move(*grants);
     else fields.mistake("grants", grants.error().what);
@@ -97,6 +101,29 @@ Result<std::pair<std::unique_ptr<platform::Process>, platform::Channel>> start_k
     return std::pair(std::move(*process), std::move(ends->first));
 }
 
+/// Hears the person's steps on descriptor 3 for as long as the run lasts; who goes away has cancelled it.
+class Steps {
+public:
+    Steps(Runs& runs, const protocol::AttemptId& id)
+        : thread_([this, &runs, id](const std::stop_token& stop) {
+              for (;;) {
+                  auto message = channel_.receive({}, stop);
+                  if (!message) {
+                      if (!stop.stop_requested()) runs.post(command::Cancel{id, "user", "the person who stepped through it went away"});
+                      return;
+                  }
+                  auto json = parse_json((*message)->text);
+                  if (json && json->contains("step")) runs.post(command::Say{id, std::move(*json)});
+              }
+          })
+    {
+    }
+
+private:
+    platform::Channel channel_ = platform::Channel::from(platform::Handle(3));
+    std::jthread thread_;
+};
+
 }  // namespace
 
 int run_once(const std::string& request_path)
@@ -117,9 +144,12 @@ int run_once(const std::string& request_path)
     const protocol::AttemptId id = spec->id;
     // Ctrl-C asks the run to end; a second one is the terminal's business.
     std::stop_callback on_stop(host.stop(), [&] { runs.post(command::Cancel{id, "user", "interrupted"}); });
+    std::optional<Steps> steps;
+    if (spec->step) steps.emplace(runs, id);
     runs.post(command::Take{id, {}});
     runs.post(command::Start{std::move(*spec), std::nullopt});
     const Status ran = runs.run(printer.over());
+    steps.reset();
     (void)runs.stop_keeper();
     if (auto gone = keeper->first->wait(std::chrono::seconds(2)); !gone) log::warning("once", "the keeper does not end: {}", gone.error().what);
     if (!ran) {

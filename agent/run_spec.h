@@ -20,7 +20,10 @@ struct RunSpec {
     bool credentials_missing = false;  ///< taken over after a restart and not fetched again: the broker keeps what it has
     Json runtime;                      ///< facts of the run that expressions may read
     bool repeatable = false;
+    bool details = false;                ///< step records carry input and output
     bool events = false, trace = false;  ///< a person watches: CloudEvents and traces, too
+    bool step = false;                   ///< …and steps through it: its time stands still while it is paused
+    Json rehearsal;                      ///< a test of a package, else null; like `step` never part of a job
     ByteCount quota = mebibytes(64);   ///< of step and log records
 };
 

@@ -264,6 +264,8 @@ void Runs::on_command(Command command)
                 if (JobRun* run = find(said.id.key()); run != nullptr)
                     run->stop_now({JobState::failed, Reason::agent_lost, said.why, Json::object({{"standing", "stale"}})});
                 else if (taken_.contains(said.id)) give_back(said.id, said.why);
+            } else if constexpr (std::is_same_v<T, command::Say>) {
+                if (JobRun* run = find(said.id.key()); run != nullptr && run->spec().step) run->say(said.message);
             } else if constexpr (std::is_same_v<T, command::Lease>) {
                 if (JobRun* run = find(said.id.key()); run != nullptr) run->set_lease(said.end);
             } else if constexpr (std::is_same_v<T, command::StopAll>) {

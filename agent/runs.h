@@ -32,11 +32,12 @@ struct End { protocol::AttemptId id; Cause cause; };                ///< of one 
 struct GiveBack { protocol::AttemptId id; std::string why; };       ///< the same, and another may try
 struct Cancel { protocol::AttemptId id; std::string by, why; };
 struct Drop { protocol::AttemptId id; std::string why; };           ///< somebody else's now: kill
+struct Say { protocol::AttemptId id; Json message; };               ///< a person's `step`, to a run of `millwright run --step`
 struct Lease { protocol::AttemptId id; SteadyTime end; };
 struct StopAll { std::string why; bool cancel = true; };            ///< the agent stops: no new ones; `cancel`: those that run, too
 struct Work { std::function<void()> work; };                        ///< on the thread of the runs
 }  // namespace command
-using Command = std::variant<command::Take, command::Start, command::End, command::GiveBack, command::Cancel, command::Drop, command::Lease, command::StopAll, command::Work>;
+using Command = std::variant<command::Take, command::Start, command::End, command::GiveBack, command::Cancel, command::Drop, command::Say, command::Lease, command::StopAll, command::Work>;
 
 /// Owns every JobRun, the channels to keeper and broker. Thread: `post` any; everything else one.
 class Runs {

@@ -96,6 +96,12 @@ void Console::note(std::string_view text)
     err_ << text << '\n';
     err_.flush();
 }
+void Console::ask(std::string_view prompt)
+{
+    out_.flush();
+    err_ << prompt;
+    err_.flush();
+}
 void Console::error(std::string_view text)
 {
     while (text.ends_with('\n')) text.remove_suffix(1);

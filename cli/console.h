@@ -30,6 +30,7 @@ public:
     void line(std::string_view text = {});
     void note(std::string_view text);                       ///< to standard error
     void error(std::string_view text);                      ///< "millwright: …" to standard error
+    void ask(std::string_view prompt);                      ///< to standard error, no end of line
     void write(std::string_view text);                      ///< as it is, no end of line
     void document(const Json& value);                       ///< indented JSON
     void record(const Json& value);                         ///< JSON on one line

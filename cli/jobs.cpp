@@ -55,6 +55,21 @@ std::string error_text(const Json& error)
     return printable(out);
 }
 
+Result<Json> all_steps(Api& api, const std::string& uid)
+{
+    const std::string path = join_path("/v1/jobs", uid, "/steps");
+    Json all = Json::array();
+    for (std::string after;;) {
+        const Result<Json> page = api.get(path, {{"after", after}});
+        if (!page) return fail(page.error());
+        for (const Json& step : items(*page)) all.push(step);
+        const Json& next = (*page)["next"];
+        const std::string cursor = next.is_string() ? next.as_string() : next.is_number() ? dump_json(next) : "";
+        if (cursor.empty() || cursor == after || items(*page).empty()) return all;
+        after = cursor;
+    }
+}
+
 int show_ending(Console& console, const Json& job)
 {
     const int status = exit_code(job["state"].as_string(), job["reason"].as_string());

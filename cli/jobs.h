@@ -19,6 +19,8 @@ std::string state_text(const Console& console, const Json& job);
 std::string error_text(const Json& error);
 /// `last segment` of an error type's URI: "communication".
 std::string short_type(std::string_view type);
+/// All step records of a job, page by page, as one array.
+Result<Json> all_steps(Api& api, const std::string& uid);
 /// Shows how a job ended: its output, or its error; both as JSON when asked. Returns the exit status.
 int show_ending(Console& console, const Json& job);
 

@@ -1,99 +1,30 @@
 #include "cli/local_run.h"
 
-#include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cli/dry_run.h"
 #include "cli/input.h"
 #include "cli/jobs.h"
+#include "cli/once.h"
 #include "cli/publishing.h"
 #include "cli/run_report.h"
-#include "platform/base/ids.h"
+#include "cli/step_prompt.h"
 #include "platform/files.h"
-#include "platform/process.h"
 #include "platform/terminal.h"
 
 namespace mill::cli {
 
 namespace {
 
-constexpr std::chrono::seconds kGrace{20};
-constexpr std::size_t kMaxLine = 64 * 1024 * 1024;
-
-/// A folder of our own that goes when the run is over; the sandbox's user may pass through it, nobody may list it.
-class Scratch {
-public:
-    static Result<Scratch> make()
-    {
-        std::error_code error;
-        const auto base = std::filesystem::temp_directory_path(error);
-        const std::string path = (error ? std::string("/tmp") : base.string()) + "/millwright-run-" + new_uid();
-        if (Status made = platform::make_folder(path, 0711); !made) return fail(made.error());
-        return Scratch(path);
-    }
-    Scratch(Scratch&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    ~Scratch()
-    {
-        if (!path_.empty()) (void)platform::remove_tree(path_);
-    }
-    std::string file(std::string_view name) const { return path_ + "/" + std::string(name); }
-
-private:
-    explicit Scratch(std::string path) : path_(std::move(path)) {}
-    std::string path_;
-};
-
-/// Findings on standard error; false when one of them is an error.
-bool show_findings(Console& console, const workflows::Package& package)
-{
-    for (const workflows::Finding& finding : package.findings) console.note(printable(finding.format()));
-    return package.valid();
-}
-
-Result<protocol::Permissions> read_grants(const std::string& path, std::stop_token stop)
-{
-    const Result<Json> file = read_object(path, std::move(stop));
-    if (!file) return fail(file.error());
-    return protocol::parse_permissions(file->contains("permissions") ? (*file)["permissions"] : *file, path);
-}
-
-Result<protocol::Permissions> decide_grants(Context& context, const LocalRun& run, const std::string& name, const protocol::Permissions& asked)
-{
-    if (run.granting == LocalRun::Granting::asked) return asked;
-    if (run.granting == LocalRun::Granting::all) {
-        std::error_code error;
-        return everything(asked, std::filesystem::current_path(error).string());
-    }
-    protocol::Permissions granted;
-    granted.limits = asked.limits;
-    if (run.granting == LocalRun::Granting::file) {
-        const Result<protocol::Permissions> given = read_grants(run.grant_file, context.stop);
-        if (!given) return fail(given.error());
-        granted = *given;
-    }
-    const std::vector<std::string> lacking = protocol::missing(asked, granted);
-    if (lacking.empty()) return granted;
-    if (run.granting == LocalRun::Granting::none && context.console.interactive()) {
-        context.console.note(fmt::format("{} asks for:\n{}Allow this for this run? [y/N]", name, permission_lines(lacking)));
-        const Result<std::string> answer = platform::read_line(false, context.stop);
-        if (!answer) return fail(Errc::cancelled, "stopped: nothing was run");
-        if (*answer == "y" || *answer == "Y" || *answer == "yes") return asked;
-        return fail(Errc::denied, "not allowed");
-    }
-    return fail(Errc::denied, fmt::format("{} asks for what is not granted: {}. {} holds:\n{}", name, fmt::join(lacking, ", "),
-                                          run.granting == LocalRun::Granting::file
-                                              ? fmt::format("{} would allow it when it", run.grant_file)
-                                              : "`--grant-asked` allows all that package.yaml asks for; `--grant FILE` allows it when FILE",
-                                          permission_lines(lacking)));
-}
-
-struct Prepared {
-    std::string package, request;  ///< files
-    std::string name;
+/// What the person gave, read and checked.
+struct Given {
+    workflows::Package package;
+    Json input = Json::object(), variables = Json::object(), secrets = Json::object();
+    protocol::Permissions asked;
 };
 
 std::vector<std::string> names_of(const std::map<std::string, std::string>& workflows)
@@ -103,109 +34,100 @@ std::vector<std::string> names_of(const std::map<std::string, std::string>& work
     return out;
 }
 
-Result<Prepared> prepare(Context& context, const LocalRun& run, const Scratch& scratch)
+Result<Given> read_given(Context& context, const LocalRun& run)
 {
-    const Result<workflows::Package> package = read_package(run.path);
+    Given out;
+    Result<workflows::Package> package = read_package(run.path);
     if (!package) return fail(package.error());
-    if (!show_findings(context.console, *package)) return fail(Errc::invalid, run.path + " is not valid: nothing was run");
-    if (!package->workflows.contains(run.workflow))
-        return fail(Errc::invalid, fmt::format("{} has no workflow '{}': --workflow names one of {}", package->manifest.name, run.workflow, fmt::join(names_of(package->manifest.workflows), ", ")));
-
-    Json input = Json::object(), variables = Json::object(), secrets = Json::object();
-    if (!run.input_file.empty()) {
-        Result<Json> value = read_value(run.input_file, context.stop);
+    out.package = std::move(*package);
+    if (!show_findings(context.console, out.package)) return fail(Errc::invalid, run.path + " is not valid: nothing was run");
+    if (!out.package.workflows.contains(run.workflow))
+        return fail(Errc::invalid, fmt::format("{} has no workflow '{}': --workflow names one of {}", out.package.manifest.name, run.workflow, fmt::join(names_of(out.package.manifest.workflows), ", ")));
+    for (const auto& [file, into, object] : {std::tuple{&run.input_file, &out.input, false}, {&run.variables_file, &out.variables, true}, {&run.secrets_file, &out.secrets, true}}) {
+        if (file->empty()) continue;
+        Result<Json> value = object ? read_object(*file, context.stop) : read_value(*file, context.stop);
+        // What is wrong with a secret's file is not quoted.
+        if (!value && into == &out.secrets) return fail(value.error().code, run.secrets_file + " does not hold one object NAME → value");
         if (!value) return fail(value.error());
-        input = *value;
+        *into = std::move(*value);
     }
-    if (!run.variables_file.empty()) {
-        Result<Json> value = read_object(run.variables_file, context.stop);
-        if (!value) return fail(value.error());
-        variables = *value;
-    }
-    if (!run.secrets_file.empty()) {
-        Result<Json> value = read_object(run.secrets_file, context.stop);
-        if (!value) return fail(value.error().code, run.secrets_file + " does not hold one object NAME → value");
-        secrets = *value;
-    }
-    const Result<Json> effective = workflows::effective_variables(package->manifest, variables);
+    const Result<Json> effective = workflows::effective_variables(out.package.manifest, out.variables);
     if (!effective) return fail(effective.error());
-    const Result<protocol::Permissions> asked = workflows::asked_permissions(package->manifest, *effective);
+    out.variables = *effective;
+    const Result<protocol::Permissions> asked = workflows::asked_permissions(out.package.manifest, out.variables);
     if (!asked) return fail(asked.error());
-    const Result<protocol::Permissions> grants = decide_grants(context, run, package->manifest.name, *asked);
-    if (!grants) return fail(grants.error());
-
-    const Result<std::string> bytes = package_bytes(run.path);
-    if (!bytes) return fail(bytes.error());
-    Prepared out{scratch.file("package.mwp"), scratch.file("request.json"), package->manifest.name};
-    if (Status written = platform::write_file(out.package, *bytes, 0644); !written) return fail(written.error());
-    const Json request = Json::object({{"package", out.package},
-                                       {"workflow", run.workflow},
-                                       {"input", input},
-                                       {"variables", *effective},
-                                       {"grants", protocol::to_json(*grants)},
-                                       {"secrets", secrets},
-                                       {"events", !run.events_file.empty()},
-                                       {"trace", run.trace}});
-    if (Status written = platform::write_file(out.request, dump_json(request), 0600); !written) return fail(written.error());
+    out.asked = *asked;
     return out;
 }
 
-/// Starts `millwright-agent once`, reports what it says; SIGTERM on Ctrl-C, and patience for its last words.
-Result<platform::Ending> follow(Context& context, const Prepared& prepared, RunReport& report)
+/// A tree for a person at a terminal; for everybody else a line of JSON each.
+TraceView::As how_to_trace(const Console& console)
 {
-    platform::ProcessSpec spec;
-    spec.program = platform::sibling_program("millwright-agent");
-    spec.arguments = {"once", "--request", prepared.request};
-    spec.environment = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"HOME", platform::home_folder()}};
-    Status wrong;
-    const auto take = [&](std::string_view line) {
-        if (Status taken = report.take(line); !taken && wrong) wrong = std::move(taken);
-    };
-    Result<platform::Ending> ending = platform::run_lines(spec, take, kMaxLine, kGrace, context.stop);
-    if (!ending) return fail("starting " + spec.program, ending.error());
-    if (!wrong) return fail(wrong.error());
-    return ending;
+    return console.json() || !platform::is_terminal(platform::Stream::error) ? TraceView::As::json : TraceView::As::tree;
 }
 
-Status write_result(const LocalRun& run, const Json& value)
+Result<int> run_for_real(Context& context, const LocalRun& run, const Given& given)
 {
-    Status written = platform::write_output(run.output_file, dump_json(value, 2) + "\n");
-    if (!written) written.error().code = Errc::unavailable;   // it ran: neither refused nor faulted
-    return written;
+    const Result<protocol::Permissions> grants = decide_grants(context, run, given.package.manifest.name, given.asked);
+    if (!grants) return fail(grants.error());
+    const Result<Scratch> scratch = Scratch::make();
+    if (!scratch) return fail(scratch.error());
+    const std::string archive = scratch->file("package.mwp");
+    if (Status staged = stage_package(run.path, archive); !staged) return fail(staged.error());
+    std::ofstream events;
+    if (!run.events_file.empty()) {
+        events.open(run.events_file, std::ios::trunc);
+        if (!events) return fail(Errc::unavailable, run.events_file + " cannot be written");
+    }
+    const Json request = Json::object({{"package", archive},
+                                       {"workflow", run.workflow},
+                                       {"input", given.input},
+                                       {"variables", given.variables},
+                                       {"grants", protocol::to_json(*grants)},
+                                       {"secrets", given.secrets},
+                                       {"events", !run.events_file.empty()},
+                                       {"trace", run.trace},
+                                       {"step", run.step}});
+    Console& console = context.console;
+    const Redactor redactor = redactor_of(given.secrets);
+    TraceView trace(console, how_to_trace(console), redactor);
+    std::optional<std::pair<platform::Channel, platform::Channel>> steps;  // ours, the agent's
+    if (run.step) {
+        auto ends = platform::Channel::pair();
+        if (!ends) return fail(ends.error());
+        steps = std::move(*ends);
+    }
+    // An agent that is gone shows by its ending; a closed channel cancels the run.
+    StepPrompt prompt(context, redactor, [&](const Json& message) { (void)steps->first.send(dump_json(message), nullptr, context.stop); },
+                      [&] { steps->first = platform::Channel(); });
+    RunReport report(console, redactor, run.events_file.empty() ? nullptr : &events, run.trace ? &trace : nullptr,
+                     [&](const Json& line) { if (run.step) prompt.hear(line); });
+    const Result<platform::Ending> ending = run_once(context, request, scratch->file("request.json"), [&](std::string_view line) { return report.take(line); },
+                                                     steps ? &steps->second.handle() : nullptr);
+    if (!ending) return fail(ending.error());
+    if (!report.ended()) return fail(no_ending(*ending));
+    const Json& ended = *report.ended();
+    const int status = exit_code(ended["state"].as_string(), ended["reason"].as_string());
+    if (!run.output_file.empty()) {
+        const Json& result = status == kDone ? ended["output"] : ended["error"];
+        if (Status written = platform::write_output(run.output_file, dump_json(result, 2) + "\n"); !written)
+            return fail(Errc::unavailable, written.error().what);  // it ran: neither refused nor faulted
+    }
+    if (status != kDone || console.json()) return show_ending(console, ended);
+    if (run.output_file.empty()) console.document(ended["output"]);
+    return status;
 }
 
 }  // namespace
 
 Result<int> run_locally(Context& context, const LocalRun& run)
 {
-    const Result<Scratch> scratch = Scratch::make();
-    if (!scratch) return fail(scratch.error());
-    const Result<Prepared> prepared = prepare(context, run, *scratch);
-    if (!prepared) return fail(prepared.error());
-
-    std::ofstream events;
-    if (!run.events_file.empty()) {
-        events.open(run.events_file, std::ios::trunc);
-        if (!events) return fail(Errc::unavailable, run.events_file + " cannot be written");
-    }
-    Console& console = context.console;
-    RunReport report(console, run.events_file.empty() ? nullptr : &events, run.trace);
-    const Result<platform::Ending> ending = follow(context, *prepared, report);
-    if (!ending) return fail(ending.error());
-    if (!report.ended()) {
-        return fail(Errc::internal, ending->signal != 0 ? fmt::format("millwright-agent was ended by signal {} before the run was over", ending->signal)
-                                                        : fmt::format("millwright-agent ended with status {} before the run was over", ending->exit_code));
-    }
-    const Json& ended = *report.ended();
-    const std::string& state = ended["state"].as_string();
-    const int status = exit_code(state, ended["reason"].as_string());
-    if (!run.output_file.empty())
-        if (Status written = write_result(run, status == kDone ? ended["output"] : ended["error"]); !written) return fail(written.error());
-    if (console.json() || run.output_file.empty() || status != kDone) {
-        if (status == kDone && !console.json()) console.document(ended["output"]);
-        else return show_ending(console, ended);
-    }
-    return status;
+    const Result<Given> given = read_given(context, run);
+    if (!given) return fail(given.error());
+    if (!run.dry_run) return run_for_real(context, run, *given);
+    const Result<protocol::Permissions> granted = given_grants(context, run.granting, run.grant_file, given->asked);
+    if (!granted) return fail(granted.error());
+    return show_plan(context.console, given->package, run.workflow, given->variables, given->asked, *granted);
 }
 
 }  // namespace mill::cli

@@ -1,19 +1,22 @@
 // cli/run_report.h -- what a local run says while it runs: JSON lines in; log and steps for the person, events for a file, and the end.
 #pragma once
 
+#include <functional>
 #include <iosfwd>
 #include <optional>
 #include <string_view>
 
 #include "cli/console.h"
+#include "cli/trace_view.h"
 #include "platform/base/json.h"
 
 namespace mill::cli {
 
 class RunReport {
 public:
-    /// `events` may be null.
-    RunReport(Console& console, std::ostream* events, bool trace) : console_(console), events_(events), trace_(trace) {}
+    /// `events` and `trace` may be null. `other` gets each line of another kind (paused, looked, resumed, rehearsed).
+    RunReport(Console& console, const Redactor& redactor, std::ostream* events, TraceView* trace, std::function<void(const Json&)> other = {})
+        : console_(console), redactor_(redactor), events_(events), trace_(trace), other_(std::move(other)) {}
     /// One line of `millwright-agent once`. Errors: corrupt (not one of its lines).
     Status take(std::string_view line);
     /// {state, reason, output, error}, once it has been said.
@@ -21,11 +24,12 @@ public:
 
 private:
     void show_event(const Json& event);
-    void show_trace(const Json& trace);
 
     Console& console_;
+    const Redactor& redactor_;
     std::ostream* events_;
-    bool trace_;
+    TraceView* trace_;
+    std::function<void(const Json&)> other_;
     std::optional<Json> ended_;
 };
 

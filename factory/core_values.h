@@ -30,6 +30,7 @@ struct RunRequest {
     std::optional<Milliseconds> expiration;   ///< else the trigger's, else none
     std::string idempotency_key;        ///< empty: none. Scope: trigger and who
     std::string body_sha256;            ///< compared when the key was seen before
+    bool trace = false;                 ///< its steps keep their input and output
 };
 
 struct Accepted {

@@ -22,6 +22,7 @@ Json to_json(const Offer& offer)
     json.set("environment", offer.environment).set("trigger", offer.trigger).set("input", offer.input);
     json.set("variables", map(offer.variables)).set("credentials", map(offer.credentials));
     json.set("permissions", to_json(offer.permissions)).set("repeatable", offer.repeatable);
+    if (offer.trace) json.set("trace", true);
     json.set("attemptToken", offer.attempt_token).set("leaseMs", static_cast<long long>(offer.lease.count()));
     return json;
 }
@@ -52,6 +53,7 @@ Result<Offer> parse_offer(const Json& json)
         if (!value.is_string()) fields.mistake("credentials", "must map names to names");
     const Json permissions = fields.object("permissions", Json::object());
     offer.repeatable = fields.boolean("repeatable", false);
+    offer.trace = fields.boolean("trace", false);
     offer.attempt_token = fields.text("attemptToken");
     offer.lease = std::chrono::milliseconds(fields.integer("leaseMs", 1, 86'400'000, 60'000));
     if (auto ok = fields.done(); !ok) return fail(ok.error());

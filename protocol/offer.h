@@ -24,6 +24,7 @@ struct Offer {
     Json credentials;              ///< NAME in the package → name in the factory
     Permissions permissions;       ///< granted by the deployment
     bool repeatable = false;
+    bool trace = false;            ///< step records carry what each task got and came to
     std::string attempt_token;     ///< fetches this package and these credentials; secret
     std::chrono::milliseconds lease{60'000};
 };

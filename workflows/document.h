@@ -144,5 +144,7 @@ struct Document {
 };
 
 std::string_view name(TaskKind kind);  ///< "call", "do", "emit", …
+/// What the task calls or runs: "http", "openapi", "shell", "script", "workflow", an activity or a function; "" for other kinds.
+std::string call_name(const Task& task);
 
 }  // namespace mill::workflows

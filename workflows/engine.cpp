@@ -41,7 +41,7 @@ void Engine::advance(WallTime wall, SteadyTime now)
     wall_ = wall;
     now_ = now;
     more_ = false;
-    if (phase_ == Phase::cancelled || phase_ == Phase::faulted || phase_ == Phase::completed) return;
+    if (phase_ == Phase::cancelled || phase_ == Phase::faulted || phase_ == Phase::completed || pause_) return;
     if (phase_ == Phase::pending) {
         phase_ = Phase::running;
         Branch& first = branch(0);
@@ -65,6 +65,7 @@ void Engine::advance(WallTime wall, SteadyTime now)
                 if (found == branches_.end() || !found->second->ready || found->second->done) break;
                 any = true;
                 step(*found->second);
+                if (pause_) return;
             }
         }
         if (any && (++turns % 4) == 0 && std::chrono::steady_clock::now() - begin > kSlice) {
@@ -76,7 +77,7 @@ void Engine::advance(WallTime wall, SteadyTime now)
 
 std::optional<SteadyTime> Engine::wake_at() const
 {
-    if (phase_ != Phase::running) return std::nullopt;
+    if (phase_ != Phase::running || pause_) return std::nullopt;
     if (more_) return now_;
     std::optional<SteadyTime> soonest;
     for (const auto& [id, each] : branches_) {
@@ -102,6 +103,7 @@ void Engine::step(Branch& branch)
         return begin_task(branch, list.tasks[static_cast<std::size_t>(frame.position)], frame.raw);
     }
     if (frame.kind != Frame::Kind::task) return;
+    if (frame.stage == Frame::Stage::entering) return enter_task(branch);
     if (frame.failure) return raise(branch, std::move(*std::exchange(frame.failure, nullptr)));
     settle(branch, run(branch, frame));
 }
@@ -129,6 +131,11 @@ void Engine::begin_task(Branch& branch, int number, Value data)
         made.started = wall_;
         branch.stack.push_back(std::move(made));
     }
+    if (!wanted_ || !pauses(branch)) enter_task(branch);
+}
+
+void Engine::enter_task(Branch& branch)
+{
     Frame& frame = branch.stack.back();
     const Task& what = task(branch, frame);
     if (what.if_ >= 0) {
@@ -176,6 +183,7 @@ void Engine::finish_task(Branch& branch, Value raw, const Directive* then)
     branch.locals.resize(std::min(branch.locals.size(), frame.locals));
     frame.output = raw;
     frame.answer = Value();
+    const Value result_of_call = options_.trace ? raw : Value();
     OrFault<Value> output = shaped(branch, frame, what.output, std::move(raw), "the output of the task", what.pointer);
     if (!output) return raise(branch, std::move(output.error()));
     Value result = std::move(*output);
@@ -186,8 +194,9 @@ void Engine::finish_task(Branch& branch, Value raw, const Directive* then)
         if (what.export_.shape) branch.scopes.back().context = std::move(*context);
     }
     frame.output = result;
-    changed(branch, frame, "completed");
     const Directive& next = then != nullptr ? *then : what.then;
+    if (options_.trace) frame.answer = result_of_call;
+    changed(branch, frame, "completed", nullptr, &next);
     pop(branch);
     deliver(branch, std::move(result), next);
 }

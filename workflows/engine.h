@@ -126,6 +126,10 @@ public:
     void cancel(std::string why) override;
     const Json& output() const override { return output_; }
     const Fault& fault() const override { return fault_; }
+    void pause_before(std::function<bool(const Pause&)> wanted) override { wanted_ = std::move(wanted); }
+    const Pause* paused() const override { return pause_ ? &*pause_ : nullptr; }
+    void go_on() override { pause_.reset(); }
+    Result<Json> look(std::string_view expression) override;
 
 private:
     // engine.cpp: branches, lists, ends.
@@ -139,6 +143,7 @@ private:
     void workflow_finished(Branch& branch, Value output);
     void push_list(Branch& branch, int list, Value data);
     void begin_task(Branch& branch, int task, Value data);
+    void enter_task(Branch& branch);                                         ///< the one that was pushed
     OrFault<std::monostate> push_workflow(Branch& branch, const Document& document, Value input);
     void settle(Branch& branch, Outcome outcome);
     void finish_task(Branch& branch, Value raw, const Directive* then);
@@ -188,6 +193,7 @@ private:
     Outcome run_command(Branch& branch, Frame& frame);
     Outcome run_workflow(Branch& branch, Frame& frame);
     Outcome ask(Branch& branch, Frame& frame, std::string effect, Json with);
+    std::optional<Outcome> stood_in(Branch& branch, Frame& frame);
 
     // engine_sessions.cpp
     std::optional<Fault> in_session(Branch& branch, Frame& frame, const SessionRole& role, Json& with);
@@ -195,9 +201,15 @@ private:
     void request(std::string effect, Json with, std::string task);  ///< whose answer nobody waits for
 
     // lifecycle.cpp
-    void changed(const Branch& branch, const Frame& frame, std::string_view state, const Fault* fault = nullptr);
+    void changed(const Branch& branch, const Frame& frame, std::string_view state, const Fault* fault = nullptr, const Directive* next = nullptr);
     void workflow_changed(const Branch& branch, const Scope& scope, std::string_view state, Json more);
     Json cloud_event(std::string type, Json data) const;
+
+    // watching.cpp: for who traces or steps.
+    bool pauses(Branch& branch);
+    std::size_t depth(const Branch& branch, const Frame* top = nullptr) const;
+    Json traced(const Frame& frame, const Task& what, std::string_view state, const Directive* next) const;
+    void note(const Branch& branch, const Frame& frame, std::string_view state, Json detail);
 
     const Task& task(const Branch& branch, const Frame& frame) const { return branch.scopes.back().document->tasks[static_cast<std::size_t>(frame.number)]; }
     const Document& document(const Branch& branch) const { return *branch.scopes.back().document; }
@@ -222,6 +234,9 @@ private:
     std::vector<Json> events_;
     std::map<std::string, Json> api_documents_;  ///< OpenAPI documents of this run, by address
     std::mt19937_64 random_;
+    std::function<bool(const Pause&)> wanted_;
+    std::optional<Pause> pause_;
+    std::uint32_t paused_branch_ = 0;
     bool more_ = false;  ///< stopped only because its time was over
     Json output_;
     Fault fault_;

@@ -115,6 +115,7 @@ bool Engine::caught(Branch& branch, Fault& fault)
     if (exhausted && clause.list < 0) return false;
     frame.trying->catching = true;
     branch.ready = true;
+    if (options_.trace) note(branch, frame, "caught", Json::object({{"error", to_json(fault)}, {"handled", clause.list >= 0}, {"retries", frame.trying->retries}}));
     if (clause.list < 0) {  // swallowed: the task's output is its input
         frame.answer = frame.input;
         frame.stage = Frame::Stage::resumed;
@@ -235,6 +236,7 @@ void Engine::cancel(std::string why)
     for (Branch* each : roots) drop(*each, 0, "cancelled");
     branches_.clear();
     effects_.clear();
+    pause_.reset();
     fault_ = make_fault(ErrorType::runtime, std::move(why), "/");
     phase_ = Phase::cancelled;
 }

@@ -33,16 +33,33 @@ struct EffectRequest {
     Json with;
     std::string task;                                        ///< JSON pointer
     std::optional<std::chrono::milliseconds> timeout;        ///< what is left of the enclosing timeouts
+    std::string name = {}, call = {};                        ///< the task's name, and what it calls: "http", "file.read", "shell", a function
 };
 
 /// A task changed its phase: what becomes a `step` event and a CloudEvent.
 struct TaskChange {
     std::string task, name, type, state;   ///< as in protocol/README.md, kind step
-    Json detail;                           ///< {input, output} when traced, else null
+    Json detail;                           ///< when traced (docs/testing.md): input, output, what was decided; else null
     Json error;                            ///< RFC 7807; of faulted and retried
     WallTime time;
     std::optional<WallTime> started;       ///< of a `completed` that stands for its `started`, too (set, switch, …)
+    WallTime since = {};                   ///< when the task started, in every record
+    std::size_t depth = 0;                 ///< how many tasks, lists and workflows it stands in; when traced
+    std::uint32_t branch = 0;              ///< of a fork, or the main one
+    bool trace_only = false;               ///< caught, iteration, asked: no state of a task, only for who watches
 };
+
+/// Where a run stands that somebody steps through: before this task.
+struct Pause {
+    std::string task, name, type, file;
+    int line = 1;
+    std::size_t depth = 0;
+    std::uint32_t branch = 0;
+    std::vector<std::string> names;        ///< what an expression may read besides `.`
+    std::vector<std::string> stack;        ///< pointers of the tasks it stands in, outermost first
+};
+
+struct Task;  // workflows/document.h
 
 /// The DSL's lifecycle events (type, data) of a change: what `--events` shows, and what a job's record of a step says. `workflow` is
 /// NAME-ID.NAMESPACE. A `completed` with `started` gives the events of its start, too; `skipped` gives none, `waiting` is suspended.
@@ -59,6 +76,9 @@ struct RunOptions {
     bool steps = true;                     ///< report TaskChanges at all
     bool cloud_events = true;              ///< make lifecycle CloudEvents (costs a copy of each output); `emit` is always there
     std::uint64_t seed = 0;                ///< of jitter
+    /// A task that is to be asked as the effect "stand-in" (with: its arguments) although the interpreter could do it: a
+    /// function, a workflow, a pure activity, an OpenAPI operation. Null: none.
+    std::function<bool(const Task&)> stands_in = {};
 };
 
 enum class Phase { pending, running, waiting, cancelled, faulted, completed };
@@ -80,6 +100,13 @@ public:
     virtual void cancel(std::string why) = 0;                      ///< the whole run
     virtual const Json& output() const = 0;                        ///< when completed
     virtual const Fault& fault() const = 0;                        ///< when faulted
+
+    // Stepping. Asked before each task (before its `if`); true: all branches stand still until `go_on`.
+    virtual void pause_before(std::function<bool(const Pause&)> wanted) = 0;
+    virtual const Pause* paused() const = 0;                       ///< null: it goes on
+    virtual void go_on() = 0;
+    /// A jq expression on the data of the task it is paused before. Errors: invalid (in words), timeout, conflict (not paused).
+    virtual Result<Json> look(std::string_view expression) = 0;
 };
 
 /// What stands for a secret's value wherever the interpreter handles one: the broker replaces it inside effects, and nobody

@@ -56,11 +56,11 @@ std::vector<std::pair<std::string, Json>> lifecycle_of(const TaskChange& change,
     return out;
 }
 
-void Engine::changed(const Branch& branch, const Frame& frame, std::string_view state, const Fault* fault)
+void Engine::changed(const Branch& branch, const Frame& frame, std::string_view state, const Fault* fault, const Directive* next)
 {
     if (!options_.steps && !options_.cloud_events) return;
     const Task& what = task(branch, frame);
-    TaskChange change{what.pointer, what.name, std::string(name(what.kind)), std::string(state), {}, {}, wall_, {}};
+    TaskChange change{what.pointer, what.name, std::string(name(what.kind)), std::string(state), {}, {}, wall_, {}, frame.started, 0, branch.id, false};
     if (fault != nullptr) change.error = to_json(*fault);
     if (options_.cloud_events) {
         const Document& flow = document(branch);
@@ -71,8 +71,8 @@ void Engine::changed(const Branch& branch, const Frame& frame, std::string_view 
     if (!options_.steps || (state == "started" && instant(what.kind))) return;
     if (instant(what.kind)) change.started = frame.started;
     if (options_.trace) {
-        change.detail = Json::object({{"input", frame.raw.json()}});
-        if (state == "completed") change.detail.set("output", frame.output.json());
+        change.depth = depth(branch, &frame);
+        change.detail = traced(frame, what, state, next);
     }
     changes_.push_back(std::move(change));
 }

@@ -57,6 +57,20 @@ std::string_view name(TaskKind kind)
     return "?";
 }
 
+std::string call_name(const Task& task)
+{
+    switch (task.kind) {
+    case TaskKind::call_http: return "http";
+    case TaskKind::call_openapi: return "openapi";
+    case TaskKind::call_activity:
+    case TaskKind::call_function: return task.target;
+    case TaskKind::run_script: return "script";
+    case TaskKind::run_shell: return "shell";
+    case TaskKind::run_workflow: return "workflow";
+    default: return {};
+    }
+}
+
 int Reader::task_list(const Node& node, const Names& locals)
 {
     if (!node.value->is_array() || node.value->empty()) {

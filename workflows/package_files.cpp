@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kDeepest = 8;  // dependencies of dependencies
 
+/// All but hidden files, packages, and the tests of a package: what a test says makes no other package.
 Result<Files> read_folder(const fs::path& folder)
 {
     Files out;
@@ -27,7 +28,8 @@ Result<Files> read_folder(const fs::path& folder)
         const std::string name = path.filename().string();
         const fs::file_status status = it->symlink_status(code);
         const bool hidden = name.starts_with(".");
-        if (hidden && fs::is_directory(status)) it.disable_recursion_pending();
+        const bool left_out = hidden || (it.depth() == 0 && name == "tests");
+        if (left_out && fs::is_directory(status)) it.disable_recursion_pending();
         if (!hidden && fs::is_symlink(status)) return fail(Errc::invalid, fmt::format("{} is a link: a package holds its files itself", path.string()));
         if (!hidden && fs::is_regular_file(status) && path.extension() != ".mwp") {
             const std::string inside = path.lexically_relative(folder).generic_string();

@@ -20,6 +20,9 @@ Result<Begin> parse_begin(const Json& json)
     out.first_sequence = static_cast<std::uint64_t>(fields.integer("firstSequence", 1, INT64_MAX, 2));
     out.events = fields.boolean("events", false);
     out.trace = fields.boolean("trace", false);
+    out.details = fields.boolean("details", false);
+    out.step = fields.boolean("step", false);
+    out.rehearsal = fields.any("rehearsal", Json());
     const Json grants = fields.object("grants", Json::object());
     if (auto ok = fields.done(); !ok) return fail(ok.error());
     auto permissions = protocol::parse_permissions(grants, "grants");
@@ -45,6 +48,8 @@ Result<AgentMessage> parse_agent_message(std::string_view text)
         out.resume = static_cast<std::uint64_t>(resume->as_integer());
     } else if (const Json* cancel = json->find("cancel")) {
         out.cancel = *cancel;
+    } else if (const Json* step = json->find("step")) {
+        out.step = *step;
     }
     return out;
 }

@@ -17,6 +17,9 @@ struct Begin {
     protocol::Permissions grants;
     std::uint64_t first_sequence = 2;
     bool events = false, trace = false;
+    bool details = false; ///< step records carry input and output
+    bool step = false;    ///< a person steps through it
+    Json rehearsal;       ///< of a test: standIns, real, now, checks; null otherwise
 };
 
 /// One message of the agent; exactly one member is set, or none for what a newer agent may say.
@@ -24,6 +27,7 @@ struct AgentMessage {
     std::optional<Begin> begin;
     std::optional<std::uint64_t> acknowledged, resume;
     std::optional<Json> cancel;  ///< {by, why}
+    std::optional<Json> step;    ///< {do, expression or task}
 };
 Result<AgentMessage> parse_agent_message(std::string_view text);
 

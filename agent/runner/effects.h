@@ -36,6 +36,7 @@ public:
     std::optional<SteadyTime> next_deadline() const;
     std::vector<Answer> take();            ///< what is to be told to the interpreter
     bool answered() const { return answers_.empty(); }  ///< `take` has nothing
+    bool idle() const { return answers_.empty() && open_.empty(); }
 
 private:
     struct Open {

@@ -48,7 +48,7 @@ Reporter::Reporter(const Clock& clock, Send send, Resend resend, Quotas quotas)
 {
 }
 
-void Reporter::step(const workflows::TaskChange& change)
+void Reporter::step(const workflows::TaskChange& change, Json detail)
 {
     Json body = Json::object({{"task", cut_text(change.task, kMaxLogText)}, {"name", cut_text(change.name, kMaxName)},
                               {"type", cut_text(change.type, kMaxName)}, {"state", change.state}});
@@ -57,6 +57,8 @@ void Reporter::step(const workflows::TaskChange& change)
         return;
     }
     if (!change.error.is_null()) body.set("error", cut_error(change.error));
+    // A detail is evidence for whoever asked for it; a record must fit.
+    if (!detail.is_null()) body.set("detail", dump_json(detail).size() <= protocol::kMaxEventBytes / 2 ? std::move(detail) : Json::object({{"cut", true}, {"call", detail["call"]}}));
     const auto found = std::find_if(held_.rbegin(), held_.rend(), [&](const Held& held) { return held.task == change.task; });
     if (change.started) {
         body.set("startedAt", format_time(*change.started));

@@ -32,7 +32,7 @@ public:
     Reporter(const Clock& clock, Send send, Resend resend, Quotas quotas = {});
 
     void begin(std::uint64_t first_sequence) { next_ = first_sequence; }
-    void step(const workflows::TaskChange& change);
+    void step(const workflows::TaskChange& change, Json detail = {});  ///< `detail`: what a traced job keeps of it
     void log(std::string_view level, std::string_view text, std::string_view task);
     /// The last event; gap records go before it. Nothing is taken after it.
     void finish(protocol::JobState state, protocol::Reason reason, Json more);

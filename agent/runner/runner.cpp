@@ -11,6 +11,7 @@
 #include "platform/confine.h"
 #include "protocol/version.h"
 #include "workflows/package.h"
+#include "workflows/preview.h"
 
 namespace mill::runner {
 namespace {
@@ -100,7 +101,7 @@ std::optional<Milliseconds> Runner::wait_time() const
         if (time && (!first || *time < *first)) first = time;
     };
     if (interpreter_ && !reporter_.finished()) {
-        if (!throttled()) consider(interpreter_->wake_at());
+        if (const auto wake = interpreter_->wake_at(); wake && !throttled()) consider(pace_.real(*wake));
         consider(effects_.next_deadline());
         if (!effects_.answered()) consider(clock_.steady());
     }
@@ -152,6 +153,7 @@ void Runner::hear_agent(std::string_view text)
         if (!begin_) to_agent_.send(dump_json(Json::object({{"ready", 1}, {"version", protocol::kVersion}})));
     }
     if (message->cancel) cancel(*message->cancel);
+    if (message->step && stepping_ && !reporter_.finished()) stepping_->hear(*message->step);
 }
 
 /// Reading the package and compiling its expressions takes longer than all else; the agent is writing to its disk meanwhile.
@@ -192,12 +194,20 @@ void Runner::begin(Begin begin)
     run.input = from_outside(begin_->input);
     run.variables = from_outside(begin_->variables);
     run.runtime_version = protocol::kProgramVersion;
-    run.trace = begin_->trace;
+    run.trace = begin_->trace || begin_->details;
     run.cloud_events = begin_->events;
     run.seed = random_seed();
+    if (begin_->rehearsal.is_object()) {
+        auto rehearsal = Rehearsal::make(begin_->rehearsal, run.input, pace_);
+        if (!rehearsal) return fail_with(Reason::invalid_package, fault("validation", 400, "The test cannot start", rehearsal.error().what), Json());
+        rehearsal_ = std::move(*rehearsal);
+        run.stands_in = [this](const workflows::Task& task) { return rehearsal_->names(task); };
+        run.seed = 0;
+    }
     auto made = workflows::make_interpreter(std::make_shared<const workflows::Package>(std::move(*loaded)), std::move(run));
     if (!made) return fail_with(Reason::invalid_package, fault("validation", 400, "The workflow cannot start", made.error().what), Json());
     interpreter_ = std::move(*made);
+    if (begin_->step) stepping_ = std::make_unique<Stepping>(*interpreter_, pace_, [this](const Json& message) { to_agent_.send(dump_json(message)); });
 }
 
 void Runner::cancel(const Json& who)
@@ -218,26 +228,75 @@ void Runner::advance()
         if (answer.outcome) interpreter_->complete(answer.id, std::move(*answer.outcome));
         else interpreter_->fail(answer.id, std::move(answer.outcome.error()));
     }
+    if (rehearsal_) {
+        for (Effects::Answer& answer : rehearsal_->due()) {
+            if (answer.outcome) interpreter_->complete(answer.id, std::move(*answer.outcome));
+            else interpreter_->fail(answer.id, std::move(answer.outcome.error()));
+        }
+    }
     // What is watched live is not made faster than it is taken.
     if (throttled()) return;
-    interpreter_->advance(clock_.now(), clock_.steady());
-    for (const std::uint64_t id : interpreter_->take_cancellations()) effects_.cancel(id);
-    for (const workflows::TaskChange& change : interpreter_->take_changes()) {
-        reporter_.step(change);
-        if (begin_->trace)
-            to_agent_.send(dump_json(Json::object({{"trace", Json::object({{"task", change.task}, {"name", change.name}, {"type", change.type},
-                                                                           {"state", change.state}, {"time", format_time(change.time)},
-                                                                           {"detail", change.detail}, {"error", change.error}})}})));
+    interpreter_->advance(pace_.now(), pace_.steady());
+    for (const std::uint64_t id : interpreter_->take_cancellations()) {
+        effects_.cancel(id);
+        if (rehearsal_) rehearsal_->cancel(id);
     }
+    for (const workflows::TaskChange& change : interpreter_->take_changes()) tell(change);
     for (const Json& event : interpreter_->take_cloud_events())
         if (begin_->events) to_agent_.send(dump_json(Json::object({{"cloudEvent", event}})));
-    for (workflows::EffectRequest& request : interpreter_->take_requests()) effects_.start(std::move(request));
+    for (workflows::EffectRequest& request : interpreter_->take_requests()) perform(std::move(request));
+    if (stepping_) stepping_->look_up();
     if (is_final(interpreter_->phase())) conclude();
+    else if (rehearsal_) rehearse();
+}
+
+void Runner::tell(const workflows::TaskChange& change)
+{
+    constexpr workflows::PreviewLimits kTraced{.text = 16'384, .items = 200, .members = 200, .depth = 20, .total = 2000};
+    if (!change.trace_only) {
+        Json detail;
+        bool cut = false;
+        if (begin_->details) detail = workflows::preview(workflows::name_secrets(change.detail), kTraced, &cut);
+        if (cut) detail.set("cut", true);
+        reporter_.step(change, std::move(detail));
+    }
+    if (!begin_->trace) return;
+    bool cut = false;
+    Json trace = Json::object({{"task", change.task}, {"name", change.name}, {"type", change.type}, {"state", change.state},
+                               {"time", format_time(change.time)}, {"startedAt", format_time(change.since)}, {"depth", change.depth}, {"branch", change.branch},
+                               {"detail", workflows::preview(workflows::name_secrets(change.detail), kTraced, &cut)}, {"error", change.error}});
+    if (cut) trace.set("cut", true);
+    to_agent_.send(dump_json(Json::object({{"trace", std::move(trace)}})));
+}
+
+void Runner::perform(workflows::EffectRequest request)
+{
+    if (!rehearsal_) return effects_.start(std::move(request));
+    if (auto real = rehearsal_->take(std::move(request))) effects_.start(std::move(*real));
+}
+
+/// Nothing real is under way: the test's clock jumps. What it cannot answer ends it.
+void Runner::rehearse()
+{
+    if (rehearsal_->problem().empty() && effects_.idle() && commands_.idle()) {
+        const auto wake = interpreter_->wake_at();
+        if (!wake || *wake > pace_.steady()) rehearsal_->jump(wake);
+    }
+    if (rehearsal_->problem().empty()) return;
+    interpreter_->cancel(rehearsal_->problem());
+    for (const std::uint64_t id : interpreter_->take_cancellations()) effects_.cancel(id);
+    for (const workflows::TaskChange& change : interpreter_->take_changes()) tell(change);
+    conclude();
 }
 
 void Runner::conclude()
 {
     if (!commands_.idle()) return;  // they were told to stop, and wake us when they have
+    if (rehearsal_) {
+        const bool completed = interpreter_->phase() == Phase::completed, faulted = interpreter_->phase() == Phase::faulted;
+        to_agent_.send(dump_json(Json::object({{"rehearsed", rehearsal_->report(completed ? interpreter_->output() : Json(),
+                                                                                faulted ? workflows::to_json(interpreter_->fault()) : Json())}})));
+    }
     if (interpreter_->phase() == Phase::cancelled) {
         return reporter_.finish(JobState::cancelled, Reason::cancelled_by,
                                 Json::object({{"evidence", cancelled_ ? *cancelled_ : Json::object({{"by", "workflow"}})}}));

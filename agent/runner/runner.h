@@ -9,8 +9,11 @@
 #include "agent/runner/begin.h"
 #include "agent/runner/commands.h"
 #include "agent/runner/effects.h"
+#include "agent/runner/pace.h"
+#include "agent/runner/rehearsal.h"
 #include "agent/runner/reporter.h"
 #include "agent/runner/sender.h"
+#include "agent/runner/stepping.h"
 #include "platform/base/clock.h"
 #include "platform/channel.h"
 #include "workflows/interpreter.h"
@@ -37,6 +40,9 @@ private:
     void begin(Begin begin);
     Result<workflows::Package> package();
     void advance();
+    void perform(workflows::EffectRequest request);
+    void rehearse();
+    void tell(const workflows::TaskChange& change);
     void hear_agent(std::string_view text);
     void cancel(const Json& who);
     bool throttled() const;
@@ -53,7 +59,10 @@ private:
     Reporter reporter_;
     Commands commands_;
     Effects effects_;
+    Pace pace_{clock_};
+    std::unique_ptr<Rehearsal> rehearsal_;  // a test
     std::unique_ptr<workflows::Interpreter> interpreter_;
+    std::unique_ptr<Stepping> stepping_;
     std::optional<Begin> begin_;
     std::optional<Result<workflows::Package>> preloaded_;
     std::optional<Json> cancelled_;

@@ -2,6 +2,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/publishing.h"
+#include "cli/test_run.h"
 #include "workflows/package.h"
 
 namespace mill::cli {
@@ -41,8 +42,9 @@ Result<int> run(Context& context, const Arguments& arguments)
     int status = kDone;
     Json all = Json::array();
     for (const std::string& path : arguments.texts("PATH")) {
-        const Result<workflows::Package> package = read_package(path);
+        Result<workflows::Package> package = read_package(path);
         if (!package) return fail(package.error());
+        for (workflows::Finding& finding : test_findings(path)) package->findings.push_back(std::move(finding));
         Json findings = Json::array();
         for (const workflows::Finding& finding : package->findings) {
             if (finding.level == workflows::Finding::Level::error || arguments.has("--strict")) status = kInvalid;

@@ -8,6 +8,7 @@ namespace mill::cli {
 Command new_command();
 Command run_command_entry();
 Command check_command();
+Command test_command();
 Command pack_command();
 Command publish_command();
 Command deploy_command();

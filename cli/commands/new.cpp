@@ -11,7 +11,9 @@ namespace {
 
 constexpr const char* kManifest = R"yaml(# {0}: what it is for, in a line.
 #
-# Try it here:    echo '{{"name": "Ada"}}' | millwright run . --input -
+# Check it:       millwright check .
+# Test it:        millwright test .
+# Try it here:    millwright run . --input input.json
 # Put it to work: millwright deploy .
 name: {0}
 version: 1.0.0
@@ -37,6 +39,27 @@ do:
       set: {{ reply: '${{ "Good day, \(.name)" }}' }}
 )yaml";
 
+constexpr const char* kTest = R"yaml(# Runs with `millwright test .`: in the sandbox, with stand-ins for what would call somebody. docs/testing.md has all that a case can say.
+cases:
+  - name: somebody with a name is greeted
+    input: {{ name: Ada }}
+    expect:
+      output: {{ reply: "Good day, Ada" }}
+  - name: a name is needed
+    input: {{}}
+    expect:
+      error: {{ type: validation }}
+)yaml";
+
+constexpr const char* kInput = R"({{"name": "Ada"}}
+)";
+
+struct NewFile {
+    const char* path;
+    const char* text;  ///< {0}: the package's name
+};
+constexpr NewFile kFiles[] = {{"/package.yaml", kManifest}, {"/main.yaml", kWorkflow}, {"/tests/{0}.yaml", kTest}, {"/input.json", kInput}};
+
 bool is_label(std::string_view name)
 {
     return !name.empty() && name.size() <= 63 && name.front() != '-' && name.back() != '-' &&
@@ -49,16 +72,23 @@ Result<int> run(Context& context, const Arguments& arguments)
     while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
     const std::string name = folder.substr(folder.rfind('/') == std::string::npos ? 0 : folder.rfind('/') + 1);
     if (!is_label(name)) return context.usage(fmt::format("'{}' is no name for a package: small letters, digits and '-', 63 at most", name));
-    for (const char* file : {"/package.yaml", "/main.yaml"})
-        if (platform::exists(folder + file)) return fail(Errc::conflict, folder + file + " is there already");
-    if (Status made = platform::make_folder(folder); !made) return context.usage(made.error().what);
-    if (Status written = platform::write_file(folder + "/package.yaml", fmt::format(fmt::runtime(kManifest), name)); !written) return fail(written.error());
-    if (Status written = platform::write_file(folder + "/main.yaml", fmt::format(fmt::runtime(kWorkflow), name)); !written) return fail(written.error());
-    if (context.console.json()) context.console.document(Json::object({{"folder", folder}, {"name", name}}));
-    else {
-        context.console.line(fmt::format("{0}/package.yaml\n{0}/main.yaml", folder));
-        context.console.note(fmt::format("next: echo '{{\"name\": \"Ada\"}}' | millwright run {} --input -", folder));
+    Json made = Json::array();
+    for (const NewFile& file : kFiles) {
+        const std::string path = folder + fmt::format(fmt::runtime(file.path), name);
+        if (platform::exists(path)) return fail(Errc::conflict, path + " is there already");
+        made.push(path);
     }
+    for (const std::string& each : {folder, folder + "/tests"})
+        if (Status done = platform::make_folder(each); !done) return context.usage(done.error().what);
+    for (const NewFile& file : kFiles)
+        if (Status written = platform::write_file(folder + fmt::format(fmt::runtime(file.path), name), fmt::format(fmt::runtime(file.text), name)); !written)
+            return fail(written.error());
+    if (context.console.json()) {
+        context.console.document(Json::object({{"folder", folder}, {"name", name}, {"files", made}}));
+        return kDone;
+    }
+    for (const Json& path : made.as_array()) context.console.line(path.as_string());
+    context.console.note(fmt::format("next: cd {} && millwright check . && millwright test . && millwright run . --input input.json", folder));
     return kDone;
 }
 
@@ -66,7 +96,7 @@ Result<int> run(Context& context, const Arguments& arguments)
 
 Command new_command()
 {
-    return {.name = "new", .summary = "Make the folder of a new package with a workflow that runs", .examples = "millwright new order-status", .options = {{"FOLDER", "", "Its last part is the package's name", true}}, .run = run};
+    return {.name = "new", .summary = "Make the folder of a new package: a workflow that runs, a test that passes, an input", .examples = "millwright new order-status && cd order-status && millwright test", .options = {{"FOLDER", "", "Its last part is the package's name", true}}, .run = run};
 }
 
 }  // namespace mill::cli

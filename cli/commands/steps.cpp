@@ -7,27 +7,13 @@ namespace mill::cli {
 
 namespace {
 
-Result<Json> all_steps(Api& api, const std::string& path)
-{
-    Json all = Json::array();
-    for (std::string after;;) {
-        const Result<Json> page = api.get(path, {{"after", after}});
-        if (!page) return fail(page.error());
-        for (const Json& step : items(*page)) all.push(step);
-        const Json& next = (*page)["next"];
-        const std::string cursor = next.is_string() ? next.as_string() : next.is_number() ? dump_json(next) : "";
-        if (cursor.empty() || cursor == after || items(*page).empty()) return all;
-        after = cursor;
-    }
-}
-
 Result<int> run(Context& context, const Arguments& arguments)
 {
     Result<Api*> api = context.api();
     if (!api) return fail(api.error());
     const Result<std::string> uid = resolve_job(**api, arguments.text("JOB"));
     if (!uid) return fail(uid.error());
-    const Result<Json> list = all_steps(**api, join_path("/v1/jobs", *uid, "/steps"));
+    const Result<Json> list = all_steps(**api, *uid);
     if (!list) return fail(list.error());
     Console& console = context.console;
     if (console.json()) {

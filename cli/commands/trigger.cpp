@@ -48,6 +48,7 @@ Result<Json> body_of(Context& context, const Arguments& arguments)
         if (!value) return fail(value.error());
         body.set("invocationContext", *value);
     }
+    if (arguments.has("--trace")) body.set("trace", true);
     return body;
 }
 
@@ -99,6 +100,7 @@ Command trigger_command()
                         reads_file({"--input", "FILE", "Input of the workflow, JSON or YAML; - is standard input"}),
                         reads_file({"--context", "FILE", "invocationContext: what notifiers get back, such as {conversationId: …}"}),
                         {"-w,--wait", "", "Wait for the end and print the output; the exit status is the job's"},
+                        {"--trace", "", "Each step's record keeps what it got and came to; `millwright test --from JOB` makes a test of it"},
                         {"--timeout", "DURATION", "Wait at most so long (10s, 5m); the job goes on"},
                         {"--idempotency-key", "KEY", "The same key starts one job only"}},
             .run = run};

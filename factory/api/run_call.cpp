@@ -86,6 +86,7 @@ Result<RunCall> parse_run_call(const Json& body, bool sap)
     RunCall out;
     out.context = fields.object("invocationContext", Json::object());
     out.input = fields.object("input", Json::object());
+    if (!sap) out.trace = fields.boolean("trace", false);
     if (sap) out.token = fields.text("irpaTriggerToken", "");
     if (auto done = fields.done(); !done) return fail(std::move(done.error()));
     return out;

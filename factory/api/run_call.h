@@ -10,6 +10,7 @@ namespace mill::factory {
 struct RunCall {
     Json context;   ///< invocationContext, an object
     Json input;     ///< an object
+    bool trace = false;  ///< each step keeps what it got and came to
     std::string token;   ///< irpaTriggerToken, taken out of the body
 };
 

@@ -117,6 +117,7 @@ void start(Service& service, const CallPtr& call, Document trigger, RunCall give
     run->request.trigger = trigger.name;
     run->request.input = merge_input(trigger.spec["input"], given.input);
     run->request.context = std::move(given.context);
+    run->request.trace = given.trace;
     run->request.idempotency_key = std::string(key);
     if (!key.empty()) run->request.body_sha256 = platform::sha256(fingerprint);
     {
@@ -216,7 +217,12 @@ void start_with(Service& service, const CallPtr& call, Document trigger, Result<
 {
     call->http.body = {};   // the call may be held for minutes
     if (!given) return reply_problem(*call, 400, given.error().what, given.error().what.find("placeholder") != std::string::npos ? "placeholder" : "body");
-    const std::string fingerprint = dump_json(Json::array({given->context, given->input}));
+    // Whoever may only start a trigger does not decide what the factory keeps.
+    if (given->trace && (call->identity.kind == "trigger" || call->identity.kind == "env"))
+        return reply_problem(*call, 403, "a traced job keeps the data of every step: that needs a token of role operator", "forbidden");
+    Json told = Json::array({given->context, given->input});
+    if (given->trace) told.push("trace");
+    const std::string fingerprint = dump_json(told);
     start(service, call, std::move(trigger), std::move(*given), fingerprint);
 }
 

@@ -42,9 +42,10 @@ Result<BindingRef> CoreImpl::known_binding(std::int64_t id)
     return ref;
 }
 
-Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger)
+Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, bool traced)
 {
-    if (const auto found = trigger_bindings_.find(trigger); found != trigger_bindings_.end()) return found->second;
+    const std::string cached = traced ? trigger + "\ntraced" : trigger;
+    if (const auto found = trigger_bindings_.find(cached); found != trigger_bindings_.end()) return found->second;
     Reader& read = writer_.read();
     const auto document = read.document("Trigger", trigger);
     if (!document) return fail(document.error());
@@ -63,6 +64,7 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger)
 
     Binding b;
     b.key = fmt::format("{}:{}:{}:{}:{}", document->uid, document->generation, deployment->uid, deployment->generation, package->digest);
+    if (traced) b.key += ":traced";
     b.trigger = trigger;
     b.deployment = deployment->name;
     b.environment = deployment->spec["environment"].as_string();
@@ -89,11 +91,12 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger)
     rule("expiration", spec["expiration"]);
     rule("stopAfterFailures", spec["stopAfterFailures"]);
     rule("offlineLimit", deployment->spec["offlineLimit"]);
+    if (traced) b.rules.set("trace", true);
 
     const auto id = writer_.put_binding(b);
     if (!id) return fail(id.error());
     auto ref = known_binding(*id);
-    if (ref) trigger_bindings_[trigger] = *ref;
+    if (ref) trigger_bindings_[cached] = *ref;
     return ref;
 }
 

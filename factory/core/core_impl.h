@@ -83,7 +83,7 @@ private:
                     std::string_view reason = {}, Json detail = {});
 
     // bindings.cpp
-    Result<BindingRef> binding_of_trigger(const std::string& trigger);   ///< as the documents stand now
+    Result<BindingRef> binding_of_trigger(const std::string& trigger, bool traced = false);   ///< as the documents stand now
     Result<BindingRef> known_binding(std::int64_t id);
     void documents_changed();
     Status pause_when_failing(const Binding& binding);

@@ -96,7 +96,7 @@ void CoreImpl::accept_run(RunRequest request, Who who, Done<Accepted> done)
             }
             if (known.error().code != Errc::not_found) return fail(known.error());
         }
-        const auto binding = binding_of_trigger(run.trigger);
+        const auto binding = binding_of_trigger(run.trigger, run.trace);
         if (!binding) return fail(binding.error());
         const Json& rules = (*binding)->binding.rules;
         job.priority = run.priority.value_or(rules["priority"].is_integer() ? static_cast<int>(rules["priority"].as_integer()) : 50);

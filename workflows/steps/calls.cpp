@@ -14,7 +14,10 @@ Outcome Engine::ask(Branch& branch, Frame& frame, std::string effect, Json with)
     request.effect = std::move(effect);
     request.with = std::move(with);
     request.task = task(branch, frame).pointer;
+    request.name = task(branch, frame).name;
+    request.call = call_name(task(branch, frame));
     request.timeout = remaining(branch);
+    if (options_.trace) note(branch, frame, "asked", Json::object({{"effect", request.effect}, {"with", request.with}}));
     frame.effect = request.id;
     effects_[request.id] = branch.id;
     branch.ready = false;
@@ -48,6 +51,21 @@ Outcome Engine::run_activity(Branch& branch, Frame& frame)
     Result<Json> result = activity->native(with);
     if (!result) return Outcome::failed(make_fault(ErrorType::validation, result.error().what, what.pointer));
     return Outcome::done(Value(std::move(*result)));
+}
+
+/// Somebody answers for a task that is otherwise done in here.
+std::optional<Outcome> Engine::stood_in(Branch& branch, Frame& frame)
+{
+    const Task& what = task(branch, frame);
+    const Activity* activity = what.kind == TaskKind::call_activity ? find_activity(what.target) : nullptr;
+    const bool inner = what.kind == TaskKind::call_function || what.kind == TaskKind::call_openapi || what.kind == TaskKind::run_workflow ||
+                       (activity != nullptr && activity->native);
+    if (!inner || !options_.stands_in(what)) return std::nullopt;
+    if (frame.stage == Frame::Stage::resumed) return Outcome::done(std::move(frame.answer));
+    const bool given = what.kind == TaskKind::call_activity || what.kind == TaskKind::call_openapi || what.body.expression != -2;
+    OrFault<Value> with = given ? fill(branch, frame, what.body, frame.input) : OrFault<Value>(frame.input);
+    if (!with) return Outcome::failed(std::move(with.error()));
+    return ask(branch, frame, "stand-in", with->json());
 }
 
 /// run: shell and run: script. The effect's result is {stdout, stderr, code}; `return` picks.

@@ -5,6 +5,8 @@ namespace mill::workflows {
 
 Outcome Engine::run(Branch& branch, Frame& frame)
 {
+    if (options_.stands_in)
+        if (auto answered = stood_in(branch, frame)) return std::move(*answered);
     switch (task(branch, frame).kind) {
     case TaskKind::call_activity: return run_activity(branch, frame);
     case TaskKind::call_function: return run_function(branch, frame);

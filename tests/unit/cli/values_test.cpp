@@ -109,7 +109,8 @@ TEST_CASE("a local run's lines become log, events and the end", "[cli][run]")
 {
     std::ostringstream out, err, events;
     Console console(out, err, {});
-    RunReport report(console, &events, false);
+    const Redactor secrets = redactor_of(Json::object({{"erp", Json::object({{"password", "hunter2"}})}}));
+    RunReport report(console, secrets, &events, nullptr);
     CHECK(report.take(R"({"event":{"sequence":2,"time":"2026-11-22T13:40:01.123456Z","kind":"log","body":{"level":"info","text":"hello \u001b[2J"}}})"));
     CHECK(report.take(R"({"event":{"sequence":3,"time":"2026-11-22T13:40:01.123456Z","kind":"step","body":{"task":"/do/0/a","name":"a","type":"set","state":"completed"}}})"));
     CHECK(report.take(R"({"cloudEvent":{"specversion":"1.0","id":"1"}})"));

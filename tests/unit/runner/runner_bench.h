@@ -97,6 +97,8 @@ struct RunnerBench {
         REQUIRE(keeper.send(keeper::encode(keeper::Words{"attach", "job.1.1"}), &effect_end));
     }
 
+    Json more = Json::object();  // of `begin`
+
     void begin(Json input = Json::object(), Json grants = Json::object(), bool trace = false)
     {
         if (broker) {
@@ -104,9 +106,10 @@ struct RunnerBench {
             REQUIRE(agent_of_broker.send(dump_json(Json::object({{"open", open}}))));
             REQUIRE(agent_of_broker.receive(kLong)->has_value());
         }
-        const Json begin = Json::object({{"key", "job.1.1"}, {"workflow", "main"}, {"input", std::move(input)}, {"variables", Json::object()},
+        Json begin = Json::object({{"key", "job.1.1"}, {"workflow", "main"}, {"input", std::move(input)}, {"variables", Json::object()},
                                          {"grants", std::move(grants)}, {"firstSequence", 2}, {"package", folder.path() + "/demo.mwp"},
                                          {"events", trace}, {"trace", trace}, {"runtime", Json::object()}});
+        for (const auto& [key, value] : this->more.as_object()) begin.set(key, value);
         say(Json::object({{"begin", begin}}));
     }
 
