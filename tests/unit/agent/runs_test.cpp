@@ -61,6 +61,40 @@ TEST_CASE("a job over its wall-clock limit is killed and ends as timeout", "[run
     CHECK(world.ledger.events().back().body["error"]["status"] == Json(408));
 }
 
+TEST_CASE("the time limit of a run that somebody steps through stands still while it is paused", "[runs]")
+{
+    World world;
+    world.go();
+    auto spec = world.spec();
+    spec.grants.limits.time = 300ms;
+    spec.step = true;
+    world.up_to_begin(std::move(spec));
+    world.to_runner_end(Json::object({{"paused", Json::object({{"task", "/do/0/a"}})}}));
+    REQUIRE(world.ledger.until([](auto& l) { return l.extras_.size() == 1; }));
+    (void)system_clock().sleep(600ms, {});
+    world.runs->post(agent::command::Say{world.id, Json::object({{"step", Json::object({{"do", "continue"}})}})});
+    CHECK(world.from(world.runner)["step"]["do"] == Json("continue"));
+    world.to_runner_end(Json::object({{"resumed", true}}));
+    REQUIRE(world.ledger.until([](auto& l) { return l.extras_.size() == 2; }));
+    CHECK(world.heard() == keeper::Words{"kill", world.id.key()});  // what was left of its time is over, too
+    world.ended("0", "9", "killed");
+    REQUIRE(world.ledger.wait_released());
+    CHECK(world.ledger.events().back().body["reason"] == Json("timeout"));
+}
+
+TEST_CASE("a job is not stepped through", "[runs]")
+{
+    World world;
+    world.go();
+    world.up_to_begin(world.spec());
+    world.runs->post(agent::command::Say{world.id, Json::object({{"step", Json::object({{"do", "continue"}})}})});
+    world.runs->post(agent::command::Cancel{world.id, "anna", "enough"});
+    CHECK(world.from(world.runner).contains("cancel"));  // the first word that it hears
+    world.tell(protocol::state_event(2, WallTime{2}, JobState::cancelled, Reason::cancelled_by));
+    world.ended();
+    REQUIRE(world.ledger.wait_released());
+}
+
 TEST_CASE("a cancel is said to the runner, which may end by itself", "[runs]")
 {
     World world;
@@ -119,6 +153,8 @@ TEST_CASE("a runner that breaks its contract is killed", "[runs]")
     world.up_to_begin(world.spec());
     SECTION("by a hole in its events") { world.tell(log_event(4)); }
     SECTION("by what is no JSON") { REQUIRE(world.runner.send("{nonsense")); }
+    SECTION("by standing still although nobody steps through a job") { world.to_runner_end(Json::object({{"paused", Json::object({{"task", "/do/0/a"}})}})); }
+    SECTION("by speaking of a test that nobody asked for") { world.to_runner_end(Json::object({{"rehearsed", Json::object()}})); }
     SECTION("by an unknown word") { world.to_runner_end(Json::object({{"sudo", true}})); }
     CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
     world.ended("0", "9", "killed");

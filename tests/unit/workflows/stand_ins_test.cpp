@@ -88,7 +88,7 @@ TEST_CASE("the first stand-in whose name and arguments fit answers", "[workflows
     CHECK(all->choose(http(R"({"method":"POST","uri":"https://x/7"})")).answer->value == Json(1));
     CHECK(all->choose(http(R"({"method":"GET","uri":"https://x/7"})")).answer->value == Json(2));
     CHECK(all->choose(http(R"({"method":"GET","uri":"https://x/8"})")).answer->value == Json(3));
-    const auto broken = make(R"([{"call":"http","when":".uri | error(\"no\")","result":1}])");
+    const auto broken = make(R"x([{"call":"http","when":".uri | error(\"no\")","result":1}])x");
     CHECK_THAT(broken->choose(http("{}")).why_none, Catch::Contains("no"));
 }
 
@@ -152,7 +152,9 @@ TEST_CASE("a task that the interpreter does itself is asked when somebody stands
                                            CHECK(request.effect == "stand-in");
                                            CHECK(request.call == "rate");
                                            CHECK(request.with == json(R"({"a":1})"));
-                                           return testing::Answer{.result = Json(9)};
+                                           testing::Answer answer;
+                                           answer.result = Json(9);
+                                           return answer;
                                        }, options);
     CHECK(ran.words() == "9");
     options.stands_in = [](const Task&) { return false; };
