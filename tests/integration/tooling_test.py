@@ -23,7 +23,7 @@ class Tooling(Test):
         self.world.folder.chmod(0o777)
         self.environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.world.folder), "LC_ALL": "C.UTF-8", "TERM": "xterm"}
 
-    def tests_of(self, folder, text, name="t.yaml"):
+    def cases_of(self, folder, text, name="t.yaml"):
         return self.world.write(folder.relative_to(self.world.folder) / "tests" / name, text)
 
     def on_terminal(self, *arguments):
@@ -64,11 +64,11 @@ class New(Tooling):
         self.assertEqual(self.world.run("new", "greeting", check=False).returncode, 1)
         self.assertEqual(self.world.run("new", "Not A Name", check=False).returncode, 64)
 
-    def test_the_tests_of_a_package_do_not_change_its_digest(self):
+    def test_the_cases_of_a_package_do_not_change_its_digest(self):
         self.world.run("new", "greeting")
         folder = self.world.folder / "greeting"
         self.world.run("pack", folder, "--output", self.world.folder / "with.mwp")
-        self.tests_of(folder, "expect: {}\n", "more.yaml")
+        self.cases_of(folder, "expect: {}\n", "more.yaml")
         self.world.run("pack", folder, "--output", self.world.folder / "more.mwp")
         self.assertEqual((self.world.folder / "with.mwp").read_bytes(), (self.world.folder / "more.mwp").read_bytes())
 
@@ -107,7 +107,7 @@ class TestCommand(Tooling):
 
     def run_tests(self, text, *options, folder=None):
         folder = folder or self.flow()
-        self.tests_of(folder, text)
+        self.cases_of(folder, text)
         return self.world.run("test", folder, *options, check=False)
 
     def test_a_sequence_with_retries_passes_without_waiting_hours(self):
@@ -148,7 +148,7 @@ cases:
 
     def test_json_is_one_document_and_only_selects(self):
         folder = self.flow()
-        self.tests_of(folder, "standIns: [ { call: http, result: { total: 5 } } ]\ninput: { order: '7' }\ncases:\n  - { name: one }\n  - { name: two }\n")
+        self.cases_of(folder, "standIns: [ { call: http, result: { total: 5 } } ]\ninput: { order: '7' }\ncases:\n  - { name: one }\n  - { name: two }\n")
         document = json.loads(self.world.run("test", folder, "--json", "--only", "*two*").stdout)
         self.assertEqual([t["name"] for t in document["tests"]], ["two"])
         self.assertEqual((document["passed"], document["failed"]), (1, 0))
@@ -203,10 +203,10 @@ cases:
 
 class Trace(Tooling):
     FLOW = """do:
-  - skipped: { if: '${ false }', set: 1 }
+  - skipped: { if: '${ false }', set: '${ 1 }' }
   - each: { for: { in: '${ [1, 2] }' }, do: [ { say: { call: log, with: { text: '${ "n \\($item)" }' } } } ] }
   - choose: { switch: [ { one: { when: '${ true }', then: last } } ] }
-  - over: { set: 2 }
+  - over: { set: '${ 2 }' }
   - last: { set: { long: '${ "x" * 5000 }' } }
 """
 
@@ -235,7 +235,7 @@ class Trace(Tooling):
         folder = self.world.package("secretive", f"""use: {{ secrets: [ erp ] }}
 do:
   - a: {{ call: http, with: {{ method: post, endpoint: {{ uri: "{echo.url}/", authentication: {{ basic: {{ username: '${{ $secrets.erp.user }}', password: '${{ $secrets.erp.password }}' }} }} }} }} }}
-  - b: {{ set: 1 }}
+  - b: {{ set: '${{ 1 }}' }}
 """, f'permissions: {{ network: [ "{echo.url}" ], credentials: [ erp ] }}\n')
         secrets = self.world.write("secrets.json", '{"erp": {"user": "anna", "password": "hunter2-long"}}')
         done = self.world.run("run", folder, "--grant-asked", "--secrets", secrets, "--trace")
@@ -284,7 +284,7 @@ class Step(Tooling):
         self.assertEqual(process.wait(20), 2)
 
     def test_the_clock_stands_still_while_a_person_thinks(self):
-        folder = self.world.package("slow", "do:\n  - a: { timeout: { after: { milliseconds: 700 } }, do: [ { b: { set: 1 } }, { c: { set: 2 } } ] }\n",
+        folder = self.world.package("slow", "do:\n  - a: { timeout: { after: { milliseconds: 700 } }, do: [ { b: { set: '${ 1 }' } }, { c: { set: '${ 2 }' } } ] }\n",
                                     "permissions: { limits: { time: 3s } }\n")
         process = subprocess.Popen([str(BIN / "millwright"), "run", str(folder), "--step", "--grant-asked"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True, env=self.environment, cwd=self.world.folder, **USER)
@@ -328,6 +328,94 @@ class DryRun(Tooling):
         self.assertEqual((done.returncode, document["allowed"], document["refused"], document["unknown"]), (77, False, 1, 1))
         self.assertEqual([c["needs"][0]["state"] for c in document["calls"]], ["granted", "unknown", "refused"])
         self.assertEqual(document["askedNotGranted"], ["commands touch"])
+
+
+class FromJob(Tooling):
+    FLOW = """use: { secrets: [ erp ] }
+do:
+  - ask:
+      call: http
+      with: { method: get, endpoint: { uri: "%s/orders/{order}", authentication: { basic: { username: '${ $secrets.erp.username }', password: '${ $secrets.erp.password }' } } } }
+      output: { as: .total }
+  - say: { call: log, with: { text: '${ "total \(.)" }' } }
+  - answer: { set: { doubled: '${ . * 2 }' } }
+"""
+
+    def setUp(self):
+        super().setUp()
+        self.world.start_factory()
+        self.world.agent("srv-1")
+        self.server = self.world.receiver()
+        self.server.answers["/orders/7"] = lambda *_: (200, {"total": 21, "note": "kept"})
+        self.server.answers["/orders/8"] = lambda *_: (500, {})
+        self.world.run("credentials", "set", "erp", "--kind", "login", "--hosts", "127.0.0.1", "--json-file", "-", input='{"username": "anna", "password": "hunter2-long"}')
+        flow = self.FLOW % self.server.url
+        self.trigger = "orders-api"
+        folder = self.world.package("orders", flow, f'permissions: {{ network: [ "{self.server.url}" ], credentials: [ erp ] }}\n', more="credentials: { erp: { kind: login } }\n")
+        self.world.run("pack", folder, "--output", self.world.folder / "orders.mwp")
+        self.world.run("publish", self.world.folder / "orders.mwp")
+        self.world.run("apply", "-f", self.world.write("orders.yaml", """kind: Deployment
+name: orders
+package: orders@1.0.0
+environment: default
+credentials: { erp: erp }
+permissions: as-requested
+---
+kind: Trigger
+name: orders-api
+deployment: orders
+type: api
+"""))
+        self.source = self.world.folder / "packages/orders-1.0.0"
+        (self.source / "tests").mkdir()
+        (self.source / "tests").chmod(0o777)
+
+    def job(self, order, *options, status):
+        done = self.world.run("trigger", self.trigger, "--input", self.world.write("in.json", json.dumps({"order": order})), "--wait", *options, check=False)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+
+    def replay(self):
+        made = self.source / "tests/from-job.yaml"
+        made.unlink(missing_ok=True)
+        self.world.run("test", "--from", "last", "--output", made)
+        before = len(self.server.calls)
+        done = self.world.run("test", self.source, check=False)
+        self.assertEqual(len(self.server.calls), before)
+        return made.read_text(), done
+
+    def test_a_traced_job_becomes_a_test_that_passes_without_its_server_and_holds_no_secret(self):
+        self.job("7", "--trace", status=0)
+        text, done = self.replay()
+        self.assertEqual(done.returncode, 0, text + done.stdout + done.stderr)
+        self.assertIn("note: kept", text)
+        self.assertNotIn("hunter2", text)
+        self.assertNotIn("hunter2", self.world.run("steps", "last", "--json").stdout)
+        # It is a test: what the workflow does otherwise is noticed.
+        main = self.source / "main.yaml"
+        main.write_text(main.read_text().replace(". * 2", ". * 3"))
+        changed = self.world.run("test", self.source, check=False)
+        self.assertEqual(changed.returncode, 1)
+        self.assertIn("output /doubled: expected 42, actual 63", changed.stdout)
+
+    def test_a_traced_job_that_failed_becomes_a_test_that_expects_its_error(self):
+        self.job("8", "--trace", status=1)
+        text, done = self.replay()
+        self.assertEqual(done.returncode, 0, text + done.stdout + done.stderr)
+        self.assertIn("status: 500", text)
+
+    def test_an_ordinary_job_says_what_is_missing(self):
+        self.job("7", status=0)
+        text, done = self.replay()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("#   - task: /do/0/ask", text)
+        self.assertIn(f"millwright trigger {self.trigger} --input FILE --trace", text)
+        self.assertIn("no stand-in is for it", done.stdout)
+
+    def test_who_may_only_start_a_trigger_cannot_have_its_data_kept(self):
+        token = self.world.run("triggers", "token", self.trigger).stdout.split()[-1]
+        answer = self.world.api("POST", f"/v1/triggers/{self.trigger}/runs", {"input": {"order": "7"}, "trace": True}, token=token)
+        self.assertEqual(answer.status, 403, answer.body)
+        self.assertEqual(self.world.api("POST", f"/v1/triggers/{self.trigger}/runs", {"input": {"order": "7"}, "tracee": True}).status, 400)
 
 
 if __name__ == "__main__":

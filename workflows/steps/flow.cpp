@@ -31,7 +31,7 @@ Outcome Engine::run_for(Branch& branch, Frame& frame)
     }
     branch.locals.resize(frame.locals);
     if (frame.loop->index >= frame.loop->count) return Outcome::done(std::move(frame.answer));
-    branch.locals.push_back({"item", frame.loop->items.item(frame.loop->index)});
+    branch.locals.push_back({what.each, frame.loop->items.item(frame.loop->index)});
     branch.locals.push_back({what.at, Value(Json(static_cast<long long>(frame.loop->index)))});
     if (what.while_ >= 0) {
         OrFault<bool> on = test(branch, frame, what.while_, frame.answer);

@@ -57,7 +57,7 @@ TEST_CASE("a trace is a tree for a person", "[cli][trace]")
     CHECK(tree(R"({"task":"/do/0/a/do/0/b","name":"b","type":"switch","state":"completed","time":"2026-11-22T13:40:01.002000Z","startedAt":"2026-11-22T13:40:01.000000Z","depth":5,"detail":{"input":1,"output":1,"case":"big","then":"last"}})") ==
           "│ b (switch) completed 2.0 ms case big → 1 then last\n");
     CHECK(tree(R"({"name":"g","type":"try","state":"retried","time":"2026-11-22T13:40:01Z","startedAt":"2026-11-22T13:40:01Z","depth":3,"detail":{"retry":1,"waitMs":2000},"error":{"type":"https://x/errors/communication","status":503,"title":"no"}})") ==
-          "g (try) retry 1 after 2.0 s: communication: no\n");
+          "g (try) retry 1 after 2.0 s: communication 503: no\n");
     CHECK(tree(R"({"name":"g","type":"set","state":"skipped","time":"2026-11-22T13:40:01Z","depth":3,"detail":{"if":"${ .x }"}})") == "g (set) skipped: if ${ .x }\n");
 }
 

@@ -62,8 +62,8 @@ TEST_CASE("a trace says which case was taken and where it jumps", "[workflows][w
 {
     CHECK(trace(R"(do:
   - choose: { switch: [ { small: { when: '${ .n < 10 }', then: exit } }, { big: { when: '${ .n >= 10 }', then: last } }, { none: { then: end } } ] }
-  - between: { set: 1 }
-  - last: { set: 2, then: end }
+  - between: { set: '${ 1 }' }
+  - last: { set: '${ 2 }', then: end }
 )", json(R"({"n":12})"), {"case", "then"}) == "choose completed case=\"big\" then=\"last\"\nlast completed then=\"end\"\n");
 }
 
@@ -72,7 +72,7 @@ TEST_CASE("a trace says the number of a retry, its wait, and what was caught", "
     CHECK(trace(R"(do:
   - guard:
       try: [ { fails: { raise: { error: { type: "https://x/y", status: 500 } } } } ]
-      catch: { retry: { delay: { seconds: 2 }, limit: { attempt: { count: 2 } } }, do: [ { tell: { set: 1 } } ] }
+      catch: { retry: { delay: { seconds: 2 }, limit: { attempt: { count: 2 } } }, do: [ { tell: { set: '${ 1 }' } } ] }
 )", Json::object(), {"retry", "waitMs", "retries", "handled"}) ==
           "guard retried retry=1 waitMs=2000\nguard retried retry=2 waitMs=2000\nguard caught retries=2 handled=true\n");
 }
@@ -80,7 +80,7 @@ TEST_CASE("a trace says the number of a retry, its wait, and what was caught", "
 TEST_CASE("a trace says what was skipped, each turn of a loop, and what was asked", "[workflows][watching]")
 {
     CHECK(trace(R"(do:
-  - never: { if: '${ .a }', set: 1 }
+  - never: { if: '${ .a }', set: '${ 1 }' }
   - each: { for: { in: '${ [5, 6] }' }, do: [ { say: { call: log, with: { text: hi } } } ] }
 )", Json::object(), {"if", "index", "item", "effect", "with"}) == R"(never skipped if="${ .a }"
 each iteration index=0 item=5
@@ -92,7 +92,7 @@ say asked effect="log" with={"text":"hi"}
 
 TEST_CASE("without trace nothing of it is made", "[workflows][watching]")
 {
-    const auto ran = testing::run_flow("do:\n  - each: { for: { in: '${ [5] }' }, do: [ { a: { set: 1 } } ] }\n");
+    const auto ran = testing::run_flow("do:\n  - each: { for: { in: '${ [5] }' }, do: [ { a: { set: '${ 1 }' } } ] }\n");
     for (const TaskChange& change : ran.changes) {
         CHECK(change.detail.is_null());
         CHECK_FALSE(change.trace_only);
@@ -101,7 +101,7 @@ TEST_CASE("without trace nothing of it is made", "[workflows][watching]")
 
 TEST_CASE("a run stands still before each task and goes on when told", "[workflows][watching]")
 {
-    Stepped run("use: { functions: { f: { set: { y: 1 } } } }\ndo:\n  - a: { set: { x: 1 } }\n  - loop: { for: { in: '${ [7] }', each: n }, do: [ { b: { call: f } } ] }\n  - c: { set: 2 }\n");
+    Stepped run("use: { functions: { f: { set: { y: 1 } } } }\ndo:\n  - a: { set: { x: 1 } }\n  - loop: { for: { in: '${ [7] }', each: n }, do: [ { b: { call: f } } ] }\n  - c: { set: '${ 2 }' }\n");
     CHECK(run.next() == "a");
     CHECK(run.next() == "loop");
     const std::size_t outside = run.flow->paused()->depth;
@@ -118,7 +118,7 @@ TEST_CASE("a run stands still before each task and goes on when told", "[workflo
 
 TEST_CASE("an expression is evaluated on the data where the run stands, or says in words why not", "[workflows][watching]")
 {
-    Stepped run("do:\n  - a: { set: { x: 1 }, export: { as: '{ seen: .x }' } }\n  - b: { input: { from: .x }, set: 2 }\n", json(R"({"name":"Ada"})"));
+    Stepped run("do:\n  - a: { set: { x: 1 }, export: { as: '{ seen: .x }' } }\n  - b: { input: { from: .x }, set: '${ 2 }' }\n", json(R"({"name":"Ada"})"));
     CHECK(run.look(".") == "the run does not stand still");
     REQUIRE(run.next() == "a");
     CHECK(run.look(".name") == "\"Ada\"");
@@ -136,7 +136,7 @@ TEST_CASE("an expression is evaluated on the data where the run stands, or says 
 
 TEST_CASE("cancelling a run that stands still ends it", "[workflows][watching]")
 {
-    Stepped run("do:\n  - a: { set: 1 }\n");
+    Stepped run("do:\n  - a: { set: '${ 1 }' }\n");
     REQUIRE(run.next() == "a");
     run.flow->cancel("enough");
     CHECK(run.flow->paused() == nullptr);
