@@ -255,6 +255,7 @@ void Engine::end_workflow(Branch& branch, Value output)
     branches_.erase(self);
     Branch& above = this->branch(parent);
     std::erase(above.stack.back().children, self);
+    above.ready = true;  // it waited for the fork; what called its workflow goes on
     end_workflow(above, std::move(output));
 }
 
