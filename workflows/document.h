@@ -78,6 +78,7 @@ struct RetryPolicy {
     std::optional<std::int64_t> attempts;
     std::optional<DurationSpec> attempt_duration, duration;
     std::optional<DurationSpec> jitter_from, jitter_to;
+    bool shared = false;  ///< of use.retries: the fault is its $error, whatever the catch calls it
 };
 
 struct CatchClause {

@@ -62,7 +62,6 @@ bool Engine::caught(Branch& branch, Fault& fault)
     if (!matches(clause.errors, fault)) return false;
     const Value error(to_json(fault));
     branch.locals.push_back({clause.as, error});
-    if (clause.as != "error") branch.locals.push_back({"error", error});
     const auto holds = [&](int expression, bool otherwise) -> std::optional<bool> {
         if (expression < 0) return otherwise;
         OrFault<bool> out = test(branch, frame, expression, frame.input);
@@ -74,15 +73,15 @@ bool Engine::caught(Branch& branch, Fault& fault)
     if (!when || !*when) return false;
     const auto except = holds(clause.except_when, false);
     if (!except || *except) return false;
-    bool exhausted = false;
     if (clause.retry) {
         const RetryPolicy& policy = *clause.retry;
+        if (policy.shared) branch.locals.push_back({"error", error});
         const auto again = holds(policy.when, true);
         if (!again) return false;
         const auto not_again = holds(policy.except_when, false);
         if (!not_again) return false;
         if (*again && !*not_again) {
-            exhausted = policy.attempts && frame.trying->retries >= *policy.attempts;
+            bool exhausted = policy.attempts && frame.trying->retries >= *policy.attempts;
             double wait = 0;
             const auto part = [&](const std::optional<DurationSpec>& spec) -> std::optional<double> {
                 if (!spec) return 0.0;
@@ -112,7 +111,8 @@ bool Engine::caught(Branch& branch, Fault& fault)
             }
         }
     }
-    if (exhausted && clause.list < 0) return false;
+    if (clause.retry && clause.list < 0) return false;  // tried again is all that the author wanted of it
+    branch.locals.resize(frame.locals + 1);
     frame.trying->catching = true;
     branch.ready = true;
     if (options_.trace) note(branch, frame, "caught", Json::object({{"error", to_json(fault)}, {"handled", clause.list >= 0}, {"retries", frame.trying->retries}}));
