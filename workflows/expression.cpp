@@ -331,6 +331,11 @@ std::unique_ptr<Program> compile(const std::vector<Expression*>& expressions, st
         all.push_back(expression);
     }
     if (all.empty()) return std::make_unique<JqProgram>(nullptr);
+    constexpr std::size_t kMost = 5000;  // what jq is given at once
+    if (all.size() > kMost) {
+        errors.push_back({all[kMost], fmt::format("a package has at most {} expressions besides plain paths", kMost)});
+        return nullptr;
+    }
     auto compiled = std::make_unique<Compiled>();
     const std::string problem = compiled->compile(kPrelude + dispatch(all, 0, all.size()));
     if (problem.empty()) return std::make_unique<JqProgram>(std::move(compiled));

@@ -197,7 +197,9 @@ std::optional<DurationSpec> Reader::timeout(const Node& node, const Names& scope
             error(node.pointer, fmt::format("the timeout '{}' is not declared in use.timeouts", node.value->as_string()));
             return std::nullopt;
         }
-        return timeout(named.at(node.value->as_string()), scope);
+        const Node policy = named.at(node.value->as_string());
+        if (policy.value->is_string()) return std::nullopt;  // use.timeouts says that it is a mistake; a name could name itself
+        return timeout(policy, scope);
     }
     if (!keys(node, "a timeout", {"after"}) || !require(node, "a timeout", {"after"})) return std::nullopt;
     return duration(node.at("after"), scope);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "platform/base/nearest.h"
 #include "workflows/expression.h"
@@ -8,7 +9,8 @@
 namespace mill::workflows {
 namespace {
 
-constexpr std::size_t kDeepest = 24;  // lists within lists
+constexpr std::size_t kDeepest = 24;       // lists within lists
+constexpr std::size_t kMostTasks = 10'000; // of a document
 
 using Names = std::vector<std::string>;
 
@@ -107,6 +109,10 @@ int Reader::task_list(const Node& node, const Names& locals)
 int Reader::task(const std::string& name, const Node& node, const Names& locals)
 {
     if (!object(node, fmt::format("task '{}'", name))) return -1;
+    if (doc.tasks.size() >= kMostTasks) {
+        if (!std::exchange(full_, true)) error(node.pointer, fmt::format("a workflow has at most {} tasks", kMostTasks));
+        return -1;
+    }
     Task made;
     made.name = name;
     made.pointer = node.pointer;
@@ -147,26 +153,27 @@ Directive Reader::directive(const Node& node)
 
 void Reader::resolve(const TaskList& list)
 {
+    Places places;
+    for (std::size_t i = 0; i < list.tasks.size(); ++i) places.emplace(doc.tasks[static_cast<std::size_t>(list.tasks[i])].name, static_cast<int>(i));
     for (const int number : list.tasks) {
         Task& task = doc.tasks[static_cast<std::size_t>(number)];
-        resolve(task.then, list, task.pointer + "/then");
+        resolve(task.then, places, task.pointer + "/then");
         for (std::size_t i = 0; i < task.cases.size(); ++i)
-            resolve(task.cases[i].then, list, fmt::format("{}/switch/{}/{}/then", task.pointer, i, task.cases[i].name));
-        if (task.catch_) resolve(task.catch_->then, list, task.pointer + "/catch/then");
+            resolve(task.cases[i].then, places, fmt::format("{}/switch/{}/{}/then", task.pointer, i, task.cases[i].name));
+        if (task.catch_) resolve(task.catch_->then, places, task.pointer + "/catch/then");
     }
 }
 
-void Reader::resolve(Directive& directive, const TaskList& list, const std::string& pointer)
+void Reader::resolve(Directive& directive, const Places& places, const std::string& pointer)
 {
     if (directive.kind != Directive::Kind::task) return;
-    Names names;
-    for (std::size_t i = 0; i < list.tasks.size(); ++i) {
-        const std::string& name = doc.tasks[static_cast<std::size_t>(list.tasks[i])].name;
-        names.push_back(name);
-        if (name == directive.name) directive.index = static_cast<int>(i);
+    if (const auto found = places.find(directive.name); found != places.end()) {
+        directive.index = found->second;
+        return;
     }
-    if (directive.index < 0)
-        error(pointer, fmt::format("'then' names '{}', but no task of this list is called so{}", directive.name, did_you_mean(directive.name, names)));
+    Names names;
+    for (const auto& [name, place] : places) names.push_back(name);
+    error(pointer, fmt::format("'then' names '{}', but no task of this list is called so{}", directive.name, did_you_mean(directive.name, names)));
 }
 
 bool Reader::kind(Task& task, const Node& node, const Names& locals)

@@ -9,11 +9,13 @@
 #include "platform/base/encode.h"
 #include "platform/base/nearest.h"
 #include "platform/base/yaml.h"
+#include "workflows/pointer.h"
 
 namespace mill::workflows {
 namespace {
 
 constexpr const char* kMethods[] = {"get", "put", "post", "delete", "options", "head", "patch"};
+constexpr std::size_t kLongestAddress = 64UL * 1024;
 
 std::string scalar(const Json& value) { return value.is_string() ? value.as_string() : dump_json(value); }
 
@@ -24,18 +26,7 @@ const Json& resolved(const Json& document, const Json& node)
     for (int step = 0; step < 8; ++step) {
         const Json* ref = here->find("$ref");
         if (ref == nullptr || !ref->is_string() || !ref->as_string().starts_with("#/")) return *here;
-        const Json* target = &document;
-        std::string_view rest = std::string_view(ref->as_string()).substr(2);
-        while (target != nullptr && !rest.empty()) {
-            const std::size_t slash = std::min(rest.find('/'), rest.size());
-            std::string key;
-            for (std::size_t i = 0; i < slash; ++i) {
-                if (rest[i] == '~' && i + 1 < slash) key += rest[++i] == '1' ? '/' : '~';
-                else key += rest[i];
-            }
-            target = target->find(key);
-            rest.remove_prefix(std::min(slash + 1, rest.size()));
-        }
+        const Json* target = at_pointer(document, std::string_view(ref->as_string()).substr(1));
         if (target == nullptr) return *here;
         here = target;
     }
@@ -75,6 +66,19 @@ std::pair<std::string, std::string> origin_of(std::string_view uri)
     return {std::string(uri.substr(0, path)), std::string(folder)};
 }
 
+/// Every `{name}` by `value`, which is not looked at again. False when the text gets longer than any address is.
+bool put_in(std::string& text, const std::string& name, const std::string& value)
+{
+    const std::string mark = "{" + name + "}";
+    for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + value.size())) {
+        if (text.size() + value.size() > kLongestAddress) return false;
+        text.replace(at, mark.size(), value);
+    }
+    return true;
+}
+
+tl::unexpected<Error> too_long() { return fail(Errc::invalid, fmt::format("the operation's address is longer than {} bytes", kLongestAddress)); }
+
 Result<std::string> base_of(const Json& document, const Operation& operation, std::string_view from)
 {
     const auto [origin, folder] = origin_of(from);
@@ -94,10 +98,8 @@ Result<std::string> base_of(const Json& document, const Operation& operation, st
         if (servers == nullptr && !(*where)["servers"].empty()) servers = where->find("servers");
     std::string url = servers == nullptr ? "/" : (*servers)[std::size_t{0}]["url"].as_string();
     if (servers != nullptr)
-        for (const auto& [name, variable] : (*servers)[std::size_t{0}]["variables"].as_object()) {
-            const std::string mark = "{" + name + "}";
-            for (std::size_t at = url.find(mark); at != std::string::npos; at = url.find(mark, at)) url.replace(at, mark.size(), variable["default"].as_string());
-        }
+        for (const auto& [name, variable] : (*servers)[std::size_t{0}]["variables"].as_object())
+            if (!put_in(url, name, variable["default"].as_string())) return too_long();
     while (url.ends_with('/')) url.pop_back();
     if (url.find("://") != std::string::npos) return url;
     if (origin.empty()) return fail(Errc::invalid, "the OpenAPI document names no server with an address");
@@ -147,6 +149,7 @@ Result<Json> openapi_request(const Json& document, std::string_view from, std::s
 {
     Result<Operation> operation = find_operation(document, operation_id);
     if (!operation) return fail(std::move(operation.error()));
+    if (!operation->path.starts_with('/')) return fail(Errc::invalid, fmt::format("the path '{}' of the operation '{}' does not begin with /", operation->path.substr(0, 100), operation_id));
     Result<std::string> base = base_of(document, *operation, from);
     if (!base) return fail(std::move(base.error()));
     std::string path = operation->path;
@@ -168,9 +171,7 @@ Result<Json> openapi_request(const Json& document, std::string_view from, std::s
             }
             used.insert(name);
             if (in == "path") {
-                const std::string mark = "{" + name + "}";
-                const std::string text = percent_encode(scalar(query_value(Json::object({{"explode", false}}), *value)));
-                for (std::size_t at = path.find(mark); at != std::string::npos; at = path.find(mark, at + text.size())) path.replace(at, mark.size(), text);
+                if (!put_in(path, name, percent_encode(scalar(query_value(Json::object({{"explode", false}}), *value))))) return too_long();
             } else if (in == "query") {
                 query.set(name, query_value(parameter, *value));
             } else if (in == "header") {

@@ -36,6 +36,7 @@ public:
 
 private:
     using Names = std::vector<std::string>;
+    using Places = std::map<std::string, int>;  // of the tasks of a list, by name
 
     // Findings. Each returns false, so that `return error(…)` reads well.
     bool error(const std::string& pointer, std::string text);
@@ -66,7 +67,7 @@ private:
     void frame(Task& task, const Node& node, const Names& locals);
     Directive directive(const Node& node);
     void resolve(const TaskList& list);
-    void resolve(Directive& directive, const TaskList& list, const std::string& pointer);
+    void resolve(Directive& directive, const Places& places, const std::string& pointer);
     bool kind(Task& task, const Node& node, const Names& locals);
     void call(Task& task, const Node& node, const Names& body);
     void call_http(Task& task, const Node& with, const Names& body);
@@ -92,6 +93,7 @@ private:
     std::vector<Finding>& findings_;
     Node use_;
     std::size_t depth_ = 0;
+    bool full_ = false;  ///< too many tasks: said once
 };
 
 }  // namespace mill::workflows

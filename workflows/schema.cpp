@@ -1,89 +1,55 @@
 #include "workflows/schema.h"
 
-#include <algorithm>
-#include <regex>
-#include <set>
-
 #include <fmt/format.h>
 #define VALIJSON_USE_EXCEPTIONS 1  // without it the library ends the process
 #include <nlohmann/json.hpp>
 #include <valijson/adapters/nlohmann_json_adapter.hpp>
+#include <valijson/constraint_builder.hpp>
 #include <valijson/schema.hpp>
 #include <valijson/schema_parser.hpp>
 #include <valijson/validation_results.hpp>
-#include <valijson/validator.hpp>
+#include <valijson/validation_visitor.hpp>
 
-#include "platform/base/nearest.h"
+#include "platform/base/clock.h"
+#include "workflows/schema_source.h"
 
 namespace mill::workflows {
 namespace {
 
-constexpr std::size_t kMostMistakes = 20;
+using valijson::adapters::NlohmannJsonAdapter;
 
-nlohmann::json convert(const Json& value)
-{
-    switch (value.kind()) {
-    case Json::Kind::boolean: return value.as_bool();
-    case Json::Kind::integer: return value.as_integer();
-    case Json::Kind::number: return value.as_number();
-    case Json::Kind::string: return value.as_string();
-    case Json::Kind::array: {
-        auto out = nlohmann::json::array();
-        for (const Json& item : value.as_array()) out.push_back(convert(item));
-        return out;
-    }
-    case Json::Kind::object: {
-        auto out = nlohmann::json::object();
-        for (const auto& [key, member] : value.as_object()) out[key] = convert(member);
-        return out;
-    }
-    default: return nullptr;
-    }
-}
+constexpr std::size_t kMostMistakes = 20, kLongestName = 1000;
 
-bool compiles(const std::string& pattern)
-try {
-    (void)std::regex(pattern);
-    return true;
-} catch (const std::regex_error&) {
-    return false;
-}
+/// `format`: date, time and date-time are looked at, all others hold. (The library's own way calls itself for each character.)
+class Format : public valijson::constraints::PolyConstraint {
+public:
+    explicit Format(std::string format) : format_(std::move(format)) {}
 
-/// Keywords whose meaning the validator does not have; silently ignoring them would let wrong data pass.
-Status refuse_unsupported(const Json& schema, const std::string& pointer, bool is_schema)
-{
-    if (schema.is_array()) {
-        for (std::size_t i = 0; i < schema.size(); ++i)
-            if (Status ok = refuse_unsupported(schema[i], fmt::format("{}/{}", pointer, i), is_schema); !ok) return ok;
-        return {};
+    bool validate(const valijson::adapters::Adapter& target, const std::vector<std::string>& context, valijson::ValidationResults* results) const override
+    {
+        if (!target.isString()) return true;
+        const std::string text = target.asString();
+        std::string whole;
+        if (format_ == "date") whole = text + "T00:00:00Z";
+        else if (format_ == "time") whole = "2000-01-01T" + text;
+        else if (format_ == "date-time") whole = text;
+        else return true;
+        if (whole.size() < 100 && parse_time(whole)) return true;
+        if (results != nullptr) results->pushError(context, fmt::format("it must be a {} (RFC 3339)", format_));
+        return false;
     }
-    if (!schema.is_object()) return {};
-    static const std::set<std::string_view> kLater = {"$dynamicRef", "$dynamicAnchor", "$anchor", "$recursiveRef", "unevaluatedProperties",
-        "unevaluatedItems", "dependentSchemas", "dependentRequired", "prefixItems", "minContains", "maxContains"};
-    static const std::vector<std::string> kKnown = {"$schema", "$id", "$ref", "$comment", "$defs", "definitions", "title", "description", "default", "examples", "readOnly", "writeOnly",
-        "deprecated", "contentEncoding", "contentMediaType", "type", "enum", "const", "format", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum",
-        "exclusiveMaximum", "multipleOf", "items", "additionalItems", "minItems", "maxItems", "uniqueItems", "contains", "properties", "patternProperties", "additionalProperties",
-        "propertyNames", "required", "minProperties", "maxProperties", "dependencies", "allOf", "anyOf", "oneOf", "not", "if", "then", "else"};
-    static const std::set<std::string_view> kMaps = {"properties", "patternProperties", "definitions", "$defs", "dependencies"};
-    static const std::set<std::string_view> kData = {"const", "enum", "default", "examples"};
-    for (const auto& [key, value] : schema.as_object()) {
-        const std::string here = pointer + "/" + key;
-        if (is_schema && kLater.contains(key))
-            return fail(Errc::invalid, fmt::format("{}: the schema keyword '{}' is not supported (draft 7 is)", here, key));
-        if (is_schema && !key.starts_with("x-") && std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end())
-            return fail(Errc::invalid, fmt::format("{}: '{}' is no keyword of JSON Schema draft 7{}", here, key, did_you_mean(key, kKnown)));
-        if (is_schema && key == "$ref" && value.is_string() && !value.as_string().starts_with("#"))
-            return fail(Errc::invalid, fmt::format("{}: only references within the schema (#/…) are followed", here));
-        if (is_schema && key == "pattern" && value.is_string() && !compiles(value.as_string()))
-            return fail(Errc::invalid, fmt::format("{}: '{}' is no regular expression", here, value.as_string().substr(0, 100)));
-        if (is_schema && key == "patternProperties")
-            for (const auto& [pattern, of] : value.as_object())
-                if (!compiles(pattern)) return fail(Errc::invalid, fmt::format("{}: '{}' is no regular expression", here, pattern.substr(0, 100)));
-        if (is_schema && kData.contains(key)) continue;
-        if (Status ok = refuse_unsupported(value, here, !is_schema || !kMaps.contains(key)); !ok) return ok;
-    }
-    return {};
-}
+
+private:
+    Constraint* cloneInto(void* place) const override { return new (place) Format(*this); }
+    std::size_t sizeOf() const override { return sizeof *this; }
+
+    std::string format_;
+};
+
+class FormatBuilder : public valijson::ConstraintBuilder {
+public:
+    valijson::constraints::Constraint* make(const valijson::adapters::Adapter& adapter) const override { return new Format(adapter.asString()); }
+};
 
 /// "<root>[a][0]" as valijson's context comes: a list of such steps.
 std::string pointer_of(const std::vector<std::string>& context)
@@ -99,18 +65,35 @@ std::string pointer_of(const std::vector<std::string>& context)
     return out;
 }
 
+bool has_long_name(const Json& value)
+{
+    for (const Json& item : value.as_array())
+        if (has_long_name(item)) return true;
+    for (const auto& [key, member] : value.as_object())
+        if (key.size() > kLongestName || has_long_name(member)) return true;
+    return false;
+}
+
 class Compiled : public Schema {
 public:
-    valijson::Schema schema;
+    explicit Compiled(SchemaSource source) : patterns_(std::move(source.patterns)), names_matched_(source.names_matched)
+    {
+        const NlohmannJsonAdapter adapter(source.document);
+        valijson::SchemaParser parser;
+        parser.addConstraintBuilder(kFormat, new FormatBuilder);  // the parser's from here on
+        parser.populateSchema(adapter, schema_);
+    }
 
     std::vector<std::string> mistakes(const Json& value) const override
     try {
-        const nlohmann::json data = convert(value);
-        const valijson::adapters::NlohmannJsonAdapter adapter(data);
-        valijson::Validator validator;
+        if (names_matched_ && has_long_name(value)) return {fmt::format("/: a member's name is longer than {} characters", kLongestName)};
+        const nlohmann::json data = to_nlohmann(value);
+        const NlohmannJsonAdapter adapter(data);
         valijson::ValidationResults results;
+        auto patterns = patterns_;  // the visitor would add to them
+        valijson::ValidationVisitor<NlohmannJsonAdapter> visitor(adapter, {"<root>"}, true, &results, patterns);
         std::vector<std::string> out;
-        if (validator.validate(schema, adapter, &results)) return out;
+        if (visitor.validateSchema(schema_)) return out;
         valijson::ValidationResults::Error error;
         while (results.popError(error) && out.size() < kMostMistakes) {
             const std::string where = pointer_of(error.context);
@@ -121,6 +104,11 @@ public:
     } catch (const std::exception& error) {
         return {fmt::format("/: the schema cannot be applied: {}", error.what())};
     }
+
+private:
+    valijson::Schema schema_;
+    std::unordered_map<std::string, std::regex> patterns_;
+    bool names_matched_;
 };
 
 }  // namespace
@@ -129,19 +117,9 @@ Result<std::shared_ptr<const Schema>> compile_schema(const Json& document)
 try {
     if (document.is_bool()) return compile_schema(document.as_bool() ? Json::object() : Json::object({{"not", Json::object()}}));
     if (!document.is_object()) return fail(Errc::invalid, fmt::format("a schema is an object, not {}", document.kind_name()));
-    if (const Json* draft = document.find("$schema"); draft != nullptr && draft->is_string()) {
-        const std::string& text = draft->as_string();
-        if (text.find("draft-04") == std::string::npos && text.find("draft-06") == std::string::npos && text.find("draft-07") == std::string::npos &&
-            text.find("2019-09") == std::string::npos && text.find("2020-12") == std::string::npos)
-            return fail(Errc::invalid, fmt::format("the schema's dialect '{}' is not known", text.substr(0, 100)));
-    }
-    if (Status ok = refuse_unsupported(document, "", true); !ok) return fail(ok.error());
-    auto compiled = std::make_shared<Compiled>();
-    const nlohmann::json data = convert(document);
-    const valijson::adapters::NlohmannJsonAdapter adapter(data);
-    valijson::SchemaParser parser;
-    parser.populateSchema(adapter, compiled->schema);
-    return std::shared_ptr<const Schema>(std::move(compiled));
+    Result<SchemaSource> source = read_schema(document);
+    if (!source) return fail(std::move(source.error()));
+    return std::shared_ptr<const Schema>(std::make_shared<Compiled>(std::move(*source)));
 } catch (const std::exception& error) {
     return fail(Errc::invalid, fmt::format("not a usable JSON Schema: {}", error.what()));
 }

@@ -8,6 +8,8 @@
 namespace mill {
 namespace {
 
+constexpr std::size_t kLongest = 100, kMostCandidates = 500;  // a hint is not worth more
+
 std::size_t distance(std::string_view a, std::string_view b)
 {
     std::vector<std::size_t> row(b.size() + 1);
@@ -29,10 +31,11 @@ std::size_t distance(std::string_view a, std::string_view b)
 
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates)
 {
-    if (name.empty() || name.size() > 100) return {};
+    if (name.empty() || name.size() > kLongest || candidates.size() > kMostCandidates) return {};
     std::string best;
     std::size_t least = name.size() < 3 ? 2 : std::max<std::size_t>(2, name.size() / 3) + 1;
     for (const std::string& candidate : candidates) {
+        if (candidate.size() > name.size() + least || candidate.size() + least < name.size()) continue;
         const std::size_t far = distance(name, candidate);
         if (far < least && far < candidate.size()) {
             least = far;

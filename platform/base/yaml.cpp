@@ -233,6 +233,13 @@ private:
     std::size_t nodes_ = 0;
 };
 
+bool begins_with_tab(std::string_view text, int line)
+{
+    for (; line > 0; --line) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    const auto first = text.find_first_not_of(' ');
+    return first != std::string_view::npos && text[first] == '\t';
+}
+
 tl::unexpected<Error> at(Errc code, int line, int column, std::string_view what)
 {
     return fail(code, fmt::format("{}:{}: {}", line, column, what));
@@ -261,7 +268,9 @@ Result<std::vector<YamlDocument>> parse_yaml_stream(std::string_view text, const
             column = c == '\n' ? 1 : column + 1;
             if (c == '\n') ++line;
         }
-        return at(Errc::invalid, line, column, "not UTF-8 text, or a control character");
+        const auto byte = static_cast<unsigned char>(text[*bad]);
+        if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) return at(Errc::invalid, line, column, "UTF-16 text: UTF-8 is expected");
+        return at(Errc::invalid, line, column, byte < 0x80 ? fmt::format("a control character (U+{:04X})", byte) : "not UTF-8 text");
     }
     Builder builder(limits);
     try {
@@ -269,8 +278,9 @@ Result<std::vector<YamlDocument>> parse_yaml_stream(std::string_view text, const
         YAML::Parser parser(stream);
         while (parser.HandleNextDocument(builder)) {}
     } catch (const YAML::Exception& error) {
-        return at(builder.too_large ? Errc::too_large : Errc::invalid, std::max(error.mark.line, 0) + 1,
-                  std::max(error.mark.column, 0) + 1, error.msg);
+        const int line = std::max(error.mark.line, 0);
+        return at(builder.too_large ? Errc::too_large : Errc::invalid, line + 1, std::max(error.mark.column, 0) + 1,
+                  begins_with_tab(text, line) ? error.msg + "; this line begins with a tab, YAML is indented by spaces" : error.msg);
     } catch (const std::exception& error) {
         return at(Errc::invalid, 1, 1, error.what());
     }

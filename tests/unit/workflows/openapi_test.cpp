@@ -62,6 +62,7 @@ TEST_CASE("wrong calls of an operation are named", "[workflows][openapi]")
     CHECK_THAT(request(kThree, "putOrder", R"({"id":"1"})"), Catch::Contains("needs a body"));
     CHECK_THAT(request(R"({"openapi":"4.0"})", "x", "{}"), Catch::Contains("neither"));
     CHECK_THAT(request("a: [", "x", "{}"), Catch::Contains("OpenAPI document"));
+    CHECK_THAT(request(R"({"openapi":"3.0.0","paths":{".test/x":{"get":{"operationId":"x"}}}})", "x", "{}"), Catch::Contains("does not begin with /"));
 }
 
 TEST_CASE("servers that are relative, or none, are those of the document's own address", "[workflows][openapi]")
@@ -73,6 +74,21 @@ TEST_CASE("servers that are relative, or none, are those of the document's own a
     CHECK(uri("") == "https://docs.test/x");
     CHECK(uri(R"("servers":[{"url":"/v1"}],)") == "https://docs.test/v1/x");
     CHECK(uri(R"("servers":[{"url":"v1"}],)") == "https://docs.test/a/v1/x");
+}
+
+TEST_CASE("a server's variable is put in once, whatever its default says, and no address grows without bound", "[workflows][openapi]")
+{
+    const auto made = [](const std::string& url, const std::string& value) {
+        return request(fmt::format(R"({{"openapi":"3.0.0","servers":[{{"url":"{}","variables":{{"v":{{"default":"{}"}}}}}}],)"
+                                   R"("paths":{{"/x":{{"get":{{"operationId":"x"}}}}}}}})", url, value).c_str(), "x", "{}");
+    };
+    CHECK_THAT(made("https://{v}.test", "{v}"), Catch::Contains(R"("uri":"https://{v}.test/x")"));
+    CHECK_THAT(made("https://{v}.test", "a{v}"), Catch::Contains(R"("uri":"https://a{v}.test/x")"));
+    std::string many;
+    for (int i = 0; i < 10'000; ++i) many += "{v}";
+    CHECK_THAT(made("https://" + many, std::string(1000, 'a')), Catch::Contains("address is longer than 65536 bytes"));
+    CHECK_THAT(request((R"({"openapi":"3.0.0","paths":{"/)" + many + R"(":{"get":{"operationId":"x","parameters":[{"name":"v","in":"path"}]}}}})").c_str(), "x",
+                       (R"({"v":")" + std::string(1000, 'a') + R"("})").c_str()), Catch::Contains("address is longer than"));
 }
 
 TEST_CASE("call: openapi fetches its document once and then calls the operation", "[workflows][openapi]")
