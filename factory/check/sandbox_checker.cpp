@@ -80,8 +80,8 @@ Result<std::string> report_of(Captured&& ran, const Limits& limits)
     if (is_out_of_memory(ending, limits)) return fail(Errc::too_large, fmt::format("the check needs more than the {} of memory that it may have", format_bytes(limits.memory)));
     if (ending.signal != 0) return fail(Errc::corrupt, fmt::format("the check crashed (signal {})", ending.signal));
     if (ending.exit_code == 1 && ran.err.starts_with("bwrap: "))
-        return fail(Errc::unavailable, fmt::format("no sandbox can be started: bubblewrap says '{}'; the factory's user must be allowed to make user namespaces (in a "
-                                                   "container and in a unit, too: no RestrictNamespaces=, and @mount in SystemCallFilter=)", one_line(std::string_view(ran.err).substr(7), 200)));
+        return fail(Errc::unavailable, fmt::format("no sandbox can be started: bubblewrap says '{}'; the factory's user must be allowed to make user namespaces, also by "
+                                                   "its unit or container (docs/operating.md)", one_line(std::string_view(ran.err).substr(7), 200)));
     if (ending.exit_code == kUsage) return fail(Errc::unavailable, "millwright-runner does not know this check: install the one of the factory's version beside it");
     if (ending.exit_code == kNotConfined) return fail(Errc::unavailable, fmt::format("millwright-runner cannot confine itself: {}", one_line(ran.err, 200)));
     if (ending.exit_code != 0 && ending.exit_code != kDataError)
