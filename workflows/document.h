@@ -139,7 +139,7 @@ struct Document {
     std::vector<Task> tasks;
     std::vector<TaskList> lists;
     int main = -1;
-    std::map<std::string, Mark, std::less<>> marks;
+    Marks marks;
 
     std::string qualified_name() const { return name + "." + ns; }
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 #include <stop_token>
 #include <thread>
@@ -162,6 +163,25 @@ std::string readable(const std::string& raw)
     return text.substr(0, 300);
 }
 
+/// jq names a line of the program ("at <top-level>, line 31"), or a function that is none ("fooo/0 is not defined").
+std::size_t offset_of(const std::string& raw, const Expression& expression)
+{
+    const std::string& text = expression.text;
+    std::size_t from = 0;
+    if (const auto at = raw.find("<top-level>, line "); at != std::string::npos) {
+        static const long before = std::count(kPrelude, kPrelude + std::string_view(kPrelude).size(), '\n');
+        for (long line = std::atol(raw.c_str() + at + 18) - before - 1; line > 0; --line) {
+            const auto end = text.find('\n', from);
+            if (end == std::string::npos) break;
+            from = end + 1;
+        }
+    }
+    const auto slash = raw.find('/'), begin = raw.find_last_of(' ', slash);
+    if (raw.find(" is not defined") == std::string::npos || slash == std::string::npos || begin == std::string::npos) return from;
+    const auto found = text.find(raw.substr(begin + 1, slash - begin - 1), from);
+    return found == std::string::npos ? from : found;
+}
+
 /// jq says "string (\"4711\") and number (5) cannot be added": the data's values are left out.
 std::string without_values(std::string text)
 {
@@ -281,12 +301,16 @@ private:
 
 }  // namespace
 
-Status prepare(Expression& expression, const std::vector<std::string>& in_scope)
+Status prepare(Expression& expression, const std::vector<std::string>& in_scope, ExpressionPlace* place)
 {
+    ExpressionPlace unwanted;
+    ExpressionPlace& where = place == nullptr ? unwanted : *place;
+    where = {};
     expression.literal.reset();
     expression.path.reset();
     expression.variables.clear();
     const auto unknown = [&](const std::string& name) -> Status {
+        where.offset = std::min(expression.text.find("$" + name), expression.text.size());
         static const std::vector<std::string> kArguments = {"context", "input", "output", "secrets", "workflow", "task", "runtime", "authorization"};
         if (std::find(kArguments.begin(), kArguments.end(), name) != kArguments.end())
             return fail(Errc::invalid, fmt::format("${} is not available here", name));
@@ -311,8 +335,12 @@ Status prepare(Expression& expression, const std::vector<std::string>& in_scope)
         expression.path = std::move(path);
         return {};
     }
-    const Result<JqText> text = read_jq(expression.text);
+    const Result<JqText> text = read_jq(expression.text, &where.offset);
     if (!text) return fail(text.error());
+    if (text->if_without_else) {
+        where = {*text->if_without_else, "if-without-else"};
+        return fail(Errc::invalid, "this `if` has no `else`, which jq 1.6 needs: write `if … then … else . end`");
+    }
     for (const std::string& name : text->variables) {
         if (name == "ENV") return fail(Errc::invalid, "$ENV is not available: a job sees no environment");
         if (name.starts_with("__") && name != "__loc__") return fail(Errc::invalid, fmt::format("${} is not available here", name));
@@ -343,7 +371,7 @@ std::unique_ptr<Program> compile(const std::vector<Expression*>& expressions, st
     for (const Expression* one : all) {
         Compiled alone;
         const std::string culprit = alone.compile(kPrelude + body(*one));
-        if (!culprit.empty()) errors.push_back({one, readable(culprit)});
+        if (!culprit.empty()) errors.push_back({one, readable(culprit), offset_of(culprit, *one)});
         if (errors.size() >= kNamed) break;
     }
     if (errors.empty()) errors.push_back({all.front(), "the expressions together do not compile: " + readable(problem)});

@@ -12,13 +12,20 @@
 
 namespace mill::workflows {
 
+/// Where in an expression's text a mistake is, and the code of its finding.
+struct ExpressionPlace {
+    std::size_t offset = 0;
+    const char* code = "expression";
+};
+
 /// Fills in what is trivial (literal, path) or the variables that the text uses out of `in_scope`.
-/// Errors: invalid (brackets, a left-out function, a variable that is not available here).
-Status prepare(Expression& expression, const std::vector<std::string>& in_scope);
+/// Errors: invalid (brackets, `if` without `else`, a left-out function, a variable that is not available here).
+Status prepare(Expression& expression, const std::vector<std::string>& in_scope, ExpressionPlace* place = nullptr);
 
 struct CompileError {
     const Expression* expression = nullptr;
     std::string what;
+    std::size_t offset = 0;  ///< in the expression's text: of the mistake, or of its line
 };
 
 /// The compiled expressions. Thread: one at a time. Runs libjq: untrusted expressions belong into a sandboxed process.

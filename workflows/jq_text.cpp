@@ -1,5 +1,6 @@
 #include "workflows/jq_text.h"
 
+#include <algorithm>
 #include <vector>
 
 #include <fmt/format.h>
@@ -16,6 +17,11 @@ struct Scanner {
     std::vector<char> open;  // ( [ { and " for a string whose interpolation we are in
     std::size_t at = 0;
     int pattern = 0;         // > 0 while a pattern after `as` is read
+    struct If {
+        std::size_t at;
+        bool has_else = false;
+    };
+    std::vector<If> ifs;     // those that are open
 
     Status scan()
     {
@@ -124,6 +130,12 @@ struct Scanner {
         static const std::set<std::string_view> kDates = {"strptime", "mktime", "fromdate", "fromdateiso8601", "dateadd", "datesub", "date", "dateparse"};
         if (kDates.contains(found))
             return fail(Errc::invalid, fmt::format("the function '{}' differs between systems and is left out: use `call: date.parse`", found));
+        if (found == "if") ifs.push_back({from});
+        else if (found == "else" && !ifs.empty()) ifs.back().has_else = true;
+        else if (found == "end" && !ifs.empty()) {
+            if (!ifs.back().has_else && !out.if_without_else) out.if_without_else = ifs.back().at;
+            ifs.pop_back();
+        }
         out.words.emplace(found);
         return {};
     }
@@ -131,11 +143,15 @@ struct Scanner {
 
 }  // namespace
 
-Result<JqText> read_jq(std::string_view expression)
+Result<JqText> read_jq(std::string_view expression, std::size_t* stopped)
 {
     if (expression.find('\0') != std::string_view::npos) return fail(Errc::invalid, "a NUL byte");
-    Scanner scanner{expression, {}, {}};
-    if (Status ok = scanner.scan(); !ok) return fail(std::move(ok.error()));
+    Scanner scanner;
+    scanner.text = expression;
+    if (Status ok = scanner.scan(); !ok) {
+        if (stopped != nullptr) *stopped = std::min(scanner.at, expression.size());
+        return fail(std::move(ok.error()));
+    }
     return std::move(scanner.out);
 }
 

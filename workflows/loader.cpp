@@ -6,6 +6,7 @@
 #include "platform/base/text.h"
 #include "workflows/duration.h"
 #include "workflows/expression.h"
+#include "workflows/place.h"
 #include "workflows/reader.h"
 #include "workflows/schema.h"
 
@@ -39,18 +40,15 @@ Node Node::at(std::string_view key) const
 
 Node Node::at(std::size_t index) const { return {&(*value)[index], fmt::format("{}/{}", pointer, index)}; }
 
-bool Reader::error(const std::string& pointer, std::string text)
+bool Reader::error(const std::string& pointer, std::string text, std::string_view code)
 {
-    YamlDocument places;  // the lookup of the nearest parent lives there
-    places.marks.swap(doc.marks);
-    findings_.push_back({Finding::Level::error, file_, places.mark(pointer), std::move(text)});
-    places.marks.swap(doc.marks);
+    findings_.push_back({Finding::Level::error, file_, nearest_mark(doc.marks, pointer), std::move(text), std::string(code)});
     return false;
 }
 
-void Reader::warning(const std::string& pointer, std::string text)
+void Reader::warning(const std::string& pointer, std::string text, std::string_view code)
 {
-    error(pointer, std::move(text));
+    error(pointer, std::move(text), code);
     findings_.back().level = Finding::Level::warning;
 }
 
@@ -72,7 +70,7 @@ bool Reader::keys(const Node& node, std::string_view what, std::initializer_list
     bool fine = true;
     for (const auto& [key, member] : node.value->as_object()) {
         if (std::find(allowed.begin(), allowed.end(), key) != allowed.end()) continue;
-        fine = error(node.at(key).pointer, fmt::format("{} has no '{}'{}", what, key, did_you_mean(key, {allowed.begin(), allowed.end()})));
+        fine = error(node.at(key).pointer, fmt::format("{} has no '{}'{}", what, key, did_you_mean(key, {allowed.begin(), allowed.end()})), "unknown-key");
     }
     return fine;
 }
@@ -90,13 +88,15 @@ int Reader::add_expression(std::string_view text, const Node& node, const Names&
     Expression made;
     made.text = std::string(trimmed(text));
     made.pointer = node.pointer;
-    if (const auto place = doc.marks.find(node.pointer); place != doc.marks.end()) made.mark = place->second;
+    if (const auto mark = doc.marks.find(node.pointer); mark != doc.marks.end()) made.mark = mark->second;
     if (text.size() > 20'000) {
-        error(node.pointer, "an expression is longer than 20,000 characters");
+        error(node.pointer, "an expression is longer than 20,000 characters", "expression");
         return -1;
     }
-    if (const Status ok = prepare(made, scope); !ok) {
-        error(node.pointer, fmt::format("expression '{}': {}", made.text.substr(0, 100), ok.error().what));
+    ExpressionPlace place;
+    if (const Status ok = prepare(made, scope, &place); !ok) {
+        error(node.pointer, fmt::format("expression '{}': {}", made.text.substr(0, 100), ok.error().what), place.code);
+        findings_.back().mark = place_inside(text_of_file, findings_.back().mark, made.text, place.offset);
         return -1;
     }
     secrets_of(made.text, node);
@@ -122,7 +122,7 @@ void Reader::secrets_of(std::string_view text, const Node& node)
         }
         const auto& name = std::get<std::string>(path->steps[0]);
         if (std::find(doc.secrets.begin(), doc.secrets.end(), name) == doc.secrets.end())
-            error(node.pointer, fmt::format("the secret '{}' is not declared in use.secrets{}", name, did_you_mean(name, doc.secrets)));
+            error(node.pointer, fmt::format("the secret '{}' is not declared in use.secrets{}", name, did_you_mean(name, doc.secrets)), "undeclared");
         doc.secret_fields[name].insert(std::get<std::string>(path->steps[1]));
     }
 }
@@ -131,7 +131,7 @@ int Reader::expression(const Node& node, const Names& scope)
 {
     if (node.value->is_bool() || node.value->is_number()) return add_expression(dump_json(*node.value), node, scope);
     if (!node.value->is_string()) {
-        error(node.pointer, fmt::format("an expression must be a string, not {}", node.value->kind_name()));
+        error(node.pointer, fmt::format("an expression must be a string, not {}", node.value->kind_name()), "expression");
         return -1;
     }
     return add_expression(braced(node.value->as_string()).value_or(node.value->as_string()), node, scope);
@@ -152,7 +152,7 @@ Template Reader::templated(const Node& node, const Names& scope, bool quiet)
             const auto end = text.find('}', at);
             const std::string inner(trimmed(std::string_view(text).substr(at + 2, end == std::string::npos ? 0 : end - at - 2)));
             warning(node.pointer, fmt::format("'${{…}}' inside a text is not evaluated; write '${{ \"{}\\({}){}\" }}'", text.substr(0, at), inner,
-                                              end == std::string::npos ? "" : text.substr(end + 1)));
+                                              end == std::string::npos ? "" : text.substr(end + 1)), "interpolation");
         }
     }
     bool constant = true;
@@ -194,7 +194,7 @@ std::optional<DurationSpec> Reader::timeout(const Node& node, const Names& scope
     if (node.value->is_string()) {
         const Node named = use_ ? use_.at("timeouts") : Node{&kNull, ""};
         if (!named.value->contains(node.value->as_string())) {
-            error(node.pointer, fmt::format("the timeout '{}' is not declared in use.timeouts", node.value->as_string()));
+            error(node.pointer, fmt::format("the timeout '{}' is not declared in use.timeouts", node.value->as_string()), "undeclared");
             return std::nullopt;
         }
         const Node policy = named.at(node.value->as_string());
@@ -209,7 +209,7 @@ std::shared_ptr<const Schema> Reader::schema(const Node& node, Json& document)
 {
     if (!keys(node, "a schema", {"format", "document", "resource"})) return nullptr;
     if (node.has("format") && node.at("format").value->as_string() != "json" && !node.at("format").value->as_string().starts_with("json:")) {
-        error(node.pointer + "/format", fmt::format("the schema format '{}' is not supported: use json", node.at("format").value->as_string()));
+        error(node.pointer + "/format", fmt::format("the schema format '{}' is not supported: use json", node.at("format").value->as_string()), "unsupported");
         return nullptr;
     }
     std::string where = node.pointer + "/document";
@@ -220,12 +220,12 @@ std::shared_ptr<const Schema> Reader::schema(const Node& node, Json& document)
         const std::string uri = endpoint.is_string() ? endpoint.as_string() : endpoint["uri"].as_string();
         where = node.pointer + "/resource";
         if (!uri.starts_with("package:///")) {
-            error(where, "a schema's resource must be a file of the package (package:///schemas/x.json)");
+            error(where, "a schema's resource must be a file of the package (package:///schemas/x.json)", "missing-file");
             return nullptr;
         }
         const std::string* bytes = assets_ ? assets_(std::string_view(uri).substr(11)) : nullptr;
         if (bytes == nullptr) {
-            error(where, fmt::format("the package has no file '{}'", uri.substr(11)));
+            error(where, fmt::format("the package has no file '{}'", uri.substr(11)), "missing-file");
             return nullptr;
         }
         if (uri.ends_with(".json")) {
@@ -238,12 +238,12 @@ std::shared_ptr<const Schema> Reader::schema(const Node& node, Json& document)
             else error(where, fmt::format("{}: {}", uri, parsed.error().what));
         }
     } else {
-        error(node.pointer, "a schema needs 'document' or 'resource'");
+        error(node.pointer, "a schema needs 'document' or 'resource'", "schema");
         return nullptr;
     }
     Result<std::shared_ptr<const Schema>> compiled = compile_schema(document);
     if (compiled) return *compiled;
-    error(where, compiled.error().what);
+    error(where, compiled.error().what, "schema");
     return nullptr;
 }
 
@@ -271,7 +271,7 @@ std::shared_ptr<Document> load_document(std::string_view text, const std::string
     out->file = file;
     Result<YamlDocument> yaml = parse_yaml(text);
     if (!yaml) {  // "LINE:COLUMN: message"
-        Finding finding{Finding::Level::error, file, {}, yaml.error().what};
+        Finding finding{Finding::Level::error, file, {}, yaml.error().what, "yaml"};
         if (std::sscanf(yaml.error().what.c_str(), "%d:%d:", &finding.mark.line, &finding.mark.column) == 2)
             finding.text = yaml.error().what.substr(yaml.error().what.find(": ") + 2);
         findings.push_back(std::move(finding));
@@ -279,6 +279,7 @@ std::shared_ptr<Document> load_document(std::string_view text, const std::string
     }
     out->marks = std::move(yaml->marks);
     Reader reader(*out, file, assets, findings);
+    reader.text_of_file = text;
     reader.document({&yaml->value, ""});
     return out;
 }

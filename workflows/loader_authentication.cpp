@@ -16,14 +16,14 @@ bool Reader::secret_name(const Node& node)
     if (!text(node, "'use'")) return false;
     const std::string& name = node.value->as_string();
     if (std::find(doc.secrets.begin(), doc.secrets.end(), name) != doc.secrets.end()) return true;
-    return error(node.pointer, fmt::format("the secret '{}' is not declared in use.secrets{}", name, did_you_mean(name, doc.secrets)));
+    return error(node.pointer, fmt::format("the secret '{}' is not declared in use.secrets{}", name, did_you_mean(name, doc.secrets)), "undeclared");
 }
 
 void Reader::authentication(const Node& node)
 {
     if (!object(node, "an authentication")) return;
     if (node.has("certificate")) {
-        error(node.at("certificate").pointer, "the authentication 'certificate' is not supported: use basic, bearer, digest, oauth2, oidc, or a credential by name");
+        error(node.at("certificate").pointer, "the authentication 'certificate' is not supported: use basic, bearer, digest, oauth2, oidc, or a credential by name", "unsupported");
         return;
     }
     if (!keys(node, "an authentication", {"use", "basic", "bearer", "digest", "oauth2", "oidc"})) return;
@@ -35,7 +35,7 @@ void Reader::authentication(const Node& node)
         const Node name = node.at("use");
         if (!text(name, "'use'")) return;
         if (!doc.authentications.contains(name.value->as_string()) && std::find(doc.secrets.begin(), doc.secrets.end(), name.value->as_string()) == doc.secrets.end())
-            error(name.pointer, fmt::format("'{}' is declared neither in use.authentications nor in use.secrets", name.value->as_string()));
+            error(name.pointer, fmt::format("'{}' is declared neither in use.authentications nor in use.secrets", name.value->as_string()), "undeclared");
         return;
     }
     const std::string scheme = node.value->as_object().begin()->first;
@@ -64,7 +64,7 @@ void Reader::oauth(const Node& node, const std::string& what, bool discovers)
         const std::string& value = of.value->as_string();
         if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return;
         const bool known = std::find(later.begin(), later.end(), value) != later.end();
-        error(of.pointer, fmt::format("the {} '{}' is {}: use {}{}", name, value, known ? "not supported" : "not known", fmt::join(allowed, ", "), known ? "" : did_you_mean(value, allowed)));
+        error(of.pointer, fmt::format("the {} '{}' is {}: use {}{}", name, value, known ? "not supported" : "not known", fmt::join(allowed, ", "), known ? "" : did_you_mean(value, allowed)), "unsupported");
     };
     const auto texts = [&](const char* key) {
         if (!node.has(key) || is_expression(*node.at(key).value)) return;
@@ -78,14 +78,14 @@ void Reader::oauth(const Node& node, const std::string& what, bool discovers)
     for (const char* key : {"scopes", "audiences", "issuers"}) texts(key);
     for (const char* key : {"username", "password"})
         if (node.has(key)) text(node.at(key), fmt::format("'{}'", key));
-    if (node.has("actor")) error(node.at("actor").pointer, "'actor' is of the token exchange, which is not supported");
+    if (node.has("actor")) error(node.at("actor").pointer, "'actor' is of the token exchange, which is not supported", "unsupported");
     if (node.has("subject") && keys(node.at("subject"), "'subject'", {"token", "type"}) && require(node.at("subject"), "'subject'", {"token"}))
         text(node.at("subject").at("token"), "'token'");
     if (node.has("client") && keys(node.at("client"), "'client'", {"id", "secret", "assertion", "authentication"})) {
         const Node client = node.at("client");
         for (const char* key : {"id", "secret"})
             if (client.has(key)) text(client.at(key), fmt::format("'{}'", key));
-        if (client.has("assertion")) error(client.at("assertion").pointer, "'assertion' is not supported: use client.secret");
+        if (client.has("assertion")) error(client.at("assertion").pointer, "'assertion' is not supported: use client.secret", "unsupported");
         if (client.has("authentication"))
             one_of(client.at("authentication"), "client authentication", {"client_secret_basic", "client_secret_post", "none"}, {"client_secret_jwt", "private_key_jwt"});
     }

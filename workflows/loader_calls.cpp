@@ -2,6 +2,7 @@
 
 #include "platform/base/nearest.h"
 #include "workflows/activities/registry.h"
+#include "workflows/certain.h"
 #include "workflows/expression.h"
 #include "workflows/openapi.h"
 #include "workflows/reader.h"
@@ -17,7 +18,7 @@ void Reader::call(Task& task, const Node& node, const Names& body)
     if (node.has("with") && !node.at("with").value->is_string()) object(node.at("with"), "'with'");
     for (const char* later : {"grpc", "asyncapi", "a2a", "mcp"})
         if (name == later) {
-            error(what.pointer, fmt::format("'call: {}' is not supported: use 'call: http'", name));
+            error(what.pointer, fmt::format("'call: {}' is not supported: use 'call: http'", name), "unsupported");
             return;
         }
     task.target = name;
@@ -34,12 +35,12 @@ void Reader::call(Task& task, const Node& node, const Names& body)
         return;
     }
     if (name.starts_with("http://") || name.starts_with("https://")) {
-        error(what.pointer, "functions are not fetched by URL: declare it in use.functions");
+        error(what.pointer, "functions are not fetched by URL: declare it in use.functions", "unsupported");
         return;
     }
     if (const auto at = name.find('@'); at != std::string::npos) {
         if (name.substr(at) != "@default") {
-            error(what.pointer, fmt::format("the catalog '{}' is not supported: only @default is", name.substr(at + 1)));
+            error(what.pointer, fmt::format("the catalog '{}' is not supported: only @default is", name.substr(at + 1)), "unsupported");
             return;
         }
         name = name.substr(0, std::min(at, name.find(':')));
@@ -64,7 +65,7 @@ void Reader::call_activity(Task& task, const Node& node, const Names& body)
         std::vector<std::string> names = activity_names();
         names.emplace_back("http");
         for (const auto& [name, number] : doc.functions) names.push_back(name);
-        error(what.pointer, fmt::format("there is no function or activity '{}'{}", task.target, did_you_mean(task.target, names)));
+        error(what.pointer, fmt::format("there is no function or activity '{}'{}", task.target, did_you_mean(task.target, names)), "unknown-call");
         return;
     }
     const Node with = node.at("with");
@@ -79,21 +80,20 @@ void Reader::call_activity(Task& task, const Node& node, const Names& body)
     for (const auto& [key, value] : given.as_object()) {
         const std::string place = with.at(key).pointer;
         if (!properties.contains(key)) {
-            error(place, fmt::format("{} has no argument '{}'{}", label, key, did_you_mean(key, names)));
+            error(place, fmt::format("{} has no argument '{}'{}", label, key, did_you_mean(key, names)), "argument");
             continue;
         }
-        const Template* member = nullptr;
+        Template constant;
+        const Template* member = &constant;
         for (const auto& [name, child] : task.body.members)
             if (name == key) member = &child;
-        if (member != nullptr && member->kind != Template::Kind::constant) continue;
-        if (const auto schema = compile_schema(properties[key]))
-            for (const std::string& mistake : (*schema)->mistakes(value)) {
-                error(place, fmt::format("the argument '{}' of {} is wrong: {}", key, label, mistake));
-                break;
-            }
+        if (member == &constant) constant.constant = value;
+        certain_mistakes(properties[key], *member, place, [&](const std::string& at, const std::string& mistake) {
+            error(at, fmt::format("the argument '{}' of {} is wrong: {}", key, label, mistake), "argument");
+        });
     }
     for (const Json& required : activity->with["required"].as_array())
-        if (!given.contains(required.as_string())) error(node.has("with") ? with.pointer : node.pointer, fmt::format("{} needs the argument '{}'", label, required.as_string()));
+        if (!given.contains(required.as_string())) error(node.has("with") ? with.pointer : node.pointer, fmt::format("{} needs the argument '{}'", label, required.as_string()), "argument");
 }
 
 void Reader::call_http(Task& task, const Node& with, const Names& body)
@@ -150,7 +150,7 @@ void Reader::call_openapi(Task& task, const Node& with, const Names& body)
     if (!uri.starts_with("package:///")) return;
     const std::string* bytes = assets_ ? assets_(std::string_view(uri).substr(11)) : nullptr;
     if (bytes == nullptr) {
-        error(endpoint.pointer, fmt::format("the package has no file '{}'", uri.substr(11)));
+        error(endpoint.pointer, fmt::format("the package has no file '{}'", uri.substr(11)), "missing-file");
         return;
     }
     const Result<Json> parsed = parse_openapi(*bytes);
@@ -168,7 +168,7 @@ void Reader::run(Task& task, const Node& node, const Names& body)
     task.kind = TaskKind::run_shell;
     if (!object(node, "'run'")) return;
     if (node.has("container")) {
-        error(node.at("container").pointer, "'run.container' is not supported: use run.shell or run.script, in the job's sandbox");
+        error(node.at("container").pointer, "'run.container' is not supported: use run.shell or run.script, in the job's sandbox", "unsupported");
         return;
     }
     if (!keys(node, "'run'", {"container", "script", "shell", "workflow", "await", "return"})) return;
@@ -201,7 +201,7 @@ void Reader::run(Task& task, const Node& node, const Names& body)
         if (!keys(script, "'script'", {"language", "code", "source", "arguments", "environment", "stdin"}) || !require(script, "'script'", {"language"})) return;
         std::string language = script.at("language").value->as_string();
         if (language == "javascript") language = "js";
-        if (language != "js" && language != "python") error(script.at("language").pointer, fmt::format("the script language '{}' is not supported: js and python are", language));
+        if (language != "js" && language != "python") error(script.at("language").pointer, fmt::format("the script language '{}' is not supported: js and python are", language), "unsupported");
         task.target = language;
         arguments(script);
         if (script.has("code") == script.has("source")) {
@@ -214,7 +214,7 @@ void Reader::run(Task& task, const Node& node, const Names& body)
             const std::string uri = endpoint.is_string() ? endpoint.as_string() : endpoint["uri"].as_string();
             const std::string* bytes = uri.starts_with("package:///") && assets_ ? assets_(std::string_view(uri).substr(11)) : nullptr;
             if (bytes == nullptr) {
-                error(script.at("source").pointer, "'source.endpoint' must be a file of the package (package:///scripts/x.py)");
+                error(script.at("source").pointer, "'source.endpoint' must be a file of the package (package:///scripts/x.py)", "missing-file");
                 return;
             }
             task.definition_code = *bytes;

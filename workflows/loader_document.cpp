@@ -21,7 +21,7 @@ void Reader::header(const Node& node)
     doc.title = (*node.value)["title"].as_string();
     const std::string& dsl = (*node.value)["dsl"].as_string();
     if (!dsl.empty() && (!is_semantic_version(dsl) || !dsl.starts_with("1.0.")))
-        error(node.at("dsl").pointer, fmt::format("the DSL version '{}' is not supported: 1.0.0 to 1.0.3 are", dsl));
+        error(node.at("dsl").pointer, fmt::format("the DSL version '{}' is not supported: 1.0.0 to 1.0.3 are", dsl), "unsupported");
     if (!doc.ns.empty() && !is_dns_label(doc.ns)) error(node.at("namespace").pointer, fmt::format("the namespace '{}' is no DNS label (a-z, 0-9, -)", doc.ns));
     if (!doc.name.empty() && !is_dns_label(doc.name)) error(node.at("name").pointer, fmt::format("the name '{}' is no DNS label (a-z, 0-9, -)", doc.name));
     if (!doc.version.empty() && !is_semantic_version(doc.version))
@@ -32,7 +32,7 @@ void Reader::header(const Node& node)
 void Reader::schedule(const Node& node)
 {
     if (!keys(node, "schedule", {"every", "cron", "after", "on"})) return;
-    if (node.has("on")) error(node.at("on").pointer, "'schedule.on' is not supported: use a Trigger of the factory");
+    if (node.has("on")) error(node.at("on").pointer, "'schedule.on' is not supported: use a Trigger of the factory", "unsupported");
     if (node.value->size() != 1) error(node.pointer, "schedule has exactly one of every, cron, after");
     for (const char* key : {"every", "after"}) {
         if (!node.has(key)) continue;
@@ -48,8 +48,8 @@ void Reader::schedule(const Node& node)
 void Reader::use(const Node& node)
 {
     use_ = node;
-    if (node.has("catalogs")) error(node.at("catalogs").pointer, "'use.catalogs' is not supported: put functions into use.functions");
-    if (node.has("extensions")) error(node.at("extensions").pointer, "'use.extensions' is not supported");
+    if (node.has("catalogs")) error(node.at("catalogs").pointer, "'use.catalogs' is not supported: put functions into use.functions", "unsupported");
+    if (node.has("extensions")) error(node.at("extensions").pointer, "'use.extensions' is not supported", "unsupported");
     if (!keys(node, "use", {"authentications", "catalogs", "errors", "extensions", "functions", "retries", "secrets", "timeouts"})) {
         if (!node.value->is_object()) use_ = {};
         if (!use_) return;
@@ -99,7 +99,7 @@ void Reader::document(const Node& root)
         const Node node = root.at("evaluate");
         keys(node, "evaluate", {"language", "mode"});
         if (node.has("language") && *node.at("language").value != Json("jq")) error(node.at("language").pointer, "the expression language is jq; no other is supported");
-        if (node.has("mode") && *node.at("mode").value != Json("strict")) error(node.at("mode").pointer, "evaluate.mode 'loose' is not supported: write ${ } around expressions");
+        if (node.has("mode") && *node.at("mode").value != Json("strict")) error(node.at("mode").pointer, "evaluate.mode 'loose' is not supported: write ${ } around expressions", "unsupported");
     }
     const Names at_start = {"secrets", "workflow", "runtime"}, at_end = {"context", "secrets", "workflow", "runtime"};
     if (root.has("use")) use(root.at("use"));

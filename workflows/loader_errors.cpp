@@ -54,7 +54,7 @@ void Reader::try_task(Task& task, const Node& node, const Names& locals)
             const std::string name = policy.value->as_string();
             const Node retries = use_ ? use_.at("retries") : Node{};
             if (!retries || !retries.has(name)) {
-                error(policy.pointer, fmt::format("the retry policy '{}' is not declared in use.retries", name));
+                error(policy.pointer, fmt::format("the retry policy '{}' is not declared in use.retries", name), "undeclared");
             } else {
                 made.retry = retry(retries.at(name), plus_names(scope, {"error"}));
                 made.retry->shared = true;

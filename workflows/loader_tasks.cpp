@@ -173,7 +173,7 @@ void Reader::resolve(Directive& directive, const Places& places, const std::stri
     }
     Names names;
     for (const auto& [name, place] : places) names.push_back(name);
-    error(pointer, fmt::format("'then' names '{}', but no task of this list is called so{}", directive.name, did_you_mean(directive.name, names)));
+    error(pointer, fmt::format("'then' names '{}', but no task of this list is called so{}", directive.name, did_you_mean(directive.name, names)), "then");
 }
 
 bool Reader::kind(Task& task, const Node& node, const Names& locals)
@@ -185,10 +185,10 @@ bool Reader::kind(Task& task, const Node& node, const Names& locals)
             Names all(own.begin(), own.end());
             all.insert(all.end(), kFrame.begin(), kFrame.end());
             if (std::find(all.begin(), all.end(), key) == all.end())
-                error(node.at(key).pointer, fmt::format("a '{}' task has no '{}'{}", *own.begin(), key, did_you_mean(key, all)));
+                error(node.at(key).pointer, fmt::format("a '{}' task has no '{}'{}", *own.begin(), key, did_you_mean(key, all)), "unknown-key");
         }
     };
-    if (node.has("listen")) return error(node.at("listen").pointer, "the task 'listen' is not supported: poll with 'wait' and a backward 'then', or start a job by a Trigger");
+    if (node.has("listen")) return error(node.at("listen").pointer, "the task 'listen' is not supported: poll with 'wait' and a backward 'then', or start a job by a Trigger", "unsupported");
     if (node.has("for")) {
         known({"for", "while", "do"});
         task.kind = TaskKind::for_;
@@ -306,7 +306,7 @@ void Reader::raise(Task& task, const Node& node, const Names& body)
         const std::string name = what.value->as_string();
         const Node errors = use_ ? use_.at("errors") : Node{};
         if (!errors || !errors.has(name)) {
-            error(what.pointer, fmt::format("the error '{}' is not declared in use.errors", name));
+            error(what.pointer, fmt::format("the error '{}' is not declared in use.errors", name), "undeclared");
             return;
         }
         what = errors.at(name);
@@ -344,7 +344,7 @@ void Reader::switch_task(Task& task, const Node& node, const Names& body)
         made.name = name;
         if (one.has("when")) made.when = expression(one.at("when"), body);
         made.then = directive(one.at("then"));
-        if (!one.has("when") && i + 1 < node.value->size()) warning(one.pointer, fmt::format("case '{}' has no 'when': the cases behind it are never reached", name));
+        if (!one.has("when") && i + 1 < node.value->size()) warning(one.pointer, fmt::format("case '{}' has no 'when': the cases behind it are never reached", name), "unreachable");
         task.cases.push_back(std::move(made));
     }
 }

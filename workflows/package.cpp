@@ -7,12 +7,15 @@
 #include <fmt/format.h>
 
 #include "platform/base/encode.h"
+#include "platform/base/nearest.h"
 #include "platform/crypto.h"
 #include "workflows/archive.h"
+#include "workflows/check/check.h"
 #include "workflows/expression.h"
 #include "workflows/loader.h"
 #include "workflows/manifest.h"
 #include "workflows/package_files.h"
+#include "workflows/place.h"
 #include "workflows/schema.h"
 
 namespace mill::workflows {
@@ -24,7 +27,7 @@ std::optional<YamlDocument> read_yaml(const std::string& text, const std::string
 {
     Result<YamlDocument> yaml = parse_yaml(text);
     if (yaml) return std::move(*yaml);
-    Finding finding{Finding::Level::error, file, {}, yaml.error().what};
+    Finding finding{Finding::Level::error, file, {}, yaml.error().what, "yaml"};
     if (std::sscanf(yaml.error().what.c_str(), "%d:%d:", &finding.mark.line, &finding.mark.column) == 2)
         finding.text = yaml.error().what.substr(yaml.error().what.find(": ") + 2);
     findings.push_back(std::move(finding));
@@ -55,9 +58,9 @@ public:
 private:
     using Workflows = std::map<std::string, std::shared_ptr<const Document>>;
 
-    void complain(std::string file, Mark mark, std::string text, Finding::Level level = Finding::Level::error)
+    void complain(std::string_view code, std::string file, Mark mark, std::string text, Finding::Level level = Finding::Level::error)
     {
-        package_.findings.push_back({level, std::move(file), mark, std::move(text)});
+        package_.findings.push_back({level, std::move(file), mark, std::move(text), std::string(code)});
     }
 
     std::optional<Manifest> manifest_at(const std::string& root)
@@ -65,13 +68,13 @@ private:
         const std::string file = root + "package.yaml";
         const auto text = package_.assets.find(file);
         if (text == package_.assets.end()) {
-            complain(file, {}, "the package has no package.yaml");
+            complain("manifest", file, {}, "the package has no package.yaml");
             return std::nullopt;
         }
         const std::optional<YamlDocument> yaml = read_yaml(text->second, file, package_.findings);
         if (!yaml) return std::nullopt;
-        Manifest out = read_manifest(yaml->value, [&](const std::string& pointer, std::string what) { complain(file, yaml->mark(pointer), std::move(what)); });
-        if (yaml->value.contains("schedules")) complain(file, yaml->mark("/schedules"), "package.yaml has no 'schedules': a workflow's own 'schedule' says when");
+        Manifest out = read_manifest(yaml->value, [&](const std::string& pointer, std::string what) { complain("manifest", file, yaml->mark(pointer), std::move(what)); });
+        if (yaml->value.contains("schedules")) complain("manifest", file, yaml->mark("/schedules"), "package.yaml has no 'schedules': a workflow's own 'schedule' says when");
         out.schedules = Json();
         if (root.empty()) places_ = yaml->marks;
         return out;
@@ -88,7 +91,7 @@ private:
         for (const auto& [name, file] : manifest.workflows) {
             const std::string* text = lookup(file);
             if (text == nullptr) {
-                complain(root + "package.yaml", {}, fmt::format("the workflow file '{}' is not in the package", file));
+                complain("missing-file", root + "package.yaml", {}, fmt::format("the workflow file '{}' is not in the package", file));
                 continue;
             }
             if (!by_file.contains(file)) {
@@ -106,7 +109,7 @@ private:
         const Document& document = *main->second;
         for (const auto& [what, ours, theirs] : {std::tuple{"name", document.name, manifest.name}, std::tuple{"version", document.version, manifest.version}})
             if (ours != theirs)
-                complain(document.file, YamlDocument{{}, document.marks}.mark(std::string("/document/") + what),
+                complain("manifest", document.file, nearest_mark(document.marks, std::string("/document/") + what),
                          fmt::format("document.{} is '{}', but package.yaml says '{}'", what, ours, theirs));
         return out;
     }
@@ -117,9 +120,9 @@ private:
     {
         for (const auto& [name, version] : needing.dependencies) {
             const std::string inside = root + dependency_root(name);
-            const Mark place = YamlDocument{{}, places_}.mark("/dependencies/" + name);
+            const Mark place = nearest_mark(places_, "/dependencies/" + name);
             const auto about = [&](std::string text, Finding::Level level = Finding::Level::error) {
-                complain(root + "package.yaml", root.empty() ? place : Mark{}, fmt::format("the dependency '{}' {}", name, text), level);
+                complain("dependency", root + "package.yaml", root.empty() ? place : Mark{}, fmt::format("the dependency '{}' {}", name, text), level);
             };
             if (!package_.assets.contains(inside + "package.yaml")) {
                 about(fmt::format("{} is not there: neither as dependencies/{}/, nor as dependencies/{}-{}.mwp, nor as the folder {} beside the package", version, name, name, version, name));
@@ -152,7 +155,8 @@ private:
         for (const CompileError& error : errors)
             for (const auto& document : documents_)
                 if (!document->expressions.empty() && error.expression >= document->expressions.data() && error.expression <= &document->expressions.back())
-                    complain(document->file, error.expression->mark, fmt::format("expression '{}': {}", error.expression->text.substr(0, 100), error.what));
+                    complain("expression", document->file, place_inside(package_.assets[document->file], error.expression->mark, error.expression->text, error.offset),
+                             fmt::format("expression '{}': {}", error.expression->text.substr(0, 100), error.what));
         for (const auto& document : documents_)
             for (const Task& task : document->tasks) check(*document, task);
         std::stable_sort(package_.findings.begin(), package_.findings.end(), [](const Finding& a, const Finding& b) {
@@ -166,16 +170,22 @@ private:
         const Json& asked = package_.manifest.asked;
         const bool script = task.kind == TaskKind::run_script;
         if (task.kind == TaskKind::run_workflow && find_workflow(package_, document, task.target) == nullptr)
-            complain(document.file, task.mark, fmt::format("task '{}' runs {}, which is neither in the package nor in what it depends on", task.name, task.target));
+            complain("undeclared", document.file, task.mark,
+                     fmt::format("task '{}' runs {}, which is neither in the package nor in what it depends on{}", task.name, task.target, did_you_mean(task.target, targets())));
         if (lone_) return;
         const std::string program = task.kind == TaskKind::run_shell ? "sh" : task.target == "js" ? "node" : "python3";
         if ((script || task.kind == TaskKind::run_shell) && asked["commands"].empty())
-            complain(document.file, task.mark, fmt::format("task '{}' runs a {}, but package.yaml asks for no command: add permissions.commands: [ {} ]", task.name,
+            complain("permission-missing", document.file, task.mark, fmt::format("task '{}' runs a {}, but package.yaml asks for no command: add permissions.commands: [ {} ]", task.name,
                                                            script ? "script" : "shell", program));
         else if (script && !names_program(asked["commands"], program))
-            complain(document.file, task.mark, fmt::format("task '{}' runs a script by {}, which package.yaml does not ask for: add permissions.commands: [ {} ]", task.name, program, program));
-        if ((task.kind == TaskKind::call_http || task.kind == TaskKind::call_openapi) && asked["network"].empty())
-            complain(document.file, task.mark, fmt::format("task '{}' calls a server, but package.yaml asks for no permissions.network", task.name), Finding::Level::warning);
+            complain("permission-missing", document.file, task.mark, fmt::format("task '{}' runs a script by {}, which package.yaml does not ask for: add permissions.commands: [ {} ]", task.name, program, program));
+    }
+
+    std::vector<std::string> targets() const
+    {
+        std::vector<std::string> out;
+        for (const auto& document : documents_) out.push_back(fmt::format("{}/{}/{}", document->ns, document->name, document->version));
+        return out;
     }
 
     /// By bare name or path; a variable may hold anything.
@@ -189,7 +199,7 @@ private:
     Package& package_;
     bool lone_;
     std::vector<std::shared_ptr<Document>> documents_;
-    std::map<std::string, Mark, std::less<>> places_;  // of package.yaml
+    Marks places_;  // of package.yaml
 };
 
 Package load_files(Files files)
@@ -276,7 +286,7 @@ Result<Package> load_archive(std::string_view bytes)
         Manifest written = out.manifest;
         written.version = manifest->version;  // `pack` may have given another
         if (!(to_json(written) == to_json(*manifest)))
-            out.findings.push_back({Finding::Level::error, "manifest.json", {}, "manifest.json does not say what package.yaml says"});
+            out.findings.push_back({Finding::Level::error, "manifest.json", {}, "manifest.json does not say what package.yaml says", "manifest"});
     } else {
         const std::string file = manifest->workflows["main"];
         if (files->size() != 1 || !files->contains(file) || !manifest->asked.empty()) return fail(Errc::corrupt, "the package has no package.yaml");
@@ -290,6 +300,7 @@ Result<std::string> pack(const std::string& path, std::string_view version)
 {
     Result<Package> package = load_package(path);
     if (!package) return fail(std::move(package.error()));
+    check_into(*package);
     std::string errors;
     for (const Finding& finding : package->findings)
         if (finding.level == Finding::Level::error) errors += (errors.empty() ? "" : "\n") + finding.format();

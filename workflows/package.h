@@ -20,7 +20,8 @@ struct Finding {
     std::string file;   ///< within the package
     Mark mark;
     std::string text;
-    std::string format() const;  ///< "FILE:LINE:COLUMN: message" (warnings: "…: warning: message")
+    std::string code = "document";  ///< the kind of finding, stable between versions: docs/language.md lists them
+    std::string format() const;     ///< "FILE:LINE:COLUMN: message" (warnings: "…: warning: message")
 };
 
 struct Document;  // a loaded workflow: workflows/document.h

@@ -34,13 +34,15 @@ public:
 
     void document(const Node& root);
 
+    std::string_view text_of_file;  ///< for places inside expressions; may be empty
+
 private:
     using Names = std::vector<std::string>;
     using Places = std::map<std::string, int>;  // of the tasks of a list, by name
 
     // Findings. Each returns false, so that `return error(…)` reads well.
-    bool error(const std::string& pointer, std::string text);
-    void warning(const std::string& pointer, std::string text);
+    bool error(const std::string& pointer, std::string text, std::string_view code = "document");
+    void warning(const std::string& pointer, std::string text, std::string_view code = "document");
     bool object(const Node& node, std::string_view what);
     bool text(const Node& node, std::string_view what);
     bool keys(const Node& node, std::string_view what, std::initializer_list<std::string_view> allowed);

@@ -52,7 +52,7 @@ public:
 private:
     void complain(const std::string& pointer, std::string text)
     {
-        if (out_.findings.size() < 100) out_.findings.push_back({Finding::Level::error, out_.file, yaml_.mark(pointer), std::move(text)});
+        if (out_.findings.size() < 100) out_.findings.push_back({Finding::Level::error, out_.file, yaml_.mark(pointer), std::move(text), "test-file"});
     }
 
     bool only(const Json& json, const std::string& pointer, const Keys& keys)
@@ -205,7 +205,7 @@ TestFile read_test_file(std::string_view text, const std::string& file)
     out.file = file;
     const Result<YamlDocument> yaml = parse_yaml(text);
     if (!yaml) {
-        Finding finding{Finding::Level::error, file, {}, yaml.error().what};
+        Finding finding{Finding::Level::error, file, {}, yaml.error().what, "yaml"};
         if (std::sscanf(yaml.error().what.c_str(), "%d:%d:", &finding.mark.line, &finding.mark.column) == 2)
             finding.text = yaml.error().what.substr(yaml.error().what.find(": ") + 2);
         out.findings.push_back(std::move(finding));

@@ -7,6 +7,7 @@
 
 #include "platform/base/json.h"
 #include "platform/confine.h"
+#include "workflows/check/check.h"
 #include "workflows/package.h"
 #include "workflows/schema.h"
 
@@ -42,7 +43,7 @@ Json error_json(const Error& error) { return Json::object({{"code", Json(name(er
 Json finding_json(const workflows::Finding& finding)
 {
     return Json::object({{"level", finding.level == workflows::Finding::Level::error ? "error" : "warning"}, {"file", finding.file},
-                         {"line", finding.mark.line}, {"column", finding.mark.column}, {"text", finding.text}});
+                         {"line", finding.mark.line}, {"column", finding.mark.column}, {"code", finding.code}, {"text", finding.text}});
 }
 
 Json findings_json(const std::vector<workflows::Finding>& findings)
@@ -87,8 +88,11 @@ Result<std::string> read_input()
 int check_package(const std::string& path, bool json)
 try {
     if (!confined()) return kNotConfined;
-    const auto package = workflows::load_package(path);
-    if (package) return print_package(*package, json);
+    auto package = workflows::load_package(path);
+    if (package) {
+        workflows::check_into(*package);
+        return print_package(*package, json);
+    }
     const Error& error = package.error();
     if (json) {
         const workflows::Finding finding{workflows::Finding::Level::error, path, {1, 1}, error.what};

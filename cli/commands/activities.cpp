@@ -29,6 +29,7 @@ void show_members(Console& console, std::string_view heading, const Json& schema
             words += words.empty() ? "" : "; ";
             for (std::size_t i = 0; i < choices.size(); ++i) words += (i == 0 ? "" : ", ") + choices[i].as_string();
         }
+        if (const std::string& needs = member[workflows::kPermissionKeyword].as_string(); !needs.empty()) words += "; needs " + needs;
         table.add({"  " + name, member["type"].as_string() + (required ? ", needed" : ""), words});
     }
     table.show(console);

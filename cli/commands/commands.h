@@ -41,6 +41,7 @@ Command agents_invite_command();
 Command agents_set_command();
 Command packages_command();
 Command activities_command();
+Command schema_command();
 Command tokens_command();
 Command tokens_create_command();
 Command tokens_revoke_command();

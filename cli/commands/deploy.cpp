@@ -7,6 +7,7 @@
 #include "cli/sample.h"
 #include "platform/base/yaml.h"
 #include "platform/files.h"
+#include "workflows/check/check.h"
 #include "workflows/document.h"
 
 namespace mill::cli {
@@ -100,8 +101,9 @@ Result<int> run(Context& context, const Arguments& arguments)
 {
     const std::string folder = arguments.text("FOLDER");
     Console& console = context.console;
-    const Result<workflows::Package> package = read_package(folder);
+    Result<workflows::Package> package = read_package(folder);
     if (!package) return fail(package.error());
+    workflows::check_into(*package);
     for (const workflows::Finding& finding : package->findings) console.note(printable(finding.format()));
     if (!package->valid()) return fail(Errc::invalid, folder + " is not valid: nothing was sent");
     Result<Api*> api = context.api();

@@ -247,7 +247,7 @@ tl::unexpected<Error> at(Errc code, int line, int column, std::string_view what)
 
 }  // namespace
 
-Mark YamlDocument::mark(std::string_view pointer) const
+Mark nearest_mark(const Marks& marks, std::string_view pointer)
 {
     for (;;) {
         if (const auto found = marks.find(pointer); found != marks.end()) return found->second;

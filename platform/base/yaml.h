@@ -21,10 +21,13 @@ struct YamlLimits {
     bool scalar_keys = false;  ///< `200:` is the key "200" (other people's documents), instead of a mistake
 };
 
+using Marks = std::map<std::string, Mark, std::less<>>;  ///< JSON pointer → where the value (for a member: its key) stands
+Mark nearest_mark(const Marks& marks, std::string_view pointer);  ///< of the node, else of its nearest parent
+
 struct YamlDocument {
     Json value;
-    std::map<std::string, Mark, std::less<>> marks;  ///< JSON pointer → where the value (for a member: its key) stands
-    Mark mark(std::string_view pointer) const;       ///< of the node, else of its nearest parent
+    Marks marks;
+    Mark mark(std::string_view pointer) const { return nearest_mark(marks, pointer); }
 };
 
 /// One document. Aliases, anchors, custom tags, duplicate keys, keys that are no strings, merge keys and a second document are

@@ -13,8 +13,12 @@
 #include "workflows/interpreter.h"
 #include "workflows/loader.h"
 #include "workflows/package.h"
+#include "workflows/place.h"
 
 namespace mill::testing {
+
+/// Called with each document that `lone` loads without an error; the tests of the published schema set it.
+inline void (*on_accepted)(const std::string& text) = nullptr;
 
 /// A lone workflow as a package. `body` is YAML from `do:` on (and `use:`, `input:` …); the header is added.
 inline std::shared_ptr<workflows::Package> lone(const std::string& body, std::map<std::string, std::string> more = {})
@@ -40,7 +44,9 @@ inline std::shared_ptr<workflows::Package> lone(const std::string& body, std::ma
     std::vector<workflows::CompileError> errors;
     out->program = workflows::compile(expressions, errors);
     for (const auto& error : errors)
-        out->findings.push_back({workflows::Finding::Level::error, "flow.yaml", error.expression->mark, fmt::format("expression '{}': {}", error.expression->text, error.what)});
+        out->findings.push_back({workflows::Finding::Level::error, "flow.yaml",
+                                 workflows::place_inside(files["flow.yaml"], error.expression->mark, error.expression->text, error.offset), fmt::format("expression '{}': {}", error.expression->text, error.what), "expression"});
+    if (on_accepted != nullptr && out->valid()) on_accepted(files["flow.yaml"]);
     return out;
 }
 

@@ -1,4 +1,4 @@
-// workflows/activities/contract.h -- short words to write contracts with; private to activities/.
+// workflows/activities/contract.h -- short words to write contracts and JSON Schemas with; for activities/ and schemas/.
 #pragma once
 
 #include "workflows/activities/registry.h"
@@ -7,6 +7,7 @@ namespace mill::workflows::contract {
 
 inline Json typed(const char* type, const char* description) { return Json::object({{"type", type}, {"description", description}}); }
 inline Json text(const char* description) { return typed("string", description); }
+inline Json granted(const char* permission, const char* description) { return text(description).set(kPermissionKeyword, permission); }
 inline Json integer(const char* description) { return typed("integer", description); }
 inline Json boolean(const char* description) { return typed("boolean", description); }
 inline Json one_of(const char* description, Json values) { return text(description).set("enum", std::move(values)); }

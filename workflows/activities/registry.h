@@ -10,6 +10,9 @@
 
 namespace mill::workflows {
 
+/// In the schema of an argument: the permission that its value is checked against, such as "files.read".
+inline constexpr const char* kPermissionKeyword = "x-permission";
+
 /// A session (a browser, a mailbox, a database connection) lives on between activities; the interpreter knows which are open, puts
 /// the id of the right one into the effect's `with.session`, and closes them (effect `session.close`, {kind, session}).
 struct SessionRole {
