@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <string>
 #include <string_view>
+
+#include "workflows/pointer.h"
 
 namespace mill::workflows {
 namespace {
@@ -28,32 +28,12 @@ std::size_t weight(const Json& value)
     return out;
 }
 
-/// What "#/a/b~1c" names; null when there is no such thing.
+/// What a reference names, as the validator finds it; null when there is no such thing.
 const Json* named_by(const Json& root, std::string_view reference)
 {
     if (!reference.starts_with('#')) return nullptr;
-    const Json* here = &root;
-    for (reference.remove_prefix(1); !reference.empty();) {
-        if (reference[0] != '/') return nullptr;
-        reference.remove_prefix(1);
-        const std::string_view token = reference.substr(0, reference.find('/'));
-        reference.remove_prefix(token.size());
-        if (token.empty() || token.find('%') != std::string_view::npos) return nullptr;   // rare, and read differently by others
-        std::string key;
-        for (std::size_t i = 0; i < token.size(); ++i) {
-            if (token[i] == '~' && i + 1 < token.size()) key += token[++i] == '0' ? '~' : '/';
-            else key += token[i];
-        }
-        if (here->is_array()) {
-            std::size_t index = 0;
-            const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), index);
-            if (error != std::errc() || end != key.data() + key.size() || index >= here->size()) return nullptr;
-            here = &(*here)[index];
-        } else if (here = here->find(key); here == nullptr) {
-            return nullptr;
-        }
-    }
-    return here;
+    while (reference.ends_with('/')) reference.remove_suffix(1);
+    return at_pointer(root, reference.substr(1));
 }
 
 class Scale {
@@ -64,7 +44,7 @@ public:
     /// False when no bound is known. `is_schema`: else an object whose members are schemas.
     bool add(const Json& node, bool is_schema, int depth)
     {
-        static constexpr std::array<std::string_view, 3> kRegular = {"pattern", "patternProperties", "format"};
+        static constexpr std::array<std::string_view, 2> kRegular = {"pattern", "patternProperties"};
         static constexpr std::array<std::string_view, 4> kMaps = {"properties", "definitions", "$defs", "dependencies"};
         static constexpr std::array<std::string_view, 4> kData = {"const", "enum", "default", "examples"};
         if (++total.nodes > kMostNodes || depth > kDeepest) return false;
@@ -73,7 +53,6 @@ public:
         for (const auto& [key, value] : node.as_object()) {
             if (is_schema && is_one_of(key, kRegular)) return false;
             if (is_schema && key == "uniqueItems" && !(value == Json(false))) ++total.pairwise;
-            if (is_schema && key == "id" && value.is_string()) return false;   // what references are relative to, read by a regular expression
             if (key == "$ref" && value.is_string()) {
                 const Json* target = named_by(root_, value.as_string());
                 if (target == nullptr || !add(*target, true, depth + 1)) return false;

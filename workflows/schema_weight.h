@@ -14,8 +14,8 @@ struct SchemaWeight {
     std::size_t pairwise = 0;   ///< uses of uniqueItems: each item is compared with each
 };
 
-/// Nothing when no bound is known: regular expressions (`pattern`, `patternProperties`, `format`), references that come back
-/// to themselves or lead nowhere, more than 10,000 nodes.
+/// Nothing when no bound is known: regular expressions (`pattern`, `patternProperties`), references that come back to
+/// themselves or lead nowhere, more than 10,000 nodes.
 std::optional<SchemaWeight> weigh_schema(const Json& document);
 
 /// Steps of one check: every item of the value, and each 256 bytes of its text, against every node of the schema.

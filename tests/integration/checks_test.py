@@ -118,14 +118,14 @@ class Checks(Test):
         self.assertIn("main.yaml:2:", refused.json["findings"][0])
         self.assertEqual(self.upload("plain", archive("plain")).status, 201)
 
-    def test_a_regular_expression_that_never_ends_costs_its_own_call_only(self):
+    def test_a_regular_expression_that_takes_too_long_costs_its_own_call_only(self):
         self.world.start_factory()
-        trigger = self.world.deploy("slow", "input: { schema: { document: { type: object, properties: { a: { type: string, pattern: '^(a+)+$' } } } } }\n" + PLAIN)
+        trigger = self.world.deploy("slow", "input: { schema: { document: { type: object, properties: { a: { type: string, pattern: 'a{900}c' } } } } }\n" + PLAIN)
         plain = self.world.deploy("quick", "input: { schema: { document: { type: object, required: [ b ] } } }\n" + PLAIN)
         answers = []
 
         def call():
-            answers.append(self.world.api("POST", f"/v1/triggers/{trigger}/runs", {"input": {"a": "a" * 40 + "!"}}, timeout=60))
+            answers.append(self.world.api("POST", f"/v1/triggers/{trigger}/runs", {"input": {"a": "a" * 900_000}}, timeout=60))
         calls = [threading.Thread(target=call) for _ in range(2)]
         for one in calls:
             one.start()
@@ -138,9 +138,7 @@ class Checks(Test):
         for answer in answers:
             self.assertEqual(answer.status, 400, answer.body)
             self.assertIn("processor time", answer.json["detail"])
-        self.assertEqual(self.world.api("POST", f"/v1/triggers/{trigger}/runs", {"input": {"a": "aaa"}}).status, 202)
-        long = self.world.api("POST", f"/v1/triggers/{trigger}/runs", {"input": {"a": "a" * 500_000}}, timeout=60)
-        self.assertEqual(long.status, 400, long.body)   # it overflows the stack of whoever matches it
+        self.assertEqual(self.world.api("POST", f"/v1/triggers/{trigger}/runs", {"input": {"a": "a" * 900 + "c"}}).status, 202)
         wrong = self.world.api("POST", f"/v1/triggers/{trigger}/runs", {"input": {"a": "b"}})
         self.assertEqual(wrong.status, 400)
         self.assertIn("/a: ", wrong.json["mistakes"][0], wrong.body)

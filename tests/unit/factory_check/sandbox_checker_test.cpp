@@ -169,19 +169,13 @@ TEST_CASE("bombs go off in the sandbox", "[factory][checks][sandbox]")
         REQUIRE(refused);
         CHECK_FALSE(refused->valid);
     }
-    SECTION("a regular expression that never ends, on a long text")
+    SECTION("a regular expression that takes a thousand steps for each character of a long text")
     {
-        const auto slow = bench.input(json(R"({"properties":{"a":{"pattern":"^(a+)+$"}}})"), Json::object({{"a", std::string(200, 'a') + "!"}}));
+        const auto slow = bench.input(json(R"({"properties":{"a":{"pattern":"a{900}c"}}})"), Json::object({{"a", std::string(900'000, 'a')}}));
         REQUIRE_FALSE(slow);
-        INFO(slow.error().what);
-        CHECK((slow.error().code == Errc::timeout || slow.error().code == Errc::corrupt || slow.error().code == Errc::too_large));
+        CHECK(slow.error().code == Errc::timeout);
+        CHECK_THAT(slow.error().what, Contains("3 s of processor time"));
         CHECK(bench.input(json(R"({"properties":{"a":{"pattern":"^a+$"}}})"), json(R"({"a":"aaa"})")) == std::vector<std::string>());
-    }
-    SECTION("a text so long that matching it overflows the stack")
-    {
-        const auto deep = bench.input(json(R"({"properties":{"a":{"pattern":"^(a|b)*$"}}})"), Json::object({{"a", std::string(1000000, 'a')}}));
-        REQUIRE_FALSE(deep);
-        CHECK_THAT(deep.error().what, Contains("crashed"));
         const auto wrong = bench.input(json(R"({"properties":{"a":{"pattern":"^b"}}})"), json(R"({"a":"x"})"));
         REQUIRE(wrong);
         CHECK_FALSE(wrong->empty());
