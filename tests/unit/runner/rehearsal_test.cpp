@@ -40,7 +40,9 @@ TEST_CASE("in a test stand-ins answer, waits jump, and every call is written dow
     REQUIRE(told["calls"].size() == 2);
     CHECK(told["calls"][std::size_t{0}] == parsed(R"({"task":"/do/1/ask","name":"ask","call":"http","real":false,"with":{"method":"GET","uri":"https://t.example.com/7","headers":{},"query":{},"redirect":false}})"));
     CHECK(told["calls"][std::size_t{1}]["real"].as_bool());  // its own folder is no one else's
-    CHECK(told["jumpedMs"].as_integer() == (30 * 3600 + 3) * 1000);
+    // What really passes between two steps need not be jumped over.
+    CHECK(told["jumpedMs"].as_integer() <= (30 * 3600 + 3) * 1000);
+    CHECK(told["jumpedMs"].as_integer() > (30 * 3600 + 3) * 1000 - 15'000);
 }
 
 TEST_CASE("in a test a call that nobody stands in for ends it with a clear text, even when the workflow would catch", "[runner][rehearsal]")

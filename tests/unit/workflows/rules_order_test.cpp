@@ -25,8 +25,8 @@ TEST_CASE("the parts of a task are applied as if, input.schema, input.from, run,
     const auto run = [](int broken) {
         return run_flow("do: [ { one: " + task_broken_from(broken) + " }, { skipped: { set: { n: 0 } } }, { last: { set: { end: '${ .n }' } } } ]", json(R"({"n":7})"));
     };
-    const std::vector<std::string> first = {"at /do/0/one/if ", "the input of the task", "at /do/0/one/input/from ", "at /do/0/one/set ",
-                                            "at /do/0/one/output/as ", "the output of the task", "at /do/0/one/export/as ", "what the task exports"};
+    const std::vector<std::string> first = {"place: /do/0/one/if ", "the input of the task", "place: /do/0/one/input/from ", "place: /do/0/one/set ",
+                                            "place: /do/0/one/output/as ", "the output of the task", "place: /do/0/one/export/as ", "what the task exports"};
     for (int part = 1; part <= 8; ++part) {
         const Ran ran = run(part);
         INFO(part << ": " << ran.words());
@@ -48,9 +48,9 @@ TEST_CASE("the parts of a workflow are applied as input.schema, input.from, do, 
                         json(R"({"n":1})"));
     };
     CHECK_THAT(run(1).fault.detail, Catch::Contains("the workflow's input does not fit"));
-    CHECK_THAT(run(2).fault.detail, Catch::Contains("at /input/from "));
-    CHECK_THAT(run(3).fault.detail, Catch::Contains("at /do/0/one/set "));
-    CHECK_THAT(run(4).fault.detail, Catch::Contains("at /output/as "));
+    CHECK_THAT(run(2).fault.detail, Catch::Contains("place: /input/from "));
+    CHECK_THAT(run(3).fault.detail, Catch::Contains("place: /do/0/one/set "));
+    CHECK_THAT(run(4).fault.detail, Catch::Contains("place: /output/as "));
     CHECK_THAT(run(5).fault.detail, Catch::Contains("the workflow's output does not fit"));
     CHECK(run(6).words() == R"({"n":2})");
     for (const int at_the_edge : {1, 2, 4, 5}) CHECK(run(at_the_edge).fault.instance == "/");

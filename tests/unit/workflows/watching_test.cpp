@@ -108,7 +108,7 @@ TEST_CASE("a run stands still before each task and goes on when told", "[workflo
     CHECK(run.next() == "b");
     CHECK(run.flow->paused()->depth > outside);
     CHECK(run.look("$n") == "7");
-    CHECK(run.flow->paused()->stack == std::vector<std::string>{"/do/1/loop", "/do/1/loop/for/do/0/b"});
+    CHECK(run.flow->paused()->stack == std::vector<std::string>{"/do/1/loop", "/do/1/loop/do/0/b"});
     CHECK(run.next() == "f");
     CHECK(run.next() == "c");
     CHECK(run.flow->paused()->depth == outside);
@@ -128,7 +128,7 @@ TEST_CASE("an expression is evaluated on the data where the run stands, or says 
     CHECK(run.look(".x |") != "");
     CHECK_THAT(run.look(".x | nonsense(1)"), Catch::Contains("nonsense"));
     CHECK_THAT(run.look("$output"), Catch::Contains("$output is not available here"));
-    CHECK_THAT(run.look(".x | .y"), Catch::Contains("cannot"));
+    CHECK_THAT(run.look(".x | .y"), Catch::Contains("Cannot index"));
     CHECK_THAT(run.look("[range(1e9)] | length"), Catch::Contains("longer than"));
     CHECK_THAT(run.look("env"), Catch::Contains("not available"));
     CHECK(run.next().empty());
