@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/text.h"
 #include "protocol/permissions.h"
 #include "workflows/activities/registry.h"
 #include "workflows/check/analysis.h"
@@ -16,8 +17,9 @@ struct Use {
     std::string what;
     Json item;
     const Document* document;
-    const Task* task;
+    const Task* task;  ///< null: an authentication
     std::string pointer;
+    bool perhaps = false;  ///< it may need nothing at all
 };
 
 /// scheme://host[:port] of an address whose host is written out, else "".
@@ -90,6 +92,22 @@ public:
     {
         all.push_back({std::move(what), std::move(item), &document, &task, std::move(pointer)});
     }
+
+    /// Tokens come from the authority of an oauth2 or oidc, and perhaps from that of a credential by name.
+    void logins(const Document& document, const Json& value, const std::string& pointer, bool login)
+    {
+        for (const auto& [key, member] : value.as_object()) {
+            const std::string place = pointer + "/" + escape_pointer(key);
+            if (login && (key == "oauth2" || key == "oidc") && member["authority"].is_string()) {
+                const std::string origin = origin_of(member["authority"].as_string());
+                all.push_back({"network", origin.empty() ? Json() : Json(origin), &document, nullptr, place + "/authority", origin.empty()});
+            } else if (login && key == "use") {
+                all.push_back({"network", Json(), &document, nullptr, place, true});
+            }
+            logins(document, member, place, login || key == "authentication" || key == "authentications");
+        }
+        for (std::size_t i = 0; i < value.as_array().size(); ++i) logins(document, value[i], fmt::format("{}/{}", pointer, i), login);
+    }
 };
 
 void uses_of_activity(Uses& uses, const Document& document, const Task& task)
@@ -117,7 +135,8 @@ void uses_of_activity(Uses& uses, const Document& document, const Task& task)
 std::vector<Use> uses_of(const Analysis& analysis)
 {
     Uses uses;
-    for (const Document* document : analysis.documents)
+    for (const Document* document : analysis.documents) {
+        uses.logins(*document, document->source, "", false);
         for (const Task& task : document->tasks) {
             const std::string with = task.pointer + "/with";
             switch (task.kind) {
@@ -132,6 +151,7 @@ std::vector<Use> uses_of(const Analysis& analysis)
             default: break;
             }
         }
+    }
     return std::move(uses.all);
 }
 
@@ -173,6 +193,7 @@ void missing_ones(Analysis& analysis, const std::vector<Use>& uses)
 {
     const Json& asked = analysis.package.manifest.asked;
     for (const Use& use : uses) {
+        if (use.perhaps) continue;
         const Json& list = entries(asked, use.what);
         const Json& more = use.what == "files.read" ? asked["files"]["write"] : Json();  // writing grants reading
         const auto covered = [&](const Json& some, const std::string& what) {
@@ -182,9 +203,10 @@ void missing_ones(Analysis& analysis, const std::vector<Use>& uses)
         const bool known = !use.item.is_null() && (!use.item.is_object() || analysis.package.manifest.variables.contains(use.item["variable"].as_string()));
         if (known) analysis.remedy("package.yaml", path_of(use.what), use.item);
         if (use.what == "commands" && (list.empty() || use.task->kind == TaskKind::run_script)) continue;  // loading has said so
+        const std::string who = use.task == nullptr ? "the authentication" : fmt::format("task '{}'", use.task->name);
         analysis.warn("permission-missing", *use.document, use.pointer,
-                      known ? fmt::format("task '{}' needs {} {}, which package.yaml does not ask for in permissions", use.task->name, use.what, shown(use.item))
-                            : fmt::format("task '{}' needs permissions.{}, but package.yaml asks for none", use.task->name, use.what));
+                      known ? fmt::format("{} needs {} {}, which package.yaml does not ask for in permissions", who, use.what, shown(use.item))
+                            : fmt::format("{} needs permissions.{}, but package.yaml asks for none", who, use.what));
     }
 }
 

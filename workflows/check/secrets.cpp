@@ -183,7 +183,9 @@ std::string kind_of(const Document& document, const std::string& name)
     const auto found = document.secret_fields.find(name);
     if (found == document.secret_fields.end()) {
         const std::string text = dump_json(document.source);
-        return text.find("\"bearer\":{\"use\":" + dump_json(Json(name))) != std::string::npos ? "bearer" : "login";
+        for (const auto& [scheme, kind] : {std::pair{"bearer", "bearer"}, std::pair{"oauth2", "generic"}, std::pair{"oidc", "generic"}})
+            if (text.find(fmt::format("\"{}\":{{\"use\":{}", scheme, dump_json(Json(name)))) != std::string::npos) return kind;
+        return "login";
     }
     if (found->second.contains("password") || found->second.contains("username")) return "login";
     return found->second.contains("token") ? "bearer" : "generic";

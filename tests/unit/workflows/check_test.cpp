@@ -152,6 +152,13 @@ TEST_CASE("permissions that tasks use, but the package does not ask for", "[work
     CHECK_THAT(of_package("variables: { url: { type: string } }\n", http("'${ $runtime.metadata.variables.url + \"/x\" }'")), Contains("needs network { variable: url }"));
     CHECK(of_package("variables: { url: { type: string } }\npermissions: { network: [ { variable: url } ] }\n", http("'${ $runtime.metadata.variables.url + \"/x\" }'")) == "");
 
+    const std::string login = "use: { authentications: { l: { oauth2: { authority: 'https://login.test', grant: client_credentials, client: { id: c } } } } }\n"
+                              "do: [ { a: { call: http, with: { method: get, endpoint: { uri: 'https://h.test', authentication: { use: l } } } } } ]";
+    CHECK_THAT(of_package("permissions: { network: [ 'https://h.test' ] }\n", login), Contains("the authentication needs network https://login.test"));
+    CHECK(of_package("permissions: { network: [ 'https://h.test', 'https://login.test' ] }\n", login) == "");
+    const std::string by_name = "use: { secrets: [ s ] }\ndo: [ { a: { call: http, with: { method: get, endpoint: { uri: 'https://h.test', authentication: { oauth2: { use: s } } } } } } ]";
+    CHECK(of_package("credentials: { s: { kind: generic } }\npermissions: { credentials: [ s ], network: [ 'https://h.test', 'https://login.test' ] }\n", by_name) == "");  // the credential may name it
+
     const auto call = [](const std::string& task) { return "do:\n  - a: { " + task + " }\n"; };
     CHECK_THAT(of_package("", call("call: file.read, with: { path: /srv/in/a.csv }")), Contains("workflow.yaml:3:35: warning: task 'a' needs files.read /srv/in/a.csv"));
     CHECK(of_package("permissions: { files: { read: [ /srv/in ] } }\n", call("call: file.read, with: { path: /srv/in/a.csv }")) == "");
