@@ -86,7 +86,10 @@ private:
         while (!stop.stop_requested()) {
             if (idle_) wake_.wait(lock, stop, [this] { return !idle_; });
             else wake_.wait_for(lock, stop, std::chrono::milliseconds(20), [] { return false; });
-            if (jq_ != nullptr && std::chrono::steady_clock::now() >= due_) jq_halt(jq_, jv_invalid(), jv_invalid());
+            if (jq_ != nullptr && std::chrono::steady_clock::now() >= due_) {
+                jq_halt(jq_, jv_invalid(), jv_invalid());
+                jq_ = nullptr;  // once: letting go of much takes longer than a look, and jq aborts at a second halt
+            }
             quiet = armed_ == seen && jq_ == nullptr ? quiet + 1 : 0;
             seen = armed_;
             if (quiet > 10) idle_ = true;

@@ -171,6 +171,14 @@ TEST_CASE("an evaluation that does not end is stopped, and the next one works", 
     CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(4));
 }
 
+TEST_CASE("an evaluation that holds much when it is stopped is stopped once", "[workflows][expression]")
+{
+    // Letting go of a hundred thousand levels takes longer than the watchdog's next look.
+    CHECK_THAT(value("def f: 1 + f; f"), Catch::Contains("longer than"));
+    CHECK_THAT(value("[range(1e9)] | length"), Catch::Contains("longer than"));
+    CHECK(value("1 + 1") == "2");
+}
+
 TEST_CASE("a result nested without end is refused", "[workflows][expression]")
 {
     CHECK_THAT(value("reduce range(1000) as $i (0; [.])"), Catch::Contains("nested deeper"));
