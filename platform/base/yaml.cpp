@@ -106,7 +106,12 @@ public:
     std::vector<YamlDocument> documents;
     bool too_large = false;
 
-    void OnDocumentStart(const YAML::Mark&) override { documents.emplace_back(); }
+    void OnDocumentStart(const YAML::Mark& mark) override
+    {
+        if (mark.pos == start_) refuse(mark, "nothing can stand here");  // the parser does not get past it, and says no more than that
+        start_ = mark.pos;
+        documents.emplace_back();
+    }
     void OnDocumentEnd() override {}
     void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { refuse(mark, "aliases (*name) are not allowed"); }
     void OnAnchor(const YAML::Mark& mark, const std::string&) override { refuse(mark, "anchors (&name) are not allowed"); }
@@ -231,6 +236,7 @@ private:
     YamlLimits limits_;
     std::vector<Level> stack_;
     std::size_t nodes_ = 0;
+    int start_ = -1;  // of the last document
 };
 
 bool begins_with_tab(std::string_view text, int line)
