@@ -44,7 +44,7 @@ TEST_CASE("what could mislead is refused with its place", "[yaml]")
     CHECK(value("a: \xff\n").find("not UTF-8") != std::string::npos);
     CHECK(value("a: [1, 2\n").find(":") != std::string::npos);
     CHECK(value("\"a\",\n") == "1:4: nothing can stand here");
-    CHECK(value("'a'\n}") == "2:1: nothing can stand here");
+    CHECK(value("'a'\n}") == "2:1: illegal flow end");
     CHECK_FALSE(parse_yaml("a: b: c\n"));
     CHECK_FALSE(parse_yaml("a:\n\t- b\n"));
 }
