@@ -1,9 +1,11 @@
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
+#include <thread>
 
 #include "agent/broker/attempt.h"
 #include "tests/unit/broker/loopback_server.h"
@@ -78,13 +80,20 @@ TEST_CASE("a flood of calls is refused above the bound, and the first ones are s
 {
     Bench bench;
     const int flood = 500;
-    for (int id = 1; id <= flood; ++id) bench.call(id, "command.start", Json::object({{"path", "sh"}}));
+    // From a thread of its own, as a runner does: two peers that only send fill both ways and wait for each other.
+    std::atomic<int> sent = 0;
+    std::jthread sender([&] {
+        for (int id = 1; id <= flood; ++id)
+            if (bench.runner.send(dump_json(Json::object({{"id", id}, {"effect", "command.start"}, {"with", Json::object({{"path", "sh"}})}, {"timeoutMs", 20'000}})))) ++sent;
+    });
     std::set<std::int64_t> refused;
     for (int i = 0; i < flood - static_cast<int>(broker::kMaxOpenCalls); ++i) {
         const Json answer = bench.hear();
         CHECK(answer["error"]["status"].as_integer() == 429);
         refused.insert(answer["id"].as_integer());
     }
+    sender.join();
+    REQUIRE(sent == flood);
     CHECK(*refused.begin() == static_cast<std::int64_t>(broker::kMaxOpenCalls) + 1);
     bench.open(Json::object({{"commands", Json::array({"sh"})}}));
     for (std::size_t i = 0; i < broker::kMaxOpenCalls; ++i) CHECK(bench.hear().contains("result"));
