@@ -77,6 +77,7 @@ TEST_CASE("a text with ${ } inside is kept as it is, and 'check' prints the spel
         CHECK_THAT(findings(*lone("do: [ { x: { " + body + " } } ]")), Catch::Contains("warning") && Catch::Contains(R"(write '${ "Hello \(.n)!" }')"));
     }
     CHECK(task("set: { a: 'Hello ${ .n }!' }") == R"({"a":"Hello ${ .n }!"})");
+    CHECK(task("set: { a: '${ .n } is n', b: 'n is ${ .n }' }") == R"({"a":"${ .n } is n","b":"n is ${ .n }"})");
     CHECK(task(R"y(set: { a: '${ "Hello \(.n)!" }' })y") == R"({"a":"Hello 1!"})");
     CHECK(findings(*lone("do: [ { x: { run: { shell: { command: 'echo ${HOME} $x' } } } } ]")).empty());
 }

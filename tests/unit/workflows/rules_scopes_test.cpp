@@ -193,3 +193,12 @@ TEST_CASE("a sub-workflow gets what 'input' says, or else the task's transformed
     CHECK(kind_of(other.fault) == "configuration");
     CHECK_THAT(other.fault.detail, Catch::Contains("test/child/2.0.0"));
 }
+
+TEST_CASE("a sub-workflow that nobody waits for gets its input, and the task's output is its transformed input", "[workflows][rules]")
+{
+    const Ran ran = with_child("do: [ { c: { input: { from: '{x: .a}' }, run: { await: false, workflow: { namespace: test, name: child, version: 1.0.0, input: { y: '${ .x + 1 }' } } } } }, { after: { set: { got: '${ . }' } } } ]",
+                               "do: [ { l: { call: log, with: { text: '${ \"y is \\(.y)\" }' } } } ]", json(R"({"a":1})"));
+    CHECK(ran.words() == R"({"got":{"x":1}})");
+    REQUIRE(ran.requests.size() == 1);
+    CHECK(ran.requests[0].with["text"] == Json("y is 2"));
+}
