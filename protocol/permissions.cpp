@@ -8,6 +8,7 @@
 
 #include "platform/base/clock.h"
 #include "platform/base/fields.h"
+#include "platform/base/text.h"
 
 namespace mill::protocol {
 namespace {
@@ -17,14 +18,6 @@ struct Rule {
     std::string scheme, host;
     std::uint16_t port = 0;
 };
-
-std::string lower(std::string_view text)
-{
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
-}
 
 bool is_host(std::string_view host)
 {
@@ -49,7 +42,7 @@ std::optional<Rule> parse_rule(std::string_view text, std::string& wrong)
     std::string_view rest = text;
     if (rest == "*") return Rule{"", "*", 0};
     if (const auto at = rest.find("://"); at != std::string_view::npos) {
-        rule.scheme = lower(rest.substr(0, at));
+        rule.scheme = lower_case(rest.substr(0, at));
         rest.remove_prefix(at + 3);
         if (rule.scheme.empty() || rule.scheme.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789+.-") != std::string::npos) {
             wrong = "has a scheme that is none";
@@ -65,7 +58,7 @@ std::optional<Rule> parse_rule(std::string_view text, std::string& wrong)
             wrong = "has no closing ']'";
             return std::nullopt;
         }
-        rule.host = lower(rest.substr(1, end - 1));
+        rule.host = lower_case(rest.substr(1, end - 1));
         rest.remove_prefix(end + 1);
         has_port = rest.starts_with(':');
         if (has_port) port = rest.substr(1);
@@ -73,7 +66,7 @@ std::optional<Rule> parse_rule(std::string_view text, std::string& wrong)
     } else {
         const auto colon = rest.rfind(':');
         has_port = colon != std::string_view::npos;
-        rule.host = lower(rest.substr(0, colon));
+        rule.host = lower_case(rest.substr(0, colon));
         if (has_port) port = rest.substr(colon + 1);
         if (rule.host.find(':') != std::string::npos) rule.host.clear();
     }
@@ -306,7 +299,7 @@ Permissions intersect(const Permissions& asked, const Permissions& cap)
 bool admits_network(const std::vector<std::string>& rules, std::string_view scheme, std::string_view host, std::uint16_t port)
 {
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    const Rule asked{lower(scheme), lower(host), port};
+    const Rule asked{lower_case(scheme), lower_case(host), port};
     return std::any_of(rules.begin(), rules.end(), [&](const std::string& text) {
         std::string wrong;
         const auto rule = parse_rule(text, wrong);

@@ -6,6 +6,7 @@
 
 #include "platform/base/nearest.h"
 #include "platform/base/text.h"
+#include "workflows/pointer.h"
 #include "workflows/schema.h"
 
 namespace mill::workflows {
@@ -92,18 +93,8 @@ private:
     const Json& referred(std::string_view reference) const
     {
         static const Json kNothing;
-        if (!reference.starts_with("#")) return kNothing;
-        const Json* at = &root_;
-        for (std::string_view rest = reference.substr(1); !rest.empty();) {
-            const auto end = std::min(rest.find('/', 1), rest.size());
-            const Json* found = nullptr;
-            for (const auto& [key, member] : at->as_object())
-                if (escape_pointer(key) == rest.substr(1, end - 1)) found = &member;
-            if (found == nullptr) return kNothing;
-            at = found;
-            rest.remove_prefix(end);
-        }
-        return *at;
+        const Json* found = referred_by(root_, reference);
+        return found != nullptr ? *found : kNothing;
     }
 
     void constant(const Json& schema, const Json& value, const std::string& pointer)

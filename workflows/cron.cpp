@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/text.h"
+
 namespace mill::workflows {
 namespace {
 
@@ -44,8 +46,7 @@ std::optional<int> whole(std::string_view text)
 
 std::optional<int> value_of(std::string_view text, const Field& field)
 {
-    std::string lower(text);
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
+    const std::string lower = lower_case(text);
     if (lower.size() == 3)
         for (std::size_t i = 0; i < field.words.size(); i += 3)
             if (field.words.substr(i, 3) == lower) return field.least + static_cast<int>(i / 3);

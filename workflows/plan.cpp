@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/text.h"
 #include "workflows/activities/registry.h"
 #include "workflows/document.h"
 
@@ -18,12 +19,6 @@ struct Known {
     bool whole = true;
     std::string from;  ///< the expression that is not known
 };
-
-std::string upper(std::string text)
-{
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    return text;
-}
 
 class Planner {
 public:
@@ -120,7 +115,7 @@ private:
     {
         const Json& with = what.definition["with"];
         const Known uri = address(with["endpoint"]);
-        out.push_back(call(name, document, what, fmt::format("{} {}", upper(text(with["method"]).text), uri.text)));
+        out.push_back(call(name, document, what, fmt::format("{} {}", upper_case(text(with["method"]).text), uri.text)));
         out.back().needs.push_back(network(uri));
     }
 

@@ -33,4 +33,11 @@ const Json* at_pointer(const Json& document, std::string_view fragment)
     return here;
 }
 
+const Json* referred_by(const Json& document, std::string_view reference)
+{
+    if (!reference.starts_with('#')) return nullptr;
+    while (reference.ends_with('/')) reference.remove_suffix(1);
+    return at_pointer(document, reference.substr(1));
+}
+
 }  // namespace mill::workflows

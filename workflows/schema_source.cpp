@@ -147,12 +147,8 @@ private:
             longest = std::max(longest, longest_[inner] + 1);
             return {};
         };
-        if (const Json& reference = schema["$ref"]; reference.is_string()) {
-            std::string text = reference.as_string();
-            while (text.ends_with('/')) text.pop_back();
-            if (text.starts_with('#'))
-                if (Status ok = next(at_pointer(root_, std::string_view(text).substr(1))); !ok) return ok;
-        }
+        if (const Json& reference = schema["$ref"]; reference.is_string())
+            if (Status ok = next(referred_by(root_, reference.as_string())); !ok) return ok;
         for (const char* key : {"not", "if", "then", "else"})
             if (Status ok = next(schema.find(key)); !ok) return ok;
         for (const char* key : {"allOf", "anyOf", "oneOf"})

@@ -28,14 +28,6 @@ std::size_t weight(const Json& value)
     return out;
 }
 
-/// What a reference names, as the validator finds it; null when there is no such thing.
-const Json* named_by(const Json& root, std::string_view reference)
-{
-    if (!reference.starts_with('#')) return nullptr;
-    while (reference.ends_with('/')) reference.remove_suffix(1);
-    return at_pointer(root, reference.substr(1));
-}
-
 class Scale {
 public:
     explicit Scale(const Json& root) : root_(root) {}
@@ -54,7 +46,7 @@ public:
             if (is_schema && is_one_of(key, kRegular)) return false;
             if (is_schema && key == "uniqueItems" && !(value == Json(false))) ++total.pairwise;
             if (key == "$ref" && value.is_string()) {
-                const Json* target = named_by(root_, value.as_string());
+                const Json* target = referred_by(root_, value.as_string());
                 if (target == nullptr || !add(*target, true, depth + 1)) return false;
             } else if (is_schema && is_one_of(key, kData)) {
                 if (total.nodes += weight(value); total.nodes > kMostNodes) return false;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "agent/broker/exchange.h"
+#include "platform/base/text.h"
 #include "platform/crypto_digest.h"
 
 namespace mill::broker {
@@ -109,21 +110,21 @@ std::optional<Challenge> read(const Scheme& scheme)
     Challenge out;
     const auto value = [&](std::string_view key) -> std::string {
         for (const auto& [name, text] : scheme.parameters)
-            if (lower(name) == key) return text;
+            if (lower_case(name) == key) return text;
         return {};
     };
     out.realm = value("realm");
     out.nonce = value("nonce");
     out.opaque = value("opaque");
     if (const std::string algorithm = value("algorithm"); !algorithm.empty()) out.algorithm = algorithm;
-    std::string known = lower(out.algorithm);
+    std::string known = lower_case(out.algorithm);
     if (known.ends_with("-sess")) {
         out.session = true;
         known.resize(known.size() - 5);
     }
     out.sha256 = known == "sha-256";
     if (!out.sha256 && known != "md5") return std::nullopt;
-    const std::string qop = lower(value("qop"));
+    const std::string qop = lower_case(value("qop"));
     for (std::size_t from = 0; from < qop.size();) {
         const std::size_t end = std::min(qop.find(',', from), qop.size());
         std::string_view word = std::string_view(qop).substr(from, end - from);
@@ -133,8 +134,8 @@ std::optional<Challenge> read(const Scheme& scheme)
         from = end + 1;
     }
     if (!qop.empty() && !out.qop) return std::nullopt;
-    out.stale = lower(value("stale")) == "true";
-    out.user_hash = lower(value("userhash")) == "true";
+    out.stale = lower_case(value("stale")) == "true";
+    out.user_hash = lower_case(value("userhash")) == "true";
     if (out.nonce.empty()) return std::nullopt;
     return out;
 }
@@ -147,7 +148,7 @@ Result<Challenge> choose_challenge(const std::vector<std::string>& www_authentic
     bool any = false;
     for (const std::string& text : www_authenticate)
         for (const Scheme& scheme : Parser(text).all()) {
-            if (lower(scheme.name) != "digest") continue;
+            if (lower_case(scheme.name) != "digest") continue;
             any = true;
             if (auto found = read(scheme); found && (!best || (found->sha256 && !best->sha256))) best = std::move(found);
         }

@@ -14,6 +14,7 @@
 #include "agent/broker/verdict.h"
 #include "platform/base/encode.h"
 #include "platform/base/fields.h"
+#include "platform/base/text.h"
 
 namespace mill::broker {
 namespace {
@@ -51,7 +52,7 @@ void read_headers(Fields& fields, platform::HttpRequest& request)
         bytes += name.size() + text.size();
         if (!is_token(name) || !is_header_value(text) || value.is_array() || value.is_object())
             fields.mistake("headers", fmt::format("holds '{}', which is no HTTP header", name.substr(0, 100)));
-        else if (is_reserved(lower(name)))
+        else if (is_reserved(lower_case(name)))
             fields.mistake("headers", fmt::format("sets '{}', which the connection sets itself", name));
         else
             request.headers.emplace_back(name, text);
@@ -62,7 +63,7 @@ void read_headers(Fields& fields, platform::HttpRequest& request)
 
 bool has_header(const platform::HttpRequest& request, std::string_view lower_case_name)
 {
-    return std::any_of(request.headers.begin(), request.headers.end(), [&](const auto& header) { return lower(header.first) == lower_case_name; });
+    return std::any_of(request.headers.begin(), request.headers.end(), [&](const auto& header) { return lower_case(header.first) == lower_case_name; });
 }
 
 Outcome<Asked> read_request(const Json& with)
@@ -105,7 +106,7 @@ Outcome<Asked> read_request(const Json& with)
 /// Text of the old Western charset, which many a business system still answers in, as UTF-8.
 std::optional<std::string> from_latin1(const platform::HttpResponse& response)
 {
-    const std::string type = lower(response.header("content-type"));
+    const std::string type = lower_case(response.header("content-type"));
     if (type.find("charset=iso-8859-1") == std::string::npos && type.find("charset=latin1") == std::string::npos) return std::nullopt;
     std::string out;
     for (const char c : response.body) {

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "agent/broker/verdict.h"
+#include "platform/base/text.h"
 
 namespace mill::broker {
 namespace {
@@ -21,13 +22,6 @@ EffectError transport_error(const Error& error)
 
 }  // namespace
 
-std::string lower(std::string_view text)
-{
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
-    return out;
-}
-
 bool is_header_value(std::string_view text)
 {
     return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c == '\t' || (c >= 0x20 && c != 0x7F); });
@@ -36,8 +30,8 @@ bool is_header_value(std::string_view text)
 Outcome<void> set_header(platform::HttpRequest& request, std::string_view name, std::string value)
 {
     if (!is_header_value(value)) return refuse("configuration", 400, "Bad authentication", "the credential holds control characters");
-    const std::string wanted = lower(name);
-    std::erase_if(request.headers, [&](const auto& item) { return lower(item.first) == wanted; });
+    const std::string wanted = lower_case(name);
+    std::erase_if(request.headers, [&](const auto& item) { return lower_case(item.first) == wanted; });
     request.headers.emplace_back(name, std::move(value));
     return {};
 }

@@ -23,7 +23,6 @@ Outcome<platform::HttpResponse> exchange(const Asked& asked, EffectContext& cont
 /// In place of one of that name that is there. Errors: configuration (the value is none that a header can have).
 Outcome<void> set_header(platform::HttpRequest& request, std::string_view name, std::string value);
 
-std::string lower(std::string_view text);
 bool is_header_value(std::string_view text);
 
 }  // namespace mill::broker

@@ -9,6 +9,7 @@
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
+#include "platform/base/text.h"
 
 namespace mill::broker {
 namespace {
@@ -52,7 +53,7 @@ std::vector<std::string> challenges(const platform::HttpResponse& response)
 {
     std::vector<std::string> out;
     for (const auto& [name, value] : response.headers)
-        if (lower(name) == "www-authenticate") out.push_back(value);
+        if (lower_case(name) == "www-authenticate") out.push_back(value);
     return out;
 }
 
@@ -71,7 +72,7 @@ Outcome<platform::HttpResponse> send_digest(const Login& login, Asked& asked, Ef
         }
         auto response = exchange(asked, context);
         if (!response || response->status != 401) return response;
-        const bool proved = std::any_of(asked.request.headers.begin(), asked.request.headers.end(), [](const auto& item) { return lower(item.first) == "authorization"; });
+        const bool proved = std::any_of(asked.request.headers.begin(), asked.request.headers.end(), [](const auto& item) { return lower_case(item.first) == "authorization"; });
         auto challenge = choose_challenge(challenges(*response));
         if (!challenge) {
             if (challenge.error().code == Errc::not_found) return response;

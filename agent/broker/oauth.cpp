@@ -7,6 +7,7 @@
 #include "agent/broker/login.h"
 #include "agent/broker/verdict.h"
 #include "platform/base/encode.h"
+#include "platform/base/text.h"
 
 namespace mill::broker {
 namespace {
@@ -183,7 +184,7 @@ Outcome<std::string> access_token(const Login& login, EffectContext& context, Re
         return no_token(*url, why);
     }
     if (!answer || !(*answer)["access_token"].is_string() || (*answer)["access_token"].as_string().empty()) return no_token(*url, "answered without an access_token");
-    if (const Json& type = (*answer)["token_type"]; type.is_string() && lower(type.as_string()) != "bearer")
+    if (const Json& type = (*answer)["token_type"]; type.is_string() && lower_case(type.as_string()) != "bearer")
         return no_token(*url, fmt::format("gave a token of the type '{}': only Bearer is known", type.as_string().substr(0, 40)));
     Token token;
     token.text = (*answer)["access_token"].as_string();

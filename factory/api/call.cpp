@@ -7,6 +7,7 @@
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
 #include "platform/base/redact.h"
+#include "platform/base/text.h"
 #include "protocol/problem.h"
 
 namespace mill::factory {
@@ -68,9 +69,7 @@ bool is_json_type(std::string_view type)
 {
     type = type.substr(0, type.find(';'));
     while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
-    std::string lower(type);
-    for (char& c : lower)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    const std::string lower = lower_case(type);
     return lower == "application/json" || lower == "text/json" || (lower.starts_with("application/") && lower.ends_with("+json"));
 }
 

@@ -32,6 +32,14 @@ std::string lower_case(std::string_view ascii)
     return out;
 }
 
+std::string upper_case(std::string_view ascii)
+{
+    std::string out(ascii);
+    for (char& c : out)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    return out;
+}
+
 std::string escape_pointer(std::string_view key)
 {
     std::string out;

@@ -11,6 +11,7 @@ bool matches_pattern(std::string_view pattern, std::string_view text);
 
 /// A to Z become small; nothing else changes.
 std::string lower_case(std::string_view ascii);
+std::string upper_case(std::string_view ascii);
 
 /// A member's name as one token of a JSON pointer (RFC 6901).
 std::string escape_pointer(std::string_view key);

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <pplx/threadpool.h>
 
+#include "platform/base/text.h"
 #include "platform/http/tls_check.h"
 
 namespace mill::platform {
@@ -85,13 +86,6 @@ struct Exchange {
     }
 };
 
-std::string lower(std::string text)
-{
-    for (char& c : text)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return text;
-}
-
 /// The library's words mislead (a time-out is "Failed to read HTTP status line"): the number decides.
 Error translate(const Uri& uri, const web_http::http_exception& error, const std::string& tls = {})
 {
@@ -131,7 +125,7 @@ HttpResponse head_of(const web_http::http_response& response)
 {
     HttpResponse out;
     out.status = response.status_code();
-    for (const auto& [name, value] : response.headers()) out.headers.emplace_back(lower(name), value);
+    for (const auto& [name, value] : response.headers()) out.headers.emplace_back(lower_case(name), value);
     return out;
 }
 
@@ -249,7 +243,7 @@ private:
         bool typed = false, hosted = false;
         if (!request.body.empty()) out.set_body(std::vector<unsigned char>(request.body.begin(), request.body.end()));
         for (const auto& [name, value] : request.headers) {
-            const std::string key = lower(name);
+            const std::string key = lower_case(name);
             if (key == "content-length" || key == "transfer-encoding" || key == "connection") continue;  // ours to say
             typed = typed || key == "content-type";
             hosted = hosted || key == "host";

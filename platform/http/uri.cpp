@@ -8,18 +8,11 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/text.h"
 #include "platform/http_client.h"
 
 namespace mill::platform {
 namespace {
-
-std::string lower(std::string_view text)
-{
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return out;
-}
 
 /// Letters, digits and what names, IPv4 and IPv6 addresses are written with.
 bool is_host(std::string_view host, bool bracketed)
@@ -51,7 +44,7 @@ bool exempt(std::string_view list, std::string_view host)
         if (const auto port = item.rfind(':'); port != std::string_view::npos && item.find(':') == port) item = item.substr(0, port);
         if (item == "*") return true;
         if (item.starts_with("*")) item.remove_prefix(1);
-        const std::string name = lower(item.starts_with(".") ? item.substr(1) : item);
+        const std::string name = lower_case(item.starts_with(".") ? item.substr(1) : item);
         if (!name.empty() && (host == name || (host.size() > name.size() && host.ends_with(name) && host[host.size() - name.size() - 1] == '.'))) return true;
     }
     return false;
@@ -100,7 +93,7 @@ Result<Uri> parse_uri(std::string_view text)
     Uri uri;
     const auto scheme_end = text.find("://");
     if (scheme_end == std::string_view::npos) return wrong("it does not begin with http:// or https://");
-    uri.scheme = lower(text.substr(0, scheme_end));
+    uri.scheme = lower_case(text.substr(0, scheme_end));
     if (uri.scheme != "http" && uri.scheme != "https") return wrong("only http and https are supported");
     std::string_view rest = text.substr(scheme_end + 3);
     if (rest.find('#') != std::string_view::npos) return wrong("a fragment is not sent; leave '#…' away");
@@ -115,12 +108,12 @@ Result<Uri> parse_uri(std::string_view text)
         const auto end = authority.find(']');
         if (end == std::string_view::npos) return wrong("']' is missing");
         bracketed = true;
-        uri.host = lower(authority.substr(1, end - 1));
+        uri.host = lower_case(authority.substr(1, end - 1));
         port = authority.substr(end + 1);
         if (!port.empty() && !port.starts_with(':')) return wrong("the host is none");
     } else {
         const auto colon = authority.find(':');
-        uri.host = lower(authority.substr(0, colon));
+        uri.host = lower_case(authority.substr(0, colon));
         port = colon == std::string_view::npos ? std::string_view() : authority.substr(colon);
     }
     if (!is_host(uri.host, bracketed)) return wrong("the host is none");

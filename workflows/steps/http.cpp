@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "platform/base/encode.h"
+#include "platform/base/text.h"
 #include "workflows/engine.h"
 #include "workflows/openapi.h"
 #include "workflows/uri.h"
@@ -11,18 +12,6 @@ namespace mill::workflows {
 namespace {
 
 std::string scalar(const Json& value) { return value.is_string() ? value.as_string() : dump_json(value); }
-
-std::string upper(std::string text)
-{
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    return text;
-}
-
-std::string lower(std::string text)
-{
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return text;
-}
 
 /// Names become text; null members are left out.
 Json texts(const Json& object)
@@ -44,13 +33,13 @@ Json texts(const Json& object)
 std::string header(const Json& headers, std::string_view name)
 {
     for (const auto& [key, value] : headers.as_object())
-        if (lower(key) == name) return value.is_array() ? scalar(value[std::size_t{0}]) : scalar(value);
+        if (lower_case(key) == name) return value.is_array() ? scalar(value[std::size_t{0}]) : scalar(value);
     return {};
 }
 
 bool is_json(const std::string& type)
 {
-    const std::string media = lower(type.substr(0, type.find(';')));
+    const std::string media = lower_case(type.substr(0, type.find(';')));
     return media.find("application/json") != std::string::npos || media.find("+json") != std::string::npos;
 }
 
@@ -140,7 +129,7 @@ Outcome Engine::run_http(Branch& branch, Frame& frame)
     if (!uri) return wrong(ErrorType::expression, uri.error().what);
     if (!uri->starts_with("http://") && !uri->starts_with("https://"))
         return wrong(ErrorType::configuration, fmt::format("'{}' is no http or https address", uri->substr(0, 100)));
-    Json request = Json::object({{"method", upper(with["method"].as_string())}, {"uri", *uri}, {"headers", texts(with["headers"])}, {"query", texts(with["query"])}});
+    Json request = Json::object({{"method", upper_case(with["method"].as_string())}, {"uri", *uri}, {"headers", texts(with["headers"])}, {"query", texts(with["query"])}});
     if (const Json* body = with.find("body"); body != nullptr && !body->is_null()) {
         const std::string type = header(with["headers"], "content-type");
         if (body->is_string() && !is_json(type)) request.set("bodyText", *body);
