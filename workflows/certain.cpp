@@ -14,6 +14,25 @@ namespace {
 
 constexpr int kDeepest = 32;  // references may go round
 
+/// True when the checks below are all that the schema asks: compiling it costs a hundred times as much. Contracts of activities
+/// are such.
+bool simple(const Json& schema, int depth = 0)
+{
+    if (!schema.is_object() || depth > kDeepest) return false;
+    for (const auto& [key, value] : schema.as_object()) {
+        if (key == "properties") {
+            for (const auto& [name, member] : value.as_object())
+                if (!simple(member, depth + 1)) return false;
+        } else if (key == "items" || (key == "additionalProperties" && !value.is_bool())) {
+            if (!simple(value, depth + 1)) return false;
+        } else if (key != "type" && key != "enum" && key != "required" && key != "additionalProperties" && key != "description" && key != "title" && key != "default" &&
+                   key != "examples" && !key.starts_with("x-")) {
+            return false;
+        }
+    }
+    return true;
+}
+
 class Certain {
 public:
     Certain(const Json& root, const Mistake& mistake) : root_(root), mistake_(mistake) {}
@@ -35,7 +54,7 @@ public:
             if (now.kind == Template::Kind::array) items(*schema, now, pointer, depth);
         }
         known_ -= known ? 1 : 0;
-        if (known && known_ == 0 && before == count_) constant(*schema, value.constant, pointer);
+        if (known && known_ == 0 && before == count_ && !simple(*schema)) constant(*schema, value.constant, pointer);
     }
 
 private:
@@ -79,14 +98,14 @@ private:
             return false;
         }
         const Json& choices = schema["enum"];
-        if (!known.is_string() || choices.empty() || std::find(choices.as_array().begin(), choices.as_array().end(), known) != choices.as_array().end()) return true;
+        if (value.kind != Template::Kind::constant || choices.empty() || std::find(choices.as_array().begin(), choices.as_array().end(), known) != choices.as_array().end()) return true;
         std::vector<std::string> names;
         std::string all;
         for (const Json& choice : choices.as_array()) {
             names.push_back(choice.is_string() ? choice.as_string() : dump_json(choice));
             all += (all.empty() ? "" : ", ") + names.back();
         }
-        tell(pointer, fmt::format("'{}' is none of {}{}", known.as_string().substr(0, 60), all, did_you_mean(known.as_string(), names)));
+        tell(pointer, fmt::format("'{}' is none of {}{}", known.is_string() ? known.as_string().substr(0, 60) : dump_json(known).substr(0, 60), all, did_you_mean(known.as_string(), names)));
         return false;
     }
 
