@@ -4,12 +4,15 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
+#include <span>
 #include <stop_token>
 #include <thread>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
 #include "platform/base/nearest.h"
+#include "workflows/jq_program.h"
 #include "workflows/jq_text.h"
 #include "workflows/jq_value.h"
 
@@ -19,38 +22,6 @@ extern "C" {
 
 namespace mill::workflows {
 namespace {
-
-/// What an expression must not reach, and what jq 1.7 has more. Shadowing holds inside the parentheses of each expression.
-constexpr const char* kPrelude = R"jq(
-def env: error("env is not available");
-def input: error("input is not available");
-def inputs: error("inputs is not available");
-def input_filename: null;
-def input_line_number: 0;
-def debug: .;
-def debug(f): .;
-def stderr: .;
-def halt: error("halt is not available");
-def halt_error: error("halt_error is not available");
-def halt_error(f): error("halt_error is not available");
-def modulemeta: error("modulemeta is not available");
-def get_search_list: error("get_search_list is not available");
-def get_jq_origin: error("get_jq_origin is not available");
-def get_prog_origin: error("get_prog_origin is not available");
-def toarray: if type == "array" then . else [.] end;
-def abs: if type == "number" then (if . < 0 then 0 - . else . end) else error("\(type) has no absolute value") end;
-def pick(f): . as $__top | reduce path(f) as $__p (null; setpath($__p; $__top | getpath($__p)));
-def ltrim: if type == "string" then sub("^[ \t\n\r\f\u000b]+"; "") else error("\(type) cannot be trimmed") end;
-def rtrim: if type == "string" then sub("[ \t\n\r\f\u000b]+$"; "") else error("\(type) cannot be trimmed") end;
-def trim: ltrim | rtrim;
-def __inexact: error("the integer \(.) is beyond 2^53, which jq cannot keep exactly: leave it a string");
-def __tonumber: tonumber;
-def tonumber: if type == "string" and length > 15 and test("^[-+]?[0-9]+$") and (__tonumber | fabs) >= 9007199254740992 then __inexact else __tonumber end;
-def __fromjson: fromjson;
-def fromjson: if type == "string" and test("[0-9]{16}") then . as $__t | __fromjson |
-  if any(.. | numbers; fabs >= 9007199254740992) then $__t | [match("[0-9]{16,}").string][0] | __inexact else . end else __fromjson end;
-{} as $ENV | .[0] as $__i |
-)jq";
 
 /// Stops an evaluation that takes too long. Idle it sleeps; while evaluations come it looks every 20 ms, so that arming costs
 /// a lock and no system call.
@@ -105,55 +76,6 @@ private:
     std::jthread thread_;  // last: it uses the rest
 };
 
-void collect(void* out, jv message)
-{
-    auto& text = *static_cast<std::string*>(out);
-    if (jv_get_kind(message) == JV_KIND_STRING && text.size() < 4000) {
-        if (!text.empty()) text += '\n';
-        text += jv_string_value(message);
-    }
-    jv_free(message);
-}
-
-struct Compiled {
-    jq_state* jq = nullptr;
-    Compiled() = default;
-    Compiled(const Compiled&) = delete;
-    Compiled& operator=(const Compiled&) = delete;
-    ~Compiled()
-    {
-        if (jq != nullptr) jq_teardown(&jq);
-    }
-    /// The error's text, or nothing.
-    std::string compile(const std::string& program)
-    {
-        jq = jq_init();
-        if (jq == nullptr) return "out of memory";
-        std::string errors;
-        jq_set_input_cb(jq, nullptr, nullptr);  // 1.6 leaves both uninitialised
-        jq_set_debug_cb(jq, nullptr, nullptr);
-        jq_set_error_cb(jq, &collect, &errors);
-        const bool fine = jq_compile(jq, program.c_str()) != 0;
-        jq_set_error_cb(jq, [](void*, jv message) { jv_free(message); }, nullptr);
-        if (fine) return {};
-        return errors.empty() ? "it does not compile" : errors;
-    }
-};
-
-std::string body(const Expression& expression)
-{
-    std::string out = "(. as [$__i,$__v";
-    for (const std::string& variable : expression.variables) out += ",$" + variable;
-    return out + "] | $__v | (" + expression.text + "\n))";
-}
-
-std::string dispatch(const std::vector<Expression*>& all, std::size_t from, std::size_t to)
-{
-    if (to - from == 1) return body(*all[from]);
-    const std::size_t middle = from + (to - from) / 2;
-    return fmt::format("if $__i < {} then {} else {} end", middle, dispatch(all, from, middle), dispatch(all, middle, to));
-}
-
 /// "jq: error: syntax error, unexpected INVALID_CHARACTER (Unix shell quoting issues?) at <top-level>, line 25:…" for a person.
 std::string readable(const std::string& raw)
 {
@@ -172,8 +94,7 @@ std::size_t offset_of(const std::string& raw, const Expression& expression)
     const std::string& text = expression.text;
     std::size_t from = 0;
     if (const auto at = raw.find("<top-level>, line "); at != std::string::npos) {
-        static const long before = std::count(kPrelude, kPrelude + std::string_view(kPrelude).size(), '\n');
-        for (long line = std::atol(raw.c_str() + at + 18) - before - 1; line > 0; --line) {
+        for (long line = std::atol(raw.c_str() + at + 18) - jq_lines_before() - 1; line > 0; --line) {
             const auto end = text.find('\n', from);
             if (end == std::string::npos) break;
             from = end + 1;
@@ -231,9 +152,9 @@ std::string indented(const std::string& text)
     return out;
 }
 
-class JqProgram : public Program {
+class Evaluator : public Program {
 public:
-    explicit JqProgram(std::unique_ptr<Compiled> compiled) : compiled_(std::move(compiled)) {}
+    explicit Evaluator(std::vector<JqPart> parts) : parts_(std::move(parts)) {}
 
     Result<Value> evaluate(const Expression& expression, const Value& data, std::span<const Value> arguments, Milliseconds limit) override
     {
@@ -249,20 +170,12 @@ public:
 private:
     Result<Value> run(const Expression& expression, const Value& data, std::span<const Value> arguments, Milliseconds limit)
     {
-        if (!compiled_ || expression.branch < 0) return fail(Errc::internal, "it is not compiled");
-        jv input = jv_array_append(jv_array_sized(2 + static_cast<int>(arguments.size())), jv_number(expression.branch));
-        Result<jv> converted = converter_.owned(data);
-        for (std::size_t i = 0; converted; ++i) {
-            input = jv_array_append(input, *converted);
-            if (i >= arguments.size()) break;
-            converted = converter_.owned(arguments[i]);
-        }
-        if (!converted) {
-            jv_free(input);
-            return fail(std::move(converted.error()));
-        }
-        jq_state* jq = compiled_->jq;
-        jq_start(jq, input, 0);
+        const auto part = std::partition_point(parts_.begin(), parts_.end(), [&](const JqPart& each) { return each.end <= expression.branch; });
+        if (part == parts_.end() || expression.branch < part->begin) return fail(Errc::internal, "it is not compiled");
+        Result<jv> input = input_of(expression.branch - part->begin, data, arguments);
+        if (!input) return fail(std::move(input.error()));
+        jq_state* jq = part->program->state();
+        jq_start(jq, *input, 0);
         watchdog_.arm(jq, limit);  // after jq_start, which clears the flag
         jv first = jq_next(jq);
         jv second = jv_is_valid(first) != 0 ? jq_next(jq) : jv_invalid();
@@ -271,6 +184,25 @@ private:
         Result<Value> out = judge(first, second, halted, limit);
         jq_start(jq, jv_null(), 0);  // lets go of what the evaluation held
         return out;
+    }
+
+    Result<jv> input_of(int branch, const Value& data, std::span<const Value> arguments)
+    {
+        Result<jv> converted = converter_.owned(data);
+        if (!converted) return converted;
+        const jv input = jv_array_append(jv_array_append(jv_array_sized(3), jv_number(branch)), *converted);
+        if (arguments.empty()) return input;
+        jv all = jv_array_sized(static_cast<int>(arguments.size()));
+        for (const Value& argument : arguments) {
+            converted = converter_.owned(argument);
+            if (!converted) {
+                jv_free(all);
+                jv_free(input);
+                return converted;
+            }
+            all = jv_array_append(all, *converted);
+        }
+        return jv_array_append(input, all);
     }
 
     static Result<Value> judge(jv first, jv second, bool halted, Milliseconds limit)
@@ -297,10 +229,30 @@ private:
         return done(Value(json_of(first)));
     }
 
-    std::unique_ptr<Compiled> compiled_;
+    std::vector<JqPart> parts_;  // in order
     JqConverter converter_;
     Watchdog watchdog_;
 };
+
+constexpr std::size_t kMostExpressions = 5000;  // a package's
+constexpr std::size_t kNamed = 20;               // of those that do not compile
+
+/// By halves: a compile alone costs 40 ms, and there may be thousands.
+void find_culprits(std::span<const std::string> bodies, int begin, const std::vector<const Expression*>& expressions, std::vector<CompileError>& errors)
+{
+    if (bodies.empty() || errors.size() >= kNamed) return;
+    std::vector<JqPart> parts;
+    const std::string problem = compile_parts(bodies, parts);
+    if (problem.empty()) return;
+    if (bodies.size() == 1) {
+        for (const Expression* one : expressions)
+            if (one->branch == begin && errors.size() < kNamed) errors.push_back({one, readable(problem), offset_of(problem, *one)});
+        return;
+    }
+    const std::size_t half = bodies.size() / 2;
+    find_culprits(bodies.first(half), begin, expressions, errors);
+    find_culprits(bodies.subspan(half), begin + static_cast<int>(half), expressions, errors);
+}
 
 }  // namespace
 
@@ -355,29 +307,25 @@ Status prepare(Expression& expression, const std::vector<std::string>& in_scope,
 
 std::unique_ptr<Program> compile(const std::vector<Expression*>& expressions, std::vector<CompileError>& errors)
 {
-    std::vector<Expression*> all;
+    std::vector<const Expression*> compiled;
+    std::vector<std::string> bodies;
+    std::unordered_map<std::string, int> branches;  // equal expressions are compiled once
     for (Expression* expression : expressions) {
         if (expression->literal || expression->path) continue;
-        expression->branch = static_cast<int>(all.size());
-        all.push_back(expression);
+        const auto [found, fresh] = branches.try_emplace(jq_body(expression->text, expression->variables), static_cast<int>(bodies.size()));
+        expression->branch = found->second;
+        compiled.push_back(expression);
+        if (fresh) bodies.push_back(found->first);
+        if (bodies.size() > kMostExpressions) {
+            errors.push_back({expression, fmt::format("a package has at most {} different expressions besides plain paths", kMostExpressions)});
+            return nullptr;
+        }
     }
-    if (all.empty()) return std::make_unique<JqProgram>(nullptr);
-    constexpr std::size_t kMost = 5000;  // what jq is given at once
-    if (all.size() > kMost) {
-        errors.push_back({all[kMost], fmt::format("a package has at most {} expressions besides plain paths", kMost)});
-        return nullptr;
-    }
-    auto compiled = std::make_unique<Compiled>();
-    const std::string problem = compiled->compile(kPrelude + dispatch(all, 0, all.size()));
-    if (problem.empty()) return std::make_unique<JqProgram>(std::move(compiled));
-    constexpr std::size_t kNamed = 20;  // each costs a compile of its own
-    for (const Expression* one : all) {
-        Compiled alone;
-        const std::string culprit = alone.compile(kPrelude + body(*one));
-        if (!culprit.empty()) errors.push_back({one, readable(culprit), offset_of(culprit, *one)});
-        if (errors.size() >= kNamed) break;
-    }
-    if (errors.empty()) errors.push_back({all.front(), "the expressions together do not compile: " + readable(problem)});
+    std::vector<JqPart> parts;
+    const std::string problem = compile_parts(bodies, parts);
+    if (problem.empty()) return std::make_unique<Evaluator>(std::move(parts));
+    find_culprits(bodies, 0, compiled, errors);
+    if (errors.empty()) errors.push_back({compiled.front(), "the expressions together do not compile: " + readable(problem)});
     return nullptr;
 }
 

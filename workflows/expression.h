@@ -37,8 +37,8 @@ public:
     virtual Result<Value> evaluate(const Expression& expression, const Value& data, std::span<const Value> arguments, Milliseconds limit) = 0;
 };
 
-/// Compiles all expressions that are not trivial into one program and sets their `branch`. When it fails, `errors` names
-/// each culprit. A program without expressions is made without libjq.
+/// Compiles all expressions that are not trivial, equal ones once, and sets their `branch`. When it fails, `errors` names
+/// the first 20 culprits. A program without expressions is made without libjq.
 std::unique_ptr<Program> compile(const std::vector<Expression*>& expressions, std::vector<CompileError>& errors);
 
 inline constexpr Milliseconds kExpressionLimit{1000};

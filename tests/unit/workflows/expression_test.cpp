@@ -184,6 +184,32 @@ TEST_CASE("a result nested without end is refused", "[workflows][expression]")
     CHECK_THAT(value("reduce range(1000) as $i (0; [.])"), Catch::Contains("nested deeper"));
 }
 
+TEST_CASE("a package may have thousands of expressions: each answers for itself, and the broken ones among them are named", "[workflows][expression]")
+{
+    // jq takes some 1,000 at once; the words of a long one count for more.
+    const auto text = [](int i) { return i % 500 == 499 ? "[" + std::string(2000, '-') + std::to_string(i) + "] | .[0]" : fmt::format(". + {}", i); };
+    std::vector<workflows::Expression> many(2200);
+    std::vector<workflows::Expression*> all;
+    for (auto& each : many) {
+        each.text = text(static_cast<int>(all.size()));
+        all.push_back(&each);
+    }
+    std::vector<workflows::CompileError> errors;
+    const auto program = workflows::compile(all, errors);
+    REQUIRE(errors.empty());
+    for (std::size_t i = 0; i < many.size(); ++i) {
+        const auto answer = program->evaluate(many[i], Json(1), {}, workflows::kExpressionLimit);
+        REQUIRE(answer);
+        REQUIRE(answer->json().as_integer() == static_cast<long long>(i % 500 == 499 ? i : i + 1));
+    }
+    many[3].text = many[1999].text = ". + nosuch";
+    many[700].text = "1 +";
+    CHECK(workflows::compile(all, errors) == nullptr);
+    std::set<const workflows::Expression*> named;
+    for (const auto& error : errors) named.insert(error.expression);
+    CHECK(named == std::set<const workflows::Expression*>{&many[3], &many[700], &many[1999]});
+}
+
 TEST_CASE("a broken expression is found at load and named with its place", "[workflows][expression]")
 {
     const auto package = lone("do:\n  - a: { set: { n: '${ .a + }' } }\n  - b: { set: { n: '${ .b | nosuch }' } }\n  - c: { set: { n: '${ .c + 1 }' } }\n");
