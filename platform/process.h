@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "platform/base/units.h"
 #include "platform/channel.h"
 
 namespace mill::platform {
@@ -35,6 +36,7 @@ struct ProcessSpec {
     bool inherit_output = false;                     ///< stdout and stderr as ours; else /dev/null unless `handles` names 1 and 2
     bool new_group = true;
     std::vector<int> join;                           ///< for platform/ only: open cgroup.procs files that the child enters
+    ByteCount stack = mebibytes(8);                  ///< of its first thread, at most
     struct Bound { int what; std::uint64_t soft, hard; };
     std::vector<Bound> rlimits;                      ///< for platform/ only: RLIMIT_…
 };

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
@@ -15,6 +16,7 @@
 #include <fmt/core.h>
 
 #include "platform/base/os_error.h"
+#include "platform/base/units.h"
 
 namespace mill::platform {
 namespace {
@@ -73,6 +75,12 @@ constexpr std::uint64_t kNewNamespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWI
 
 Status confine(const Confinement& what)
 {
+    pthread_attr_t usual;  // for threads that come: the first one's stack may be much larger (sandbox.cpp)
+    if (::pthread_attr_init(&usual) == 0) {
+        ::pthread_attr_setstacksize(&usual, mebibytes(8).bytes);
+        ::pthread_setattr_default_np(&usual);
+        ::pthread_attr_destroy(&usual);
+    }
     const std::uint32_t refuse = SCMP_ACT_ERRNO(EPERM);
     const Filter filter(::seccomp_init(what.commands ? SCMP_ACT_ALLOW : refuse), ::seccomp_release);
     if (!filter) return fail(Errc::unavailable, "cannot make a system call filter");

@@ -178,6 +178,8 @@ Result<std::unique_ptr<Sandbox>> start_sandbox(const SandboxSpec& spec)
         start.uid = spec.uid;
         start.gid = spec.gid;
     }
+    // libjq lets go of a value by recursion: some 50 bytes for a level of nesting, which took 270 of memory to make.
+    start.stack = std::max(mebibytes(64), ByteCount{spec.limits.memory.bytes / 4});
     start.rlimits = process_limits(spec.limits, machine_cgroups().memory() == "rlimit");
     auto group = machine_cgroups().make(spec.name.empty() ? fmt::format("run{}", reinterpret_cast<std::uintptr_t>(sandbox.get())) : spec.name, spec.limits);
     if (!group) return fail("sandbox", group.error());

@@ -82,6 +82,10 @@ private:
             const rlimit limit{soft, hard};
             if (syscall(SYS_prlimit64, 0, what, &limit, nullptr) != 0) give_up("prlimit");
         }
+        rlimit stack{};
+        if (syscall(SYS_prlimit64, 0, RLIMIT_STACK, nullptr, &stack) != 0) give_up("prlimit");
+        stack.rlim_cur = std::min<rlim_t>(spec_.stack.bytes, stack.rlim_max);
+        if (syscall(SYS_prlimit64, 0, RLIMIT_STACK, &stack, nullptr) != 0) give_up("prlimit");
         const int above = map_.back().number + 1;
         for (const Slot& slot : map_) {  // first out of the way, then to their places
             slot_high(slot) = fcntl(slot.source, F_DUPFD_CLOEXEC, above);

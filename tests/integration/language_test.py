@@ -186,6 +186,37 @@ do:
         self.assertEqual(checked.returncode, 65)
         self.assertIn("is wanted in the version 1.0.0, but there is 1.1.0", checked.stdout + checked.stderr)
 
+    def test_a_dependency_runs_on_an_agent_as_it_does_by_hand(self):
+        world = self.world
+        world.start_factory()
+        world.agent()
+        tools = world.folder / "packages" / "tools"
+        tools.mkdir(parents=True)
+        (tools / "package.yaml").write_text("name: tools\nversion: 1.0.0\nworkflow: tools.yaml\n")
+        (tools / "rate.py").write_text("import sys\nprint(int(sys.argv[1]) * 7)\n")
+        (tools / "tools.yaml").write_text("""document: { dsl: 1.0.3, namespace: tests, name: tools, version: 1.0.0 }
+do:
+  - rate: { run: { script: { language: python, source: { endpoint: "package:///rate.py" }, arguments: [ "${ .n | tostring }" ] } }, output: { as: "{product: tonumber}" } }
+""")
+        flow = "do:\n  - r: { run: { workflow: { namespace: tests, name: tools, version: 1.0.0, input: { n: '${ .n }' } } } }\n"
+        trigger = world.deploy("uses", flow, permissions="permissions: { commands: [ python3 ] }\n", more="dependencies: { tools: 1.0.0 }\n")
+        job = world.ended(world.trigger(trigger, {"n": 6}))
+        self.assertEqual((job["state"], job.get("output")), ("successful", {"product": 42}), job)
+
+    def test_a_value_as_deep_as_memory_holds_is_an_error_that_can_be_caught_and_a_command_keeps_the_usual_stack(self):
+        caught = "catch: { as: e, do: [ { c: { set: { why: '${ $e.detail }' } } } ] }"
+        done, output = self.run_it(f"""do:
+  - result: {{ try: [ {{ deep: {{ set: {{ v: "${{ reduce range(500000) as $i (null; [., $i]) }}" }} }} }} ], {caught}, export: {{ as: "$context + {{result: .}}" }} }}
+  - between: {{ set: {{ v: "${{ reduce range(500000) as $i (null; [., $i]) | length }}" }}, export: {{ as: "$context + {{between: .v}}" }} }}
+  - stopped: {{ try: [ {{ endless: {{ set: {{ v: "${{ reduce range(1e9) as $i (null; if $i < 400000 then [., $i] else . end) }}" }} }} }} ], {caught}, export: {{ as: "$context + {{stopped: .}}" }} }}
+  - stack: {{ run: {{ shell: {{ command: "ulimit -s" }} }}, output: {{ as: "$context + {{stack: .}}" }} }}
+""", permissions="permissions: { commands: [ sh ] }\n")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("nested deeper than", output["result"]["why"])
+        self.assertEqual(output["between"], 2)
+        self.assertIn("took longer than", output["stopped"]["why"])
+        self.assertEqual(output["stack"].strip(), "8192")
+
     def test_what_is_not_waited_for_runs_on_and_its_failure_is_a_line_in_the_log(self):
         done, output = self.run_it("""do:
   - go: { run: { shell: { command: "sleep 1; echo late > late.txt" }, await: false } }

@@ -294,9 +294,9 @@ class World:
         (folder / "package.yaml").write_text(f"name: {name}\nversion: {version}\nworkflow: main.yaml\n{permissions}{more}")
         return folder
 
-    def deploy(self, name, workflow, permissions="", notifiers="", environment="default", trigger="", repeatable=False):
+    def deploy(self, name, workflow, permissions="", notifiers="", environment="default", trigger="", repeatable=False, more=""):
         """Publishes a package and makes a deployment and an api trigger NAME-api of it; returns the trigger's name."""
-        folder = self.package(name, workflow, permissions, more="repeatable: true\n" if repeatable else "")
+        folder = self.package(name, workflow, permissions, more=("repeatable: true\n" if repeatable else "") + more)
         archive = self.folder / f"{name}.mwp"
         if os.getuid() == 0:
             os.chown(self.folder, NOBODY, NOBODY)
