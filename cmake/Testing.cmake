@@ -14,9 +14,6 @@ function(mill_add_test room)
     add_executable(${target} ${ARG_SOURCES} $<TARGET_OBJECTS:mill_test_main>)
     target_link_libraries(${target} PRIVATE mill::flags Catch2::Catch2 fmt::fmt ${ARG_LIBS})
     mill_precompile(${target} <catch2/catch.hpp>)
-    if(MILL_SANITIZE)
-        target_compile_options(${target} PRIVATE -O0)  # a third of the time to compile; what is tested stays optimised
-    endif()
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
     add_test(NAME ${room}.${ARG_LABEL} COMMAND ${target} --order rand --rng-seed time)
     set_tests_properties(${room}.${ARG_LABEL} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT}
