@@ -73,7 +73,7 @@ Command credentials_set_command()
                         {"--kind", "KIND", "sap-cai {tokenUrl, clientId, clientSecret, botToken}, basic or login {username, password}, bearer {token}, header {name, value}, hmac {secret}, generic {any strings}", true},
                         reads_file({"--json-file", "FILE", "The values as a JSON object; - is standard input", true}),
                         {"--hosts", "HOST", "Where it may be sent to; may be repeated", false, true},
-                        {"--environment", "NAME", "The only environment that may use it"},
+                        {"--environment", "NAME", "The only environment whose jobs and notifications may use it"},
                         {"--expires", "TIME", "When it ends, RFC 3339"}},
             .run = set};
 }

@@ -83,7 +83,7 @@ std::optional<Json> read_json(const Call& call, bool may_be_empty, std::size_t d
                                               : fmt::format("Content-Type is '{}', expected application/json", type));
         return std::nullopt;
     }
-    auto json = parse_json(call.http.body, {call.http.body.size(), depth});
+    auto json = parse_json(call.http.body, {.bytes = call.http.body.size(), .depth = depth, .exact = true});
     if (!json) {
         const bool deep = json.error().code == Errc::too_large;
         reply_problem(call, deep ? 413 : 400, fmt::format("the body is not acceptable JSON: {}", json.error().what), deep ? "too_large" : "broken_json");

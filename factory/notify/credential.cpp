@@ -7,8 +7,10 @@
 
 namespace mill::factory {
 
-Status may_go_to(const Credential& credential, const platform::Uri& uri)
+Status may_go_to(const Credential& credential, const platform::Uri& uri, std::string_view environment)
 {
+    if (!credential.environment.empty() && credential.environment != environment)
+        return fail(Errc::denied, fmt::format("credential '{}' belongs to environment '{}', the job ran in '{}'", credential.name, credential.environment, environment));
     if (credential.hosts.empty()) return {};
     for (const std::string& host : credential.hosts) {
         std::string rule = lower_case(host);

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "platform/base/clock.h"
@@ -15,12 +16,13 @@ struct Credential {
     std::string name, kind;           ///< sap-cai, basic, login, bearer, header, hmac, generic
     Json values;                      ///< {MEMBER: text}; secret
     std::vector<std::string> hosts;   ///< origins or HOST:PORT it may go to; empty: any that the notifier names
+    std::string environment;          ///< whose jobs' notifications may use it; empty: all
 };
 
 /// Errors: not_found, denied (expired), corrupt. Thread: any.
 using CredentialSource = std::function<Result<Credential>(const std::string& name)>;
 
-/// Errors: denied (names the credential and the host).
-Status may_go_to(const Credential& credential, const platform::Uri& uri);
+/// `environment`: the job's. Errors: denied (names the credential and the host or the environments).
+Status may_go_to(const Credential& credential, const platform::Uri& uri, std::string_view environment);
 
 }  // namespace mill::factory

@@ -84,7 +84,7 @@ Result<Credential> Deliverer::use(Exchange& exchange, const std::string& name, c
     if (!credential) return credential;
     for (const auto& [member, value] : credential->values.as_object())
         if (is_secret_member(credential->kind, member)) exchange.redactor.add(value.as_string());
-    if (auto bound = may_go_to(*credential, uri); !bound) return fail(std::move(bound.error()));
+    if (auto bound = may_go_to(*credential, uri, exchange.request["environment"].as_string()); !bound) return fail(std::move(bound.error()));
     return credential;
 }
 

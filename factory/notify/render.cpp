@@ -106,6 +106,7 @@ Result<Json> render_api(const Notification& notification, const Json& document, 
     headers.set("Content-Type", Json(content_type));
     request.set("headers", std::move(headers));
     request.set("authentication", api["authentication"].is_string() ? api["authentication"] : Json("none"));
+    request.set("environment", document["job"]["environment"]);
     request.set("credentials", api["credentials"]);
     if (!api["secret"].as_string().empty()) request.set("secret", api["secret"]);
     return request;
@@ -162,6 +163,7 @@ Result<std::optional<Json>> render_sap_cai(const Notification& notification, con
         request.set("url", Json(fmt::format("{}/connect/v1/conversations/{}/messages", base, percent_encode(*conversation))));
         request.set("body", Json(dump_json(Json::object({{"messages", Json::array({std::move(message)})}}))));
     }
+    request.set("environment", document["job"]["environment"]);
     request.set("credentials", chat["credentials"]);
     return std::optional<Json>(std::move(request));
 }

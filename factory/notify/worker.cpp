@@ -226,7 +226,7 @@ CredentialSource stored_credentials(Core& core, std::function<Result<Json>(const
                 return fail(Errc::denied, fmt::format("credential '{}' has expired on {}", name, expires.as_string()));
         auto values = open(*record);
         if (!values) return fail(fmt::format("credential '{}'", name), values.error());
-        Credential out{name, record->about["kind"].as_string(), std::move(*values), {}};
+        Credential out{name, record->about["kind"].as_string(), std::move(*values), {}, record->about["environment"].as_string()};
         for (const Json& host : record->about["hosts"].as_array()) out.hosts.push_back(host.as_string());
         return out;
     };

@@ -1,5 +1,8 @@
 #include <catch2/catch.hpp>
 
+#include <cstdint>
+#include <limits>
+
 #include <fmt/format.h>
 
 #include "platform/base/encode.h"
@@ -25,6 +28,20 @@ std::string job_of(const Answer& answer)
 }
 
 }  // namespace
+
+TEST_CASE("integers of a call are exact or refused", "[factory][api]")
+{
+    Factory factory;
+    factory.deploy();
+    const std::string token = factory.trigger_token();
+    const Answer exact = factory.with_token(token, "POST", kRuns, R"({"input":{"order":"4711","number":-9223372036854775808}})");
+    CHECK(factory.as_admin("GET", "/v1/jobs/" + job_of(exact)).json["input"]["number"] == Json(std::numeric_limits<std::int64_t>::min()));
+    for (const char* beyond : {"9223372036854775808", "-9223372036854775809", "123456789012345678901234567890"}) {
+        const Answer refused = factory.with_token(token, "POST", kRuns, fmt::format(R"({{"input":{{"order":"4711","number":{}}}}})", beyond));
+        CHECK(refused.status == 400);
+        CHECK_THAT(refused.text, Contains(beyond));
+    }
+}
 
 TEST_CASE("a call is answered at once with the job, where to look, and what it waits for", "[factory][api]")
 {

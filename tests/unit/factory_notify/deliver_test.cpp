@@ -124,6 +124,22 @@ TEST_CASE("authentication comes from a credential, goes to its hosts only, and n
     CHECK(receiver.calls().size() == 3);
 }
 
+TEST_CASE("a credential that belongs to an environment serves the notifications of its jobs alone", "[notify][deliver]")
+{
+    Bench bench;
+    Receiver receiver;
+    receiver.answer("/hook", 200, "");
+    bench.credentials["b"] = {"b", "bearer", Json::object({{"token", "very-secret-token"}}), {}, "production"};
+    const auto sent = [&](Json more) { return bench.api(receiver.url("/hook"), more.set("authentication", "bearer").set("credentials", "b")); };
+    CHECK(sent(Json::object({{"environment", "production"}})).verdict == Verdict::delivered);
+    for (const Json& other : {Json::object({{"environment", "test"}}), Json::object({{"environment", ""}}), Json::object()}) {
+        const auto refused = sent(other);
+        CHECK(refused.attempt.status == 0);
+        CHECK_THAT(refused.attempt.error, Catch::Contains("credential 'b' belongs to environment 'production'"));
+    }
+    CHECK(receiver.calls().size() == 1);
+}
+
 TEST_CASE("what an answer means", "[notify][deliver]")
 {
     Bench bench;

@@ -61,6 +61,7 @@ TEST_CASE("what signs a notification is named in its request, not held", "[notif
     CHECK(sent["secret"] == Json("signing"));
     CHECK(sent["authentication"] == Json("header"));
     CHECK(sent["credentials"] == Json("key"));
+    CHECK(sent["environment"] == Json("it-services"));  // whose credentials it may use
 }
 
 TEST_CASE("an api notifier's body may be JSON with templates, JSON text or text", "[notify][render]")
@@ -90,6 +91,7 @@ TEST_CASE("a chat notifier makes SAP Conversational AI's message request", "[not
     CHECK(sent["url"].as_string() == "https://api.cai.tools.sap/connect/v1/conversations/c%3A1%40x/messages");
     CHECK(*parse_json(sent["body"].as_string()) == *parse_json(R"({"messages":[{"type":"text","content":"Done \"now\"","delay":2}]})"));
     CHECK(sent["credentials"].as_string() == "bot");
+    CHECK(sent["environment"] == Json("it-services"));
 }
 
 TEST_CASE("a chat notifier makes SAP Conversational AI's memory request", "[notify][render]")
