@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/json.h"
+
 namespace mill::workflows {
 namespace {
 
@@ -153,6 +155,45 @@ Result<JqText> read_jq(std::string_view expression, std::size_t* stopped)
         return fail(std::move(ok.error()));
     }
     return std::move(scanner.out);
+}
+
+std::optional<std::string> interpolated(std::string_view text)
+{
+    const auto quoted = [](std::string_view piece) {
+        const std::string json = dump_json(Json(piece));
+        return json.substr(1, json.size() - 2);
+    };
+    std::string out = "\"";
+    std::size_t at = 0;
+    for (std::size_t open = 0; (open = text.find("${", at)) != std::string_view::npos;) {
+        out += quoted(text.substr(at, open - at));
+        std::size_t close = open + 2;
+        bool in_string = false;
+        for (int depth = 1; close < text.size(); ++close) {
+            const char c = text[close];
+            if (in_string && c == '\\') ++close;
+            else if (c == '"') in_string = !in_string;
+            else if (!in_string && c == '{') ++depth;
+            else if (!in_string && c == '}' && --depth == 0) break;
+        }
+        if (close >= text.size()) return std::nullopt;
+        std::string_view inner = text.substr(open + 2, close - open - 2);
+        while (!inner.empty() && inner.front() == ' ') inner.remove_prefix(1);
+        while (!inner.empty() && inner.back() == ' ') inner.remove_suffix(1);
+        if (inner.empty() || inner.find('\n') != std::string_view::npos) return std::nullopt;
+        out += fmt::format("\\({})", inner);
+        at = close + 1;
+    }
+    return out + quoted(text.substr(at)) + "\"";
+}
+
+bool foreign_to_shells(std::string_view command)
+{
+    for (std::size_t at = 0; (at = command.find("${", at)) != std::string_view::npos;) {
+        at += 2;
+        if (at < command.size() && std::string_view(" .$(\"").find(command[at]) != std::string_view::npos && !command.substr(at).starts_with("$}")) return true;
+    }
+    return false;
 }
 
 }  // namespace mill::workflows

@@ -22,4 +22,10 @@ struct JqText {
 /// `stopped`: how far it came then.
 Result<JqText> read_jq(std::string_view expression, std::size_t* stopped = nullptr);
 
+/// "a ${ .x } b" as the expression that evaluates: `"a \(.x) b"`. Nothing when a `${` does not close.
+std::optional<std::string> interpolated(std::string_view text);
+
+/// True when a shell's command has a `${` that no shell understands, such as `${ .x }`.
+bool foreign_to_shells(std::string_view command);
+
 }  // namespace mill::workflows

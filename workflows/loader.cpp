@@ -6,6 +6,7 @@
 #include "platform/base/text.h"
 #include "workflows/duration.h"
 #include "workflows/expression.h"
+#include "workflows/jq_text.h"
 #include "workflows/place.h"
 #include "workflows/reader.h"
 #include "workflows/schema.h"
@@ -22,15 +23,14 @@ std::string_view trimmed(std::string_view text)
     return text;
 }
 
-/// The inside of `${ … }`, when the whole text is one.
+}  // namespace
+
 std::optional<std::string_view> braced(std::string_view text)
 {
     text = trimmed(text);
     if (!text.starts_with("${") || !text.ends_with("}")) return std::nullopt;
     return text.substr(2, text.size() - 3);
 }
-
-}  // namespace
 
 Node Node::at(std::string_view key) const
 {
@@ -137,6 +137,14 @@ int Reader::expression(const Node& node, const Names& scope)
     return add_expression(braced(node.value->as_string()).value_or(node.value->as_string()), node, scope);
 }
 
+void Reader::not_evaluated(const Node& node)
+{
+    constexpr std::size_t kShown = 200;
+    std::optional<std::string> works = interpolated(node.value->as_string());
+    if (!works || works->size() > kShown) works = R"("text \(.x) text")";
+    warning(node.pointer, fmt::format("'${{…}}' inside a text is not evaluated; write '${{ {} }}'", *works), "interpolation");
+}
+
 Template Reader::templated(const Node& node, const Names& scope, bool quiet)
 {
     Template out;
@@ -148,12 +156,7 @@ Template Reader::templated(const Node& node, const Names& scope, bool quiet)
             return out;
         }
         const std::string& text = value.as_string();
-        if (const auto at = text.find("${"); !quiet && at != std::string::npos) {
-            const auto end = text.find('}', at);
-            const std::string inner(trimmed(std::string_view(text).substr(at + 2, end == std::string::npos ? 0 : end - at - 2)));
-            warning(node.pointer, fmt::format("'${{…}}' inside a text is not evaluated; write '${{ \"{}\\({}){}\" }}'", text.substr(0, at), inner,
-                                              end == std::string::npos ? "" : text.substr(end + 1)), "interpolation");
-        }
+        if (!quiet && text.find("${") != std::string::npos) not_evaluated(node);
     }
     bool constant = true;
     if (value.is_object()) {

@@ -4,6 +4,7 @@
 #include "workflows/activities/registry.h"
 #include "workflows/certain.h"
 #include "workflows/expression.h"
+#include "workflows/jq_text.h"
 #include "workflows/openapi.h"
 #include "workflows/reader.h"
 #include "workflows/schema.h"
@@ -88,7 +89,7 @@ void Reader::call_activity(Task& task, const Node& node, const Names& body)
         for (const auto& [name, child] : task.body.members)
             if (name == key) member = &child;
         if (member == &constant) constant.constant = value;
-        certain_mistakes(properties[key], *member, place, [&](const std::string& at, const std::string& mistake) {
+        certain_mistakes(properties[key], *member, place, [&, &key = key](const std::string& at, const std::string& mistake) {
             error(at, fmt::format("the argument '{}' of {} is wrong: {}", key, label, mistake), "argument");
         });
     }
@@ -193,6 +194,7 @@ void Reader::run(Task& task, const Node& node, const Names& body)
         const Node shell = node.at("shell");
         if (!keys(shell, "'shell'", {"command", "arguments", "environment", "stdin"}) || !require(shell, "'shell'", {"command"})) return;
         text(shell.at("command"), "'command'");
+        if (const std::string& command = shell.at("command").value->as_string(); !braced(command) && foreign_to_shells(command)) not_evaluated(shell.at("command"));
         arguments(shell);
         task.body = templated(shell, body, true);
     } else if (node.has("script")) {

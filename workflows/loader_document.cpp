@@ -20,10 +20,11 @@ void Reader::header(const Node& node)
     doc.version = (*node.value)["version"].as_string();
     doc.title = (*node.value)["title"].as_string();
     const std::string& dsl = (*node.value)["dsl"].as_string();
-    if (!dsl.empty() && (!is_semantic_version(dsl) || !dsl.starts_with("1.0.")))
+    const bool known = dsl == "1.0.0" || dsl == "1.0.1" || dsl == "1.0.2" || dsl == "1.0.3" || (dsl.starts_with("1.0.0-") && is_semantic_version(dsl));
+    if (!dsl.empty() && !known)
         error(node.at("dsl").pointer, fmt::format("the DSL version '{}' is not supported: 1.0.0 to 1.0.3 are", dsl), "unsupported");
-    if (!doc.ns.empty() && !is_dns_label(doc.ns)) error(node.at("namespace").pointer, fmt::format("the namespace '{}' is no DNS label (a-z, 0-9, -)", doc.ns));
-    if (!doc.name.empty() && !is_dns_label(doc.name)) error(node.at("name").pointer, fmt::format("the name '{}' is no DNS label (a-z, 0-9, -)", doc.name));
+    if (!doc.ns.empty() && !is_document_name(doc.ns)) error(node.at("namespace").pointer, fmt::format("the namespace '{}' is no name: letters, digits and '-' between them, at most 63", doc.ns));
+    if (!doc.name.empty() && !is_document_name(doc.name)) error(node.at("name").pointer, fmt::format("the name '{}' is no name: letters, digits and '-' between them, at most 63", doc.name));
     if (!doc.version.empty() && !is_semantic_version(doc.version))
         error(node.at("version").pointer, fmt::format("the version '{}' is no semantic version such as 1.0.0", doc.version));
 }
@@ -49,7 +50,7 @@ void Reader::use(const Node& node)
 {
     use_ = node;
     if (node.has("catalogs")) error(node.at("catalogs").pointer, "'use.catalogs' is not supported: put functions into use.functions", "unsupported");
-    if (node.has("extensions")) error(node.at("extensions").pointer, "'use.extensions' is not supported", "unsupported");
+    if (node.has("extensions")) error(node.at("extensions").pointer, "'use.extensions' is not supported: write their tasks where they are needed, or as a function", "unsupported");
     if (!keys(node, "use", {"authentications", "catalogs", "errors", "extensions", "functions", "retries", "secrets", "timeouts"})) {
         if (!node.value->is_object()) use_ = {};
         if (!use_) return;

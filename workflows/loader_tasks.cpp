@@ -96,7 +96,8 @@ int Reader::task_list(const Node& node, const Names& locals)
         }
         const auto& [name, body] = *item.value->as_object().begin();
         const Node inner = item.at(name);
-        if (name == "continue" || name == "exit" || name == "end") error(inner.pointer, fmt::format("a task cannot be named '{}': that is a flow directive", name));
+        if (name == "continue" || name == "exit" || name == "end")
+            warning(inner.pointer, fmt::format("no 'then' can name this task: 'then: {}' is a flow directive", name), "directive-name");
         if (!names.insert(name).second) error(inner.pointer, fmt::format("a second task named '{}' in the same list", name));
         if (const int made = task(name, inner, locals); made >= 0) list.tasks.push_back(made);
     }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "platform/base/nearest.h"
+#include "platform/base/text.h"
 
 
 namespace mill::workflows {
@@ -96,6 +97,8 @@ bool is_dns_label(std::string_view text)
     static const std::regex kLabel("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?");
     return text.size() <= 63 && std::regex_match(text.begin(), text.end(), kLabel);
 }
+
+bool is_document_name(std::string_view text) { return is_dns_label(lower_case(text)); }
 
 bool is_semantic_version(std::string_view text)
 {

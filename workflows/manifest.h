@@ -47,6 +47,8 @@ using Complaint = std::function<void(const std::string& pointer, std::string tex
 Manifest read_manifest(const Json& json, const Complaint& complain);
 
 bool is_dns_label(std::string_view text);
+/// Of a document (the specification's schema): letters, digits, and - between them; at most 63.
+bool is_document_name(std::string_view text);
 bool is_semantic_version(std::string_view text);
 
 }  // namespace mill::workflows

@@ -8,6 +8,7 @@
 
 #include "platform/base/encode.h"
 #include "platform/base/nearest.h"
+#include "platform/base/text.h"
 #include "platform/crypto.h"
 #include "workflows/archive.h"
 #include "workflows/check/check.h"
@@ -108,7 +109,7 @@ private:
         if (lone_ || main == out.end() || main->second->name.empty()) return out;
         const Document& document = *main->second;
         for (const auto& [what, ours, theirs] : {std::tuple{"name", document.name, manifest.name}, std::tuple{"version", document.version, manifest.version}})
-            if (ours != theirs)
+            if (ours != theirs && (what != std::string_view("name") || lower_case(ours) != theirs))  // a package's name has small letters only
                 complain("manifest", document.file, nearest_mark(document.marks, std::string("/document/") + what),
                          fmt::format("document.{} is '{}', but package.yaml says '{}'", what, ours, theirs));
         return out;
@@ -121,7 +122,7 @@ private:
         for (const auto& [name, version] : needing.dependencies) {
             const std::string inside = root + dependency_root(name);
             const Mark place = nearest_mark(places_, "/dependencies/" + name);
-            const auto about = [&](std::string text, Finding::Level level = Finding::Level::error) {
+            const auto about = [&, &name = name](std::string text, Finding::Level level = Finding::Level::error) {
                 complain("dependency", root + "package.yaml", root.empty() ? place : Mark{}, fmt::format("the dependency '{}' {}", name, text), level);
             };
             if (!package_.assets.contains(inside + "package.yaml")) {

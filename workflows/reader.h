@@ -3,6 +3,7 @@
 
 #include <initializer_list>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -24,6 +25,7 @@ struct Node {
     explicit operator bool() const { return value != nullptr; }
 };
 
+std::optional<std::string_view> braced(std::string_view text);  ///< the inside of `${ … }`, when the whole text is one
 std::vector<std::string> plus_names(std::vector<std::string> names, std::initializer_list<std::string_view> more);
 bool is_variable_name(const std::string& text);  ///< an identifier that hides none of the language's own names
 
@@ -51,6 +53,7 @@ private:
     // Pieces.
     int expression(const Node& node, const Names& scope);           ///< always an expression, braces optional; -1 with a finding
     int add_expression(std::string_view text, const Node& node, const Names& scope);
+    void not_evaluated(const Node& node);  ///< a text with ${…} in it: says the spelling that works
     Template templated(const Node& node, const Names& scope, bool quiet = false);  ///< quiet: no warning of partial ${…}
     std::optional<DurationSpec> duration(const Node& node, const Names& scope);
     std::optional<DurationSpec> timeout(const Node& node, const Names& scope);

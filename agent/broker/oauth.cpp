@@ -85,13 +85,16 @@ Outcome<platform::HttpResponse> ask(const Login& login, Asked asked, EffectConte
 
 tl::unexpected<EffectError> no_token(const std::string& url, const std::string& what) { return refuse("authentication", 401, "No token", fmt::format("{} {}", url, what)); }
 
+constexpr std::string_view kDiscovery = "/.well-known/openid-configuration";  // OpenID Connect Discovery 1.0, 4
+
 /// Of the discovery document. Its issuer is the authority, or one that `issuers` names.
 Outcome<std::string> discovered(const Login& login, EffectContext& context)
 {
-    const std::string authority = without_slash(login.values["authority"].as_string());
+    std::string authority = without_slash(login.values["authority"].as_string());
+    if (authority.ends_with(kDiscovery)) authority = without_slash(authority.substr(0, authority.size() - kDiscovery.size()));  // some write the whole address
     if (auto known = context.clients.logins().token_url(authority)) return std::move(*known);
     Asked asked;
-    asked.request.uri = authority + "/.well-known/openid-configuration";
+    asked.request.uri = fmt::format("{}{}", authority, kDiscovery);
     const std::string url = asked.request.uri;
     auto response = ask(login, std::move(asked), context);
     if (!response) return tl::unexpected(response.error());

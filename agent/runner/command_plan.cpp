@@ -71,6 +71,17 @@ void read_common(Fields& fields, CommandRequest& request)
     fields.boolean("await", true);
 }
 
+/// True when the command says itself where its arguments go ($1, ${2}, $@, $*, $#, shift), or is a script of several lines.
+bool places_arguments(std::string_view command)
+{
+    if (command.find('\n') != std::string_view::npos || command.find("shift") != std::string_view::npos) return true;
+    for (std::size_t at = 0; (at = command.find('$', at)) != std::string_view::npos;) {
+        if (++at < command.size() && command[at] == '{') ++at;
+        if (at < command.size() && std::string_view("123456789@*#").find(command[at]) != std::string_view::npos) return true;
+    }
+    return false;
+}
+
 tl::unexpected<workflows::Fault> wrong(const Error& error) { return tl::unexpected(fault("validation", 400, "Bad command", error.what)); }
 
 }  // namespace
@@ -90,7 +101,9 @@ Outcome<CommandRequest> plan_shell(const Json& with)
         direct.arguments.insert(direct.arguments.end(), arguments.begin(), arguments.end());
         request.plans.push_back(std::move(direct));
     }
-    CommandPlan shell{"sh", {"-c", arguments.empty() ? command : command + " \"$@\"", "sh"}};
+    std::string_view line = command;
+    while (line.ends_with('\n') || line.ends_with(' ')) line.remove_suffix(1);
+    CommandPlan shell{"sh", {"-c", arguments.empty() || places_arguments(line) ? command : fmt::format("{} \"$@\"", line), "sh"}};
     shell.arguments.insert(shell.arguments.end(), arguments.begin(), arguments.end());
     request.plans.push_back(std::move(shell));
     return request;

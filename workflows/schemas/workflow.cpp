@@ -10,10 +10,10 @@ Json workflow_schema()
     add_data(definitions);
     add_calls(definitions);
     add_tasks(definitions);
-    const char* kLabel = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$";
+    const char* kLabel = "^[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$";
     const char* kVersion = "^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\\+[0-9A-Za-z.-]+)?$";
-    const Json header = object({{"dsl", text("the language's version: 1.0.3").set("pattern", "^1\\.0\\.")},
-                                {"namespace", text("small letters, digits, '-'").set("pattern", kLabel)},
+    const Json header = object({{"dsl", text("the language's version: 1.0.3").set("pattern", "^1\\.0\\.(0(-[0-9A-Za-z.-]+)?|[123])$")},
+                                {"namespace", text("letters, digits, '-'").set("pattern", kLabel)},
                                 {"name", text("the same as in package.yaml").set("pattern", kLabel)},
                                 {"version", text("such as 1.0.0; the same as in package.yaml").set("pattern", kVersion)},
                                 {"title", text("for people")}, {"summary", text("for people")}, {"tags", typed("object", "name and value each")}, {"metadata", typed("object", "anything")}},

@@ -297,6 +297,11 @@ TEST_CASE("OpenID Connect finds the token endpoint in the discovery document of 
     CHECK(authority.requests().size() == 1);
     CHECK(tokens.given == 2);
     CHECK_THAT(tokens.server.requests().at(0), Catch::StartsWith("POST /token HTTP/1.1"));
+    Json whole = login();
+    whole.set("oidc", Json(whole["oidc"]).set("authority", authority.url("/realm/.well-known/openid-configuration")));
+    Bench fresh(everywhere());
+    REQUIRE(fresh.get(api.url(), whole));
+    CHECK(authority.requests().size() == 2);
     issuer = "https://somebody.else.example";
     Bench other(everywhere());
     CHECK(other.get(api.url(), login()).error().type == "authentication");

@@ -43,6 +43,22 @@ TEST_CASE("a command of plain words needs no shell, and has it as its second way
     CHECK(request->plans[1].arguments == std::vector<std::string>{"-c", "python3 -u 'my script.py' \"a b\" \"$@\"", "sh", "x", "7"});
 }
 
+TEST_CASE("a command that says where its arguments go gets them there, and only there", "[runner][commands]")
+{
+    const auto planned = [](const std::string& command) {
+        auto request = plan_shell(Json::object({{"command", command}, {"arguments", Json::array({"Foo", "Bar"})}}));
+        REQUIRE(request);
+        return request->plans.back().arguments;
+    };
+    for (const std::string command : {"input=$(cat)\necho \"STDIN was: $input\"\necho \"ARGS are $1 $2\"\n", "echo \"$1\"", "echo ${2}", "echo $#", "echo \"$@\" | wc", "echo $*", "shift; ls"})
+        CHECK(planned(command) == std::vector<std::string>{"-c", command, "sh", "Foo", "Bar"});
+    CHECK(planned("ls | grep $HOME\n") == std::vector<std::string>{"-c", "ls | grep $HOME \"$@\"", "sh", "Foo", "Bar"});
+
+    const auto ran = run(Json::object({{"command", "cat\necho \"$2 $1\"\n"}, {"stdin", "in "}, {"arguments", Json::array({"Foo", "Bar"})}}), 0, "/bin/sh");
+    REQUIRE(ran);
+    CHECK(*ran == Json("in Bar Foo\n"));
+}
+
 TEST_CASE("a command that means something to the shell is the shell's alone", "[runner][commands]")
 {
     const std::string command = GENERATE(as<std::string>(), "a | b", "a; b", "a && b", "echo $HOME", "echo `id`", "ls *.txt", "a > b", "X=1 env", "echo \"$X\"",

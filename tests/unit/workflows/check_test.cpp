@@ -84,6 +84,11 @@ TEST_CASE("'then' to nowhere, unknown activities, arguments and names: place, ne
     CHECK_THAT(words("do: [ { a: { listen: {} } } ]"), Contains("[unsupported]"));
 }
 
+TEST_CASE("a task may be called like a directive, which then means the directive, and check says so", "[workflows][check]")
+{
+    CHECK_THAT(words("do:\n  - end:\n      set: { n: 1 }\n"), Contains("flow.yaml:3:5: warning: no 'then' can name this task: 'then: end' is a flow directive [directive-name]"));
+}
+
 TEST_CASE("expressions that do not compile stand at their place inside the document", "[workflows][check]")
 {
     CHECK_THAT(words("do:\n  - a:\n      set:\n        n: '${ .x + $nope }'\n"), Contains("flow.yaml:5:21: expression '.x + $nope': $nope is not defined here") && Contains("[expression]"));
@@ -93,7 +98,11 @@ TEST_CASE("expressions that do not compile stand at their place inside the docum
     CHECK_THAT(words("do:\n  - a: { set: { n: '${ if .x then 1 end }' } }\n"), Contains("flow.yaml:3:24: expression") && Contains("else . end") && Contains("[if-without-else]"));
     CHECK_THAT(words("do: [ { a: { set: { n: '${ [ .a[] | if .x then (if .y then 1 else 2 end) end ] }' } } } ]"), Contains("[if-without-else]"));
     CHECK(words("do: [ { a: { set: { n: '${ if .x then 1 elif .y then 2 else 3 end | { if: 1, end: .end }  }' } } } ]") == "");
-    CHECK_THAT(words("do: [ { a: { set: { n: 'Hello ${ .who }!' } } } ]"), Contains(R"(write '${ "Hello \(.who)!" }')") && Contains("[interpolation]"));
+    CHECK_THAT(words("do: [ { a: { set: { n: 'Hello ${ .who }!' } } } ]"), Contains(R"~(write '${ "Hello \(.who)!" }')~") && Contains("[interpolation]"));
+    CHECK_THAT(words("do: [ { a: { set: { n: \"say \\\"${ {a: .x}.a }\\\",\\n${.y}\" } } } ]"), Contains(R"~(write '${ "say \"\({a: .x}.a)\",\n\(.y)" }')~"));
+    CHECK_THAT(words("do: [ { a: { set: { n: 'open ${ .x' } } } ]"), Contains(R"~(write '${ "text \(.x) text" }')~"));
+    CHECK_THAT(words("do: [ { a: { run: { shell: { command: 'echo \"${ .x }\"' } } } } ]"), Contains(R"~(write '${ "echo \"\(.x)\"" }')~"));
+    CHECK_THAT(words("do: [ { a: { run: { shell: { command: 'echo ${HOME} ${x:-y} ${#z} $${a}' } } } } ]"), !Contains("[interpolation]"));
 }
 
 TEST_CASE("a path or argument without braces in data is a text, and check says so", "[workflows][check]")

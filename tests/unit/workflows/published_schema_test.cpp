@@ -123,7 +123,7 @@ TEST_CASE("the schema refuses what the loader refuses", "[workflows][published]"
         "fork: { branches: [ { a: { wait: PT1S } } ], compete: maybe }", "raise: {}", "raise: { error: { status: 500 } }", "emit: { event: {} }", "switch: []", "switch: [ { a: { when: .x } } ]",
         "try: [ { a: { wait: PT1S } } ]", "try: [ { a: { wait: PT1S } } ], catch: { error: {} }", "try: [ { a: { wait: PT1S } } ], catch: { retry: { delay: soon } }",
         "try: [ { a: { wait: PT1S } } ], catch: { retry: { backoff: { constant: {}, linear: {} } } }", "wait: soon", "wait: { second: 5 }", "wait: {}", "wait: { seconds: -1 }", "do: []",
-        "do: { a: { wait: PT1S } }", "do: [ { end: { wait: PT1S } } ]", "do: [ { a: { wait: PT1S }, b: { wait: PT1S } } ]", "wait: PT1S, timeout: { after: soon }", "wait: PT1S, input: { form: .a }"};
+        "do: { a: { wait: PT1S } }", "do: [ { a: { wait: PT1S }, b: { wait: PT1S } } ]", "wait: PT1S, timeout: { after: soon }", "wait: PT1S, input: { form: .a }"};
     for (const std::string& text : tasks) {
         INFO(text);
         CHECK(task(text) != "");
