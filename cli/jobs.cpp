@@ -70,6 +70,19 @@ Result<Json> all_steps(Api& api, const std::string& uid)
     }
 }
 
+namespace {
+
+/// ": timeout", or who cancelled it and why.
+std::string cause_of(const Json& job)
+{
+    const std::string& reason = job["reason"].as_string();
+    if (reason != "cancelled_by") return reason.empty() ? "" : ": " + reason;
+    const std::string &by = job["evidence"]["by"].as_string(), &why = job["evidence"]["why"].as_string();
+    return (by.empty() ? "" : " by " + by) + (why.empty() ? "" : ": " + why);
+}
+
+}  // namespace
+
 int show_ending(Console& console, const Json& job)
 {
     const int status = exit_code(job["state"].as_string(), job["reason"].as_string());
@@ -80,8 +93,7 @@ int show_ending(Console& console, const Json& job)
     if (job.contains("output") && status == kDone) console.document(job["output"]);
     if (job["error"].is_object()) console.error(error_text(job["error"]));
     else if (status != kDone)
-        console.error(fmt::format("the job is {}{}", job["state"].as_string(),
-                                  job["reason"].as_string().empty() ? "" : ": " + job["reason"].as_string()));
+        console.error(fmt::format("the job is {}{}", job["state"].as_string(), cause_of(job)));
     return status;
 }
 

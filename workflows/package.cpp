@@ -171,7 +171,7 @@ private:
         const Json& asked = package_.manifest.asked;
         const bool script = task.kind == TaskKind::run_script;
         if (task.kind == TaskKind::run_workflow && find_workflow(package_, document, task.target) == nullptr)
-            complain("undeclared", document.file, task.mark,
+            complain("undeclared", document.file, nearest_mark(document.marks, task.pointer + "/run/workflow"),
                      fmt::format("task '{}' runs {}, which is neither in the package nor in what it depends on{}", task.name, task.target, did_you_mean(task.target, targets())));
         if (lone_) return;
         const std::string program = task.kind == TaskKind::run_shell ? "sh" : task.target == "js" ? "node" : "python3";

@@ -16,7 +16,7 @@ struct Credential {
     std::string name, kind;           ///< sap-cai, basic, login, bearer, header, hmac, generic
     Json values;                      ///< {MEMBER: text}; secret
     std::vector<std::string> hosts;   ///< origins or HOST:PORT it may go to; empty: any that the notifier names
-    std::string environment;          ///< whose jobs' notifications may use it; empty: all
+    std::string environment = {};     ///< whose jobs' notifications may use it; empty: all
 };
 
 /// Errors: not_found, denied (expired), corrupt. Thread: any.

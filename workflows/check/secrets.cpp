@@ -115,6 +115,9 @@ const char* inside_text(const std::string& text, bool expression)
     return nullptr;
 }
 
+/// The place of oauth2 and oidc for it: a secret whatever it looks like.
+bool of_client(std::string_view pointer) { return pointer.ends_with("/client/secret"); }
+
 class ClearText {
 public:
     ClearText(Analysis& analysis, const Document& document) : analysis_(analysis), document_(document) {}
@@ -126,7 +129,7 @@ public:
             const char* what = known_form(text);
             if (what == nullptr) what = inside_text(text, !inside.empty());
             if (what == nullptr && inside.empty() && !placeholder(text)) {
-                const int sure = secret_name(key);
+                const int sure = of_client(at) ? 2 : secret_name(key);
                 if (sure == 2 || (sure == 1 && like_token(text))) what = "a text that looks like a secret";
             }
             if (what != nullptr) tell(at, std::string(key), what);
@@ -137,7 +140,7 @@ private:
     void tell(const std::string& pointer, const std::string& key, const char* what)
     {
         const std::string low = bare(key);
-        const char* field = low.find("password") != std::string::npos || low.find("passwd") != std::string::npos ? "password" : low.find("key") != std::string::npos ? "key" : "token";
+        const char* field = of_client(pointer) ? "clientSecret" : low.find("password") != std::string::npos || low.find("passwd") != std::string::npos ? "password" : low.find("key") != std::string::npos ? "key" : "token";
         analysis_.warn("clear-secret", document_, pointer,
                        fmt::format("{} stands here in clear text{}: declare it in use.secrets, store it with `millwright credentials set NAME`, and write '${{ $secrets.NAME.{} }}'", what,
                                    key.empty() ? std::string() : fmt::format(" ('{}')", key.substr(0, 60)), field));

@@ -41,6 +41,7 @@ TEST_CASE("a secret in clear text is found by its name, its form or its address,
     CHECK_THAT(to("https://h.test/x?api_key=8c1f0b7de2a94c55"), Contains("an address with a secret in its query"));
     CHECK_THAT(words("use: { authentications: { l: { bearer: { token: 8c1f0b7de2a94c55 } } } }\ndo: [ { a: { call: http, with: { method: get, endpoint: { uri: 'https://h.test', authentication: { use: l } } } } } ]"), Contains("[clear-secret]"));
     CHECK_THAT(words("do: [ { a: { call: http, with: { method: get, endpoint: { uri: 'https://h.test', authentication: { basic: { username: ada, password: correct-horse } } } } } } ]"), Contains("flow.yaml:2:") && Contains("('password')"));
+    CHECK_THAT(words("use: { authentications: { l: { oauth2: { authority: 'https://h.test', grant: client_credentials, client: { id: robot, secret: correct-horse } } } } }\ndo: [ { a: { call: http, with: { method: get, endpoint: { uri: 'https://h.test', authentication: { use: l } } } } } ]"), Contains("[clear-secret]") && Contains("$secrets.NAME.clientSecret"));
     CHECK_THAT(words("do: [ { a: { run: { shell: { command: ls, environment: { DB_PASSWORD: correct-horse } } } } } ]"), Contains("[clear-secret]"));
     CHECK_THAT(with_default("erpPassword", "correct-horse"), Contains("package.yaml:3:") && Contains("the default of the variable 'erpPassword'"));
     CHECK_THAT(with_default("url", "https://ada:correct-horse@h.test"), Contains("[clear-secret]"));
