@@ -15,7 +15,7 @@ Notification notification(std::string_view notifier, std::string event = "succes
     out.delivery = "d-1";
     out.event = std::move(event);
     out.notifier = *parse_json(notifier);
-    out.job = *parse_json(R"({"event":"success","job":{"uid":"u-1","state":"successful"},"trigger":{"name":"t"},"invocationContext":{"conversationId":"c:1@x"},
+    out.job = *parse_json(R"({"event":"success","job":{"uid":"u-1","state":"successful","environment":"it-services"},"trigger":{"name":"t"},"invocationContext":{"conversationId":"c:1@x"},
         "input":{"secret":"of the caller"},"output":{"reply":"Done \"now\"","path":"a/b c"},"error":null,"evidence":{},"timings":{"created":"2026-11-22T10:00:00.000000Z","ended":"2026-11-22T10:00:01.000000Z"}})");
     return out;
 }
