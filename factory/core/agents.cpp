@@ -244,9 +244,11 @@ void CoreImpl::goodbye(std::string id, std::string why, Done<Nothing> done)
         end_poll(agent, Error{Errc::cancelled, "the agent said goodbye"});
         if (agent.online) {
             if (auto ok = go_offline(agent, agent.record.goodbye); !ok) return fail(ok.error());
-        } else if (auto ok = writer_.seen_agent(agent.key, clock_.now(), agent.record.goodbye); !ok) {
-            return fail(ok.error());
+            return Nothing{};
         }
+        if (auto ok = writer_.seen_agent(agent.key, clock_.now(), agent.record.goodbye); !ok) return fail(ok.error());
+        agent.record.last_seen = agent.record.offline_since = clock_.now();  // it went before its first poll
+        waiting_texts_.clear();
         return Nothing{};
     });
 }

@@ -49,6 +49,11 @@ TEST_CASE("why names each agent, what it lacks and the command that mends it, an
     CHECK_THAT(all, Catch::Contains("srv-3 is not approved (`millwright agents set srv-3 --approve`)\n"));
     CHECK(all.find("far-1") == std::string::npos);
 
+    REQUIRE(await<Nothing>([&](auto done) { world.core().goodbye(two.id, "stopped", done); }));  // before it ever polled
+    std::string after;
+    for (const WhyReason& reason : world.why(job.uid).reasons) after += reason.text + "\n";
+    CHECK_THAT(after, Catch::Contains("srv-2 is offline since ") && Catch::Contains(", it said: stopped\n"));
+
     AgentPatch patch;
     patch.mode = protocol::AgentMode::unattended;
     REQUIRE(await<AgentRecord>([&](auto done) { world.core().set_agent("srv-1", patch, world.who, done); }));
