@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "platform/base/nearest.h"
+#include "platform/base/thread_time.h"
 #include "workflows/jq_program.h"
 #include "workflows/jq_text.h"
 #include "workflows/jq_value.h"
@@ -23,8 +24,8 @@ extern "C" {
 namespace mill::workflows {
 namespace {
 
-/// Stops an evaluation that takes too long. Idle it sleeps; while evaluations come it looks every 20 ms, so that arming costs
-/// a lock and no system call.
+/// Stops an evaluation that takes too much time of a processor (or ten times as much by the clock: a busy machine makes no
+/// expression wrong). Idle it sleeps; while evaluations come it looks every 20 ms, so that arming costs a lock and no system call.
 class Watchdog {
 public:
     Watchdog() : thread_([this](std::stop_token stop) { run(stop); }) {}
@@ -34,7 +35,8 @@ public:
         {
             const std::scoped_lock lock(mutex_);
             jq_ = jq;
-            due_ = std::chrono::steady_clock::now() + limit;
+            limit_ = limit;
+            evaluating_ = ThreadTime();
             ++armed_;
             if (!idle_) return;
             idle_ = false;
@@ -57,7 +59,7 @@ private:
         while (!stop.stop_requested()) {
             if (idle_) wake_.wait(lock, stop, [this] { return !idle_; });
             else wake_.wait_for(lock, stop, std::chrono::milliseconds(20), [] { return false; });
-            if (jq_ != nullptr && std::chrono::steady_clock::now() >= due_) {
+            if (jq_ != nullptr && too_long()) {
                 jq_halt(jq_, jv_invalid(), jv_invalid());
                 jq_ = nullptr;  // once: letting go of much takes longer than a look, and jq aborts at a second halt
             }
@@ -67,11 +69,25 @@ private:
         }
     }
 
+    bool too_long()
+    {
+        const auto now = std::chrono::steady_clock::now();
+        const std::chrono::nanoseconds used = evaluating_.used();
+        if (std::exchange(watched_, armed_) != armed_) {  // the first look at this evaluation
+            begun_ = now;
+            used_before_ = used;
+        }
+        return used - used_before_ >= limit_ || now - begun_ >= 10 * limit_;
+    }
+
     std::mutex mutex_;
     std::condition_variable_any wake_;
     jq_state* jq_ = nullptr;
-    std::chrono::steady_clock::time_point due_;
-    std::uint64_t armed_ = 0;
+    Milliseconds limit_{0};
+    ThreadTime evaluating_;
+    std::uint64_t armed_ = 0, watched_ = 0;
+    std::chrono::steady_clock::time_point begun_;  // of what is watched: when it was first seen, and what its thread had used by then
+    std::chrono::nanoseconds used_before_{0};
     bool idle_ = true;
     std::jthread thread_;  // last: it uses the rest
 };

@@ -1,3 +1,6 @@
+#include <stop_token>
+#include <thread>
+
 #include <catch2/catch.hpp>
 
 #include "tests/support/workflow_run.h"
@@ -169,6 +172,16 @@ TEST_CASE("an evaluation that does not end is stopped, and the next one works", 
     const auto package = lone("do: [ { t: { try: [ { a: { set: { v: '${ def f: f; f }' } } } ], catch: { do: [ { h: { set: { v: '${ $error.status + 0 }' } } } ] } } } ]");
     CHECK(drive(package).words() == R"({"v":408})");
     CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(4));
+}
+
+TEST_CASE("a busy machine makes no expression wrong: what counts is the processor's time", "[workflows][expression]")
+{
+    std::vector<std::jthread> busy;
+    for (unsigned i = 0; i < 8 * std::min(std::max(std::thread::hardware_concurrency(), 1U), 16U); ++i)
+        busy.emplace_back([](std::stop_token stop) {
+            while (!stop.stop_requested()) {}
+        });
+    CHECK(value("reduce range(400000) as $i (0; . + 1)") == "400000");  // a fifth of a second, alone
 }
 
 TEST_CASE("an evaluation that holds much when it is stopped is stopped once", "[workflows][expression]")
