@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <mutex>
 #include <string>
 
 #include "agent/broker/digest.h"
@@ -280,12 +281,18 @@ TEST_CASE("the token endpoint needs a grant of its own, and the credential's hos
 TEST_CASE("OpenID Connect finds the token endpoint in the discovery document of its authority", "[broker][oauth]")
 {
     TokenServer tokens;
+    std::mutex mutex;
     std::string issuer;
+    const auto speaks_for = [&](std::string who) {
+        const std::scoped_lock lock(mutex);
+        issuer = std::move(who);
+    };
     LoopbackServer authority([&](const std::string& request) {
         if (request.find("GET /realm/.well-known/openid-configuration ") != 0) return http_answer(404, "");
+        const std::scoped_lock lock(mutex);
         return http_answer(200, R"({"issuer":")" + issuer + R"(","token_endpoint":")" + tokens.server.url("/token") + R"("})");
     });
-    issuer = authority.url("/realm");
+    speaks_for(authority.url("/realm"));
     LoopbackServer api(http_answer(200, "{}"));
     const auto login = [&](Json more = Json::object()) {
         Json out = oauth(authority.url("/realm"), std::move(more))["oauth2"];
@@ -302,7 +309,7 @@ TEST_CASE("OpenID Connect finds the token endpoint in the discovery document of 
     Bench fresh(everywhere());
     REQUIRE(fresh.get(api.url(), whole));
     CHECK(authority.requests().size() == 2);
-    issuer = "https://somebody.else.example";
+    speaks_for("https://somebody.else.example");
     Bench other(everywhere());
     CHECK(other.get(api.url(), login()).error().type == "authentication");
     CHECK(other.get(api.url(), login(Json::object({{"issuers", Json::array({"https://somebody.else.example"})}}))));
