@@ -63,7 +63,7 @@ constexpr std::size_t kTogether = 384;  // jq needs 40 ms for its builtins, and 
 std::string compile_part(std::span<const std::string> bodies, int begin, std::vector<JqPart>& parts)
 {
     auto program = std::make_unique<JqProgram>();
-    const std::string problem = program->compile(bodies);
+    std::string problem = program->compile(bodies);
     if (problem.empty()) parts.push_back({begin, begin + static_cast<int>(bodies.size()), std::move(program)});
     if (bodies.size() == 1 || problem.find("which is too long") == std::string::npos) return problem;
     const std::size_t half = bodies.size() / 2;

@@ -299,7 +299,7 @@ private:
         web::uri_builder plain(whole);
         plain.set_user_info("");
         web::web_proxy out(plain.to_uri());
-        const std::string user = whole.user_info();
+        const std::string& user = whole.user_info();
         if (const auto cut = user.find(':'); cut != std::string::npos)
             out.set_credentials(web::credentials(web::uri::decode(user.substr(0, cut)), web::uri::decode(user.substr(cut + 1))));
         return out;
