@@ -185,8 +185,8 @@ void Runner::begin(Begin begin)
         return fail_with(Reason::invalid_package, fault("validation", 400, "The package cannot be loaded", loaded.error().what), Json());
     if (!loaded->valid()) {
         Json findings = findings_of(*loaded);
-        return fail_with(Reason::invalid_package, fault("validation", 400, "The package has errors", findings[std::size_t{0}].as_string()),
-                         Json::object({{"findings", std::move(findings)}}));
+        const std::string first = findings[std::size_t{0}].as_string();
+        return fail_with(Reason::invalid_package, fault("validation", 400, "The package has errors", first), Json::object({{"findings", std::move(findings)}}));
     }
     workflows::RunOptions run;
     run.workflow = begin_->workflow;

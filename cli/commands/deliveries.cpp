@@ -16,7 +16,7 @@ std::string text_of(const Json& value) { return value.is_string() ? value.as_str
 /// "201", "500 Internal Server Error", or why there was no answer.
 std::string outcome(const Json& attempt)
 {
-    const std::string error = text_of(attempt["error"]);
+    std::string error = text_of(attempt["error"]);
     const Json& status = attempt["response"]["status"];
     if (!status.is_number() || status.as_integer() == 0) return error;
     return fmt::format("{}{}{}", status.as_integer(), error.empty() ? "" : " ", error);
