@@ -1,5 +1,6 @@
 // One job in the real runner, from begin to its acknowledged end.
 #include "tests/unit/runner/runner_bench.h"
+#include "workflows/archive.h"
 
 using namespace mill;
 using namespace mill::test;
@@ -47,6 +48,26 @@ TEST_CASE("a package with errors is not started: every finding is told", "[runne
     CHECK(end["reason"].as_string() == "invalid_package");
     CHECK_FALSE(end["error"]["detail"].as_string().empty());
     CHECK(bench.exit_code() == 0);
+}
+
+TEST_CASE("a package that is read but has errors says the first of them, and has all as evidence", "[runner][program]")
+{
+    Bench bench;
+    bench.package("  - ok: { set: { a: 1 } }\n");
+    std::ifstream packed(bench.folder.path() + "/demo.mwp", std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(packed), {}};
+    auto files = workflows::read_archive(bytes);
+    const auto manifest = workflows::read_archive_manifest(bytes);
+    REQUIRE(files);
+    REQUIRE(manifest);
+    (*files)["main.yaml"] += "  - bad: { sett: { a: 1 } }\n  - worse: { set: { a: 1 }, thn: end }\n";  // `pack` would refuse it
+    std::ofstream(bench.folder.path() + "/demo.mwp", std::ios::binary) << workflows::write_archive(*manifest, *files).value();
+    bench.start();
+    bench.begin();
+    const Json end = bench.finish();
+    CHECK(end["reason"].as_string() == "invalid_package");
+    CHECK_THAT(end["error"]["detail"].as_string(), Catch::Contains("did you mean 'set'"));
+    CHECK(end["evidence"]["findings"].size() == 2);
 }
 
 TEST_CASE("a fault that nobody caught is the job's error, with the members of a problem document", "[runner][program]")
