@@ -71,10 +71,10 @@ void read_common(Fields& fields, CommandRequest& request)
     fields.boolean("await", true);
 }
 
-/// True when the command says itself where its arguments go ($1, ${2}, $@, $*, $#, shift), or is a script of several lines.
+/// True when the command says itself where its arguments go ($1, ${2}, $@, $*, $#), or is a script of several lines.
 bool places_arguments(std::string_view command)
 {
-    if (command.find('\n') != std::string_view::npos || command.find("shift") != std::string_view::npos) return true;
+    if (command.find('\n') != std::string_view::npos) return true;
     for (std::size_t at = 0; (at = command.find('$', at)) != std::string_view::npos;) {
         if (++at < command.size() && command[at] == '{') ++at;
         if (at < command.size() && std::string_view("123456789@*#").find(command[at]) != std::string_view::npos) return true;

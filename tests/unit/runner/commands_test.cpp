@@ -50,9 +50,11 @@ TEST_CASE("a command that says where its arguments go gets them there, and only 
         REQUIRE(request);
         return request->plans.back().arguments;
     };
-    for (const std::string command : {"input=$(cat)\necho \"STDIN was: $input\"\necho \"ARGS are $1 $2\"\n", "echo \"$1\"", "echo ${2}", "echo $#", "echo \"$@\" | wc", "echo $*", "shift; ls"})
+    for (const std::string command : {"input=$(cat)\necho \"STDIN was: $input\"\necho \"ARGS are $1 $2\"\n", "echo \"$1\"", "echo ${2}", "echo $#", "echo \"$@\" | wc", "echo $*", "shift; ls $@"})
         CHECK(planned(command) == std::vector<std::string>{"-c", command, "sh", "Foo", "Bar"});
     CHECK(planned("ls | grep $HOME\n") == std::vector<std::string>{"-c", "ls | grep $HOME \"$@\"", "sh", "Foo", "Bar"});
+
+    CHECK(planned("nightshift | cat") == std::vector<std::string>{"-c", "nightshift | cat \"$@\"", "sh", "Foo", "Bar"});
 
     const auto ran = run(Json::object({{"command", "cat\necho \"$2 $1\"\n"}, {"stdin", "in "}, {"arguments", Json::array({"Foo", "Bar"})}}), 0, "/bin/sh");
     REQUIRE(ran);
