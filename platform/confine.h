@@ -12,7 +12,7 @@ struct Confinement {
 
 /// For all threads of this process and all that it starts from now on. Cannot be undone; a second call
 /// narrows further. Without `commands` only a list of named system calls remains, the others fail with "not permitted".
-/// Errors: unavailable (the system has no such filter).
+/// Threads that come later have stacks of 8 MiB, however large the first one's may be. Errors: unavailable (the system has no such filter).
 Status confine(const Confinement& what);
 
 /// Nobody of the same user may read this process's memory, and it leaves no core dump. For programs that hold secrets.

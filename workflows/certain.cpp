@@ -15,10 +15,12 @@ namespace {
 constexpr int kDeepest = 32;  // references may go round
 
 /// True when the checks below are all that the schema asks: compiling it costs a hundred times as much. Contracts of activities
-/// are such.
+/// are such. They compare scalars with an `enum`, so its `type` must leave only those.
 bool simple(const Json& schema, int depth = 0)
 {
     if (!schema.is_object() || depth > kDeepest) return false;
+    const Json& type = schema["type"];
+    if (schema.contains("enum") && (!type.is_string() || type == Json("object") || type == Json("array"))) return false;
     for (const auto& [key, value] : schema.as_object()) {
         if (key == "properties") {
             for (const auto& [name, member] : value.as_object())

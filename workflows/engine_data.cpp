@@ -45,7 +45,7 @@ OrFault<Value> Engine::evaluate(Branch& branch, const Frame& frame, int number, 
     std::vector<Value> arguments;
     arguments.reserve(expression.variables.size());
     for (const std::string& name : expression.variables) arguments.push_back(argument(branch, frame, name));
-    Milliseconds limit = kExpressionLimit;
+    Milliseconds limit = kExpressionPatience;
     if (const auto left = remaining(branch)) limit = std::clamp(*left, Milliseconds(1), limit);
     Result<Value> out = program_->evaluate(expression, data, arguments, limit);
     if (out) return std::move(*out);

@@ -24,8 +24,7 @@ extern "C" {
 namespace mill::workflows {
 namespace {
 
-/// Stops an evaluation that takes too much time of a processor (or ten times as much by the clock: a busy machine makes no
-/// expression wrong). Idle it sleeps; while evaluations come it looks every 20 ms, so that arming costs a lock and no system call.
+/// Stops an evaluation that takes too much time, of a processor or by the clock. Idle it sleeps; while evaluations come it looks every 20 ms, so that arming costs a lock and no system call.
 class Watchdog {
 public:
     Watchdog() : thread_([this](std::stop_token stop) { run(stop); }) {}
@@ -77,13 +76,13 @@ private:
             begun_ = now;
             used_before_ = used;
         }
-        return used - used_before_ >= limit_ || now - begun_ >= 10 * limit_;
+        return used - used_before_ >= kExpressionLimit || now - begun_ >= limit_;
     }
 
     std::mutex mutex_;
     std::condition_variable_any wake_;
     jq_state* jq_ = nullptr;
-    Milliseconds limit_{0};
+    Milliseconds limit_{0};  // by the clock
     ThreadTime evaluating_;
     std::uint64_t armed_ = 0, watched_ = 0;
     std::chrono::steady_clock::time_point begun_;  // of what is watched: when it was first seen, and what its thread had used by then
@@ -228,7 +227,7 @@ private:
             jv_free(second);
             return out;
         };
-        if (halted) return done(fail(Errc::timeout, fmt::format("it took longer than {}", format_duration(limit))));
+        if (halted) return done(fail(Errc::timeout, fmt::format("it took longer than {}", format_duration(std::min(limit, kExpressionLimit)))));
         for (const jv* each : {&first, &second}) {
             if (jv_is_valid(*each) == 0 && jv_invalid_has_msg(jv_copy(*each)) != 0) {
                 const jv message = jv_invalid_get_msg(jv_copy(*each));

@@ -28,10 +28,14 @@ struct CompileError {
     std::size_t offset = 0;  ///< in the expression's text: of the mistake, or of its line
 };
 
+inline constexpr Milliseconds kExpressionLimit{1000};      ///< of a processor
+inline constexpr Milliseconds kExpressionPatience{10'000};  ///< by the clock, where nothing sooner ends
+
 /// The compiled expressions. Thread: one at a time. Runs libjq: untrusted expressions belong into a sandboxed process.
 class Program {
 public:
     virtual ~Program() = default;
+    /// Ends after kExpressionLimit of a processor's time, and after `limit` by the clock: a busy machine makes no expression wrong.
     /// `arguments` in the order of `expression.variables` (for a path with a variable: its one root). Several outputs and none
     /// are errors. Errors: invalid, timeout; `what` names expression, place and the data's shape, not its values.
     virtual Result<Value> evaluate(const Expression& expression, const Value& data, std::span<const Value> arguments, Milliseconds limit) = 0;
@@ -40,7 +44,5 @@ public:
 /// Compiles all expressions that are not trivial, equal ones once, and sets their `branch`. When it fails, `errors` names
 /// the first 20 culprits. A program without expressions is made without libjq.
 std::unique_ptr<Program> compile(const std::vector<Expression*>& expressions, std::vector<CompileError>& errors);
-
-inline constexpr Milliseconds kExpressionLimit{1000};
 
 }  // namespace mill::workflows

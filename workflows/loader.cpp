@@ -142,6 +142,7 @@ void Reader::not_evaluated(const Node& node)
     constexpr std::size_t kShown = 200;
     std::optional<std::string> works = interpolated(node.value->as_string());
     if (!works || works->size() > kShown) works = R"("text \(.x) text")";
+    for (std::size_t at = 0; (at = works->find('\'', at)) != std::string::npos; at += 2) works->insert(at, 1, '\'');  // as YAML's single quotes have it
     warning(node.pointer, fmt::format("'${{…}}' inside a text is not evaluated; write '${{ {} }}'", *works), "interpolation");
 }
 

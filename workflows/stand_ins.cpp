@@ -235,7 +235,7 @@ StandIns::Choice StandIns::choose(const Called& call)
             }
         }
         if (!each.when.text.empty()) {
-            const Result<Value> holds = program_->evaluate(each.when, Value(call.with), {}, kExpressionLimit);
+            const Result<Value> holds = program_->evaluate(each.when, Value(call.with), {}, kExpressionPatience);
             if (!holds) return {nullptr, false, fmt::format("the stand-in for {}: {}", who, holds.error().what)};
             if (!holds->truthy()) {
                 also(fmt::format("the stand-in for {} is for other arguments: 'when: {}' does not hold", who, each.when.text.substr(0, 200)));

@@ -88,7 +88,7 @@ Result<Json> Engine::look(std::string_view text)
     if (!program) return mill::fail(Errc::invalid, errors.empty() ? "it does not compile" : errors.front().what);
     std::vector<Value> arguments;
     for (const std::string& name : expression.variables) arguments.push_back(argument(where, frame, name));
-    Result<Value> out = program->evaluate(expression, frame.raw, arguments, kExpressionLimit);
+    Result<Value> out = program->evaluate(expression, frame.raw, arguments, kExpressionPatience);
     if (!out) return mill::fail(out.error());
     return out->json();
 }

@@ -71,13 +71,22 @@ void read_common(Fields& fields, CommandRequest& request)
     fields.boolean("await", true);
 }
 
-/// True when the command says itself where its arguments go ($1, ${2}, $@, $*, $#), or is a script of several lines.
+/// True when the command says itself where its arguments go ($1, ${2}, $@, $*, $#), or is a script of several lines. What stands
+/// in single quotes is not the shell's: awk '{print $1}'.
 bool places_arguments(std::string_view command)
 {
     if (command.find('\n') != std::string_view::npos) return true;
-    for (std::size_t at = 0; (at = command.find('$', at)) != std::string_view::npos;) {
-        if (++at < command.size() && command[at] == '{') ++at;
-        if (at < command.size() && std::string_view("123456789@*#").find(command[at]) != std::string_view::npos) return true;
+    bool single = false, twice = false;
+    for (std::size_t at = 0; at < command.size(); ++at) {
+        const char c = command[at];
+        if (c == '\'' && !twice) single = !single;
+        else if (single) continue;
+        else if (c == '"') twice = !twice;
+        else if (c == '\\') ++at;
+        else if (c == '$') {
+            const std::size_t name = at + (command.substr(at + 1).starts_with('{') ? 2 : 1);
+            if (name < command.size() && std::string_view("123456789@*#").find(command[name]) != std::string_view::npos) return true;
+        }
     }
     return false;
 }

@@ -111,7 +111,7 @@ Json Rehearsal::checked(const Json& output, const Json& fault) const
     for (const workflows::Expression& each : checks_) {
         std::vector<workflows::Value> arguments;
         for (const std::string& name : each.variables) arguments.emplace_back(name == "error" ? fault : name == "calls" ? calls_ : input_);
-        const Result<workflows::Value> result = program_->evaluate(each, workflows::Value(output), arguments, workflows::kExpressionLimit);
+        const Result<workflows::Value> result = program_->evaluate(each, workflows::Value(output), arguments, workflows::kExpressionPatience);
         Json one = Json::object({{"expression", each.text}, {"holds", result && result->json() == Json(true)}});
         if (!result) one.set("error", result.error().what);
         else if (!(result->json() == Json(true))) one.set("result", workflows::preview(result->json(), {}));

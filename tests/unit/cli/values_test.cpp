@@ -133,6 +133,10 @@ TEST_CASE("an ending shows the output or the error and gives its exit status", "
     CHECK(out.str() == "{\n  \"reply\": \"yes\"\n}\n");
     CHECK(show_ending(console, schema(R"({"state":"failed","reason":"error","error":{"type":"https://x/errors/communication","status":503,"title":"down","instance":"/do/0/a"}})")) == 1);
     CHECK_THAT(err.str(), Catch::Contains("communication 503: down (at /do/0/a)"));
+    CHECK(show_ending(console, schema(R"({"state":"cancelled","reason":"cancelled_by","evidence":{"by":"anna","why":"wrong order"}})")) == 2);
+    CHECK_THAT(err.str(), Catch::Contains("the job is cancelled by anna: wrong order\n"));
+    CHECK(show_ending(console, schema(R"({"state":"expired","reason":"not_started"})")) != 0);
+    CHECK_THAT(err.str(), Catch::Contains("the job is expired: not_started\n"));
 }
 
 TEST_CASE("resources are read from files and folders, with every mistake at its place", "[cli][resources]")

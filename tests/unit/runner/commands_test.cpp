@@ -53,7 +53,9 @@ TEST_CASE("a command that says where its arguments go gets them there, and only 
     for (const std::string command : {"input=$(cat)\necho \"STDIN was: $input\"\necho \"ARGS are $1 $2\"\n", "echo \"$1\"", "echo ${2}", "echo $#", "echo \"$@\" | wc", "echo $*", "shift; ls $@"})
         CHECK(planned(command) == std::vector<std::string>{"-c", command, "sh", "Foo", "Bar"});
     CHECK(planned("ls | grep $HOME\n") == std::vector<std::string>{"-c", "ls | grep $HOME \"$@\"", "sh", "Foo", "Bar"});
-
+    for (const std::string command : {"awk '{print $1}' | sort", "echo \\$1 | cat", "echo it\\'s | grep 'a\"$2'"})
+        CHECK(planned(command) == std::vector<std::string>{"-c", command + " \"$@\"", "sh", "Foo", "Bar"});
+    CHECK(planned("echo \"it's $1\" | cat") == std::vector<std::string>{"-c", "echo \"it's $1\" | cat", "sh", "Foo", "Bar"});
     CHECK(planned("nightshift | cat") == std::vector<std::string>{"-c", "nightshift | cat \"$@\"", "sh", "Foo", "Bar"});
 
     const auto ran = run(Json::object({{"command", "cat\necho \"$2 $1\"\n"}, {"stdin", "in "}, {"arguments", Json::array({"Foo", "Bar"})}}), 0, "/bin/sh");

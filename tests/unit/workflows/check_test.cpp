@@ -100,6 +100,7 @@ TEST_CASE("expressions that do not compile stand at their place inside the docum
     CHECK(words("do: [ { a: { set: { n: '${ if .x then 1 elif .y then 2 else 3 end | { if: 1, end: .end }  }' } } } ]") == "");
     CHECK_THAT(words("do: [ { a: { set: { n: 'Hello ${ .who }!' } } } ]"), Contains(R"~(write '${ "Hello \(.who)!" }')~") && Contains("[interpolation]"));
     CHECK_THAT(words("do: [ { a: { set: { n: \"say \\\"${ {a: .x}.a }\\\",\\n${.y}\" } } } ]"), Contains(R"~(write '${ "say \"\({a: .x}.a)\",\n\(.y)" }')~"));
+    CHECK_THAT(words("do: [ { a: { set: { n: \"don't ${ .x }\" } } } ]"), Contains(R"~(write '${ "don''t \(.x)" }')~"));
     CHECK_THAT(words("do: [ { a: { set: { n: 'open ${ .x' } } } ]"), Contains(R"~(write '${ "text \(.x) text" }')~"));
     CHECK_THAT(words("do: [ { a: { run: { shell: { command: 'echo \"${ .x }\"' } } } } ]"), Contains(R"~(write '${ "echo \"\(.x)\"" }')~"));
     CHECK_THAT(words("do: [ { a: { run: { shell: { command: 'echo ${HOME} ${x:-y} ${#z} $${a}' } } } } ]"), !Contains("[interpolation]"));
@@ -200,6 +201,15 @@ TEST_CASE("permissions that the package asks for, but no task uses", "[workflows
     CHECK(of_package("permissions: { files: { read: [ /srv/a, /srv/b ] } }\n", "do: [ { a: { call: file.read, with: { path: '${ .p }' } } } ]") == "");  // only the run knows
     CHECK(of_package("permissions: { files: { read: [ /srv ] }, commands: [ sh, curl ], network: [ 'https://h.test' ] }\n", "do: [ { a: { run: { shell: { command: 'curl https://h.test' } } } } ]") == "");
     CHECK_THAT(of_package("credentials: { erp: { kind: login } }\n", nothing), Contains("package.yaml:3:16: warning: the credential 'erp' is not used"));
+}
+
+TEST_CASE("a choice of a schema may be of any kind, and holds for objects and lists that are written out", "[workflows][check]")
+{
+    const auto set = [](const std::string& value, const std::string& schema) { return words("do: [ { a: { set: { n: " + value + " }, output: { schema: { document: { properties: { n: " + schema + " } } } } } } ]"); };
+    for (const char* choices : {"{ enum: [ a, [ 1, 2 ] ] }", "{ enum: [ { k: 1 }, a ] }", "{ type: array, enum: [ [ 1, 2 ] ] }", "{ type: [ string, array ], enum: [ a, [ 1, 2 ] ] }", "{ type: string, enum: [ a, b ] }"})
+        CHECK_THAT(set("[ 1, 3 ]", choices), Contains("[schema-mismatch]"));
+    CHECK(set("[ 1, 2 ]", "{ enum: [ a, [ 1, 2 ] ] }") == "");
+    CHECK(set("b", "{ type: string, enum: [ a, b ] }") == "");
 }
 
 TEST_CASE("values that never fit their schema are errors; what an expression may still mend is none", "[workflows][check]")
