@@ -2,7 +2,6 @@
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_PCH_INSTANTIATE_TEMPLATES OFF)
 
@@ -39,6 +38,10 @@ if(MILL_SANITIZE)
 else()
     add_link_options(-Wl,-z,relro,-z,now)
 endif()
+
+# Said here, not by CMake's property: libraries and programs, alike in all flags, share a precompiled header.
+add_compile_options(-fPIE)
+add_link_options(-pie)
 
 if(MILL_FUZZ)
     add_compile_options(-fsanitize=fuzzer-no-link)  # so that the search sees into the libraries

@@ -12,13 +12,13 @@
 namespace mill::workflows {
 namespace {
 
-constexpr int kDeepest = 32;  // references may go round
+constexpr int kDeepestReference = 32;  // references may go round
 
 /// True when the checks below are all that the schema asks: compiling it costs a hundred times as much. Contracts of activities
 /// are such. They compare scalars with an `enum`, so its `type` must leave only those.
 bool simple(const Json& schema, int depth = 0)
 {
-    if (!schema.is_object() || depth > kDeepest) return false;
+    if (!schema.is_object() || depth > kDeepestReference) return false;
     const Json& type = schema["type"];
     if (schema.contains("enum") && (!type.is_string() || type == Json("object") || type == Json("array"))) return false;
     for (const auto& [key, value] : schema.as_object()) {
@@ -41,9 +41,9 @@ public:
 
     void check(const Json& written, const Template& value, const std::string& pointer, int depth)
     {
-        if (value.kind == Template::Kind::expression || depth > kDeepest) return;
+        if (value.kind == Template::Kind::expression || depth > kDeepestReference) return;
         const Json* schema = &written;
-        for (int i = 0; i < kDeepest && (*schema)["$ref"].is_string(); ++i) schema = &referred((*schema)["$ref"].as_string());
+        for (int i = 0; i < kDeepestReference && (*schema)["$ref"].is_string(); ++i) schema = &referred((*schema)["$ref"].as_string());
         const Template opened = value.kind == Template::Kind::constant ? opening(value.constant) : Template{};
         const Template& now = opened.kind == Template::Kind::constant ? value : opened;
         const std::size_t before = count_;

@@ -7,7 +7,7 @@
 namespace mill::workflows {
 namespace {
 
-constexpr std::size_t kDeepest = 500;       // frames of one branch
+constexpr std::size_t kDeepestStack = 500;       // frames of one branch
 constexpr std::chrono::milliseconds kSlice{5};
 const Directive kNext;
 
@@ -120,8 +120,8 @@ void Engine::push_list(Branch& branch, int list, Value data)
 
 void Engine::begin_task(Branch& branch, int number, Value data)
 {
-    if (branch.stack.size() >= kDeepest)
-        return raise(branch, make_fault(ErrorType::runtime, fmt::format("tasks and functions call each other more than {} deep", kDeepest), place(branch)));
+    if (branch.stack.size() >= kDeepestStack)
+        return raise(branch, make_fault(ErrorType::runtime, fmt::format("tasks and functions call each other more than {} deep", kDeepestStack), place(branch)));
     {
         Frame made;
         made.kind = Frame::Kind::task;
@@ -286,7 +286,7 @@ void Engine::branch_finished(Branch& branch, Value output)
 
 OrFault<std::monostate> Engine::push_workflow(Branch& branch, const Document& document, Value input)
 {
-    if (branch.stack.size() >= kDeepest) return tl::unexpected(make_fault(ErrorType::runtime, "workflows run each other too deep", place(branch)));
+    if (branch.stack.size() >= kDeepestStack) return tl::unexpected(make_fault(ErrorType::runtime, "workflows run each other too deep", place(branch)));
     Scope scope;
     scope.document = &document;
     Json secrets = Json::object();

@@ -13,7 +13,7 @@ namespace mill::workflows {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kDeepest = 8;  // dependencies of dependencies
+constexpr std::size_t kDeepestFolder = 8;  // dependencies of dependencies
 
 /// All but hidden files, packages, and the tests of a package: what a test says makes no other package.
 Result<Files> read_folder(const fs::path& folder)
@@ -68,7 +68,7 @@ Status gather(const fs::path& folder, const std::string& root, Files& files, std
     const Result<YamlDocument> yaml = manifest == files.end() ? Result<YamlDocument>(fail(Errc::not_found, "")) : parse_yaml(manifest->second);
     if (!yaml) return {};  // the loader says so
     chain.push_back(yaml->value["name"].as_string());
-    if (chain.size() > kDeepest) return fail(Errc::invalid, fmt::format("dependencies are nested deeper than {} levels: {}", kDeepest, fmt::join(chain, " needs ")));
+    if (chain.size() > kDeepestFolder) return fail(Errc::invalid, fmt::format("dependencies are nested deeper than {} levels: {}", kDeepestFolder, fmt::join(chain, " needs ")));
     for (const auto& [name, version] : yaml->value["dependencies"].as_object()) {
         const std::string inside = root + dependency_root(name);
         if (!is_package_path(inside + "package.yaml")) continue;

@@ -10,7 +10,7 @@ namespace {
 bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool word(char c) { return letter(c) || (c >= '0' && c <= '9'); }
 
-struct Reader {
+struct PathReader {
     std::string_view text;
     std::size_t at = 0;
     char peek() const { return at < text.size() ? text[at] : '\0'; }
@@ -48,7 +48,7 @@ std::optional<PlainPath> parse_plain_path(std::string_view text)
     while (!text.empty() && (text.back() == ' ' || text.back() == '\n' || text.back() == '\t')) text.remove_suffix(1);
     while (!text.empty() && (text.front() == ' ' || text.front() == '\n' || text.front() == '\t')) text.remove_prefix(1);
     PlainPath path;
-    Reader in{text};
+    PathReader in{text};
     bool need_dot = false;  // after a variable, members need their dot, and `.` alone is no path
     if (in.take('$')) {
         path.root = in.name();

@@ -16,22 +16,20 @@ namespace {
 
 constexpr std::size_t kMostKept = 64;
 
-tl::unexpected<EffectError> wrong(std::string what) { return refuse("configuration", 400, "Bad authentication", std::move(what)); }
-
 Outcome<std::string> basic(const Json& values)
 {
     const Json* user = values.find("username");
     const Json* password = values.find("password");
     if (user == nullptr || password == nullptr || !user->is_string() || !password->is_string())
-        return wrong("basic authentication needs the texts username and password");
-    if (user->as_string().find(':') != std::string::npos) return wrong("the username of basic authentication holds a ':'");
+        return bad_authentication("basic authentication needs the texts username and password");
+    if (user->as_string().find(':') != std::string::npos) return bad_authentication("the username of basic authentication holds a ':'");
     return "Basic " + to_base64(user->as_string() + ":" + password->as_string());
 }
 
 Outcome<std::string> bearer(const Json& values)
 {
     const Json* token = values.find("token");
-    if (token == nullptr || !token->is_string()) return wrong("bearer authentication needs the text token");
+    if (token == nullptr || !token->is_string()) return bad_authentication("bearer authentication needs the text token");
     return "Bearer " + token->as_string();
 }
 
@@ -62,7 +60,7 @@ Outcome<platform::HttpResponse> send_digest(const Login& login, Asked& asked, Ef
 {
     const Json* user = login.values.find("username");
     const Json* password = login.values.find("password");
-    if (user == nullptr || password == nullptr || !user->is_string() || !password->is_string()) return wrong("digest authentication needs the texts username and password");
+    if (user == nullptr || password == nullptr || !user->is_string() || !password->is_string()) return bad_authentication("digest authentication needs the texts username and password");
     const std::string target = asked.uri.query.empty() ? asked.uri.path : asked.uri.path + "?" + asked.uri.query;
     const std::string key = fmt::format("{}://{} {}", asked.uri.scheme, asked.uri.authority(), user->as_string());
     for (int answered = 0;; ++answered) {
@@ -90,11 +88,11 @@ Outcome<Login> read_login(const Json& authentication, const Grants& grants)
 {
     Login out;
     if (authentication.is_null()) return out;
-    if (!authentication.is_object() || authentication.size() != 1) return wrong("authentication has exactly one of basic, bearer, digest, oauth2, oidc, use");
+    if (!authentication.is_object() || authentication.size() != 1) return bad_authentication("authentication has exactly one of basic, bearer, digest, oauth2, oidc, use");
     const auto& [scheme, given] = *authentication.as_object().begin();
     constexpr std::string_view kSchemes[] = {"basic", "bearer", "digest", "oauth2", "oidc", "use"};
     if (std::find(std::begin(kSchemes), std::end(kSchemes), scheme) == std::end(kSchemes))
-        return wrong(fmt::format("authentication '{}' is not supported: basic, bearer, digest, oauth2, oidc, use are", scheme.substr(0, 40)));
+        return bad_authentication(fmt::format("authentication '{}' is not supported: basic, bearer, digest, oauth2, oidc, use are", scheme.substr(0, 40)));
     const Json& use = scheme == "use" ? given : given["use"];
     if (use.is_null()) {
         auto filled = fill_handles(given, grants, out.used);
@@ -103,7 +101,7 @@ Outcome<Login> read_login(const Json& authentication, const Grants& grants)
         out.values = std::move(*filled);
         return out;
     }
-    if (!use.is_string()) return wrong("authentication: use names a credential");
+    if (!use.is_string()) return bad_authentication("authentication: use names a credential");
     auto found = find_credential(use.as_string(), grants);
     if (!found) return tl::unexpected(found.error());
     out.used.insert(use.as_string());

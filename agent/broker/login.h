@@ -27,6 +27,9 @@ struct Login {
 /// which scheme it is. Errors: configuration, authentication, authorization (not granted).
 Outcome<Login> read_login(const Json& authentication, const Grants& grants);
 
+/// What `authentication` says cannot be done.
+inline tl::unexpected<EffectError> bad_authentication(std::string what) { return refuse("configuration", 400, "Bad authentication", std::move(what)); }
+
 struct Token {
     std::string text;
     std::optional<SteadyTime> renew_at;  ///< a while before its end

@@ -15,8 +15,6 @@ namespace {
 constexpr std::size_t kMaxAnswer = 256 * 1024;
 constexpr std::chrono::seconds kMargin{30};  // before its end, at most a fifth of its life
 
-tl::unexpected<EffectError> wrong(std::string what) { return refuse("configuration", 400, "Bad authentication", std::move(what)); }
-
 std::string joined(const Json& list)
 {
     if (list.is_string()) return list.as_string();
@@ -50,14 +48,14 @@ Outcome<Settings> read_settings(const Json& values)
     const std::string& encoding = values["request"]["encoding"].as_string();
     out.json = encoding.starts_with("application/json");
     if (!encoding.empty() && !out.json && !encoding.starts_with("application/x-www-form-urlencoded"))
-        return wrong(fmt::format("the request encoding '{}' is not supported: application/x-www-form-urlencoded and application/json are", encoding.substr(0, 60)));
+        return bad_authentication(fmt::format("the request encoding '{}' is not supported: application/x-www-form-urlencoded and application/json are", encoding.substr(0, 60)));
     if (out.grant != "client_credentials" && out.grant != "password" && out.grant != "refresh_token")
-        return wrong(fmt::format("the grant '{}' is not supported: client_credentials, password and refresh_token are", out.grant.substr(0, 60)));
+        return bad_authentication(fmt::format("the grant '{}' is not supported: client_credentials, password and refresh_token are", out.grant.substr(0, 60)));
     if (out.client_authentication != "client_secret_basic" && out.client_authentication != "client_secret_post" && out.client_authentication != "none")
-        return wrong(fmt::format("the client authentication '{}' is not supported: client_secret_basic, client_secret_post and none are", out.client_authentication.substr(0, 60)));
-    if (out.grant == "password" && (out.username.empty() || out.password.empty())) return wrong("the grant password needs the texts username and password");
-    if (out.grant == "refresh_token" && out.refresh.empty()) return wrong("the grant refresh_token needs the token in subject.token");
-    if (out.client.empty() && out.grant == "client_credentials") return wrong("the grant client_credentials needs client.id");
+        return bad_authentication(fmt::format("the client authentication '{}' is not supported: client_secret_basic, client_secret_post and none are", out.client_authentication.substr(0, 60)));
+    if (out.grant == "password" && (out.username.empty() || out.password.empty())) return bad_authentication("the grant password needs the texts username and password");
+    if (out.grant == "refresh_token" && out.refresh.empty()) return bad_authentication("the grant refresh_token needs the token in subject.token");
+    if (out.client.empty() && out.grant == "client_credentials") return bad_authentication("the grant client_credentials needs client.id");
     return out;
 }
 
@@ -71,7 +69,7 @@ std::string without_slash(std::string text)
 Outcome<platform::HttpResponse> ask(const Login& login, Asked asked, EffectContext& context)
 {
     auto uri = platform::parse_uri(asked.request.uri);
-    if (!uri) return wrong(fmt::format("'{}' is no address of a token endpoint: {}", asked.request.uri.substr(0, 200), uri.error().what));
+    if (!uri) return bad_authentication(fmt::format("'{}' is no address of a token endpoint: {}", asked.request.uri.substr(0, 200), uri.error().what));
     asked.uri = std::move(*uri);
     asked.request.max_response = kMaxAnswer;
     asked.request.headers.emplace_back("Accept", "application/json");
@@ -113,7 +111,7 @@ Outcome<std::string> token_url(const Login& login, EffectContext& context)
 {
     const Json& values = login.values;
     if (values["tokenUrl"].is_string()) return values["tokenUrl"].as_string();
-    if (!values["authority"].is_string()) return wrong(fmt::format("{} needs the text authority", login.scheme));
+    if (!values["authority"].is_string()) return bad_authentication(fmt::format("{} needs the text authority", login.scheme));
     if (login.scheme == "oidc") return discovered(login, context);
     std::string path = values["endpoints"]["token"].is_string() ? values["endpoints"]["token"].as_string() : "/oauth2/token";
     if (path.starts_with("https://") || path.starts_with("http://")) return path;
