@@ -119,7 +119,7 @@ int serve(const ServeOptions& options)
     const unsigned slots = config->slots != 0 ? config->slots : std::clamp(std::thread::hardware_concurrency(), 1U, 16U);
     Desk desk(slots, clock);
     JournalLedger ledger(**journal, desk);
-    Runs runs(KeeperClient(platform::Channel::from(platform::Handle(3))), ledger, clock);
+    Runs runs(KeeperClient(platform::Channel::from(platform::Handle(3))), ledger, clock, config->warm.value_or(std::min(slots, 8U)));
     const auto tell = [&runs](Command command) { runs.post(std::move(command)); };
     {
         Packages packages(options.data_folder, *identity, *config);

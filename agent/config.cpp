@@ -14,6 +14,7 @@ Result<Config> parse_config(std::string_view yaml, std::string_view where)
     Fields fields(document->value, std::string(where));
     Config config;
     config.slots = static_cast<unsigned>(fields.integer("slots", 1, 256, 0));
+    if (fields.has("warm")) config.warm = static_cast<unsigned>(fields.integer("warm", 0, 32));
     config.factory = fields.text("factory", "");
     config.proxy = fields.text("proxy", "");
     config.ca_file = fields.text("caFile", "");

@@ -1,6 +1,7 @@
 // agent/config.h -- the agent's settings (config.yaml), read once.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,7 @@ namespace mill::agent {
 
 struct Config {
     unsigned slots = 0;                        ///< jobs at once; 0: one per processor, at most 16
+    std::optional<unsigned> warm;              ///< runners held ready for one kind of job, when such jobs run; else as many as slots, at most 8
     std::string factory;                       ///< id of the factory to serve, when several are enrolled
     std::string proxy;                         ///< "http://host:port"; empty: what https_proxy, http_proxy, no_proxy say
     std::string ca_file;                       ///< PEM, beside the system's authorities

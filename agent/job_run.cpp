@@ -56,9 +56,10 @@ void JobRun::open_broker()
     ports_.to_broker(open_words(spec_));
 }
 
-void JobRun::on_started(platform::Channel job, const std::vector<std::string>& notes)
+void JobRun::on_started(platform::Channel job, std::string nonce, const std::vector<std::string>& notes)
 {
     job_ = std::move(job);
+    nonce_ = std::move(nonce);
     notes_ = notes;
     if (phase_ != Phase::starting) return;
     phase_ = Phase::opening;
@@ -180,6 +181,7 @@ void JobRun::on_readable()
 void JobRun::on_message(const Json& message, std::size_t bytes)
 {
     if (message.contains("ready")) {
+        if (!nonce_.empty() && message["nonce"].as_string() != nonce_) return broken("another runner than the one that was started answers");
         ready_ = true;
         if (phase_ == Phase::opening) commit();
     } else if (const Json* event = message.find("event"); event != nullptr) {

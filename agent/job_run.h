@@ -31,7 +31,7 @@ public:
     void adopt(platform::Channel job, SteadyTime started, std::uint64_t last, bool ended);
 
     // What arrives.
-    void on_started(platform::Channel job, const std::vector<std::string>& notes);
+    void on_started(platform::Channel job, std::string nonce, const std::vector<std::string>& notes);
     void on_refused(Errc code, const std::string& why);
     void on_opened();
     void on_readable();                       ///< one message of the job channel
@@ -82,6 +82,7 @@ private:
     std::optional<Cause> cause_;
     std::optional<RunnerEnd> end_;
     std::vector<std::string> notes_;
+    std::string nonce_;                       // of the runner that was started; empty when it was taken over
     std::optional<SteadyTime> wall_end_, lease_end_, kill_at_, retry_at_;
     std::optional<SteadyTime> paused_since_;
 };

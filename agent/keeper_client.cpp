@@ -33,9 +33,10 @@ Result<KeeperMessage> read_keeper_message(platform::Message message)
     if (count > 1) out.key = (*words)[1];
     if (message.handle.valid()) out.channel = platform::Channel::from(std::move(message.handle));
     const bool with_channel = out.channel.valid();
-    if (verb == "started" && count >= 2 && with_channel) {
+    if (verb == "started" && count >= 3 && with_channel) {
         out.kind = KeeperMessage::Kind::started;
-        out.notes.assign(words->begin() + 2, words->end());
+        out.nonce = (*words)[2];
+        out.notes.assign(words->begin() + 3, words->end());
     } else if (verb == "refused" && count == 4) {
         out.kind = KeeperMessage::Kind::refused;
         out.code = code_of((*words)[2]);

@@ -23,6 +23,7 @@ struct KeeperMessage {
     enum class Kind { started, refused, ended, held, listed, broker, isolation } kind = Kind::listed;
     std::string key;
     platform::Channel channel;               ///< started, held (job channel), broker
+    std::string nonce;                       ///< started: what the runner's `ready` says
     std::vector<std::string> notes;          ///< started
     Errc code = Errc::internal;              ///< refused
     std::string why;                         ///< refused
@@ -40,6 +41,8 @@ public:
 
     // Errors of all: unavailable (the keeper is gone).
     Status start(const std::string& key, const keeper::SandboxRequest& request);
+    /// Holds `count` runners ready for it from now on; 0: none.
+    Status warm(const std::string& request, std::size_t count) { return say({"warm", request, std::to_string(count)}); }
     Status kill(const std::string& key) { return say({"kill", key}); }
     Status forget(const std::string& key) { return say({"forget", key}); }
     Status list() { return say({"list"}); }

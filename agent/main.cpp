@@ -10,8 +10,10 @@
 #include "agent/enrol.h"
 #include "agent/once.h"
 #include "agent/options.h"
+#include "agent/policy.h"
 #include "platform/append_file.h"
 #include "platform/base/log.h"
+#include "platform/base/yaml.h"
 #include "platform/base/redact.h"
 #include "platform/files.h"
 #include "protocol/version.h"
@@ -21,7 +23,7 @@ namespace {
 using namespace mill;
 using agent::Options;
 
-constexpr int kBug = 1, kTryAgain = 2, kUsage = 64, kBadConfiguration = 78;
+constexpr int kBug = 1, kTryAgain = 2, kUsage = 64, kRefused = 77, kBadConfiguration = 78;
 
 int complain(const Error& error)
 {
@@ -51,6 +53,32 @@ int run_enrol(Options options)
     return 0;
 }
 
+int run_policy_test(const Options& options)
+{
+    auto policy = agent::load_policy(options.serve.data_folder);
+    if (!policy) return complain(policy.error());
+    auto text = platform::read_file(options.document == "-" ? "/dev/stdin" : options.document, 1024 * 1024);
+    if (!text) return complain({text.error().code, options.document + ": " + text.error().what});
+    auto document = parse_yaml(*text);
+    if (!document) return complain({Errc::invalid, options.document + ": " + document.error().what});
+    auto verdict = agent::judge(*policy, document->value);
+    if (!verdict) return complain({Errc::invalid, options.document + ": " + verdict.error().what});
+    if (options.json) {
+        Json items = Json::array();
+        for (const auto& item : verdict->items) {
+            Json one = Json::object({{"item", item.what}, {"admitted", item.why.empty()}});
+            if (!item.why.empty()) one.set("why", item.why);
+            items.push(std::move(one));
+        }
+        fmt::print("{}\n", dump_json(Json::object({{"package", verdict->package}, {"admitted", verdict->admitted()}, {"items", std::move(items)}})));
+    } else {
+        fmt::print("{}/policy.yaml on {}:\n", options.serve.data_folder, verdict->package);
+        for (const auto& item : verdict->items)
+            fmt::print("  {}  {}{}\n", item.why.empty() ? "admitted" : "WITHHELD", item.what, item.why.empty() ? "" : ": " + item.why);
+    }
+    return verdict->admitted() ? 0 : kRefused;
+}
+
 int run_keeper(const Options& options)
 {
     std::vector<std::string> arguments{"--data", options.serve.data_folder};
@@ -74,6 +102,7 @@ int run(const std::vector<std::string>& arguments)
     case Options::Command::enrol: return run_enrol(std::move(*options));
     case Options::Command::run: return run_keeper(*options);
     case Options::Command::serve: return agent::serve(options->serve);
+    case Options::Command::policy_test: return run_policy_test(*options);
     case Options::Command::once: return agent::run_once(options->request);
     }
     return kBug;

@@ -100,7 +100,18 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
         if (out.request.empty()) return fail(Errc::invalid, "once needs --request FILE");
         return out;
     }
-    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol and run");
+    if (verb == "policy") {
+        if (arguments.size() < 3 || arguments[1] != "test" || arguments[2].starts_with("-")) return fail(Errc::invalid, "policy test needs a file: millwright-agent policy test FILE --data DIR");
+        auto values = read_values({arguments.begin() + 2, arguments.end()}, {"--data"}, {"--json"});
+        if (!values) return fail(std::move(values.error()));
+        out.command = Options::Command::policy_test;
+        out.document = arguments[2];
+        out.json = values->contains("--json");
+        out.serve.data_folder = get(*values, "--data");
+        if (out.serve.data_folder.empty()) return fail(Errc::invalid, "policy test needs --data DIR, the agent's folder");
+        return out;
+    }
+    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol, run and policy test");
 }
 
 std::string help_text()
@@ -114,15 +125,19 @@ std::string help_text()
       --insecure      plain text to a factory on another machine
   millwright-agent run --data DIR [--config FILE]
       Runs until SIGTERM; prints 'ready' when it is subscribed.
+  millwright-agent policy test FILE --data DIR [--json]
+      Says item by item what policy.yaml would admit of a package.yaml or a Deployment ('-': standard input);
+      77 when something is withheld.
   millwright-agent --version
 
-Files in DIR: policy.yaml (what this machine accepts), config.yaml (slots, proxy, caFile, quotas, stop, log).
+Files in DIR: policy.yaml (what this machine accepts), config.yaml (slots, warm, proxy, caFile, quotas, stop, log).
 
 Examples
   millwright agents invite --for 10m | millwright-agent enrol --data ~/agent --factory http://127.0.0.1:7460 --code-file -
   millwright-agent run --data ~/agent
+  millwright-agent policy test reports/package.yaml --data ~/agent
 
-Exit status: 0 stopped, 1 a bug, 2 try again, 64 usage, 78 bad configuration.
+Exit status: 0 stopped, 1 a bug, 2 try again, 64 usage, 77 withheld, 78 bad configuration.
 )";
 }
 

@@ -12,25 +12,87 @@
 
 namespace mill::agent {
 
+namespace {
+
+// An offer carries no signature yet, so every package is one that nobody signed.
+std::string unsigned_words(const Policy& policy, std::string_view package)
+{
+    return policy.unsigned_packages ? "" : fmt::format("package {} is not signed, and policy.yaml of this machine does not say 'unsigned: true'", package);
+}
+
+std::string name_words(const Policy& policy, std::string_view name)
+{
+    const bool named = policy.packages.empty() ||
+                       std::any_of(policy.packages.begin(), policy.packages.end(), [&](const std::string& pattern) { return matches_pattern(pattern, name); });
+    return named ? "" : fmt::format("package {} is not in 'packages' of this machine's policy.yaml ({})", name, fmt::join(policy.packages, ", "));
+}
+
+/// A default limit bends to the policy's, a written one does not.
+protocol::Permissions bent(const Policy& policy, protocol::Permissions asked)
+{
+    if (policy.permissions && !asked.limits.stated) asked.limits = protocol::intersect(asked, *policy.permissions).limits;
+    return asked;
+}
+
+std::vector<std::string> withheld(const Policy& policy, const protocol::Permissions& asked)
+{
+    return policy.permissions ? protocol::missing(bent(policy, asked), *policy.permissions) : std::vector<std::string>{};
+}
+
+}  // namespace
+
 Result<protocol::Permissions> Policy::admit(const protocol::Offer& offer) const
 {
-    // An offer carries no signature yet, so every package is one that nobody signed.
-    if (!unsigned_packages)
-        return fail(Errc::denied, fmt::format("package {} {} is not signed, and policy.yaml of this machine does not say 'unsigned: true'",
-                                              offer.package_name, offer.package_version));
-    const bool named = packages.empty() || std::any_of(packages.begin(), packages.end(), [&](const std::string& pattern) {
-        return matches_pattern(pattern, offer.package_name);
-    });
-    if (!named)
-        return fail(Errc::denied, fmt::format("package {} is not in 'packages' of this machine's policy.yaml ({})", offer.package_name,
-                                              fmt::join(packages, ", ")));
-    if (!permissions) return offer.permissions;
-    protocol::Permissions asked = offer.permissions;
-    if (!asked.limits.stated) asked.limits = protocol::intersect(asked, *permissions).limits;  // a default bends, a written limit does not
-    const std::vector<std::string> withheld = protocol::missing(asked, *permissions);
-    if (!withheld.empty())
-        return fail(Errc::denied, fmt::format("'permissions' of this machine's policy.yaml withholds: {}", fmt::join(withheld, "; ")));
-    return asked;
+    std::vector<std::string> words{unsigned_words(*this, offer.package_name + " " + offer.package_version), name_words(*this, offer.package_name)};
+    if (const auto items = withheld(*this, offer.permissions); !items.empty())
+        words.push_back(fmt::format("'permissions' of this machine's policy.yaml withholds: {}", fmt::join(items, "; ")));
+    std::erase(words, "");
+    if (!words.empty()) return fail(Errc::denied, fmt::format("{}", fmt::join(words, "; ")));
+    return bent(*this, offer.permissions);
+}
+
+bool Verdict::admitted() const
+{
+    return std::all_of(items.begin(), items.end(), [](const Item& item) { return item.why.empty(); });
+}
+
+Result<Verdict> judge(const Policy& policy, const Json& document)
+{
+    const Json* kind = document.find("kind");
+    const bool deployment = kind != nullptr && kind->as_string() == "Deployment";
+    if (kind != nullptr && !deployment) return fail(Errc::invalid, fmt::format("a package.yaml or a Deployment is judged, not kind {}", kind->as_string().substr(0, 60)));
+    const std::string& package = document["package"].as_string();
+    const std::string name = deployment ? package.substr(0, package.find('@')) : document["name"].as_string();
+    if (name.empty()) return fail(Errc::invalid, deployment ? "a Deployment has 'package: NAME@VERSION'" : "a package.yaml has 'name'");
+    const std::string version = !deployment ? document["version"].as_string() : package.find('@') == std::string::npos ? "" : package.substr(package.find('@') + 1);
+
+    Json asked = document["permissions"];
+    if (asked.is_string()) return fail(Errc::invalid, "'permissions: as-requested' takes those of the package: judge its package.yaml");
+    std::vector<std::string> open;  // entries whose value is the deployment's
+    if (asked["network"].is_array()) {
+        Json known = Json::array();
+        for (const Json& entry : asked["network"].as_array()) {
+            if (entry.is_string()) known.push(entry);
+            else open.push_back("network: the value of the variable " + entry["variable"].as_string());
+        }
+        asked.set("network", std::move(known));
+    }
+    auto permissions = protocol::parse_permissions(asked.is_null() ? Json::object() : asked, "permissions");
+    if (!permissions) return fail(permissions.error());
+
+    Verdict out;
+    out.package = version.empty() ? name : name + " " + version;
+    out.items.push_back({"a package that nobody signed", unsigned_words(policy, out.package)});
+    out.items.push_back({"a package of this name", name_words(policy, name)});
+    const std::vector<std::string> refused = withheld(policy, *permissions);
+    protocol::Permissions nothing;
+    nothing.limits = permissions->limits;
+    for (std::string& item : protocol::missing(*permissions, nothing))
+        if (std::find(refused.begin(), refused.end(), item) == refused.end()) out.items.push_back({std::move(item), ""});
+    for (const std::string& item : refused) out.items.push_back({item, "'permissions' of this machine's policy.yaml does not have it"});
+    for (std::string& item : open)
+        out.items.push_back({std::move(item), policy.permissions ? "not known here; judge the deployment with its value written out" : ""});
+    return out;
 }
 
 Result<Policy> parse_policy(std::string_view yaml, std::string_view where)

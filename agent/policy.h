@@ -15,9 +15,23 @@ struct Policy {
     std::vector<std::string> packages;                ///< names, '*' matches any run of characters; empty: every package
     std::optional<protocol::Permissions> permissions; ///< at most these; none: what the deployment grants
 
-    /// What the attempt may have. Errors: denied, naming the item and what withholds it.
+    /// What the attempt may have. Errors: denied, naming each item and what withholds it.
     Result<protocol::Permissions> admit(const protocol::Offer& offer) const;
 };
+
+/// What the policy says of a job before there is one, item by item (`millwright-agent policy test`).
+struct Verdict {
+    struct Item {
+        std::string what;  ///< "network https://a.example.com"
+        std::string why;   ///< why it is withheld; empty: it is admitted
+    };
+    std::string package;   ///< name and version
+    std::vector<Item> items;
+
+    bool admitted() const;
+};
+/// `document`: a package.yaml, or a Deployment with `package` and `permissions`. Errors: invalid.
+Result<Verdict> judge(const Policy& policy, const Json& document);
 
 /// `where` names the file in messages. Errors: invalid (all mistakes with their lines).
 Result<Policy> parse_policy(std::string_view yaml, std::string_view where);

@@ -17,8 +17,8 @@ constexpr int kMessagesATurn = 256;  // then one sync for all of them
 
 }  // namespace
 
-Runs::Runs(KeeperClient keeper, Ledger& ledger, const Clock& clock)
-    : keeper_(std::move(keeper)), ledger_(ledger), clock_(clock), commands_(65536)
+Runs::Runs(KeeperClient keeper, Ledger& ledger, const Clock& clock, std::size_t warm)
+    : keeper_(std::move(keeper)), ledger_(ledger), clock_(clock), demand_(clock, warm), commands_(65536)
 {
     auto bell = platform::Channel::pair();
     check(bell.has_value(), "no channel for the bell");
@@ -120,6 +120,7 @@ std::optional<Milliseconds> Runs::wait_time() const
     std::optional<SteadyTime> next;
     for (const auto& [key, run] : runs_)
         if (const auto time = run->next_tick(); time && (!next || *time < *next)) next = time;
+    if (const auto time = demand_.next(); !stopping_ && time && (!next || *time < *next)) next = time;
     if (sync_failed_) {
         const SteadyTime soon = clock_.steady() + std::chrono::seconds(1);
         if (!next || soon < *next) next = soon;
@@ -164,6 +165,8 @@ Status Runs::turn(std::stop_token stop)
     const SteadyTime now = clock_.steady();
     for (const auto& [key, run] : runs_) run->tick(now);
     finish_turn();
+    if (!stopping_)  // behind the answers: what is held ready can wait
+        for (const auto& [request, count] : demand_.changes()) (void)keeper_.warm(request, count);
     return {};
 }
 
@@ -202,7 +205,7 @@ Status Runs::on_keeper(KeeperMessage message)
         if (message.kind == Kind::ended) (void)keeper_.forget(message.key);
         return {};
     }
-    if (message.kind == Kind::started) run->on_started(std::move(message.channel), message.notes);
+    if (message.kind == Kind::started) run->on_started(std::move(message.channel), std::move(message.nonce), message.notes);
     else if (message.kind == Kind::refused) run->on_refused(message.code, message.why);
     else if (message.kind == Kind::ended) run->on_end(message.end);
     return {};
@@ -287,6 +290,7 @@ void Runs::start(command::Start said)
     JobRun& run = add(std::move(said.spec));
     if (said.lease_end) run.set_lease(*said.lease_end);
     run.start();
+    demand_.started(keeper::encode(sandbox_request(run.spec())));
 }
 
 void Runs::end_unstarted(const protocol::AttemptId& id, const Cause& cause)

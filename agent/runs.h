@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "agent/demand.h"
 #include "agent/job_run.h"
 #include "platform/base/mailbox.h"
 
@@ -42,7 +43,8 @@ using Command = std::variant<command::Take, command::Start, command::End, comman
 /// Owns every JobRun, the channels to keeper and broker. Thread: `post` any; everything else one.
 class Runs {
 public:
-    Runs(KeeperClient keeper, Ledger& ledger, const Clock& clock);
+    /// `warm`: so many runners at most are held ready for jobs like those of late; 0: none.
+    Runs(KeeperClient keeper, Ledger& ledger, const Clock& clock, std::size_t warm = 0);
 
     void post(Command command);
     /// Matches what the journal remembers with what the keeper still holds. Call once, before `run`. Errors: unavailable (keeper gone).
@@ -75,6 +77,7 @@ private:
     Json isolation_;
     Ledger& ledger_;
     const Clock& clock_;
+    Demand demand_;
     Mailbox<Command> commands_;
     platform::Channel bell_in_, bell_out_;  // wakes the wait
     std::atomic<bool> rung_ = false;

@@ -20,6 +20,8 @@ Status write_file(const std::string& path, std::string_view bytes, unsigned mode
 Status make_folder(const std::string& path, unsigned mode = 0755);   ///< with its parents; fine when it is there
 Status remove_tree(const std::string& path);
 bool exists(const std::string& path);
+/// Device and number of what `path` leads to: two names that lead to the same have the same. Empty: nothing is there.
+std::string identity_of(const std::string& path);
 /// Whether we may read the file (or list the folder), as far as can be said beforehand. Errors: not_found, denied.
 Status may_read(const std::string& path);
 /// Whether we may write or make the file. Errors: not_found (its folder), denied, conflict (a folder is there).

@@ -146,6 +146,14 @@ void Reader::not_evaluated(const Node& node)
     warning(node.pointer, fmt::format("'${{…}}' inside a text is not evaluated; write '${{ {} }}'", *works), "interpolation");
 }
 
+void Reader::texts_not_evaluated(const Node& node)
+{
+    if (node.value->is_string() && !braced(node.value->as_string()) && node.value->as_string().find("${") != std::string::npos) not_evaluated(node);
+    if (node.value->is_object())
+        for (const auto& [key, member] : node.value->as_object()) texts_not_evaluated(node.at(key));
+    for (std::size_t i = 0; node.value->is_array() && i < node.value->size(); ++i) texts_not_evaluated(node.at(i));
+}
+
 Template Reader::templated(const Node& node, const Names& scope, bool quiet)
 {
     Template out;

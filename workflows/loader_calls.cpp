@@ -196,6 +196,8 @@ void Reader::run(Task& task, const Node& node, const Names& body)
         text(shell.at("command"), "'command'");
         if (const std::string& command = shell.at("command").value->as_string(); !braced(command) && foreign_to_shells(command)) not_evaluated(shell.at("command"));
         arguments(shell);
+        for (const char* key : {"arguments", "environment", "stdin"})  // no shell sees these
+            if (shell.has(key)) texts_not_evaluated(shell.at(key));
         task.body = templated(shell, body, true);
     } else if (node.has("script")) {
         task.kind = TaskKind::run_script;
@@ -226,7 +228,7 @@ void Reader::run(Task& task, const Node& node, const Names& body)
             copy.erase("code");
         }
         copy.erase("language");
-        task.body = templated({&copy, script.pointer}, body, true);
+        task.body = templated({&copy, script.pointer}, body);
     } else {
         task.kind = TaskKind::run_workflow;
         const Node flow = node.at("workflow");

@@ -54,6 +54,7 @@ private:
     int expression(const Node& node, const Names& scope);           ///< always an expression, braces optional; -1 with a finding
     int add_expression(std::string_view text, const Node& node, const Names& scope);
     void not_evaluated(const Node& node);  ///< a text with ${…} in it: says the spelling that works
+    void texts_not_evaluated(const Node& node);  ///< the same for each such text in it
     Template templated(const Node& node, const Names& scope, bool quiet = false);  ///< quiet: no warning of partial ${…}
     std::optional<DurationSpec> duration(const Node& node, const Names& scope);
     std::optional<DurationSpec> timeout(const Node& node, const Names& scope);

@@ -1,6 +1,7 @@
 #include "agent/keeper/keeper.h"
 
 #include <algorithm>
+#include <charconv>
 #include <csignal>
 
 #include <fmt/format.h>
@@ -49,7 +50,8 @@ bool is_for_good(const platform::Ending& ending)
 
 Keeper::Keeper(const Settings& settings, platform::ServiceHost& host)
     : host_(host), once_(settings.once), run_as_(platform::sandbox_user()), agent_(agent_program(settings)),
-      broker_(program(settings, "millwright-broker", "millwright-broker")), runners_(settings.folder + "/millwright-runner", run_as_)
+      broker_(program(settings, "millwright-broker", "millwright-broker")), runners_(settings.folder + "/millwright-runner", run_as_),
+      pool_([this](const std::string& name, const SandboxRequest& request) { return runners_.make(name, request); })
 {
     platform::prepare_sandboxes();
     if (once_) {
@@ -87,11 +89,13 @@ bool Keeper::wait()
     for (const Child* child : {&agent_, &broker_})
         if (child->is_wanted() && !child->is_running()) within(child->next() - now);
     if (runners_.running() > 0) within(kLook);
+    if (const auto refill = pool_.next(); refill && !stop_by_) within(*refill - now);
     if (stop_by_) within(*stop_by_ - now);
     if (agent().is_waiting() || broker_.peer.is_waiting()) within(50ms);
     std::vector<const Handle*> handles{&host_.signals(), &agent().handle(), &broker_.peer.handle(), agent_.end_handle(), broker_.end_handle()};
     for (const auto& [key, runner] : runners_.all())
         if (!runner.ended) handles.push_back(&runner.sandbox->end_handle());
+    for (const Handle* end : pool_.ends()) handles.push_back(end);
     if (const auto ready = platform::wait_handles(handles, limit); !ready) {
         log::error("keeper", "{}", ready.error().what);
         exit_code_ = 1;
@@ -108,6 +112,7 @@ void Keeper::take_signals()
         return;
     }
     stop_by_ = Clock::now() + kStopGrace;
+    pool_.drop_all();
     agent_.signal(SIGTERM);
     if (!agent_.is_running()) exit_code_ = 0;
 }
@@ -118,6 +123,7 @@ void Keeper::watch_agent()
     if (once_) return;
     if (const auto ending = agent_.collect()) {
         agent_.peer.close();
+        pool_.drop_all();  // the next one says anew what it needs
         if (stop_by_ || is_for_good(*ending)) {
             exit_code_ = ending->signal == 0 ? ending->exit_code : stop_by_ ? 0 : 1;
             return;
@@ -154,6 +160,7 @@ void Keeper::watch_runners()
         agent().say(*runners_.find(key)->ended);
     }
     runners_.enforce();
+    if (!stop_by_) pool_.refill();
 }
 
 void Keeper::hear_agent()
@@ -186,6 +193,7 @@ void Keeper::obey(const Words& words)
     const std::string verb = words.empty() ? std::string() : words[0];
     const std::string key = words.size() > 1 ? words[1] : std::string();
     if (verb == "start" && words.size() == 3) start_runner(key, words[2]);
+    else if (verb == "warm" && words.size() == 3) warm(key, words[2]);
     else if (verb == "kill") runners_.kill(key, "killed");
     else if (verb == "forget") runners_.forget(key);
     else if (verb == "list") list();
@@ -198,6 +206,7 @@ void Keeper::obey(const Words& words)
         else start_broker();
     } else if (verb == "stop") {
         if (!stop_by_) stop_by_ = Clock::now() + kStopGrace;
+        pool_.drop_all();
         if (once_) exit_code_ = 0;
     } else {
         log::warning("keeper", "a word that is not known: '{}'", verb);
@@ -214,12 +223,28 @@ void Keeper::start_runner(const std::string& key, const std::string& bytes)
     if (!request) return refuse(request.error());
     broker_.want();
     if (!broker_.is_running()) start_broker();
-    auto runner = runners_.start(key, *request);
+    if (auto room = runners_.room(key); !room) return refuse(room.error());
+    std::optional<Runner> ready = pool_.take(bytes);
+    if (!ready) {
+        auto made = runners_.make(key, *request);
+        if (!made) return refuse(made.error());
+        ready = std::move(*made);
+    }
+    auto runner = runners_.add(key, std::move(*ready));
     if (!runner) return refuse(runner.error());
     broker_.peer.say({"attach", key}, &(*runner)->effects);
-    Words started{"started", key};
+    Words started{"started", key, (*runner)->nonce};
     for (const std::string& note : (*runner)->sandbox->notes()) started.push_back(note);
     agent().say(started, &(*runner)->job);
+}
+
+void Keeper::warm(const std::string& request, const std::string& count)
+{
+    std::size_t number = 0;
+    const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), number);
+    if (error != std::errc() || end != count.data() + count.size()) return log::warning("keeper", "'warm' with a number that is none");
+    if (stop_by_) return;
+    if (auto done = pool_.want(request, number); !done) log::warning("keeper", "{}", done.error().what);
 }
 
 void Keeper::list()
@@ -264,6 +289,7 @@ void Keeper::join_agent_and_broker()
 
 void Keeper::finish()
 {
+    pool_.drop_all();
     runners_.kill_all();
     agent_.end(2s);
     broker_.end(2s);

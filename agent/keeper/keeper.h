@@ -5,6 +5,7 @@
 #include <string>
 
 #include "agent/keeper/child.h"
+#include "agent/keeper/pool.h"
 #include "agent/keeper/runners.h"
 #include "platform/service_host.h"
 
@@ -33,6 +34,7 @@ private:
     void hear_broker();
     void obey(const Words& words);
     void start_runner(const std::string& key, const std::string& request);
+    void warm(const std::string& request, const std::string& count);
     void list();
     void tell_isolation();
     void start_broker();
@@ -46,6 +48,7 @@ private:
     Peer starter_;
     Child agent_, broker_;
     Runners runners_;
+    Pool pool_;
     std::optional<std::chrono::steady_clock::time_point> stop_by_;  // set: stopping; the agent is killed then
     std::optional<int> exit_code_;
 };

@@ -12,7 +12,9 @@ namespace mill::keeper {
 /// The keeper starts `millwright-agent serve` and `millwright-broker`, each with its channel to the keeper as descriptor 3.
 ///
 /// agent → keeper
-///   start KEY SPEC        SPEC as encode(SandboxRequest). Starts the runner; descriptors 3 (job) and 4 (effects) inside.
+///   start KEY SPEC        SPEC as encode(SandboxRequest). Starts the runner, or takes one that was started ahead for this very SPEC;
+///                         descriptors 3 (job) and 4 (effects) inside.
+///   warm SPEC COUNT       so many runners are held ready for SPEC from now on; 0: none
 ///   kill KEY              SIGKILL of the tree
 ///   forget KEY            its end was written to the journal
 ///   list                  asks for `held` of every runner that is not forgotten
@@ -21,7 +23,7 @@ namespace mill::keeper {
 ///   isolation             asks for `isolation`
 ///   stop                  end of the service: the keeper kills what is left, ends the broker and exits 0 when the agent has ended
 /// keeper → agent
-///   started KEY [note…]   with the job channel
+///   started KEY NONCE [note…]   with the job channel; the runner's `ready` says the same NONCE
 ///   refused KEY CODE WHY  CODE is an Errc name
 ///   ended KEY EXIT SIGNAL FLAGS CPU_MS PEAK_BYTES    FLAGS: "", "memory", "cpu", "time", "killed";
 ///                         behind it TEXT, the first 4 KiB of its standard error (outside text)

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/encode.h"
+#include "platform/base/ids.h"
 #include "platform/base/log.h"
 #include "platform/files.h"
 
@@ -40,24 +42,31 @@ Words ended_words(const std::string& key, const Runner& runner, const platform::
 
 }  // namespace
 
-Result<Runner*> Runners::start(const std::string& key, const SandboxRequest& request)
+Status Runners::room(const std::string& key) const
 {
     if (runners_.contains(key)) return fail(Errc::conflict, fmt::format("attempt {} was started already", key));
     if (runners_.size() >= kMostRunners) return fail(Errc::unavailable, fmt::format("{} runners are there already", runners_.size()));
+    return {};
+}
+
+Result<Runner> Runners::make(const std::string& name, const SandboxRequest& request) const
+{
     auto job = platform::Channel::pair(), effects = platform::Channel::pair();
     if (!job) return fail(job.error());
     if (!effects) return fail(effects.error());
     const platform::Handle inside_job = std::move(job->second).take_handle(), inside_effects = std::move(effects->second).take_handle();
 
+    Runner runner;
+    runner.nonce = to_hex(random_bytes(16));
     platform::SandboxSpec spec;
     spec.program = program_;
-    if (request.commands) spec.arguments = {"--commands"};
+    spec.arguments = {"--nonce", runner.nonce};
+    if (request.commands) spec.arguments.emplace_back("--commands");
     spec.mounts.push_back({request.package_path, "/package.mwp", false});
-    std::vector<std::string> notes;
     const auto mount = [&](const std::vector<std::string>& paths, bool writable) {
         for (const std::string& path : paths) {
             if (platform::exists(path)) spec.mounts.push_back({path, path, writable});
-            else notes.push_back(fmt::format("not there: {}", path));
+            else log::info("keeper", "{}: not there: {}", name, path);
         }
     };
     if (request.commands) {
@@ -71,18 +80,22 @@ Result<Runner*> Runners::start(const std::string& key, const SandboxRequest& req
         spec.uid = user_->uid;
         spec.gid = user_->gid;
     }
-    spec.name = key;
+    spec.name = name;
     auto sandbox = platform::start_sandbox(spec);
     if (!sandbox) return fail(sandbox.error());
-
-    Runner& runner = runners_[key];
     runner.sandbox = std::move(*sandbox);
     runner.job = std::move(job->first).take_handle();
     runner.effects = std::move(effects->first).take_handle();
-    runner.deadline = Clock::now() + spec.limits.time + kGrace;
+    runner.time = spec.limits.time;
     runner.cpu_ms = static_cast<std::uint64_t>(spec.limits.cpu.count());
-    for (const std::string& note : notes) log::info("keeper", "{}: {}", key, note);
-    return &runner;
+    return runner;
+}
+
+Result<Runner*> Runners::add(const std::string& key, Runner runner)
+{
+    if (auto there = room(key); !there) return fail(there.error());
+    runner.deadline = Clock::now() + runner.time + kGrace;
+    return &(runners_[key] = std::move(runner));
 }
 
 void Runners::kill(const std::string& key, const std::string& flag)

@@ -16,9 +16,11 @@ namespace mill::keeper {
 
 struct Runner {
     std::unique_ptr<platform::Sandbox> sandbox;
+    std::string nonce;         ///< what it says when it is ready, so that nobody takes another for it
     platform::Handle job;      ///< duplicate of the agent's end: a new agent gets it, and reads on where the old one stopped
     platform::Handle effects;  ///< duplicate of the broker's end, while it runs
     std::chrono::steady_clock::time_point deadline;
+    std::chrono::milliseconds time{};  ///< limit
     std::uint64_t cpu_ms = 0;  ///< limit
     std::string flag;          ///< why we killed it
     std::optional<Words> ended;
@@ -30,8 +32,12 @@ public:
     /// `program` is the runner; `user` the one that sandboxes run as when we are root.
     Runners(std::string program, std::optional<platform::User> user) : program_(std::move(program)), user_(user) {}
 
-    /// Errors: conflict (the key runs already), and those of start_sandbox.
-    Result<Runner*> start(const std::string& key, const SandboxRequest& request);
+    /// Starts one that is nobody's yet; `name` is its cgroup's. Errors: those of start_sandbox.
+    Result<Runner> make(const std::string& name, const SandboxRequest& request) const;
+    /// Gives it to `key`; its time begins. Errors: conflict (the key runs already), unavailable (too many).
+    Result<Runner*> add(const std::string& key, Runner runner);
+    /// Whether `add` would take one.
+    Status room(const std::string& key) const;
     void kill(const std::string& key, const std::string& flag);
     void kill_all();
     /// Notes the end of those that have ended; returns the keys that are new.

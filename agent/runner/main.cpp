@@ -22,7 +22,7 @@ struct Options {
 };
 
 constexpr const char* kHelp = "millwright-runner: runs one job in its sandbox. Started by millwright-keeper; people use `millwright run` and `millwright check`.\n"
-                              "usage: millwright-runner [--commands] [--workspace DIR] [--package FILE]   (descriptors 3 and 4: channels to agent and broker)\n"
+                              "usage: millwright-runner [--commands] [--nonce TEXT] [--workspace DIR] [--package FILE]   (descriptors 3 and 4: channels to agent and broker)\n"
                               "       millwright-runner --check FILE.mwp [--json]   exits 65 when the package has errors\n"
                               "       millwright-runner --check-input   reads {\"schema\":…,\"value\":…}; exits 65 when the value does not fit\n"
                               "       millwright-runner --version\n";
@@ -65,6 +65,7 @@ int main(int count, char** values)
             if (word == "--commands") options.run.commands = true;
             else if (word == "--json") options.json = true;
             else if (word == "--check-input") options.check_input = true;
+            else if (word == "--nonce" && more) options.run.nonce = words[++at];
             else if (word == "--workspace" && more) options.run.workspace = words[++at];
             else if (word == "--package" && more) options.run.package = words[++at];
             else if (word == "--check" && more) options.check = words[++at];

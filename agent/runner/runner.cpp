@@ -79,8 +79,7 @@ Runner::Runner(platform::Channel job, platform::Channel effects, RunnerOptions o
 
 Status Runner::run()
 {
-    const std::string ready = dump_json(Json::object({{"ready", 1}, {"version", protocol::kVersion}}));
-    to_agent_.send(ready);
+    say_ready();
     preload();
     while (!reporter_.settled()) {
         if (interpreter_ && !reporter_.finished()) advance();
@@ -150,17 +149,21 @@ void Runner::hear_agent(std::string_view text)
     if (message->acknowledged) reporter_.acknowledge(*message->acknowledged);
     if (message->resume) {
         reporter_.resume(*message->resume);
-        if (!begin_) to_agent_.send(dump_json(Json::object({{"ready", 1}, {"version", protocol::kVersion}})));
+        if (!begin_) say_ready();
     }
     if (message->cancel) cancel(*message->cancel);
     if (message->step && stepping_ && !reporter_.finished()) stepping_->hear(*message->step);
 }
 
-/// Reading the package and compiling its expressions takes longer than all else; the agent is writing to its disk meanwhile.
+void Runner::say_ready()
+{
+    to_agent_.send(dump_json(Json::object({{"ready", 1}, {"version", protocol::kVersion}, {"nonce", options_.nonce}})));
+}
+
+/// Reading the package and compiling its expressions takes longer than all else; the agent is writing to its disk meanwhile, or has
+/// no job yet.
 void Runner::preload()
 {
-    // A process that may still start programs waits for the grants, which may forbid it.
-    if (options_.commands) return;
     auto package = workflows::load_package(options_.package);
     if (package || package.error().code != Errc::not_found) preloaded_ = std::move(package);
 }

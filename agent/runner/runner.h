@@ -24,6 +24,7 @@ namespace mill::runner {
 struct RunnerOptions {
     std::string workspace = "/work";
     std::string package = "/package.mwp";  ///< loaded while the agent prepares; another that `begin` names is loaded then
+    std::string nonce;       ///< said with `ready`: the keeper's proof to the agent that this is the runner it started
     bool commands = false;   ///< programs may be started: the process was confined accordingly
     Quotas quotas;
 };
@@ -36,6 +37,7 @@ public:
     Status run();
 
 private:
+    void say_ready();
     void preload();
     void begin(Begin begin);
     Result<workflows::Package> package();

@@ -98,6 +98,21 @@ void check_credentials(const Json& given, const workflows::Manifest& manifest, c
 
 }  // namespace
 
+/// What the package asks for, `asked`, of which `granted` has everything: a job gets no more than its package needs. Limits are the
+/// deployment's to set; those that it does not `state` are the package's.
+static protocol::Permissions both_allow(const protocol::Permissions& asked, const protocol::Permissions& granted, const Json& stated)
+{
+    protocol::Permissions out = asked;
+    const Limits& from = granted.limits;
+    if (stated.contains("memory")) out.limits.memory = from.memory;
+    if (stated.contains("cpu")) out.limits.cpu = from.cpu;
+    if (stated.contains("time")) out.limits.time = from.time;
+    if (stated.contains("processes")) out.limits.processes = from.processes;
+    if (stated.contains("output")) out.limits.output = from.output;
+    out.limits.stated = out.limits.stated || from.stated;
+    return out;
+}
+
 static tl::expected<void, Refusal> check_deployment(ResourceDocument& document, const References& references,
                                                     const Json& granted_before, bool accept)
 {
@@ -134,7 +149,7 @@ static tl::expected<void, Refusal> check_deployment(ResourceDocument& document, 
             std::string what = fmt::format("{}: {} asks for more than 'permissions' grants: {}", where, package, fmt::join(missing, ", "));
             return refuse(Errc::conflict, std::move(what), std::move(missing));
         }
-        spec.set("granted", protocol::to_json(*granted));
+        spec.set("granted", protocol::to_json(both_allow(*asked, *granted, spec["permissions"]["limits"])));
         return {};
     }
     if (!granted_before.is_null() && !accept) {

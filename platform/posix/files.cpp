@@ -149,6 +149,12 @@ bool exists(const std::string& path)
     return stat(path.c_str(), &info) == 0;
 }
 
+std::string identity_of(const std::string& path)
+{
+    struct stat info {};
+    return stat(path.c_str(), &info) == 0 ? fmt::format("{}:{}", info.st_dev, info.st_ino) : "";
+}
+
 bool is_folder(const std::string& path)
 {
     struct stat info {};

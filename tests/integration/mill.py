@@ -268,16 +268,17 @@ class World:
             raise Failure(f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
-    def start_agent(self, data, slots=None):
-        if slots:
-            (data / "config.yaml").write_text(f"slots: {slots}\n")
+    def start_agent(self, data, slots=None, warm=None):
+        settings = {"slots": slots, "warm": warm}
+        if any(value is not None for value in settings.values()):
+            (data / "config.yaml").write_text("".join(f"{name}: {value}\n" for name, value in settings.items() if value is not None))
         arguments = [BIN / "millwright-agent", "run", "--data", data]
-        if slots:
+        if (data / "config.yaml").exists():
             arguments += ["--config", data / "config.yaml"]
         return Program(self, f"agent-{data.name}", arguments, "ready")
 
-    def agent(self, name="srv-1", slots=None, **more):
-        return self.start_agent(self.enrol(name, **more), slots)
+    def agent(self, name="srv-1", slots=None, warm=None, **more):
+        return self.start_agent(self.enrol(name, **more), slots, warm)
 
     def write(self, name, text):
         path = self.folder / name

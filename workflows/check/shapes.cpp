@@ -65,8 +65,11 @@ private:
     void address(const Json& endpoint, const std::string& pointer)
     {
         const std::string& uri = (endpoint.is_object() ? endpoint["uri"] : endpoint).as_string();
-        if (uri.empty() || uri.find_first_of("{$") != std::string::npos || uri.starts_with("http://") || uri.starts_with("https://")) return;
-        analysis_.error("endpoint", document_, endpoint.is_object() ? pointer + "/uri" : pointer, fmt::format("'{}' is no address of a server: it begins with https:// or http://", uri.substr(0, 100)));
+        if (uri.empty() || uri.find_first_of("{$") != std::string::npos) return;
+        const std::size_t host = uri.starts_with("https://") ? 8 : uri.starts_with("http://") ? 7 : 0;
+        if (host > 0 && uri.find_first_of("/?#:", host) != host && host < uri.size()) return;
+        analysis_.error("endpoint", document_, endpoint.is_object() ? pointer + "/uri" : pointer,
+                        fmt::format("'{}' is no address of a server: {}", uri.substr(0, 100), host > 0 ? "it names no host" : "it begins with https:// or http://"));
     }
 
     Analysis& analysis_;

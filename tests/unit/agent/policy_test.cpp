@@ -1,5 +1,6 @@
 #include "agent/policy.h"
 #include "platform/base/text.h"
+#include "platform/base/yaml.h"
 
 #include <catch2/catch.hpp>
 
@@ -87,11 +88,52 @@ TEST_CASE("patterns match with stars anywhere", "[policy]")
     CHECK_FALSE(mill::matches_pattern("", "a"));
 }
 
+TEST_CASE("a refusal names everything that is withheld, and by what", "[policy]")
+{
+    const auto policy = agent::parse_policy("packages: [ 'reports-*' ]\npermissions: { network: [ 'https://*.example.com' ] }\n", "policy.yaml");
+    REQUIRE(policy);
+    auto offer = offer_of("order-status");
+    offer.permissions.read = {"/etc"};
+    offer.permissions.commands = {"/bin/sh"};
+    const auto verdict = policy->admit(offer);
+    REQUIRE_FALSE(verdict);
+    for (const char* word : {"order-status 1.0.0 is not signed", "not in 'packages'", "files.read /etc", "commands /bin/sh"}) CHECK_THAT(verdict.error().what, Catch::Contains(word));
+}
+
+TEST_CASE("policy test says beforehand what the admission says later, item by item", "[policy]")
+{
+    const auto policy = agent::parse_policy("unsigned: true\npermissions: { network: [ 'https://*.example.com' ], limits: { memory: 256MiB } }\n", "policy.yaml");
+    REQUIRE(policy);
+    const auto judged = [&](const std::string& yaml) { return agent::judge(*policy, parse_yaml(yaml)->value); };
+    const std::string permissions = "permissions: { network: [ 'https://a.example.com' ], files: { read: [ /srv ] }, limits: { memory: 1GiB } }\n";
+    for (const std::string& document : {"name: reports\nversion: 1.0.0\n" + permissions, "kind: Deployment\nname: d\npackage: reports@1.0.0\n" + permissions}) {
+        const auto verdict = judged(document);
+        REQUIRE(verdict);
+        CHECK(verdict->package == "reports 1.0.0");
+        CHECK_FALSE(verdict->admitted());
+        std::string admitted, refused;
+        for (const auto& item : verdict->items) (item.why.empty() ? admitted : refused) += item.what + "; ";
+        CHECK_THAT(admitted, Catch::Contains("network https://a.example.com") && Catch::Contains("nobody signed"));
+        CHECK(refused == "files.read /srv; limits.memory 1GiB; ");
+    }
+    const auto harmless = judged("name: a\npermissions: { network: [ 'https://a.example.com' ] }\n");
+    REQUIRE(harmless);
+    CHECK(harmless->admitted());
+    const auto open = judged("name: a\npermissions: { network: [ { variable: url } ] }\n");
+    REQUIRE(open);
+    CHECK_FALSE(open->admitted());
+    CHECK_THAT(open->items.back().what, Catch::Contains("url"));
+    CHECK_THAT(judged("kind: Trigger\nname: t\n").error().what, Catch::Contains("Trigger"));
+    CHECK_THAT(judged("kind: Deployment\npackage: a@1\npermissions: as-requested\n").error().what, Catch::Contains("package.yaml"));
+    CHECK_THAT(judged("name: a\npermissions: { files: { raed: [ /srv ] } }\n").error().what, Catch::Contains("raed"));
+    CHECK_FALSE(judged("permissions: {}\n"));
+}
+
 TEST_CASE("config.yaml: every mistake is reported at once", "[config]")
 {
-    const auto config = agent::parse_config("slots: 0\nlog: loud\nquotas: { packages: much }\nstpo: {}\n", "config.yaml");
+    const auto config = agent::parse_config("slots: 0\nwarm: 33\nlog: loud\nquotas: { packages: much }\nstpo: {}\n", "config.yaml");
     REQUIRE_FALSE(config);
-    for (const char* word : {"slots", "loud", "much", "stpo"}) CHECK_THAT(config.error().what, Catch::Contains(word));
+    for (const char* word : {"slots", "warm", "loud", "much", "stpo"}) CHECK_THAT(config.error().what, Catch::Contains(word));
 }
 
 TEST_CASE("config.yaml: what is written holds, the rest are defaults", "[config]")

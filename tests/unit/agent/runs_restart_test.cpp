@@ -124,7 +124,7 @@ TEST_CASE("a stopping agent cancels what runs and gives back what was not begun"
         world.start(world.spec());
         world.runs->post(agent::command::StopAll{"the agent stops", true});
         CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
-        world.say_with_channel({"started", world.id.key()}, world.runner);
+        world.say_with_channel({"started", world.id.key(), "n1"}, world.runner);
         world.ended("0", "9", "killed");
         REQUIRE(world.ledger.wait_released());
         CHECK(world.ledger.events().empty());

@@ -37,6 +37,34 @@ TEST_CASE("a runner that ends without a word ends its job as runner_lost, with h
     CHECK(world.ledger.events()[2].body["evidence"]["said"] == Json("said on stderr"));
 }
 
+TEST_CASE("behind a job's start the keeper is told to hold a runner ready for the same request", "[runs]")
+{
+    World world(2);
+    world.go();
+    world.up_to_begin(world.spec());
+    const keeper::Words words = world.heard();
+    REQUIRE(words.size() == 3);
+    CHECK(words[0] == "warm");
+    CHECK(keeper::decode_request(words[1])->package_path == "/packages/x.mwp");
+    CHECK(words[2] == "1");
+}
+
+TEST_CASE("a runner that is not the one that was started is not given the job", "[runs]")
+{
+    World world;
+    world.go();
+    world.start(world.spec());
+    world.say_with_channel({"broker"}, world.broker);
+    world.say_with_channel({"started", world.id.key(), "n1"}, world.runner);
+    world.to_runner_end(Json::object({{"ready", 1}, {"version", 1}, {"nonce", "n2"}}));
+    CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
+    world.ended("0", "9", "killed");
+    REQUIRE(world.ledger.wait_released());
+    REQUIRE(world.ledger.events().size() == 1);
+    CHECK(world.ledger.events()[0].body["reason"] == Json("internal"));
+    CHECK_THAT(dump_json(world.ledger.events()[0].body), Catch::Contains("another runner"));
+}
+
 TEST_CASE("a runner that used up its memory ends its job as limit_memory", "[runs]")
 {
     World world;
@@ -116,7 +144,7 @@ TEST_CASE("a cancel before the runner was begun ends the job as cancelled and ki
     world.start(world.spec());
     world.runs->post(agent::command::Cancel{world.id, "anna", "no"});
     CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
-    world.say_with_channel({"started", world.id.key()}, world.runner);
+    world.say_with_channel({"started", world.id.key(), "n1"}, world.runner);
     world.ended("0", "9", "killed");
     REQUIRE(world.ledger.wait_released());
     REQUIRE(world.ledger.events().size() == 1);

@@ -96,12 +96,12 @@ struct RunsWorld {
     const AttemptId id{"0192-job", 1, 1};
     std::vector<Channel> kept;
 
-    RunsWorld()
+    explicit RunsWorld(std::size_t warm = 0)
     {
         auto pair = Channel::pair();
         REQUIRE(pair);
         keeper = std::move(pair->first);
-        runs = std::make_unique<Runs>(agent::KeeperClient(std::move(pair->second)), ledger, system_clock());
+        runs = std::make_unique<Runs>(agent::KeeperClient(std::move(pair->second)), ledger, system_clock(), warm);
     }
     ~RunsWorld()
     {
@@ -165,10 +165,10 @@ struct RunsWorld {
     {
         start(std::move(given));
         say_with_channel({"broker"}, broker);
-        say_with_channel({"started", id.key()}, runner);
+        say_with_channel({"started", id.key(), "n1"}, runner);
         CHECK(from(broker)["open"]["key"] == Json(id.key()));
         REQUIRE(broker.send(dump_json(Json::object({{"opened", Json::object({{"key", id.key()}})}}))));
-        to_runner_end(Json::object({{"ready", 1}, {"version", 1}}));
+        to_runner_end(Json::object({{"ready", 1}, {"version", 1}, {"nonce", "n1"}}));
         const Json begin = from(runner)["begin"];
         CHECK(begin["input"]["order"] == Json(4711));
         CHECK(begin["firstSequence"] == Json(2));

@@ -189,6 +189,13 @@ TEST_CASE("a version that asks for more than is granted is refused with the diff
     REQUIRE(by_map.error().missing.size() == 1);
     CHECK_THAT(by_map.error().missing.front(), Contains("https://tickets.example.com"));
 
+    // More than it asks for is not given to it; a limit is.
+    ResourceDocument settled;
+    REQUIRE(checked(R"({"kind":"Deployment","name":"d","package":"order-status@1.2.0","environment":"it","variables":{"region":"eu"},
+                        "credentials":{"erp-login":"erp-prod"},"permissions":{"network":["https://*.example.com"],"commands":["/bin/sh"],
+                        "files":{"read":["/srv"]},"credentials":["erp-login"],"limits":{"time":"2h"}}})", {}, false, &settled));
+    CHECK(settled.spec["granted"] == json(R"({"network":["https://tickets.example.com"],"limits":{"time":"2h"}})"));
+
     const Json before = json(R"({"network":["https://other.example.com"]})");
     const auto as_requested = checked(kDeployment, before);
     REQUIRE_FALSE(as_requested);

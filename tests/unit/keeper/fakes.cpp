@@ -53,12 +53,14 @@ std::string ask(Channel& channel, const std::string& text)
 int be_runner()
 {
     Channel job = Channel::from(Handle(3)), effects = Channel::from(Handle(4));
+    const auto born = std::chrono::steady_clock::now();
     while (true) {
         auto message = job.receive();
         if (!message || !*message) return 2;
         const std::string& text = (*message)->text;
         if (text.starts_with("exit ")) _exit(std::atoi(text.c_str() + 5));
-        if (text.starts_with("effect ")) (void)job.send(ask(effects, text.substr(7)));
+        if (text == "age") (void)job.send(std::to_string((std::chrono::steady_clock::now() - born) / 1ms));
+        else if (text.starts_with("effect ")) (void)job.send(ask(effects, text.substr(7)));
         else (void)job.send("runner: " + text);
     }
 }

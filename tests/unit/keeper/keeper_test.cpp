@@ -1,12 +1,16 @@
 // The real keeper with stand-ins for the programs around it, and real sandboxes.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include "agent/keeper/messages.h"
 #include "platform/files.h"
@@ -130,6 +134,78 @@ TEST_CASE("a keeper for one run ends with its starter and takes the runner along
     const auto gone = job.receive(2s);
     REQUIRE_FALSE(gone);
     CHECK(gone.error().code == Errc::unavailable);
+}
+
+TEST_CASE("a runner that was started ahead serves the same request once, and no other", "[keeper]")
+{
+    if (no_sandbox_here()) return;
+    const Stage stage;
+    Once once(stage);
+    const auto started = [&](const std::string& key, const std::string& request) {
+        once.say({"start", key, request});
+        auto [words, handle] = once.hear();
+        REQUIRE(words.at(0) == "started");
+        CHECK(words.at(1) == key);
+        return std::pair{words.at(2), Channel::from(std::move(handle))};
+    };
+    const auto age = [](Channel& job) {
+        REQUIRE(job.send("age"));
+        const auto answer = job.receive(5s);
+        REQUIRE((answer && *answer));
+        return std::chrono::milliseconds(std::stol((*answer)->text));
+    };
+    const auto waiting = [&] {  // the keeper's children are the runners' bubblewraps, and the broker
+        const std::string children = read_file(fmt::format("/proc/{}/task/{}/children", once.keeper->id(), once.keeper->id()), 4096).value_or("");
+        return std::count(children.begin(), children.end(), ' ') - 1;
+    };
+    const std::string request = request_for(stage);
+    auto [first_nonce, first] = started("job.1.1", request);
+    CHECK(age(first) < 300ms);
+    once.say({"warm", request, "2"});
+    for (int i = 0; i < 500 && waiting() < 3; ++i) std::this_thread::sleep_for(10ms);
+    CHECK(waiting() == 3);
+    std::this_thread::sleep_for(600ms);
+
+    auto [nonce, job] = started("job.2.1", request);
+    CHECK(age(job) > 400ms);
+    CHECK(nonce.size() == 32);
+    CHECK(nonce != first_nonce);
+    CHECK(waiting() >= 3);  // both jobs, the one that is left, and soon another
+
+    auto [other_nonce, other] = started("job.3.1", request_for(stage, 7000));
+    CHECK(age(other) < 300ms);
+
+    // The package's name leads to another file now: what was mounted is not what is asked for.
+    for (int i = 0; i < 500 && waiting() < 5; ++i) std::this_thread::sleep_for(10ms);
+    std::this_thread::sleep_for(600ms);
+    REQUIRE(write_file(stage.data + "/new", "another file", 0600));
+    std::filesystem::rename(stage.data + "/new", stage.data + "/package");
+    auto [changed_nonce, changed] = started("job.4.1", request);
+    CHECK(age(changed) < 300ms);
+
+    once.say({"warm", request, "0"});
+    for (int i = 0; i < 500 && waiting() != 4; ++i) std::this_thread::sleep_for(10ms);
+    CHECK(waiting() == 4);
+}
+
+TEST_CASE("a runner that ends while it waits for a job is not handed out", "[keeper]")
+{
+    if (no_sandbox_here()) return;
+    const Stage stage;
+    Once once(stage);
+    once.say({"warm", request_for(stage), "1"});
+    const auto children = [&] { return read_file(fmt::format("/proc/{}/task/{}/children", once.keeper->id(), once.keeper->id()), 4096).value_or(""); };
+    for (int i = 0; i < 500 && children().empty(); ++i) std::this_thread::sleep_for(10ms);
+    std::this_thread::sleep_for(200ms);
+    const int bubblewrap = std::atoi(children().c_str());
+    REQUIRE(bubblewrap > 1);
+    REQUIRE(kill(bubblewrap, SIGKILL) == 0);
+    once.say({"start", "local.1.1", request_for(stage)});
+    auto [words, handle] = once.hear();
+    REQUIRE(words.at(0) == "started");
+    Channel job = Channel::from(std::move(handle));
+    REQUIRE(job.send("hello"));
+    CHECK((*job.receive(5s))->text == "runner: hello");
 }
 
 TEST_CASE("killing the keeper ends its runners", "[keeper]")

@@ -104,6 +104,11 @@ TEST_CASE("expressions that do not compile stand at their place inside the docum
     CHECK_THAT(words("do: [ { a: { set: { n: 'open ${ .x' } } } ]"), Contains(R"~(write '${ "text \(.x) text" }')~"));
     CHECK_THAT(words("do: [ { a: { run: { shell: { command: 'echo \"${ .x }\"' } } } } ]"), Contains(R"~(write '${ "echo \"\(.x)\"" }')~"));
     CHECK_THAT(words("do: [ { a: { run: { shell: { command: 'echo ${HOME} ${x:-y} ${#z} $${a}' } } } } ]"), !Contains("[interpolation]"));
+    for (const char* key : {"arguments: { a: 'to ${ .x }' }", "arguments: ['${ .y }', 'to ${ .x }']", "environment: { A: 'to ${ .x }' }", "stdin: 'to ${ .x }'"}) {
+        INFO(key);
+        CHECK_THAT(words(fmt::format("do: [ {{ a: {{ run: {{ shell: {{ command: cat, {} }} }} }} }} ]", key)), Contains(R"~(write '${ "to \(.x)" }')~") && Contains("[interpolation]"));
+        CHECK_THAT(words(fmt::format("do: [ {{ a: {{ run: {{ script: {{ language: python, code: 'pass', {} }} }} }} }} ]", key)), Contains("[interpolation]"));
+    }
 }
 
 TEST_CASE("a path or argument without braces in data is a text, and check says so", "[workflows][check]")
@@ -228,6 +233,9 @@ TEST_CASE("values that never fit their schema are errors; what an expression may
     CHECK_THAT(words("use: { functions: { f: { wait: PT1S, input: { schema: { document: { required: [ x ] } } } } } }\ndo: [ { a: { call: f, with: { y: 1 } } }, { b: { call: f } } ]"), Contains("input.schema of the function 'f'"));
     CHECK_THAT(words("do: [ { a: { for: { in: '5' }, do: [ { b: { wait: PT1S } } ] } } ]"), Contains("'for.in' must give an array, not number"));
     CHECK_THAT(words("do: [ { a: { call: http, with: { method: get, endpoint: /orders } } } ]"), Contains("'/orders' is no address of a server") && Contains("[endpoint]"));
+    for (const char* none : {"https://", "http:///orders", "https://:8443/orders"})
+        CHECK_THAT(words(fmt::format("do: [ {{ a: {{ call: http, with: {{ method: get, endpoint: '{}' }} }} }} ]", none)), Contains("it names no host") && Contains("[endpoint]"));
+    CHECK_THAT(words("do: [ { a: { call: http, with: { method: get, endpoint: 'https://[::1]:8443/orders' } } } ]"), !Contains("[endpoint]"));
     CHECK(words("do: [ { a: { call: http, with: { method: get, endpoint: '{base}/orders' } } } ]") == "");
 
     const std::string other = "document: { dsl: 1.0.3, namespace: test, name: other, version: 1.0.0 }\ninput: { schema: { document: { required: [ n ], properties: { n: { $ref: '#/definitions/n' } }, definitions: { n: { type: integer } } } } }\ndo: [ { a: { wait: PT1S } } ]";

@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <ctime>
+
 #include "tests/support/workflow_run.h"
 #include "workflows/duration.h"
 #include "workflows/jq_text.h"
@@ -168,10 +170,10 @@ TEST_CASE("what jq 1.7 has more is there, and what differs by system is left out
 
 TEST_CASE("an evaluation that does not end is stopped, and the next one works", "[workflows][expression]")
 {
-    const auto begin = std::chrono::steady_clock::now();
+    const std::clock_t begin = std::clock();  // the processor's time: others may be busy, too
     const auto package = lone("do: [ { t: { try: [ { a: { set: { v: '${ def f: f; f }' } } } ], catch: { do: [ { h: { set: { v: '${ $error.status + 0 }' } } } ] } } } ]");
     CHECK(drive(package).words() == R"({"v":408})");
-    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(4));
+    CHECK((std::clock() - begin) / CLOCKS_PER_SEC < 4);
 }
 
 TEST_CASE("a busy machine makes no expression wrong: what counts is the processor's time", "[workflows][expression]")
