@@ -95,16 +95,20 @@ void check_programs(const Json& facts, const Json& wanted, std::vector<std::stri
     if (wanted.is_string()) check_program(facts, wanted.as_string(), {}, out);
 }
 
-void check_fact(const Json& facts, const std::string& key, const Json& wanted, std::vector<std::string>& out)
+/// `name` as it is said: "isolation.uid" for a member of a member.
+void check_fact(const Json& have, const std::string& name, const Json& wanted, std::vector<std::string>& out)
 {
-    const Json& have = facts[key];
+    if (wanted.is_object() && have.is_object() && !have.contains("name")) {
+        for (const auto& [key, inner] : wanted.as_object()) check_fact(have[key], name + "." + key, inner, out);
+        return;
+    }
     const Json& plain = have.is_object() && have.contains("name") ? have["name"] : have;   // os {name, version}
     const auto fits = [&](const Json& one) {
         if (plain.is_array()) return std::find(plain.as_array().begin(), plain.as_array().end(), one) != plain.as_array().end();
         return plain == one;
     };
     const bool ok = wanted.is_array() ? std::any_of(wanted.as_array().begin(), wanted.as_array().end(), fits) : fits(wanted);
-    if (!ok) out.push_back(fmt::format("has {} {}, {} is asked for", key, have.is_null() ? "unknown" : words_of(plain), words_of(wanted)));
+    if (!ok) out.push_back(fmt::format("has {} {}, {} is asked for", name, have.is_null() ? "unknown" : words_of(plain), words_of(wanted)));
 }
 
 }  // namespace
@@ -159,7 +163,7 @@ std::vector<std::string> missing_facts(const Json& wanted, const AgentRecord& ag
             const std::string& version = agent.facts["millwright"].as_string();
             if (!satisfies(version, value.as_string())) out.push_back(fmt::format("runs millwright {}, {} is asked for", version.empty() ? "of unknown version" : version, value.as_string()));
         } else {
-            check_fact(agent.facts, key, value, out);
+            check_fact(agent.facts[key], key, value, out);
         }
     }
     return out;

@@ -57,6 +57,10 @@ TEST_CASE("facts are compared by what they are", "[dispatch]")
     CHECK(first(Json::object({{"millwright", ">=0.3"}}), facts).empty());
     CHECK(first(Json::object({{"millwright", ">=1.0"}}), facts) == "runs millwright 0.3.1, >=1.0 is asked for");
     CHECK(first(Json::object({{"screen", true}}), facts).empty());
+    const Json isolated = Json::object({{"isolation", Json::object({{"uid", "shared"}, {"memory", "cgroup-v2"}})}});
+    CHECK(first(Json::object({{"isolation", Json::object({{"uid", "separate"}})}}), isolated) == "has isolation.uid shared, separate is asked for");
+    CHECK(first(Json::object({{"isolation", Json::object({{"memory", Json::array({"cgroup-v1", "cgroup-v2"})}})}}), isolated).empty());
+    CHECK(first(Json::object({{"isolation", Json::object({{"uid", "shared"}})}}), Json::object()) == R"(has isolation unknown, {"uid":"shared"} is asked for)");
     CHECK(first(Json::object({{"gpu", true}}), facts) == "has gpu unknown, true is asked for");
     CHECK(first(Json::object({{"programs", Json::array({"awk"})}}), Json::object({{"programs", Json::array({"awk", "sed"})}})).empty());
 }
