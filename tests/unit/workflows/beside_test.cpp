@@ -97,7 +97,7 @@ TEST_CASE("a command that is not waited for is started, and its failure is logge
     CHECK(script.requests.size() == 1);
 }
 
-TEST_CASE("those that go on beside are bounded", "[workflows][await]")
+TEST_CASE("those that go on beside are bounded", "[workflows][await][slow]")
 {
     const Ran ran = both("{ f: { for: { in: '[range(3000)]' }, do: [ { " + start() + " } ] } }", "{ w: { wait: PT1H } }");
     CHECK(ran.phase == Phase::faulted);

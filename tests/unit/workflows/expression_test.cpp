@@ -186,7 +186,7 @@ TEST_CASE("a busy machine makes no expression wrong: what counts is the processo
     CHECK(value("reduce range(400000) as $i (0; . + 1)") == "400000");  // a fifth of a second, alone
 }
 
-TEST_CASE("an evaluation that holds much when it is stopped is stopped once", "[workflows][expression]")
+TEST_CASE("an evaluation that holds much when it is stopped is stopped once", "[workflows][expression][slow]")
 {
     // Letting go of a hundred thousand levels takes longer than the watchdog's next look.
     CHECK_THAT(value("def f: 1 + f; f"), Catch::Contains("longer than"));
@@ -199,7 +199,7 @@ TEST_CASE("a result nested without end is refused", "[workflows][expression]")
     CHECK_THAT(value("reduce range(1000) as $i (0; [.])"), Catch::Contains("nested deeper"));
 }
 
-TEST_CASE("a package may have thousands of expressions: each answers for itself, and the broken ones among them are named", "[workflows][expression]")
+TEST_CASE("a package may have thousands of expressions: each answers for itself, and the broken ones among them are named", "[workflows][expression][slow]")
 {
     // jq takes some 1,000 at once; the words of a long one count for more.
     const auto text = [](int i) { return i % 500 == 499 ? "[" + std::string(2000, '-') + std::to_string(i) + "] | .[0]" : fmt::format(". + {}", i); };

@@ -35,7 +35,7 @@ TEST_CASE("a workflow document has at most 1 MiB, 100,000 values and 64 levels",
     CHECK(read("do: [ { a: { set: { x: " + std::string(55, '[') + std::string(55, ']') + " } } } ]").empty());
 }
 
-TEST_CASE("tasks: at most 10,000 in a document, about 20 lists within each other, 100 branches", "[workflows][limits]")
+TEST_CASE("tasks: at most 10,000 in a document, about 20 lists within each other, 100 branches", "[workflows][limits][slow]")
 {
     const auto list = [](int count) { return "do:\n" + times(count, [](int i) { return fmt::format("- t{}: {{ set: {{ n: 1 }} }}\n", i); }); };
     CHECK(read(list(10'000)).empty());
@@ -67,7 +67,7 @@ TEST_CASE("expressions: at most 20,000 characters each, 5,000 different ones for
     CHECK_THAT(errors[0].what, Contains("at most 5000 different expressions"));
 }
 
-TEST_CASE("a document that is all mistakes, or all names that are close to each other, is read in no more than a moment", "[workflows][limits]")
+TEST_CASE("a document that is all mistakes, or all names that are close to each other, is read in no more than a moment", "[workflows][limits][slow]")
 {
     CHECK_THAT(read("do:\n" + times(9000, [](int i) { return fmt::format("- t{}: {{ set: {{ n: 1 }}, then: u{} }}\n", i, i); })), Contains("flow.yaml:9001:") && Contains("names 'u8999'"));
     CHECK_THAT(read("do:\n" + times(9000, [](int i) { return fmt::format("- t{}: {{ set: {{ n: 1 }}, then: t{} }}\n", i, (i + 1) % 9000); })), Catch::Equals(""));
@@ -97,7 +97,7 @@ TEST_CASE("an OpenAPI document has at most 8 MiB of YAML, 16 MiB of JSON, 64 lev
     CHECK(workflows::parse_openapi("openapi: 3.0.0\nx: " + std::string(64, '[') + std::string(64, ']')).error().code == Errc::too_large);
 }
 
-TEST_CASE("a package has at most 10,000 files of 64 MiB, and a manifest of 1 MiB", "[workflows][limits]")
+TEST_CASE("a package has at most 10,000 files of 64 MiB, and a manifest of 1 MiB", "[workflows][limits][slow]")
 {
     const auto packed = [](const std::string& manifest, const std::map<std::string, std::string>& files) { return workflows::write_archive(manifest, files).value_or(""); };
     std::map<std::string, std::string> files;

@@ -29,7 +29,7 @@ std::string refusal(const std::string& text)
 
 }  // namespace
 
-TEST_CASE("a pattern takes time that grows with the text, however it is written", "[workflows][schema]")
+TEST_CASE("a pattern takes time that grows with the text, however it is written", "[workflows][schema][slow]")
 {
     const std::string letters(300'000, 'a');
     CHECK(fits(R"({"pattern":"^[a-z]+$"})", letters));
