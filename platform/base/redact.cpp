@@ -102,7 +102,7 @@ std::string RedactedStream::add(std::string_view piece)
 {
     kept_ += piece;
     const Spellings* spellings = redactor_.spellings_.get();
-    std::size_t hold = std::min(unfinished_token(kept_), spellings == nullptr ? kept_.size() : spellings->unfinished(kept_, 1));
+    std::size_t hold = std::min(unfinished_token(kept_), spellings == nullptr ? kept_.size() : spellings->unfinished(kept_, 0));
     // A secret that overlaps what is held, or that may go on with what comes, is held whole.
     for (std::size_t from = 0; spellings != nullptr;) {
         const auto place = spellings->find(kept_, from);

@@ -138,8 +138,11 @@ Match match_every_way(std::string_view secret, std::size_t index, std::string_vi
         if (secret[from] == '\\')
             for (const std::size_t run : {2U, 4U})
                 if (backslashes_at(text, place) >= run) open.emplace(from + 1, place + run);
-        if (secret[from] == '%' && text[place] == '%')  // "%25", "%2525", "%252525"
-            for (std::size_t end = place + 3; end <= std::min(text.size(), place + 1 + 2 * kMostEncodings) && text.substr(end - 2, 2) == "25"; end += 2) open.emplace(from + 1, end);
+        for (std::size_t end = place + 3; secret[from] == '%' && text[place] == '%' && end <= place + 1 + 2 * kMostEncodings; end += 2) {
+            if (end > text.size()) cut(from);
+            if (end > text.size() || text.substr(end - 2, 2) != "25") break;
+            open.emplace(from + 1, end);  // "%25", "%2525", "%252525"
+        }
         const Step step = encoded(secret, from, text, place);
         if (step.text > 0) open.emplace(from + step.secret, place + step.text);
         else if (step.cut) cut(from);
