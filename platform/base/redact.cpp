@@ -15,6 +15,7 @@ namespace mill {
 namespace {
 
 constexpr std::size_t kLeastSecret = 4;
+constexpr std::size_t kLongestToken = 512;  // what is longer is text, and is not waited for
 constexpr std::string_view kMask = "***";
 
 bool is_token_char(char c)
@@ -48,7 +49,7 @@ std::size_t unfinished_token(std::string_view text)
     std::size_t begin = text.size();
     while (begin > 0 && is_token_char(text[begin - 1])) --begin;
     const std::string_view run = text.substr(begin);
-    if (const auto token = run.find("mw_"); token != std::string_view::npos) return begin + token;
+    if (const auto token = run.find("mw_"); token != std::string_view::npos && run.size() - token <= kLongestToken) return begin + token;
     return text.size() - (run.ends_with("mw") ? 2 : run.ends_with("m") ? 1 : 0);
 }
 
@@ -84,6 +85,7 @@ std::set<std::string> g_too_short;
 bool Redactor::add(std::string_view secret)
 {
     if (secret.size() < kLeastSecret) return secret.empty();
+    if (spellings_ != nullptr && spellings_->knows(secret)) return true;
     if (spellings_ == nullptr) spellings_ = std::make_shared<Spellings>();
     else if (spellings_.use_count() > 1) spellings_ = std::make_shared<Spellings>(*spellings_);
     spellings_->add(secret);

@@ -190,6 +190,11 @@ void Spellings::add(std::string_view secret)
     }
 }
 
+bool Spellings::knows(std::string_view secret) const
+{
+    return std::any_of(patterns_.begin(), patterns_.end(), [&](const Pattern& pattern) { return !pattern.base64 && pattern.text == secret; });
+}
+
 void Spellings::put(Pattern pattern)
 {
     if (std::any_of(patterns_.begin(), patterns_.end(), [&](const Pattern& other) { return other.text == pattern.text && other.base64 == pattern.base64; })) return;

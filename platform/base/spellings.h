@@ -18,6 +18,7 @@ class Spellings {
 public:
     Spellings() : begins_(kPairs / 64) {}
     void add(std::string_view secret);  ///< at least 4 bytes
+    bool knows(std::string_view secret) const;
 
     struct Place {
         std::size_t begin = 0, end = 0;
