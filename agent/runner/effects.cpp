@@ -54,7 +54,7 @@ Json rebuilt(const Json& value)
 }
 
 /// An argument as a person would type it, in one line.
-std::string quoted(std::string_view argument)
+std::string as_typed(std::string_view argument)
 {
     constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,+@%^";
     if (!argument.empty() && argument.find_first_not_of(kPlain) == std::string_view::npos) return std::string(argument);
@@ -174,7 +174,7 @@ void Effects::note_start(const CommandPlan& plan, const std::string& task)
     for (const std::string& argument : plan.arguments) {
         if (line.size() > kMaxStartText) break;
         line += ' ';
-        line += quoted(argument);
+        line += as_typed(argument);
     }
     reporter_.log("debug", "starts " + shortened(line, kMaxStartText), task);
 }
