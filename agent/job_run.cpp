@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include "agent/job_words.h"
+#include "agent/masked_event.h"
 #include "platform/base/log.h"
+#include "protocol/secrets.h"
 
 namespace mill::agent {
 namespace {
@@ -21,7 +23,10 @@ constexpr std::chrono::seconds kDiskWait{1};
 
 }  // namespace
 
-JobRun::JobRun(RunSpec spec, Ports ports) : spec_(std::move(spec)), key_(spec_.id.key()), ports_(std::move(ports)) {}
+JobRun::JobRun(RunSpec spec, Ports ports)
+    : spec_(std::move(spec)), redactor_(protocol::redactor_of_credentials(spec_.credentials)), key_(spec_.id.key()), ports_(std::move(ports))
+{
+}
 
 void JobRun::start()
 {
@@ -231,6 +236,7 @@ void JobRun::on_event(Event event, std::size_t bytes)
             event.kind = protocol::EventKind::gap;
         }
     }
+    mask_event(event, redactor_);
     record(std::move(event));
 }
 

@@ -9,6 +9,7 @@
 #include "agent/keeper_client.h"
 #include "agent/ledger.h"
 #include "agent/run_spec.h"
+#include "platform/base/redact.h"
 
 namespace mill::agent {
 
@@ -68,6 +69,7 @@ private:
     void open_broker();
 
     RunSpec spec_;
+    Redactor redactor_;  // knows the secrets of spec_.credentials
     const std::string key_;
     Ports ports_;
     Phase phase_ = Phase::starting;

@@ -8,9 +8,9 @@
 
 #include "platform/base/encode.h"
 #include "platform/base/log.h"
-#include "platform/base/redact.h"
 #include "platform/crypto.h"
 #include "platform/files.h"
+#include "protocol/secrets.h"
 #include "protocol/version.h"
 
 namespace mill::agent {
@@ -110,9 +110,7 @@ Result<Json> Packages::credentials(const protocol::Offer& offer, std::stop_token
     if (!answer) return fail("credentials", std::move(answer.error()));
     const Json values = (*answer)["credentials"];
     if (!values.is_object()) return fail(Errc::unavailable, "credentials: the factory's answer holds none");
-    for (const auto& [name, members] : values.as_object())
-        for (const auto& [member, value] : members.as_object())
-            if (value.is_string() && member != "username" && member != "user") redact_in_log(value.as_string());
+    protocol::redact_credentials_in_log(values);
     return values;
 }
 

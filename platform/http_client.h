@@ -67,7 +67,11 @@ Result<Uri> parse_uri(std::string_view text);
 
 /// All addresses of a host by the system's resolver; a literal address is its own. Blocks. Errors: unavailable.
 Result<std::vector<std::string>> resolve(std::string_view host);
-/// Loopback, private, link-local, multicast, unspecified, unique-local, mapped forms of these.
-bool is_private_address(std::string_view address);
+/// Where an address leads, the farthest first: out; into the house (private, shared and unique-local ranges); to the machines beside this
+/// one and the clouds' metadata services (link-local, multicast, broadcast); to this machine (loopback, unspecified, what is no address).
+/// Forms of IPv6 that carry an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo) lead where that one does.
+enum class Reach { open, inside, near, here };
+Reach reach_of(std::string_view address);
+bool is_private_address(std::string_view address);  ///< any but open
 
 }  // namespace mill::platform

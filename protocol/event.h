@@ -39,6 +39,9 @@ struct Event {
 inline constexpr std::size_t kMaxEventBytes = 256 * 1024;             ///< step, log and gap events
 inline constexpr std::size_t kMaxStateEventBytes = 17 * 1024 * 1024;  ///< a final state carries the output
 
+/// A text that was cut ends with this and a ']': " [cut]", " [cut: 65536 of 70000 bytes]".
+inline constexpr std::string_view kCutMark = " [cut";
+
 Json to_json(const Event& event);
 Json to_json(const AttemptId& id);                      ///< {job, epoch, attempt}
 Result<Event> parse_event(const Json& json);            ///< Errors: invalid, with the member

@@ -200,7 +200,8 @@ void Attempt::work(const std::stop_token& stop)
         EffectContext context{*grants, clients_, item.deadline, item.stop};
         const Outcome<Json> outcome = perform(item.call, context);
         if (!outcome) note_refusal(item.call.effect, outcome.error());
-        std::string text = outcome ? result_text(item.call.id, *outcome) : error_text(item.call.id, outcome.error());
+        std::string text = outcome ? result_text(item.call.id, *outcome, context.masked) : error_text(item.call.id, outcome.error(), context.masked);
+        if (context.masked > 0) log::debug("broker", "attempt {}: {} secrets masked in what {} gave", key_, context.masked, item.call.effect);
         if (text.size() > platform::Channel::kMaxMessage)
             text = error_text(item.call.id, {"runtime", 413, "Result too large", fmt::format("the result of {} has {} bytes", item.call.effect, text.size())});
         if (take(item.call.id, item.stop)) say(text);

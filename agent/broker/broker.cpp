@@ -3,21 +3,9 @@
 #include "agent/keeper/messages.h"
 #include "platform/base/fields.h"
 #include "platform/base/log.h"
-#include "platform/base/redact.h"
+#include "protocol/secrets.h"
 
 namespace mill::broker {
-namespace {
-
-void mask_in_log(const Json& value)
-{
-    if (value.is_string()) redact_in_log(value.as_string());
-    for (const Json& item : value.as_array()) mask_in_log(item);
-    for (const auto& [key, member] : value.as_object())
-        if (key != "hosts" && key != "kind" && key != "username") mask_in_log(member);
-}
-
-}  // namespace
-
 Broker::Broker(platform::Channel keeper)
     : keeper_(std::move(keeper)), burier_([this](std::stop_token stop) {
           while (auto attempt = ended_.receive(stop)) attempt->reset();
@@ -97,7 +85,7 @@ Status Broker::open(const Json& what)
     Json answer = Json::object({{"key", key}});
     Status done = fields.done();
     if (done) {
-        mask_in_log(credentials);
+        protocol::redact_credentials_in_log(credentials);
         auto grants = make_grants(permissions, credentials);
         Attempt* attempt = grants ? find(key, true) : nullptr;
         if (!grants) done = fail(grants.error());

@@ -7,6 +7,7 @@
 
 #include "agent/broker/credentials.h"
 #include "agent/broker/login.h"
+#include "protocol/secrets.h"
 
 namespace mill::broker {
 namespace {
@@ -21,14 +22,6 @@ constexpr std::array kTable = {
     Row{"http.request", http_request},     Row{"system.usage", system_usage},
 };
 
-void add_values(Redactor& redactor, const Json& value)
-{
-    if (value.is_string()) redactor.add(value.as_string());
-    for (const Json& item : value.as_array()) add_values(redactor, item);
-    for (const auto& [key, member] : value.as_object())
-        if (key != "hosts" && key != "kind" && key != "username") add_values(redactor, member);
-}
-
 }  // namespace
 
 Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials)
@@ -37,7 +30,7 @@ Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json 
     if (!parsed) return fail(parsed.error());
     auto grants = std::make_shared<Grants>();
     grants->permissions = std::move(*parsed);
-    for (const auto& [name, value] : credentials.as_object()) add_values(grants->redactor, value);
+    grants->redactor = protocol::redactor_of_credentials(credentials);
     grants->credentials = std::move(credentials);
     return std::shared_ptr<const Grants>(std::move(grants));
 }
@@ -83,8 +76,8 @@ Outcome<Json> perform(const EffectCall& call, EffectContext& context)
         return refuse("authorization", 403, "Secret not for this", fmt::format("{} takes no secret: only http.request does", call.effect));
     Outcome<Json> outcome = effect(call.with, context);
     if (!outcome) {
-        outcome.error().detail = context.grants.redactor.apply(outcome.error().detail);
-        outcome.error().title = context.grants.redactor.apply(outcome.error().title);
+        outcome.error().detail = context.grants.redactor.apply(outcome.error().detail, context.masked);
+        outcome.error().title = context.grants.redactor.apply(outcome.error().title, context.masked);
     }
     return outcome;
 }

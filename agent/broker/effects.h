@@ -51,6 +51,7 @@ struct EffectContext {
     SteadyTime deadline;
     std::stop_token stop;    ///< cancelled, expired, or the attempt is over
     std::string helper = {}; ///< the program that parses outside data; empty: this one
+    std::size_t masked = 0;  ///< secrets that were taken out of the result, or of the error
     Milliseconds left() const;
 };
 

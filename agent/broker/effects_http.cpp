@@ -117,19 +117,22 @@ std::optional<std::string> from_latin1(const platform::HttpResponse& response)
     return out;
 }
 
-Json result_of(platform::HttpResponse response, const std::string& uri, const Redactor& redactor)
+/// Secrets are masked in the bytes, whether they go on as text or as base64.
+Json result_of(platform::HttpResponse response, const std::string& uri, const Redactor& redactor, std::size_t& masked)
 {
     Json headers = Json::object();
     for (const auto& [name, value] : response.headers) {
-        const std::string masked = redactor.apply(value);
+        const std::string shown = redactor.apply(value, masked);
         const Json* present = headers.find(name);
-        headers.set(name, present == nullptr ? masked : present->as_string() + ", " + masked);
+        headers.set(name, present == nullptr ? shown : present->as_string() + ", " + shown);
     }
     Json result = Json::object({{"status", response.status}, {"headers", std::move(headers)}});
     if (auto text = from_latin1(response)) response.body = std::move(*text);
-    if (is_utf8(response.body)) result.set("text", redactor.empty() ? std::move(response.body) : redactor.apply(response.body));
+    const bool text = is_utf8(response.body);
+    if (!redactor.empty()) response.body = redactor.apply(response.body, masked);
+    if (text) result.set("text", std::move(response.body));
     else result.set("base64", to_base64(response.body));
-    return result.set("uri", redactor.apply(uri));
+    return result.set("uri", redactor.apply(uri, masked));
 }
 
 }  // namespace
@@ -158,10 +161,10 @@ Outcome<Json> http_request(const Json& given, EffectContext& context)
     context.clients.logins().mask(redactor);
     auto response = log_in_and_send(*login, std::move(*asked), context, redactor);
     if (!response) {
-        response.error().detail = redactor.apply(response.error().detail);
+        response.error().detail = redactor.apply(response.error().detail, context.masked);
         return tl::unexpected(std::move(response.error()));
     }
-    return result_of(std::move(*response), uri, redactor);
+    return result_of(std::move(*response), uri, redactor, context.masked);
 }
 
 }  // namespace mill::broker

@@ -42,6 +42,12 @@ std::size_t count_values(std::string_view text)
     return count;
 }
 
+Json with_count(Json answer, std::size_t masked)
+{
+    if (masked > 0) answer.set("masked", static_cast<std::int64_t>(masked));
+    return answer;
+}
+
 }  // namespace
 
 Result<Incoming> parse_incoming(std::string_view text)
@@ -69,18 +75,19 @@ Result<Incoming> parse_incoming(std::string_view text)
     return out;
 }
 
-std::string result_text(std::uint64_t id, const Json& result)
+std::string result_text(std::uint64_t id, const Json& result, std::size_t masked)
 {
-    return dump_json(Json::object({{"id", id}, {"result", result}}));
+    return dump_json(with_count(Json::object({{"id", id}, {"result", result}}), masked));
 }
 
-std::string error_text(std::uint64_t id, const EffectError& error)
+std::string error_text(std::uint64_t id, const EffectError& error, std::size_t masked)
 {
-    return dump_json(Json::object({{"id", id},
-                                   {"error", Json::object({{"type", error.type},
-                                                           {"status", error.status},
-                                                           {"title", error.title},
-                                                           {"detail", error.detail}})}}));
+    return dump_json(with_count(Json::object({{"id", id},
+                                              {"error", Json::object({{"type", error.type},
+                                                                      {"status", error.status},
+                                                                      {"title", error.title},
+                                                                      {"detail", error.detail}})}}),
+                                masked));
 }
 
 std::string reset_text() { return dump_json(Json::object({{"reset", true}})); }

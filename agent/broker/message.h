@@ -47,8 +47,9 @@ struct Incoming {
 /// Reads one message of a runner: hostile until proven. Errors: invalid, too_large.
 Result<Incoming> parse_incoming(std::string_view text);
 
-std::string result_text(std::uint64_t id, const Json& result);
-std::string error_text(std::uint64_t id, const EffectError& error);
+/// `masked`: secrets that were taken out of it.
+std::string result_text(std::uint64_t id, const Json& result, std::size_t masked = 0);
+std::string error_text(std::uint64_t id, const EffectError& error, std::size_t masked = 0);
 std::string reset_text();
 
 }  // namespace mill::broker

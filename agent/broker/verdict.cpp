@@ -46,22 +46,6 @@ bool names_literally(const protocol::Permissions& grants, const platform::Uri& u
     });
 }
 
-/// Addresses that reach this machine itself or its neighbours on the wire (among them the clouds' metadata services).
-bool is_near(std::string_view address)
-{
-    std::string text(address);
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (text.starts_with("::ffff:")) text.erase(0, 7);
-    const bool v6 = text.find(':') != std::string::npos;
-    if (!v6) {
-        if (text.starts_with("127.") || text.starts_with("169.254.") || text.starts_with("0.")) return true;
-        const int first = std::atoi(text.c_str());
-        return first == 0 || first >= 224;
-    }
-    return text == "::" || text == "::1" || text.starts_with("fe8") || text.starts_with("fe9") || text.starts_with("fea") ||
-           text.starts_with("feb") || text.starts_with("ff");
-}
-
 std::string shown(std::string_view path) { return std::string(path.substr(0, 200)); }
 
 constexpr std::array kProgramFolders = {"/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"};
@@ -112,9 +96,13 @@ Outcome<std::vector<std::string>> admit_addresses(const protocol::Permissions& g
     const bool local_name = uri.host == "localhost" && host_named;
     std::vector<std::string> admitted;
     std::copy_if(addresses.begin(), addresses.end(), std::back_inserter(admitted), [&](const std::string& address) {
-        if (!platform::is_private_address(address)) return true;
-        const bool address_named = names_literally(grants, uri, address);
-        return is_near(address) ? address_named || local_name : address_named || host_named;
+        switch (platform::reach_of(address)) {
+        case platform::Reach::open: return true;
+        case platform::Reach::inside: return host_named || names_literally(grants, uri, address);
+        case platform::Reach::near: break;
+        case platform::Reach::here: return local_name || names_literally(grants, uri, address);
+        }
+        return names_literally(grants, uri, address);
     });
     if (!admitted.empty()) return admitted;
     if (addresses.empty()) return refuse("communication", 503, "No address", fmt::format("{} has no address", uri.host));

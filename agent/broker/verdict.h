@@ -14,8 +14,8 @@ namespace mill::broker {
 /// Scheme, host and port against `network`.
 Outcome<void> may_connect(const protocol::Permissions& grants, const platform::Uri& uri);
 
-/// The addresses that may be connected to, of those that the host resolved to; never none. Loopback and link-local need a grant that names the
-/// address (or localhost) itself; other private ranges a grant that names the host without a wildcard.
+/// The addresses that may be connected to, of those that the host resolved to; never none. Loopback, link-local and metadata services
+/// need a grant that names the address itself (loopback: or localhost); other private ranges one that names the host without a wildcard.
 Outcome<std::vector<std::string>> admit_addresses(const protocol::Permissions& grants, const platform::Uri& uri,
                                                   const std::vector<std::string>& addresses);
 

@@ -4,6 +4,8 @@
 
 #include <fmt/core.h>
 
+#include "agent/runner/reporter.h"
+
 namespace mill::runner {
 namespace {
 
@@ -23,7 +25,7 @@ platform::ProcessSpec spec_of(const CommandPlan& plan, const CommandRequest& req
 std::string first_line(std::string_view text)
 {
     const std::string_view line = text.substr(0, text.find('\n'));
-    return std::string(line.substr(0, 500));
+    return shortened(line, 500);
 }
 
 }  // namespace

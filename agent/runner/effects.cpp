@@ -10,6 +10,7 @@ namespace mill::runner {
 namespace {
 
 constexpr Milliseconds kGrace{5'000};  // the broker answers a deadline itself; this is for one that hangs
+constexpr std::size_t kMaxStartText = 1024;
 constexpr std::size_t kMaxMessage = 20 * 1024 * 1024;
 
 Milliseconds default_timeout(std::string_view effect)
@@ -52,6 +53,20 @@ Json rebuilt(const Json& value)
     return out;
 }
 
+/// An argument as a person would type it, in one line.
+std::string as_typed(std::string_view argument)
+{
+    constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,+@%^";
+    if (!argument.empty() && argument.find_first_not_of(kPlain) == std::string_view::npos) return std::string(argument);
+    std::string out = "'";
+    for (const char c : argument) {
+        if (c == '\'') out += "'\\''";
+        else if (c == '\n') out += "\\n";
+        else out += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
+    }
+    return out + "'";
+}
+
 }  // namespace
 
 Json from_outside(Json value) { return holds_handle(value) ? rebuilt(value) : value; }
@@ -68,6 +83,7 @@ void Effects::start(workflows::EffectRequest request)
     Open open;
     open.id = request.id;
     open.effect = request.effect;
+    open.task = request.task;
     open.timeout = request.timeout.value_or(default_timeout(request.effect));
     ask(std::move(open), request.effect, request.with);
 }
@@ -95,6 +111,7 @@ void Effects::start_command(const workflows::EffectRequest& request)
     Open open;
     open.id = request.id;
     open.effect = "command.start";
+    open.task = request.task;
     open.own_limit = request.timeout.has_value();
     open.timeout = request.timeout.value_or(default_timeout("command.start"));
     const Json with = Json::object({{"path", planned->plans.front().program}});
@@ -139,13 +156,27 @@ void Effects::hear(std::string_view text)
     Open open = std::move(found->second);
     open_.erase(found);
     if (const Json* error = message->find("error")) return on_error(std::move(open), *error);
+    if (const std::int64_t masked = (*message)["masked"].as_integer(); masked > 0)
+        reporter_.log("debug", fmt::format("{} secrets were masked in what {} gave", masked, open.effect), open.task);
     const Json* result = message->find("result");
     if (!open.command) return answer(open.id, result == nullptr ? Json() : *result);
     CommandPlan plan = open.command->plans[open.plan];
     plan.program = (*message)["result"]["path"].as_string();
+    note_start(plan, open.task);
     const auto limit = open.own_limit ? std::optional(std::max(std::chrono::duration_cast<Milliseconds>(open.deadline - kGrace - clock_.steady()), Milliseconds(1)))
                                       : std::nullopt;
     commands_.start(open.id, std::move(plan), std::move(*open.command), limit);
+}
+
+void Effects::note_start(const CommandPlan& plan, const std::string& task)
+{
+    std::string line = plan.program;
+    for (const std::string& argument : plan.arguments) {
+        if (line.size() > kMaxStartText) break;
+        line += ' ';
+        line += as_typed(argument);
+    }
+    reporter_.log("debug", "starts " + shortened(line, kMaxStartText), task);
 }
 
 void Effects::on_error(Open open, const Json& error)

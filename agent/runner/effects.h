@@ -41,7 +41,7 @@ public:
 private:
     struct Open {
         std::uint64_t id = 0;                     ///< the interpreter's
-        std::string effect;
+        std::string effect, task;
         SteadyTime deadline;
         Milliseconds timeout{0};
         std::optional<CommandRequest> command;    ///< waits for the verdict on plans[plan]
@@ -53,6 +53,7 @@ private:
     void start_command(const workflows::EffectRequest& request);
     void ask(Open open, const std::string& effect, const Json& with);
     void on_error(Open open, const Json& error);
+    void note_start(const CommandPlan& plan, const std::string& task);
     void answer(std::uint64_t id, Outcome<Json> outcome) { answers_.push_back({id, std::move(outcome)}); }
 
     const Clock& clock_;

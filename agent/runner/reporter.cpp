@@ -16,7 +16,7 @@ Json cut_error(const Json& error)
     Json out = Json::object();
     for (const char* member : {"type", "status", "title", "detail", "instance"})
         if (const Json* value = error.find(member))
-            out.set(member, value->is_string() ? Json(cut_text(value->as_string(), kMaxErrorText)) : *value);
+            out.set(member, value->is_string() ? Json(shortened(value->as_string(), kMaxErrorText)) : *value);
     return out;
 }
 
@@ -26,7 +26,7 @@ Json shrunk(const Json& body)
     constexpr std::size_t kBeginning = 4096;
     Json out = Json::object();
     for (const auto& [name, value] : body.as_object()) {
-        if (value.is_string()) out.set(name, value.as_string().size() > kBeginning ? fmt::format("{} [cut]", cut_text(value.as_string(), kBeginning)) : value.as_string());
+        if (value.is_string()) out.set(name, value.as_string().size() > kBeginning ? fmt::format("{}{}]", cut_text(value.as_string(), kBeginning), protocol::kCutMark) : value.as_string());
         else out.set(name, value.is_object() ? shrunk(value) : value);
     }
     return out;
@@ -41,6 +41,13 @@ std::string_view cut_text(std::string_view text, std::size_t bytes)
     if (text.size() <= bytes) return text;
     while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
     return text.substr(0, bytes);
+}
+
+std::string shortened(std::string_view text, std::size_t bytes)
+{
+    const std::string_view kept = cut_text(text, bytes);
+    if (kept.size() == text.size()) return std::string(text);
+    return fmt::format("{}{}: {} of {} bytes]", kept, protocol::kCutMark, kept.size(), text.size());
 }
 
 Reporter::Reporter(const Clock& clock, Send send, Resend resend, Quotas quotas)
@@ -80,10 +87,7 @@ void Reporter::log(std::string_view level, std::string_view text, std::string_vi
     // The task that logs may still end within its one record; what surrounds it is told first.
     flush_to(!held_.empty() && held_.back().task == task ? held_.size() - 1 : held_.size());
     if (level != "debug" && level != "warning" && level != "error") level = "info";
-    const std::string_view kept = cut_text(text, kMaxLogText);
-    Json body = Json::object({{"level", level}, {"text", kept.size() == text.size()
-                                                             ? std::string(text)
-                                                             : fmt::format("{} [cut: {} of {} bytes]", kept, kept.size(), text.size())}});
+    Json body = Json::object({{"level", level}, {"text", shortened(text, kMaxLogText)}});
     if (!task.empty()) body.set("task", cut_text(task, kMaxLogText));
     record(protocol::EventKind::log, std::move(body), clock_.now());
 }

@@ -69,5 +69,7 @@ private:
 
 /// A piece of UTF-8 text of at most `bytes`, cut between characters.
 std::string_view cut_text(std::string_view text, std::size_t bytes);
+/// The same, which says that it was cut when it was.
+std::string shortened(std::string_view text, std::size_t bytes);
 
 }  // namespace mill::runner

@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
 #include "cli/commands/commands.h"
+#include "cli/credential_words.h"
 #include "cli/input.h"
 #include "cli/listing.h"
-#include "platform/base/redact.h"
 
 namespace mill::cli {
 
@@ -12,7 +12,7 @@ namespace {
 std::vector<std::string> row(const Json& item, WallTime now)
 {
     const std::string& expires = item["expires"].as_string();
-    return {item["name"].as_string(), item["kind"].as_string(), joined(item["hosts"]), item["environment"].as_string(), joined(item["members"]),
+    return {item["name"].as_string(), item["kind"].as_string(), hosts_of(item), item["environment"].as_string(), joined(item["members"]),
             expires.empty() ? "" : show_time(expires, now), show_age(item["updatedAt"].as_string(), now)};
 }
 
@@ -45,6 +45,7 @@ Result<int> set(Context& context, const Arguments& arguments)
     if (arguments.has("--expires")) body.set("expires", arguments.text("--expires"));
     const Result<Json> stored = (*api)->put(join_path("/v1/credentials", arguments.text("NAME")), body);
     if (!stored) return fail(stored.error());
+    for (const std::string& warning : warnings_of(*stored, *values)) context.console.note(warning);
     if (context.console.json()) context.console.document(*stored);
     else context.console.line(fmt::format("{} is stored ({}: {})", arguments.text("NAME"), (*stored)["kind"].as_string(), joined((*stored)["members"])));
     return kDone;
@@ -72,7 +73,7 @@ Command credentials_set_command()
             .options = {{"NAME", "", "The credential", true},
                         {"--kind", "KIND", "sap-cai {tokenUrl, clientId, clientSecret, botToken}, basic or login {username, password}, bearer {token}, header {name, value}, hmac {secret}, generic {any strings}", true},
                         reads_file({"--json-file", "FILE", "The values as a JSON object; - is standard input", true}),
-                        {"--hosts", "HOST", "Where it may be sent to; may be repeated", false, true},
+                        {"--hosts", "HOST", "Where it may be sent to; may be repeated. Without: every host that a job may reach", false, true},
                         {"--environment", "NAME", "The only environment whose jobs and notifications may use it"},
                         {"--expires", "TIME", "When it ends, RFC 3339"}},
             .run = set};

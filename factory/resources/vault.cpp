@@ -33,7 +33,7 @@ Result<Json> Vault::open(const CredentialRecord& record) const
     auto values = parse_json(*plain);
     if (!values) return fail(Errc::corrupt, fmt::format("credential '{}' is damaged", record.name));
     for (const auto& [name, value] : values->as_object())
-        if (is_secret_member(record.about["kind"].as_string(), name)) redact_in_log(value.as_string());
+        if (is_secret_member(record.about["kind"].as_string(), name)) redact_in_log(value.as_string(), record.name, name);
     return values;
 }
 

@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <cstring>
+#include <initializer_list>
+#include <iterator>
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -50,11 +52,19 @@ bool exempt(std::string_view list, std::string_view host)
     return false;
 }
 
-bool is_private_v4(std::uint32_t address)
+/// What the clouds tell a machine about itself, keys included, is told at these; most lie in a range that is no neighbour's.
+constexpr std::uint32_t kMetadataV4[] = {0x6464'64C8, 0xA83F'8110, 0xC000'00C0};  // 100.100.100.200, 168.63.129.16, 192.0.0.192
+constexpr unsigned char kMetadataV6[][16] = {{0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54},   // fd00:ec2::254
+                                             {0xfd, 0x20, 0x00, 0xce, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}};  // fd20:ce::254
+
+Reach reach_of_v4(std::uint32_t address)
 {
     const auto in = [&](std::uint32_t base, int bits) { return address >> (32 - bits) == base >> (32 - bits); };
-    return in(0x00000000, 8) || in(0x0A000000, 8) || in(0x64400000, 10) || in(0x7F000000, 8) || in(0xA9FE0000, 16) || in(0xAC100000, 12) ||
-           in(0xC0000000, 24) || in(0xC0A80000, 16) || in(0xC6120000, 15) || in(0xE0000000, 4) || in(0xF0000000, 4);
+    if (in(0x0000'0000, 8) || in(0x7F00'0000, 8)) return Reach::here;
+    const bool metadata = std::find(std::begin(kMetadataV4), std::end(kMetadataV4), address) != std::end(kMetadataV4);
+    if (metadata || in(0xA9FE'0000, 16) || address >= 0xE000'0000) return Reach::near;  // link-local; multicast, reserved and broadcast
+    const bool inside = in(0x0A00'0000, 8) || in(0x6440'0000, 10) || in(0xAC10'0000, 12) || in(0xC000'0000, 24) || in(0xC0A8'0000, 16) || in(0xC612'0000, 15);
+    return inside ? Reach::inside : Reach::open;
 }
 
 std::uint32_t v4_at(const unsigned char* bytes)
@@ -62,17 +72,32 @@ std::uint32_t v4_at(const unsigned char* bytes)
     return static_cast<std::uint32_t>(bytes[0]) << 24U | static_cast<std::uint32_t>(bytes[1]) << 16U | static_cast<std::uint32_t>(bytes[2]) << 8U | bytes[3];
 }
 
-bool is_private_v6(const in6_addr& address)
+/// 64:ff9b:1::/48 is translated by a prefix of the house's own length, so the IPv4 address stands at one of several places (RFC 6052).
+Reach reach_of_local_nat64(const unsigned char* bytes)
 {
-    const unsigned char* bytes = address.s6_addr;
-    static constexpr unsigned char kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    static constexpr unsigned char kNat64[12] = {0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0};
-    static constexpr unsigned char kZero[12] = {};
-    if (std::memcmp(bytes, kMapped, 12) == 0 || std::memcmp(bytes, kNat64, 12) == 0) return is_private_v4(v4_at(bytes + 12));
-    if (std::memcmp(bytes, kZero, 12) == 0) return true;                       // unspecified, loopback, IPv4-compatible
-    if (bytes[0] == 0x20 && bytes[1] == 0x02) return is_private_v4(v4_at(bytes + 2));  // 6to4
-    return bytes[0] == 0xff || (bytes[0] & 0xfeU) == 0xfc || (bytes[0] == 0xfe && (bytes[1] & 0x80U) == 0x80) ||
-           (bytes[0] == 0x00 && bytes[1] == 0x64);
+    Reach worst = Reach::inside;
+    const unsigned char places[][4] = {{bytes[6], bytes[7], bytes[9], bytes[10]}, {bytes[7], bytes[9], bytes[10], bytes[11]},
+                                       {bytes[9], bytes[10], bytes[11], bytes[12]}, {bytes[12], bytes[13], bytes[14], bytes[15]}};
+    for (const auto& place : places)
+        if (place[0] != 0) worst = std::max(worst, reach_of_v4(v4_at(place)));  // zeros are the prefix, or what follows
+    return worst;
+}
+
+/// Addresses that carry an IPv4 address lead where that one leads.
+Reach reach_of_v6(const unsigned char* bytes)
+{
+    const auto begins = [&](std::initializer_list<unsigned char> prefix) { return std::equal(prefix.begin(), prefix.end(), bytes); };
+    if (begins({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff})) return reach_of_v4(v4_at(bytes + 12));
+    if (begins({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})) return std::max(Reach::inside, reach_of_v4(v4_at(bytes + 12)));  // ::, ::1 and the old ::a.b.c.d
+    if (begins({0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0})) return reach_of_v4(v4_at(bytes + 12));
+    if (begins({0, 0x64, 0xff, 0x9b, 0, 1})) return reach_of_local_nat64(bytes);
+    if (begins({0x20, 0x02})) return reach_of_v4(v4_at(bytes + 2));
+    if (begins({0x20, 0x01, 0, 0})) return std::max(reach_of_v4(v4_at(bytes + 4)), reach_of_v4(~v4_at(bytes + 12)));  // Teredo: its server, its client
+    for (const auto& metadata : kMetadataV6)
+        if (std::equal(std::begin(metadata), std::end(metadata), bytes)) return Reach::near;
+    if (bytes[0] == 0xff || (bytes[0] == 0xfe && (bytes[1] & 0xc0U) == 0x80)) return Reach::near;
+    const bool inside = (bytes[0] & 0xfeU) == 0xfc || (bytes[0] == 0xfe && (bytes[1] & 0xc0U) == 0xc0) || begins({0, 0x64});
+    return inside ? Reach::inside : Reach::open;
 }
 
 }  // namespace
@@ -163,14 +188,16 @@ Result<std::vector<std::string>> resolve(std::string_view host)
     return out;
 }
 
-bool is_private_address(std::string_view address)
+Reach reach_of(std::string_view address)
 {
     const std::string text(address.substr(0, address.find('%')));  // without the zone of a link-local address
     in_addr v4{};
-    if (inet_pton(AF_INET, text.c_str(), &v4) == 1) return is_private_v4(ntohl(v4.s_addr));
+    if (inet_pton(AF_INET, text.c_str(), &v4) == 1) return reach_of_v4(ntohl(v4.s_addr));
     in6_addr v6{};
-    if (inet_pton(AF_INET6, text.c_str(), &v6) == 1) return is_private_v6(v6);
-    return true;  // what is no address is not let out
+    if (inet_pton(AF_INET6, text.c_str(), &v6) == 1) return reach_of_v6(v6.s6_addr);
+    return Reach::here;  // what is no address is not let out
 }
+
+bool is_private_address(std::string_view address) { return reach_of(address) != Reach::open; }
 
 }  // namespace mill::platform

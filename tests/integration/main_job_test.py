@@ -91,7 +91,9 @@ class MainJob(Test):
             world.start_factory()
             world.agent("srv-1")
             world.deploy("orders", ANSWER)
-            world.run("credentials", "set", "hook-key", "--kind", "header", "--json-file", "-", input='{"name": "X-Api-Key", "value": "key-5512-of-hook"}')
+            unbound = world.run("credentials", "set", "hook-key", "--kind", "header", "--json-file", "-", input='{"name": "X-Api-Key", "value": "key-5512-of-hook"}')
+            self.assertIn("hook-key is usable at every host that a job may reach; bind it with --hosts", unbound.stderr)
+            self.assertIn("any host", world.run("credentials").stdout)
             for literal in ("whsec_bGl0ZXJhbC1zZWNyZXQ", "literal-secret"):
                 file = world.write("signed.yaml", SIGNED.format(url=receiver.url, secret=literal))
                 refused = world.run("apply", "-f", file, check=False)

@@ -206,6 +206,19 @@ TEST_CASE("events beyond the quota become counted gaps, the final one is kept", 
     CHECK(world.ledger.events()[2].body["output"] == Json(1));
 }
 
+TEST_CASE("secrets of a job's credentials are masked before its events are recorded", "[runs]")
+{
+    World world;
+    world.go();
+    auto spec = world.spec();
+    spec.credentials = Json::object({{"erp", Json::object({{"username", "anna"}, {"password", "hunter2"}})}});
+    world.up_to_begin(std::move(spec));
+    world.tell({2, WallTime{1}, EventKind::log, Json::object({{"level", "info"}, {"text", "starts /bin/login --user anna --pass hunter2"}})});
+    world.tell(done_event(3));
+    REQUIRE(world.ledger.until([](auto& l) { return l.events_.size() == 3; }));
+    CHECK(world.ledger.events()[1].body["text"].as_string() == "starts /bin/login --user anna --pass ***");
+}
+
 TEST_CASE("while the disk is full nothing is acknowledged, afterwards all of it arrives", "[runs]")
 {
     World world;

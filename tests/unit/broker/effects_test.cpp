@@ -238,6 +238,23 @@ TEST_CASE("a credential's value goes to its hosts only, and never comes back", "
     CHECK(server.requests().size() == 2);
 }
 
+TEST_CASE("a secret in an answer that is no text is masked before it is coded, and counted", "[broker][effects]")
+{
+    const std::string secret = "s3cret-token-of-erp";
+    LoopbackServer server(http_answer(200, "\xff\xfe key=" + secret + "; again " + percent_encode(secret) + "\xfe", "X-Echo: Bearer " + secret + "\r\n"));
+    const std::string rule = "http://127.0.0.1:" + std::to_string(server.port());
+    const Json permissions = Json::object({{"network", Json::array({rule})}, {"credentials", Json::array({"erp"})}});
+    Bench bench(permissions, Json::object({{"erp", Json::object({{"token", secret}})}}));
+    broker::EffectContext context{*bench.grants, bench.clients, system_clock().steady() + Milliseconds(20'000), {}};
+    const auto outcome = broker::perform({1, "http.request", Json::object({{"uri", server.url()}})}, context);
+    REQUIRE(outcome);
+    const std::string body = *from_base64((*outcome)["base64"].as_string());
+    CHECK_THAT(body, !Catch::Contains(secret) && Catch::Contains("key=***; again ***\xfe"));
+    CHECK(context.masked == 3);
+    CHECK_THAT(broker::result_text(1, *outcome, context.masked), Catch::EndsWith(R"("masked":3})"));
+    CHECK_THAT(broker::result_text(1, *outcome), !Catch::Contains("masked"));
+}
+
 TEST_CASE("a secret's handle is filled in inside a request, and only there", "[broker][effects]")
 {
     const std::string handle = "\xEE\x80\x80" "erp.password" "\xEE\x80\x81";

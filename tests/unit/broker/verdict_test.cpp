@@ -73,6 +73,56 @@ TEST_CASE("a granted name that resolves to this machine is refused unless the ad
     CHECK_FALSE(broker::admit_addresses(network({"http://127.0.0.1:8080"}), uri("http", "127.0.0.1", 9090), {"127.0.0.1"}));
 }
 
+TEST_CASE("no spelling of a near address is reached by a granted name", "[broker][verdict]")
+{
+    const Permissions named = network({"https://tickets.example.com"});
+    for (const char* near : {"127.0.0.1", "127.255.255.254", "0.0.0.0", "0.1.2.3", "169.254.169.254", "169.254.0.1", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255",
+                             "100.100.100.200", "168.63.129.16", "192.0.0.192",                                     // metadata services
+                             "::", "::1", "fe80::1", "fe80::1%eth0", "febf::1", "ff02::1", "fd00:ec2::254", "fd20:ce::254",
+                             "::ffff:127.0.0.1", "::FFFF:7f00:1", "0:0:0:0:0:ffff:a9fe:a9fe", "::ffff:168.63.129.16",   // mapped
+                             "::127.0.0.1", "::a9fe:a9fe",                                                         // compatible
+                             "64:ff9b::127.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::169.254.169.254", "64:ff9b:1:a9fe:a9:fe00::", "64:ff9b:1:7f:0:1::",
+                             "2002:7f00:1::", "2002:a9fe:a9fe::1",                                                 // 6to4
+                             "2001:0:a9fe:a9fe::1", "2001:0:101:101:0:0:5601:5601",                                // Teredo: by its server, by its client
+                             "0177.0.0.1", "0x7f000001", "2130706433", "127.1", "127.0.0.1.", "::ffff:0x7f000001", "localhost", "not an address", ""}) {
+        CAPTURE(near);
+        const auto verdict = broker::admit_addresses(named, uri("https", "tickets.example.com", 443), {near});
+        REQUIRE_FALSE(verdict);
+        CHECK(verdict.error().status == 403);
+    }
+    for (const char* inside : {"10.0.0.5", "172.31.255.255", "192.168.1.1", "100.64.0.1", "fd12::1", "::ffff:10.0.0.5", "64:ff9b::10.0.0.5", "64:ff9b:1::10.0.0.5", "2002:a00:5::", "2001:0:101:101:0:0:f5ff:fffa"}) {
+        CAPTURE(inside);
+        CHECK(broker::admit_addresses(named, uri("https", "tickets.example.com", 443), {inside}));
+        CHECK_FALSE(broker::admit_addresses(network({"https://*.example.com"}), uri("https", "tickets.example.com", 443), {inside}));
+    }
+    for (const char* open : {"1.1.1.1", "100.128.0.1", "223.255.255.255", "168.63.129.17", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::1.1.1.1", "2002:101:101::", "2001:0:101:101:0:0:fefe:fefe", "2001:db8::1", "fe00::1"}) {
+        CAPTURE(open);
+        CHECK(broker::admit_addresses(network({"https://*.example.com"}), uri("https", "tickets.example.com", 443), {open}));
+    }
+}
+
+TEST_CASE("a host that spells an address in another way is judged by what it resolves to", "[broker][verdict]")
+{
+    for (const char* host : {"0177.0.0.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "127.1", "localhost.", "2852039166", "0251.0376.0251.0376"}) {
+        CAPTURE(host);
+        const auto addresses = platform::resolve(host);
+        if (!addresses) continue;  // not every resolver takes every spelling
+        CHECK_FALSE(broker::admit_addresses(network({std::string("http://") + host}), uri("http", host, 80), *addresses));
+        CHECK_FALSE(broker::admit_addresses(network({"*"}), uri("http", host, 80), *addresses));
+    }
+    CHECK(platform::resolve("2130706433") == std::vector<std::string>{"127.0.0.1"});
+    CHECK_FALSE(broker::may_connect(network({"https://tickets.example.com"}), uri("https", "tickets.example.com.", 443)));
+    CHECK_FALSE(broker::may_connect(network({"http://127.0.0.1"}), uri("http", "0177.0.0.1", 80)));
+}
+
+TEST_CASE("a metadata service is reached when its address is granted, and localhost is this machine only", "[broker][verdict]")
+{
+    CHECK(broker::admit_addresses(network({"http://169.254.169.254"}), uri("http", "169.254.169.254", 80), {"169.254.169.254"}));
+    CHECK(broker::admit_addresses(network({"http://[fd00:ec2::254]"}), uri("http", "fd00:ec2::254", 80), {"fd00:ec2::254"}));
+    CHECK_FALSE(broker::admit_addresses(network({"http://localhost"}), uri("http", "localhost", 80), {"169.254.169.254"}));
+    CHECK(broker::admit_addresses(network({"http://localhost"}), uri("http", "localhost", 80), {"127.0.0.53"}));
+}
+
 TEST_CASE("a private address needs a grant that names the host, a wildcard is not enough", "[broker][verdict]")
 {
     const auto intranet = uri("https", "erp.example.com", 443);

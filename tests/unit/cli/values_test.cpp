@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "cli/api.h"
+#include "cli/credential_words.h"
 #include "cli/http_date.h"
 #include "cli/input.h"
 #include "cli/jobs.h"
@@ -178,4 +179,25 @@ TEST_CASE("a value is read as JSON or YAML, and a mistake has its place", "[cli]
     CHECK_THAT(read_value(folder.file("bad.yaml", "a: 1\nb: [\n")).error().what, Catch::Contains("bad.yaml:"));
     CHECK(*read_pairs({"site=berlin", "a=b=c"}, "--label") == schema(R"({"site":"berlin","a":"b=c"})"));
     CHECK_FALSE(read_pairs({"berlin"}, "--label"));
+}
+
+TEST_CASE("a credential that is bound to no host is said to be usable at any", "[cli][credentials]")
+{
+    const auto stored = [](std::string kind, Json hosts) { return Json::object({{"name", "erp"}, {"kind", std::move(kind)}, {"hosts", std::move(hosts)}}); };
+    const Json values = Json::object({{"username", "anna"}, {"password", "hunter2"}});
+    CHECK(hosts_of(stored("login", Json::array())) == "any host");
+    CHECK(hosts_of(stored("login", Json::array({"erp.example.com"}))) == "erp.example.com");
+    CHECK(hosts_of(stored("hmac", Json::array())).empty());
+    REQUIRE(warnings_of(stored("login", Json::array()), values).size() == 1);
+    CHECK_THAT(warnings_of(stored("login", Json::array()), values)[0], Catch::Contains("usable at every host that a job may reach") && Catch::Contains("--hosts"));
+    CHECK(warnings_of(stored("login", Json::array({"erp.example.com"})), values).empty());
+    CHECK(warnings_of(stored("hmac", Json::array()), values).empty());
+}
+
+TEST_CASE("a value too short to be masked is named when it is stored, and not shown", "[cli][credentials]")
+{
+    const Json stored = Json::object({{"name", "door"}, {"kind", "generic"}, {"hosts", Json::array({"door.example.com"})}});
+    const auto warnings = warnings_of(stored, Json::object({{"pin", "7Q"}, {"code", "long-enough"}, {"note", ""}, {"username", "bob"}}));
+    REQUIRE(warnings.size() == 1);
+    CHECK_THAT(warnings[0], Catch::Contains("'pin' in door") && !Catch::Contains("7Q"));
 }

@@ -36,7 +36,7 @@ TEST_CASE("addresses inside of the house are known in all their spellings", "[pl
 {
     for (const char* text : {"127.0.0.1", "127.255.0.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "100.64.0.1", "224.0.0.1",
                              "255.255.255.255", "::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1",
-                             "64:ff9b::7f00:1", "2002:7f00:1::", "2002:0a00:1::", "fec0::1", "not an address", ""})
+                             "64:ff9b::7f00:1", "2002:7f00:1::", "2002:0a00:1::", "fec0::1", "168.63.129.16", "2001:0:7f00:1::1", "not an address", ""})
     {
         INFO(text);
         CHECK(is_private_address(text));
@@ -45,6 +45,17 @@ TEST_CASE("addresses inside of the house are known in all their spellings", "[pl
         INFO(text);
         CHECK_FALSE(is_private_address(text));
     }
+}
+
+TEST_CASE("an address leads as far as its range says", "[platform][uri]")
+{
+    CHECK(reach_of("1.1.1.1") == Reach::open);
+    CHECK(reach_of("10.0.0.1") == Reach::inside);
+    CHECK(reach_of("fd00::1") == Reach::inside);
+    CHECK(reach_of("169.254.169.254") == Reach::near);
+    CHECK(reach_of("fe80::1%2") == Reach::near);
+    CHECK(reach_of("::ffff:127.0.0.1") == Reach::here);
+    CHECK(reach_of("127.0.0.1\n") == Reach::here);
 }
 
 TEST_CASE("a literal address resolves to itself, a name that is none is unavailable", "[platform][uri]")

@@ -107,6 +107,37 @@ TEST_CASE("a command asks for the least first, and the first refusal is the one 
     CHECK(answer.outcome.error().detail == "python3");
 }
 
+TEST_CASE("the log says which command starts, with its arguments, in one line of bounded length", "[runner][effects]")
+{
+    Bench bench;
+    const auto starts = [&](Json with) {
+        bench.events.clear();
+        bench.start(1, "shell", std::move(with));
+        const std::int64_t number = bench.to_broker.back()["id"].as_integer();
+        bench.effects.hear(dump_json(Json::object({{"id", number}, {"result", Json::object({{"path", "/usr/bin/no-such-program"}})}})));
+        REQUIRE(bench.events.size() == 1);
+        CHECK(bench.events[0]["body"]["level"].as_string() == "debug");
+        CHECK(bench.events[0]["body"]["task"].as_string() == "/do/0/x");
+        return bench.events[0]["body"]["text"].as_string();
+    };
+    CHECK(starts(Json::object({{"command", "python3 script.py --x"}})) == "starts /usr/bin/no-such-program script.py --x");
+    CHECK(starts(Json::object({{"command", "tool"}, {"arguments", Json::array({"two words", "it's", "", "a\nb\x1b[31m"})}})) ==
+          "starts /usr/bin/no-such-program 'two words' 'it'\\''s' '' 'a\\nb?[31m'");
+    const std::string longest = starts(Json::object({{"command", "tool"}, {"arguments", Json::array({std::string(5000, 'x'), "unseen"})}}));
+    CHECK(longest.size() < 1100);
+    CHECK_THAT(longest, Catch::Contains(" [cut: ") && Catch::EndsWith(" bytes]") && !Catch::Contains("unseen"));
+}
+
+TEST_CASE("the log says how many secrets the broker masked", "[runner][effects]")
+{
+    Bench bench;
+    bench.start(1, "http.request", Json::object({{"uri", "https://a.example"}}));
+    bench.effects.hear(R"({"id":1,"result":{"status":200},"masked":2})");
+    CHECK(bench.only().outcome);
+    REQUIRE(bench.events.size() == 1);
+    CHECK(bench.events[0]["body"]["text"].as_string() == "2 secrets were masked in what http.request gave");
+}
+
 TEST_CASE("a new broker ends what was open with a runtime fault, and serves what comes after", "[runner][effects]")
 {
     Bench bench;
