@@ -10,10 +10,10 @@ using protocol::EventKind;
 
 namespace {
 
-Event masked(EventKind kind, Json body)
+Event masked(EventKind kind, Json body, std::string_view secret = "correct horse battery")
 {
     Redactor redactor;
-    redactor.add("correct horse battery");
+    redactor.add(secret);
     Event event{2, {}, kind, std::move(body)};
     agent::mask_event(event, redactor);
     return event;
@@ -30,6 +30,15 @@ TEST_CASE("what a job read or ran tells no secret in its log, steps and errors",
     const Json end = masked(EventKind::state, Json::object({{"state", "faulted"}, {"error", Json::object({{"detail", "said: correct horse battery"}})}, {"output", "correct horse battery"}})).body;
     CHECK(end["error"]["detail"].as_string() == "said: ***");
     CHECK(end["output"].as_string() == "correct horse battery");  // data, which others go on with
+}
+
+TEST_CASE("a password that is a word of the contract breaks no event", "[agent][mask]")
+{
+    const Json step = Json::object({{"task", "/do/0/completed"}, {"name", "completed"}, {"type", "set"}, {"state", "completed"}, {"startedAt", "2026-01-01T00:00:00Z"}});
+    CHECK(masked(EventKind::step, step, "completed").body == step);
+    const Json end = masked(EventKind::state, Json::object({{"state", "failed"}, {"reason", "error"}, {"error", Json::object({{"detail", "login failed"}})}}), "failed").body;
+    CHECK(end["state"].as_string() == "failed");
+    CHECK(end["error"]["detail"].as_string() == "login ***");
 }
 
 TEST_CASE("a secret that was cut at the bound of a text does not show its first half", "[agent][mask]")
