@@ -114,7 +114,7 @@ SandboxSpec shell(const std::string& script, bool commands)
     return spec;
 }
 
-Captured inside(const SandboxSpec& spec, std::size_t max_output)
+Captured run_inside(const SandboxSpec& spec, std::size_t max_output)
 {
     auto seen = run_sandbox(spec, {}, max_output);
     INFO((seen ? std::string() : seen.error().what));
@@ -122,7 +122,7 @@ Captured inside(const SandboxSpec& spec, std::size_t max_output)
     return trimmed(std::move(*seen));
 }
 
-Captured inside(Words words) { return inside(payload(std::move(words))); }
+Captured inside(Words words) { return run_inside(payload(std::move(words))); }
 
 Captured without(const std::set<Part>& parts, const SandboxSpec& spec)
 {
@@ -193,7 +193,7 @@ void check(const std::vector<Attempt>& attempts)
         }
         INFO("control: " << control.out << control.err << " (signal " << control.ending.signal << "); expected: " << attempt.seen_in_control);
         CHECK(matches(control.out, attempt.seen_in_control));
-        const Captured seen = inside(spec);
+        const Captured seen = run_inside(spec);
         INFO("inside: " << seen.out << seen.err << " (signal " << seen.ending.signal << "); expected: " << attempt.seen_inside);
         CHECK(matches(seen.out, attempt.seen_inside));
     }

@@ -20,7 +20,7 @@ platform::SandboxSpec payload(Words words);
 platform::SandboxSpec shell(const std::string& script, bool commands = true);
 
 /// To its end, 20 s at most. `out` is without the last line's end.
-platform::Captured inside(const platform::SandboxSpec& spec, std::size_t max_output = 1024 * 1024);
+platform::Captured run_inside(const platform::SandboxSpec& spec, std::size_t max_output = 1024 * 1024);
 platform::Captured inside(Words words);
 
 /// By bubblewrap with the same words but those of `parts`; no limits hold here. For harmless acts only.

@@ -1,4 +1,4 @@
-// escape_payload [--confined|--confined-commands|--confined-files] VERB [WORD…]: tries one thing and says what it managed.
+// escape_payload [--confined|--confined-commands|--confined-files|--own-namespaces] VERB [WORD…]: tries one thing and says what it managed.
 #include "tests/escape/payload/payload.h"
 
 #include <cerrno>
@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "platform/confine.h"
@@ -63,6 +64,10 @@ int main(int argc, char** argv)
         const std::string how = words.front().substr(10);
         words.erase(words.begin());
         if (!mill::platform::confine({.commands = how == "-commands", .open_files = how != "-files"})) return 2;
+    }
+    if (!words.empty() && words.front() == "--own-namespaces") {  // as far as they are given: a control's, where mounts can be changed
+        (void)!unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWCGROUP);
+        words.erase(words.begin());
     }
     if (words.empty()) return 64;
     const std::string name = words.front();
