@@ -65,8 +65,8 @@ int main(int argc, char** argv)
         words.erase(words.begin());
         if (!mill::platform::confine({.commands = how == "-commands", .open_files = how != "-files"})) return 2;
     }
-    if (!words.empty() && words.front() == "--own-namespaces") {  // as far as they are given: a control's, where mounts can be changed
-        (void)!unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWCGROUP);
+    if (!words.empty() && words.front() == "--own-namespaces") {  // a control's, in which it may do more than in bubblewrap's
+        (void)!unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET);
         words.erase(words.begin());
     }
     if (words.empty()) return 64;
