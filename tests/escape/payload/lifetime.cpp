@@ -52,8 +52,8 @@ std::string deaf(const Words&)
     stay();
 }
 
-/// Twice away from its parent, in a session of its own; the parent ends at once.
-std::string daemonize(const Words&)
+/// [SECONDS]: twice away from its parent, in a session of its own; the parent ends at once.
+std::string daemonize(const Words& words)
 {
     const pid_t pid = fork();
     if (pid < 0) return refused();
@@ -61,6 +61,7 @@ std::string daemonize(const Words&)
         setsid();
         if (fork() != 0) _exit(0);
         heed_nothing();
+        if (words.size() > 0) alarm(static_cast<unsigned>(words.number(0)));
         say("up\n");
         stay();
     }
