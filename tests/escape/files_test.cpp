@@ -50,6 +50,8 @@ TEST_CASE("files of the host are not there", "[escape]")
            {"what is kept", {"list", "/var"}, kAbsent, {}, "got *"},
            {"devices", {"list", "/sys"}, kAbsent, {}, "got *"},
            {"control groups", {"list", "/sys/fs/cgroup"}, kAbsent, {}, "got *"},
+           {"another control group", {"write", "/sys/fs/cgroup/pids/cgroup.procs"}, kAbsent, {}, "refused EACCES|refused EINVAL", kAbsent},
+           {"another control group (v2)", {"write", "/sys/fs/cgroup/cgroup.procs"}, kAbsent, {}, "refused EACCES|refused EINVAL", kAbsent + std::string("|refused EROFS")},
            {"the log of the kernel", {"read", "/dev/kmsg"}, kAbsent, {}, "refused *|got *", kAbsent},
            {"memory of the machine", {"read", "/dev/mem"}, kAbsent, {}, "refused EACCES", kAbsent}});
     unlink(shared.c_str());
@@ -67,9 +69,10 @@ TEST_CASE("nothing outside is written", "[escape]")
                              "/proc/sysrq-trigger", "/proc/1/uid_map"}) {
         INFO(path);
         const Captured seen = inside({"write", path});
-        CHECK(matches(seen.out, nowhere + "|refused EPERM|refused ENOENT"));
+        CHECK(matches(seen.out, nowhere + "|refused EPERM|refused ENOENT|refused ETXTBSY"));
     }
     check({{"a file that all may write", {"write", file}, kAbsent, {}, "got"}, {"a file beside it", {"write", host.path() + "/new"}, kAbsent, {}, "got"}});
+    CHECK(inside({"chmod", "/millwright/escape_payload"}).out == "refused EROFS");
     CHECK(inside({"write", "/work/mill"}).out == "got");  // the same verb
     CHECK(inside({"write", "/tmp/mill"}).out == "got");
     CHECK(inside({"write", "/proc/self/comm"}).out == "got");
@@ -167,4 +170,59 @@ TEST_CASE("the kernel shows no secrets of its own", "[escape]")
     CHECK(inside({"kernel-pointer"}).out.starts_with("refused"));
     CHECK(inside({"read", "/proc/version"}).out.starts_with(kernel_allows().fresh_proc ? "got" : "refused"));  // the same verb
     CHECK(inside({"read", "/proc/self/cgroup"}).out.find("escape") == std::string::npos);  // the name of its group outside
+}
+
+TEST_CASE("files of the host cannot be read", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    const Folder folder;
+    REQUIRE(write_file(folder.path() + "/secret", "do not read", 0644));
+    const Captured done = run_inside(shell("cat /etc/shadow /etc/passwd /etc/hostname /root/.profile " + folder.path() +
+                               "/secret /oldroot/etc/passwd /proc/1/root/etc/shadow /proc/1/environ; ls /home /root /srv /var /sys /run /etc/ssl"));
+    CHECK(done.out.find("root:") == std::string::npos);
+    CHECK(done.out.find("do not read") == std::string::npos);
+    CHECK(done.out.empty());
+}
+
+TEST_CASE("nothing outside of the private folders can be written", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    const Folder folder;
+    REQUIRE(write_file(folder.path() + "/read", "old", 0666));
+    SandboxSpec spec = shell("for f in /x /etc/x /usr/x /usr/bin/x /millwright/x /bin/x /dev/x /proc/sys/kernel/core_pattern /proc/sysrq-trigger " +
+                             folder.path() + "/read " + folder.path() + "/new; do (echo bad > $f) 2>/dev/null && echo wrote $f; done; mount -o remount,rw / && echo remounted; "
+                             "mount -t tmpfs none /usr && echo mounted; true");
+    spec.mounts = {{folder.path(), folder.path(), false}};
+    const Captured done = run_inside(spec);
+    CHECK(done.out == "");
+    CHECK(*read_file(folder.path() + "/read", 100) == "old");
+    CHECK_FALSE(exists(folder.path() + "/new"));
+}
+
+TEST_CASE("processes of the host are neither seen nor reached", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    const Captured done = run_inside(shell("ls /proc | grep -c '^[0-9]'; kill -0 " + std::to_string(getpid()) + " 2>/dev/null && echo reached; cat /proc/" +
+                               std::to_string(getpid()) + "/cmdline 2>/dev/null; true"));
+    CHECK(std::atoi(done.out.c_str()) <= 6);
+    CHECK(done.out.find("reached") == std::string::npos);
+    CHECK(done.out.find("escape") == std::string::npos);
+}
+
+TEST_CASE("the environment is empty but for paths and language", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    setenv("MILL_TEST_SECRET", "from-outside", 1);
+    const Captured done = run_inside(shell("env; hostname; tr '\\0' '\\n' < /proc/1/environ"));
+    CHECK(done.out.find("from-outside") == std::string::npos);
+    CHECK(done.out.find("sandbox") != std::string::npos);
+}
+
+TEST_CASE("no descriptor of ours is inherited but those handed over", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    const Handle open_by_mistake(open("/etc/hostname", O_RDONLY));
+    const Captured done = run_inside(shell("for p in /proc/[0-9]*; do ls -l $p/fd 2>/dev/null; done"));
+    CHECK(done.out.find("hostname") == std::string::npos);
+    CHECK(done.out.find("cgroup") == std::string::npos);
 }

@@ -175,3 +175,12 @@ TEST_CASE("shared memory of the host is not there", "[escape]")
     check({{"a segment by its key", {"sysv", std::to_string(key)}, "refused ENOENT", {Part::ipc}, "got"}});
     shmctl(id, IPC_RMID, nullptr);
 }
+
+TEST_CASE("no further namespaces, tracing or keys", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    const Captured done = run_inside(shell("unshare -U true 2>/dev/null && echo user; unshare -n true 2>/dev/null && echo net; unshare -r -m true 2>/dev/null && echo mount; "
+                               "cat /proc/sys/user/max_user_namespaces > /dev/null; grep -E 'CapEff|CapBnd|NoNewPrivs|Seccomp:' /proc/self/status"));
+    CHECK_THAT(done.out, !Catch::Contains("user\n") && !Catch::Contains("net\n") && !Catch::Contains("mount\n"));
+    CHECK_THAT(done.out, Catch::Contains("CapEff:\t0000000000000000") && Catch::Contains("CapBnd:\t0000000000000000") && Catch::Contains("NoNewPrivs:\t1") && Catch::Contains("Seccomp:\t2"));
+}

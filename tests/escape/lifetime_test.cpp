@@ -146,3 +146,24 @@ TEST_CASE("it ends with the process that started it", "[escape]")
     waitpid(starter, nullptr, 0);
     CHECK(read(out.native(), text, 1) == 0);  // nobody holds it any more
 }
+
+TEST_CASE("a shell that heeds no signal and hides its children dies at once when killed", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    Running running(shell("trap '' TERM INT HUP; setsid sh -c 'trap \"\" TERM HUP; sleep 60' & sleep 60 & echo up; while :; do sleep 1; done"));
+    REQUIRE(running.line() == "up\n");
+    running.sandbox->kill();
+    const auto ending = running.sandbox->wait(2s);
+    REQUIRE(ending);
+    CHECK(ending->cancelled);
+    CHECK(running.all_gone(2s));
+}
+
+TEST_CASE("an abandoned sandbox dies with its object", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    Running running(shell("echo up; sleep 60"));
+    REQUIRE(running.line() == "up\n");
+    running.sandbox.reset();
+    CHECK(running.all_gone(2s));
+}

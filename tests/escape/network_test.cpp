@@ -170,3 +170,22 @@ TEST_CASE("a job without commands makes no socket but a pair for itself", "[esca
         CHECK(run_inside(spec).out == (std::string(family) == "1" ? "got" : "refused EAFNOSUPPORT"));
     }
 }
+
+TEST_CASE("the host's network is not there, loopback included", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    const Handle server(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(bind(server.native(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(listen(server.native(), 5) == 0);
+    socklen_t length = sizeof address;
+    getsockname(server.native(), reinterpret_cast<sockaddr*>(&address), &length);
+    const std::string port = std::to_string(ntohs(address.sin_port));
+    const std::string script = "bash -c 'exec 5<>/dev/tcp/127.0.0.1/" + port + "' && echo connected; bash -c 'exec 5<>/dev/tcp/1.1.1.1/53' && echo out; true";
+    CHECK(run_inside(shell(script)).out.empty());
+    CHECK(run_inside(shell(script, false)).out.empty());
+    // the payload can connect where nothing stands between: else the test would prove nothing
+    CHECK(std::system(("bash -c 'exec 5<>/dev/tcp/127.0.0.1/" + port + "' 2>/dev/null").c_str()) == 0);
+}

@@ -55,6 +55,14 @@ TEST_CASE("memory of every kind counts", "[escape]")
     for (const char* verb : {"heap", "shared-pages", "memory-file", "segment"}) ends_for_memory({verb, "96"});
 }
 
+TEST_CASE("where no tree can be bounded, each process is", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    if (find_isolation().memory != "rlimit") return skip("this machine bounds whole trees");
+    CHECK(inside({"heap", "96"}).out == "refused ENOMEM");
+    CHECK(run_inside(roomy({"heap", "96"})).out == "got");
+}
+
 TEST_CASE("buffers of sockets and pipes count", "[escape]")
 {
     if (no_sandbox_here() || no_group_here()) return;
@@ -106,6 +114,10 @@ TEST_CASE("limits are not raised from inside", "[escape]")
     CHECK(inside({"set-limit", core, "1", "1"}).out == "refused EPERM");
     CHECK(inside({"set-limit", cpu, "1", "1"}).out == "got");
     CHECK(without({}, payload({"set-limit", cpu, "900", "900"})).out == "got");
+    SandboxSpec spec = payload({"limit", cpu});  // the signal at the first can be ignored, the end at the second cannot
+    spec.limits.cpu = 1s;
+    CHECK(run_inside(spec).out == "got 1 6");
+    CHECK(without({}, spec).out != "got 1 6");
 }
 
 TEST_CASE("a flood of output is ended", "[escape]")
@@ -123,17 +135,55 @@ TEST_CASE("a flood of output is ended", "[escape]")
     CHECK(quiet.sandbox->said().size() <= 4096);
 }
 
-TEST_CASE("processor time ends one process, and is counted for all", "[escape]")
+TEST_CASE("processor time of all processes is counted together", "[escape]")
 {
-    if (no_sandbox_here()) return;
-    SandboxSpec spec = payload({"burn", "1500", "0"});
-    CHECK(run_inside(spec).out == "got");
-    spec.arguments = {"call", "getrlimit", std::to_string(RLIMIT_CPU), "&"};
-    CHECK(run_inside(spec).out == "got");
-    if (no_group_here()) return;
+    if (no_sandbox_here() || no_group_here()) return;
     Running tree(payload({"burn", "300", "4"}));  // each below what a limit of one process would see
-    REQUIRE(tree.sandbox->wait(15s));
-    const auto ending = tree.sandbox->wait();
+    const auto ending = tree.sandbox->wait(15s);
     REQUIRE(ending);
     CHECK(ending->cpu_ms >= 1100);
+    Running one(payload({"burn", "300", "1"}));
+    const auto less = one.sandbox->wait(15s);
+    REQUIRE(less);
+    CHECK(less->cpu_ms < 1100);
+}
+
+TEST_CASE("a shell that starts without end stops at the processes limit", "[escape]")
+{
+    if (no_sandbox_here() || no_group_here()) return;
+    const std::string script = "i=0; while [ $i -lt 40 ]; do sleep 30 & i=$((i+1)); done; echo made $i";
+    const Captured bomb = run_inside(shell(script));
+    CHECK(bomb.ending.exit_code != 0);  // the shell gives up at the first fork that fails
+    CHECK_THAT(bomb.err, Catch::Contains("fork"));
+    SandboxSpec wide = shell(script);
+    wide.limits.processes = 100;
+    CHECK(run_inside(wide).out == "made 40");
+}
+
+TEST_CASE("memory over the limit ends the sandbox alone, and the ending says so", "[escape]")
+{
+    if (no_sandbox_here() || no_group_here()) return;
+    SandboxSpec spec = shell("");
+    spec.program = "/usr/bin/tail";
+    spec.arguments = {"/dev/zero"};
+    const Captured done = run_inside(spec);
+    CHECK(done.ending.signal == SIGKILL);
+    CHECK(done.ending.out_of_memory);
+    CHECK(done.ending.peak_memory > mebibytes(32).bytes);
+}
+
+TEST_CASE("the private folders hold no more than their limit", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    const Captured done = run_inside(shell("head -c 20000000 /dev/zero > /work/big; wc -c < /work/big; head -c 20000000 /dev/zero > /tmp/big; wc -c < /tmp/big"));
+    CHECK(done.out == "8388608\n8388608");
+}
+
+TEST_CASE("CPU time over the limit ends the program", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    SandboxSpec spec = shell("while :; do :; done");
+    spec.limits.cpu = 1s;
+    const Captured done = run_inside(spec);
+    CHECK(done.ending.signal == SIGXCPU);
 }
