@@ -26,7 +26,7 @@ constexpr std::initializer_list<const char*> kComputing = {
     "read", "write", "readv", "writev", "pread64", "pwrite64", "close", "close_range", "lseek", "fstat", "fcntl", "dup", "dup3",
     "pipe2", "poll", "ppoll", "select", "pselect6", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2",
     "timerfd_create", "timerfd_settime", "timerfd_gettime", "sendmsg", "recvmsg", "sendto", "recvfrom", "sendmmsg", "recvmmsg",
-    "shutdown", "getsockopt", "setsockopt", "getsockname", "getpeername", "socketpair", "mmap", "munmap", "mremap", "mprotect",
+    "shutdown", "getsockopt", "setsockopt", "getsockname", "getpeername", "mmap", "munmap", "mremap", "mprotect",
     "madvise", "brk", "futex", "futex_waitv", "set_robust_list", "get_robust_list", "rseq", "sched_yield", "sched_getaffinity",
     "sched_getparam", "sched_getscheduler", "getpriority", "setpriority", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
     "rt_sigtimedwait", "sigaltstack", "restart_syscall", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep",
@@ -89,6 +89,7 @@ Status confine(const Confinement& what)
     if (what.commands) {
         for (const char* name : kWaysOut) rule(filter, refuse, name);
         ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+        ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
         ::seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);  // its flags cannot be looked at
         for (std::uint64_t flag : {CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP})
             ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
@@ -99,6 +100,7 @@ Status confine(const Confinement& what)
         for (const char* name : kFiles) rule(filter, SCMP_ACT_ALLOW, name);
     else  // fstat() is this one
         ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1, SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH, 0));
+    ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
     // Threads, not processes.
     ::seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                        SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | kNewNamespaces, CLONE_THREAD));

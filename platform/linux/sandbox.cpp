@@ -27,6 +27,7 @@ namespace {
 
 constexpr const char* kBubblewrap = "/usr/bin/bwrap";
 constexpr std::size_t kSaid = 4096;
+constexpr rlim_t kOpenFiles = 1024, kMostOpenFiles = 4096;  // as login shells have it, and for programs that ask for more
 
 /// A file in memory that cannot grow: whatever the program says, it costs this much.
 Handle make_bounded_file()
@@ -123,6 +124,9 @@ std::vector<ProcessSpec::Bound> process_limits(const Limits& limits, bool memory
     const auto seconds = static_cast<std::uint64_t>((limits.cpu.count() + 999) / 1000);
     const std::uint64_t soft = std::max<std::uint64_t>(seconds, 1);
     std::vector<ProcessSpec::Bound> out{{RLIMIT_CORE, 0, 0}, {RLIMIT_CPU, soft, soft + 5}};  // first SIGXCPU, which names the cause
+    rlimit own{};
+    if (getrlimit(RLIMIT_NOFILE, &own) == 0)  // a hard limit of ours cannot be raised
+        out.push_back({RLIMIT_NOFILE, std::min(kOpenFiles, own.rlim_max), std::min(kMostOpenFiles, own.rlim_max)});
     if (memory) out.push_back({RLIMIT_DATA, limits.memory.bytes, limits.memory.bytes});
     return out;
 }

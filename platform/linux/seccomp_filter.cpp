@@ -57,6 +57,8 @@ Result<Handle> build(bool commands)
     } else {
         rule(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 0));
     }
+    // A pair is made by the family's own code before it says that it has no pairs.
+    rule(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0)));
     if (wrong != 0) return fail(Errc::unavailable, fmt::format("a rule of the system call filter is refused: {}", os_error(-wrong)));
     Handle file(memfd_create("filter", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!file.valid()) return fail(Errc::unavailable, fmt::format("no file in memory: {}", os_error(errno)));

@@ -1,0 +1,171 @@
+// Staying when the end has come, and ending others.
+#include <catch2/catch.hpp>
+
+#include <csignal>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/escape/attempt.h"
+
+using namespace mill;
+using namespace mill::escape;
+using namespace mill::platform;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A process outside of the user that sandboxes have: what it may not reach, it may not reach for no other reason.
+struct Bystander {
+    pid_t pid = fork();
+    Bystander()
+    {
+        if (pid != 0) return;
+        const User user = runs_as();
+        if (geteuid() == 0 && (setgid(user.gid) != 0 || setuid(user.uid) != 0)) _exit(1);
+        alarm(60);
+        for (;;) pause();
+    }
+    Bystander(const Bystander&) = delete;
+    Bystander& operator=(const Bystander&) = delete;
+    ~Bystander()
+    {
+        kill(pid, SIGKILL);
+        waitpid(pid, nullptr, 0);
+    }
+    bool lives() const { return waitpid(pid, nullptr, WNOHANG) == 0; }
+};
+
+/// Folders of control groups that bear this name.
+std::size_t groups_named(const std::string& name)
+{
+    std::size_t found = 0;
+    std::error_code error;
+    for (std::filesystem::recursive_directory_iterator entry("/sys/fs/cgroup", error), end; !error && entry != end; entry.increment(error))
+        if (entry->path().filename().string() == std::to_string(getpid()) + "-" + name) ++found;
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("processes outside are not signalled", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    const Bystander outsider;
+    const std::string pid = std::to_string(outsider.pid);
+    check({{"one by its number", {"signal", pid, "0"}, "refused ESRCH", {}, "got"}, {"its group", {"signal", "-" + pid, "15"}, "refused ESRCH", {}, "refused ESRCH"}});
+    CHECK(inside({"kill-all"}).out == "got a child");  // all that it can see, and that is a child of its own
+    CHECK(outsider.lives());
+}
+
+TEST_CASE("the first process of a sandbox is not ended or stopped from inside", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    for (const int number : {SIGTERM, SIGKILL, SIGSTOP}) {
+        INFO("signal " << number);
+        const Captured seen = inside({"signal-parent", std::to_string(number)});
+        CHECK(seen.out == "got nothing");
+        CHECK(seen.ending.exit_code == 0);
+    }
+    CHECK(inside({"signal-own-parent", "9"}).out == "got");  // one that is an ordinary process is ended
+}
+
+TEST_CASE("a sandbox is not in the group of those who started it", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    const Captured seen = inside({"kill-group"});
+    CHECK(seen.out == "got");
+    CHECK(seen.ending.signal == 0);
+    CHECK(without({Part::session}, payload({"kill-group"})).ending.signal == SIGTERM);  // the outer half of bubblewrap
+}
+
+TEST_CASE("whatever it does, it ends when killed", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    for (const char* verb : {"bystander", "deaf", "stop", "race"}) {
+        INFO(verb);
+        SandboxSpec spec = payload({verb});
+        const std::string name = spec.name;
+        Running running(std::move(spec));
+        REQUIRE(running.line() == "up\n");
+        CHECK_FALSE(running.sandbox->wait(100ms));  // left alone it goes on
+        CHECK_FALSE(running.all_gone(100ms));
+        const bool grouped = groups_named(name) > 0;
+        const auto begin = std::chrono::steady_clock::now();
+        running.sandbox->kill();
+        const auto ending = running.sandbox->wait(5s);
+        REQUIRE(ending);
+        CHECK(ending->cancelled);
+        CHECK(running.all_gone(5s));
+        CHECK(std::chrono::steady_clock::now() - begin < 5s);
+        running.sandbox.reset();
+        (void)inside({"uid"});  // a group with somebody who is just dying is removed with the next
+        if (grouped) CHECK(groups_named(name) == 0);
+    }
+}
+
+TEST_CASE("what it leaves behind ends with it", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    SandboxSpec spec = payload({"daemon"});  // two forks and a session of its own; it heeds no signal
+    const std::string name = spec.name;
+    Running running(std::move(spec));
+    const auto ending = running.sandbox->wait(5s);
+    REQUIRE(ending);
+    CHECK(ending->exit_code == 0);
+    CHECK(running.all_gone(5s));
+    const auto begin = std::chrono::steady_clock::now();
+    (void)outside({"daemon", "1"});  // read until nobody holds its output any more: without a sandbox that is one second later
+    CHECK(std::chrono::steady_clock::now() - begin >= 900ms);
+}
+
+TEST_CASE("it ends with the process that started it", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    int ends[2];
+    REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+    const Handle out(ends[0]);
+    Handle in(ends[1]);
+    const SandboxSpec spec = payload({"deaf"});
+    const pid_t starter = fork();
+    REQUIRE(starter >= 0);
+    if (starter == 0) {
+        SandboxSpec with = spec;
+        with.handles.emplace_back(1, &in);
+        const auto started = start_sandbox(with);
+        if (!started) _exit(1);
+        alarm(30);
+        for (;;) pause();
+    }
+    in = Handle();
+    char text[3];
+    CHECK(read(out.native(), text, 3) == 3);
+    kill(starter, SIGKILL);
+    waitpid(starter, nullptr, 0);
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(read(out.native(), text, 1) == 0);  // nobody holds it any more
+    CHECK(std::chrono::steady_clock::now() - begin < 5s);  // by itself the payload ends after 20
+}
+
+TEST_CASE("a shell that heeds no signal and hides its children dies at once when killed", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    Running running(shell("trap '' TERM INT HUP; setsid sh -c 'trap \"\" TERM HUP; sleep 60' & sleep 60 & echo up; while :; do sleep 1; done"));
+    REQUIRE(running.line() == "up\n");
+    running.sandbox->kill();
+    const auto ending = running.sandbox->wait(2s);
+    REQUIRE(ending);
+    CHECK(ending->cancelled);
+    CHECK(running.all_gone(2s));
+}
+
+TEST_CASE("an abandoned sandbox dies with its object", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    Running running(shell("echo up; sleep 60"));
+    REQUIRE(running.line() == "up\n");
+    running.sandbox.reset();
+    CHECK(running.all_gone(2s));
+}

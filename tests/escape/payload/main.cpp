@@ -1,0 +1,77 @@
+// escape_payload [--confined|--confined-commands|--confined-files|--own-namespaces] VERB [WORD…]: tries one thing and says what it managed.
+#include "tests/escape/payload/payload.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "platform/confine.h"
+
+namespace payload {
+
+std::uint64_t Words::number(std::size_t at) const
+{
+    const std::string word = text(at);
+    if (word == "self") return static_cast<std::uint64_t>(getpid());
+    if (word == "parent") return static_cast<std::uint64_t>(getppid());
+    return std::strtoull(word.c_str(), nullptr, 0);
+}
+
+std::string got(const std::string& detail) { return detail.empty() ? "got" : "got " + detail; }
+
+std::string refused()
+{
+    const char* name = strerrorname_np(errno);
+    return std::string("refused ") + (name != nullptr ? name : std::to_string(errno));
+}
+
+std::string outcome(long result) { return result < 0 ? refused() : got(); }
+
+std::string first_bytes(int file, const char* path)
+{
+    if (path != nullptr) file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return refused();
+    char bytes[256];
+    const ssize_t size = read(file, bytes, sizeof bytes);
+    if (size < 0) return refused();
+    std::string text(bytes, static_cast<std::size_t>(size));
+    return got(text.substr(0, text.find('\n')));
+}
+
+}  // namespace payload
+
+namespace {
+
+std::string run(const std::string& name, const payload::Words& words)
+{
+    for (const auto& list : {payload::file_verbs(), payload::network_verbs(), payload::kernel_verbs(), payload::resource_verbs(), payload::lifetime_verbs()})
+        for (const payload::Verb& verb : list)
+            if (name == verb.name) return verb.run(words);
+    return "no such verb: " + name;
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    std::vector<std::string> words(argv + 1, argv + argc);
+    if (!words.empty() && words.front().rfind("--confined", 0) == 0) {
+        const std::string how = words.front().substr(10);
+        words.erase(words.begin());
+        if (!mill::platform::confine({.commands = how == "-commands", .open_files = how != "-files"})) return 2;
+    }
+    if (!words.empty() && words.front() == "--own-namespaces") {  // a control's, in which it may do more than in bubblewrap's
+        (void)!unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET);
+        words.erase(words.begin());
+    }
+    if (words.empty()) return 64;
+    const std::string name = words.front();
+    words.erase(words.begin());
+    const std::string line = run(name, payload::Words(std::move(words))) + "\n";
+    return write(STDOUT_FILENO, line.data(), line.size()) == static_cast<ssize_t>(line.size()) ? 0 : 1;
+}
