@@ -189,7 +189,7 @@ class MainJob(Test):
     def test_a_cancel_ends_the_job_and_its_commands(self):
         with World() as world:
             world.start_factory()
-            agent = world.agent("srv-1")
+            agent = world.agent("srv-1", warm=0)
             trigger = world.deploy("sleeper", "do:\n  - long:\n      run: { shell: { command: 'sleep 300' } }\n",
                                    "permissions: { commands: [ /bin/sh ] }\n")
             uid = world.trigger(trigger)
