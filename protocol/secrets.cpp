@@ -23,9 +23,9 @@ void each_text(const Json& value, const std::function<void(const std::string& te
 void each_secret(const Json& credentials, const std::function<void(const std::string& credential, const std::string& member, const std::string& value)>& found)
 {
     for (const auto& [name, members] : credentials.as_object()) {
-        if (!members.is_object()) each_text(members, [&](const std::string& text) { found(name, "", text); });
+        if (!members.is_object()) each_text(members, [&, &name = name](const std::string& text) { found(name, "", text); });
         for (const auto& [member, value] : members.as_object())
-            each_text(Json::object({{member, value}}), [&](const std::string& text) { found(name, member, text); });
+            each_text(Json::object({{member, value}}), [&, &name = name, &member = member](const std::string& text) { found(name, member, text); });
     }
 }
 
