@@ -282,6 +282,7 @@ TEST_CASE("durations: the object, ISO 8601, and what is none", "[workflows]")
     CHECK(ms(R"({"days":1,"hours":1,"minutes":1,"seconds":1,"milliseconds":1})") == 90'061'001);
     CHECK(ms(R"("P1DT1H1M1.5S")") == 90'061'500);
     CHECK(ms(R"("P2W")") == 1'209'600'000);
+    CHECK(ms(R"({"hours":1,"minutes":-30})") == -1);  // each part, whatever the sum
     CHECK(ms(R"("PT0S")") == 0);
     for (const char* wrong : {R"("P")", R"("PT")", R"("1S")", R"("PT1")", R"("P1M")", R"("P1Y")", R"("PT1S1M")", R"("PT1.5H1S")", R"("PT-1S")", R"("PT1X")", R"("")", "{}", "5", "null",
                               R"({"weeks":1})", R"({"seconds":-1})", R"({"seconds":"1"})", R"("P99999999D")", R"("PT1e9S")"})
