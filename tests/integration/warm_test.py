@@ -30,6 +30,10 @@ def holds(pid, needle):
 
 
 class Warm(Test):
+    def begin(self, world, warm=None):
+        world.start_factory()
+        return world.agent(slots=2, warm=warm), world.deploy("says", SAYS)
+
     def ready(self, agent):
         return wait_for("a runner that waits for a job", lambda: agent.children("millwright-runner"), 10)
 
@@ -39,9 +43,7 @@ class Warm(Test):
 
     def test_a_package_in_use_has_a_runner_ready_and_it_serves_one_job(self):
         with World() as world:
-            world.start_factory()
-            agent = world.agent(slots=2)
-            trigger = world.deploy("says", SAYS)
+            agent, trigger = self.begin(world)
             self.assertEqual(agent.children("millwright-runner"), [])
             self.one_job(world, trigger, "needle-" + "of the first job")
             first = self.ready(agent)
@@ -58,9 +60,7 @@ class Warm(Test):
 
     def test_an_agent_that_is_killed_takes_along_what_waits_and_its_successor_makes_anew(self):
         with World() as world:
-            world.start_factory()
-            agent = world.agent(slots=2)
-            trigger = world.deploy("says", SAYS)
+            agent, trigger = self.begin(world)
             self.one_job(world, trigger)
             before = self.ready(agent)
             inner = agent.children("millwright-agent")
@@ -71,9 +71,7 @@ class Warm(Test):
 
     def test_a_runner_killed_while_it_waits_costs_no_job(self):
         with World() as world:
-            world.start_factory()
-            agent = world.agent(slots=2)
-            trigger = world.deploy("says", SAYS)
+            agent, trigger = self.begin(world)
             self.one_job(world, trigger)
             for pid in self.ready(agent):
                 try:
@@ -84,9 +82,7 @@ class Warm(Test):
 
     def test_other_grants_are_another_runner(self):
         with World() as world:
-            world.start_factory()
-            agent = world.agent(slots=2)
-            trigger = world.deploy("says", SAYS)
+            agent, trigger = self.begin(world)
             self.one_job(world, trigger)
             old = self.ready(agent)
             world.run("apply", "-f", world.write("limits.yaml", "kind: Deployment\nname: says\npackage: says@1.0.0\nenvironment: default\n"
@@ -96,9 +92,7 @@ class Warm(Test):
 
     def test_warm_0_holds_none(self):
         with World() as world:
-            world.start_factory()
-            agent = world.agent(slots=2, warm=0)
-            trigger = world.deploy("says", SAYS)
+            agent, trigger = self.begin(world, warm=0)
             self.one_job(world, trigger)
             self.one_job(world, trigger)
             wait_for("the last runner to be gone", lambda: not agent.children("millwright-runner"), 10)
