@@ -160,28 +160,28 @@ TEST_CASE("a runner that was started ahead serves the same request once, and no 
     };
     const std::string request = request_for(stage);
     auto [first_nonce, first] = started("job.1.1", request);
-    CHECK(age(first) < 300ms);
+    CHECK(age(first) < 1s);
     once.say({"warm", request, "2"});
     for (int i = 0; i < 500 && waiting() < 3; ++i) std::this_thread::sleep_for(10ms);
     CHECK(waiting() == 3);
-    std::this_thread::sleep_for(600ms);
+    std::this_thread::sleep_for(1500ms);
 
     auto [nonce, job] = started("job.2.1", request);
-    CHECK(age(job) > 400ms);
+    CHECK(age(job) > 1200ms);
     CHECK(nonce.size() == 32);
     CHECK(nonce != first_nonce);
     CHECK(waiting() >= 3);  // both jobs, the one that is left, and soon another
 
     auto [other_nonce, other] = started("job.3.1", request_for(stage, 7000));
-    CHECK(age(other) < 300ms);
+    CHECK(age(other) < 1s);
 
     // The package's name leads to another file now: what was mounted is not what is asked for.
     for (int i = 0; i < 500 && waiting() < 5; ++i) std::this_thread::sleep_for(10ms);
-    std::this_thread::sleep_for(600ms);
+    std::this_thread::sleep_for(1500ms);
     REQUIRE(write_file(stage.data + "/new", "another file", 0600));
     std::filesystem::rename(stage.data + "/new", stage.data + "/package");
     auto [changed_nonce, changed] = started("job.4.1", request);
-    CHECK(age(changed) < 300ms);
+    CHECK(age(changed) < 1s);
 
     once.say({"warm", request, "0"});
     for (int i = 0; i < 500 && waiting() != 4; ++i) std::this_thread::sleep_for(10ms);
