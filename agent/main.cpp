@@ -58,7 +58,7 @@ int run_policy_test(const Options& options)
     auto policy = agent::load_policy(options.serve.data_folder);
     if (!policy) return complain(policy.error());
     auto text = platform::read_file(options.document == "-" ? "/dev/stdin" : options.document, 1024 * 1024);
-    if (!text) return complain({text.error().code, options.document + ": " + text.error().what});
+    if (!text) return complain(text.error());
     auto document = parse_yaml(*text);
     if (!document) return complain({Errc::invalid, options.document + ": " + document.error().what});
     auto verdict = agent::judge(*policy, document->value);

@@ -101,7 +101,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
         return out;
     }
     if (verb == "policy") {
-        if (arguments.size() < 3 || arguments[1] != "test" || arguments[2].starts_with("-")) return fail(Errc::invalid, "policy test needs a file: millwright-agent policy test FILE --data DIR");
+        if (arguments.size() < 3 || arguments[1] != "test" || arguments[2].starts_with("--"))
+            return fail(Errc::invalid, "policy is followed by 'test FILE --data DIR'; '-' is standard input");
         auto values = read_values({arguments.begin() + 2, arguments.end()}, {"--data"}, {"--json"});
         if (!values) return fail(std::move(values.error()));
         out.command = Options::Command::policy_test;
