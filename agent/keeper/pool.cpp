@@ -51,26 +51,19 @@ void Pool::drop_all()
 
 Status Pool::want(const std::string& request, std::size_t count)
 {
-    const auto found = entries_.find(request);
-    if (count == 0) {
-        if (found == entries_.end()) return {};
-        drop(found->second.warm, 0);
-        entries_.erase(found);
-        return {};
-    }
+    auto found = entries_.find(request);
     if (found == entries_.end()) {
+        if (count == 0) return {};
         if (entries_.size() >= kMostRequests) return fail(Errc::unavailable, fmt::format("runners are held for {} requests already", kMostRequests));
         auto read = decode_request(request);
         if (!read) return fail(read.error());
-        Entry entry;
-        entry.request = std::move(*read);
-        entry.wanted = std::min(count, kMostWarm);
-        entry.start_at = Clock::now() + kAfterTake;
-        entries_.emplace(request, std::move(entry));
-        return {};
+        found = entries_.try_emplace(request).first;
+        found->second.request = std::move(*read);
+        found->second.start_at = Clock::now() + kAfterTake;
     }
     found->second.wanted = std::min(count, kMostWarm);
     drop(found->second.warm, found->second.wanted);
+    if (count == 0) entries_.erase(found);
     return {};
 }
 
