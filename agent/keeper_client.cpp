@@ -54,7 +54,7 @@ Result<KeeperMessage> read_keeper_message(platform::Message message)
         out.kind = KeeperMessage::Kind::listed;
     } else if (verb == "broker" && with_channel) {
         out.kind = KeeperMessage::Kind::broker;
-    } else if (verb == "isolation" && count == 8) {
+    } else if (verb == "isolation" && count == 11) {
         out.kind = KeeperMessage::Kind::isolation;
         std::int64_t landlock = 0;
         (void)number((*words)[5], landlock);
@@ -63,7 +63,10 @@ Result<KeeperMessage> read_keeper_message(platform::Message message)
                                       {"memory", (*words)[3]},
                                       {"processes", (*words)[4]},
                                       {"landlock", landlock},
-                                      {"uid", (*words)[7]}});
+                                      {"proc", (*words)[7]},
+                                      {"nesting", (*words)[8]},
+                                      {"uid", (*words)[9]},
+                                      {"services", (*words)[10]}});
         if (!(*words)[6].empty()) out.isolation.set("problem", (*words)[6]);
     } else {
         return fail(Errc::corrupt, "the keeper says '" + verb + "' with " + std::to_string(count) + " words");

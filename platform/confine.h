@@ -8,6 +8,7 @@ namespace mill::platform {
 struct Confinement {
     bool commands = false;    ///< starting programs, and local sockets between them, stay possible
     bool open_files = true;   ///< opening, making and removing files stays possible; what is open stays usable anyway
+    bool internet = false;    ///< with `commands`: sockets of IPv4 and IPv6 stay possible
 };
 
 /// For all threads of this process and all that it starts from now on. Cannot be undone; a second call

@@ -62,6 +62,10 @@ private:
     Handle handle_;
 };
 
+/// From now on nothing in this folder is reached by a Folder, whatever was granted: it holds our own keys. Its real path must be readable
+/// in /proc/self/fd; where that cannot be told nothing is opened at all. Thread: before the first Folder. Errors: not_found.
+Status keep_out_of(const std::string& folder);
+
 /// At most `max_bytes` from the handle's present place; empty at the end. Errors: unavailable.
 Result<std::string> read_some(const Handle& handle, std::size_t max_bytes);
 

@@ -15,12 +15,14 @@ namespace mill::platform {
 struct Mount {
     std::string outside, inside;
     bool writable = false;
+    bool granted = false;                     ///< because a job asked for it: `kept_out` holds for it
 };
 
 struct SandboxSpec {
     std::string program;                      ///< path outside; seen as /millwright/NAME inside
     std::vector<std::string> arguments;
     std::vector<Mount> mounts;                ///< beside the read-only /usr, /etc subset, private /tmp, /work, minimal /dev and /proc
+    std::string kept_out;                     ///< a folder of which nothing is seen inside, whatever is mounted; empty: none
     std::vector<std::pair<int, const Handle*>> handles;
     Limits limits;
     bool commands = false;                    ///< execve stays possible inside
@@ -35,10 +37,15 @@ struct Isolation {
     std::string memory;      ///< "cgroup-v2", "cgroup-v1", "rlimit"
     std::string processes;   ///< "cgroup-v2", "cgroup-v1", "none"
     int landlock = 0;        ///< ABI, 0 = none
+    std::string proc;        ///< "own": a sandbox sees its own processes; "none": /proc is an empty folder in it
+    std::string nesting;     ///< how a namespace in the sandbox's own is refused: "kernel" and filter, or "filter" alone
     std::string problem;     ///< why no sandbox can be started at all; empty when it can
 };
 Isolation find_isolation();
 Json to_json(const Isolation& isolation);  ///< members as above, `userNamespaces` for the first
+
+/// Groups of sandboxes that have ended, whose last process had not yet died then, are removed. True while some are left. Thread: any.
+bool tidy_sandboxes();
 
 /// Looks for control groups now. Before the first child is started a group that holds us alone (a unit with Delegate=yes) can
 /// still be used; later only the others.

@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "agent/broker/reach.h"
 #include "platform/base/log.h"
 
 namespace mill::broker {
@@ -35,6 +36,13 @@ void Attempt::open(std::shared_ptr<const Grants> grants)
 {
     {
         const std::scoped_lock lock(mutex_);
+        const auto& now = grants->permissions;
+        if (now.read != read_ || now.write != write_) {
+            ++files_;
+            hire();  // here and not in a worker's place: threads inherit what theirs is confined to
+        }
+        read_ = now.read;
+        write_ = now.write;
         grants_ = std::move(grants);
     }
     changed_.notify_all();
@@ -109,10 +117,16 @@ void Attempt::start(EffectCall call, std::size_t bytes)
     open.bytes = bytes;
     open_bytes_ += bytes;
     queue_.push_back({std::move(call), deadline, open.stop.get_token()});
-    const bool more = idle_ < queue_.size() && workers_.size() < kMaxWorkers;
+    if (idle_ < queue_.size() && at_work_ < kMaxWorkers) hire();
     lock.unlock();
     changed_.notify_all();
-    if (more) workers_.emplace_back([this] { work(over_.get_token()); });
+}
+
+void Attempt::hire()
+{
+    if (over_.stop_requested()) return;
+    ++at_work_;
+    workers_.emplace_back([this] { work(over_.get_token()); });
 }
 
 void Attempt::cancel(std::uint64_t id)
@@ -176,29 +190,39 @@ bool Attempt::take(std::uint64_t id, const std::stop_token& stop)
     return true;
 }
 
-std::shared_ptr<const Grants> Attempt::wait_for_grants(const std::stop_token& stop)
+std::pair<std::shared_ptr<const Grants>, std::uint64_t> Attempt::wait_for_grants(const std::stop_token& stop)
 {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, stop, [&] { return grants_ != nullptr; });
-    return grants_;
+    return {grants_, files_};
 }
 
 void Attempt::work(const std::stop_token& stop)
 {
+    std::optional<std::uint64_t> confined;  // to which of the grants' files: nobody gets out of that again
     while (true) {
         std::unique_lock lock(mutex_);
         ++idle_;
         changed_.wait(lock, stop, [&] { return !queue_.empty(); });
         --idle_;
         if (stop.stop_requested()) return;
-        const Work item = std::move(queue_.front());
+        Work item = std::move(queue_.front());
         queue_.pop_front();
         lock.unlock();
         if (item.stop.stop_requested()) continue;
-        const auto grants = wait_for_grants(item.stop);
+        const auto [grants, files] = wait_for_grants(item.stop);
         if (!grants || item.stop.stop_requested()) continue;
+        if (confined && *confined != files) {  // one that was hired since goes on with it
+            lock.lock();
+            queue_.push_front(std::move(item));
+            --at_work_;
+            lock.unlock();
+            return changed_.notify_all();
+        }
         EffectContext context{*grants, clients_, item.deadline, item.stop};
-        const Outcome<Json> outcome = perform(item.call, context);
+        const Status narrow = confined ? Status{} : platform::confine_files(reach_of(grants->permissions));
+        if (narrow) confined = files;
+        const Outcome<Json> outcome = narrow ? perform(item.call, context) : refuse("configuration", 500, "Not confined", narrow.error().what);
         if (!outcome) note_refusal(item.call.effect, outcome.error());
         std::string text = outcome ? result_text(item.call.id, *outcome, context.masked) : error_text(item.call.id, outcome.error(), context.masked);
         if (context.masked > 0) log::debug("broker", "attempt {}: {} secrets masked in what {} gave", key_, context.masked, item.call.effect);

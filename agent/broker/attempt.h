@@ -24,8 +24,8 @@ inline constexpr std::size_t kMaxOpenBytes = 64 * 1024 * 1024;  ///< of the mess
 inline constexpr std::size_t kMaxWorkers = 16;
 inline constexpr int kMaxViolations = 32;                       ///< malformed messages, then its channel is closed
 
-/// Owns a reading thread and up to kMaxWorkers workers, made when needed; shares nothing with other attempts, so none can hold
-/// up another. A call whose deadline is over is answered at once, even when its worker is stuck. Thread: one.
+/// Owns a reading thread and up to kMaxWorkers workers, made when needed, each confined by the operating system to the files of the
+/// grants before its first effect (reach.h); shares nothing with other attempts, so none can hold up another. A call whose deadline is over is answered at once, even when its worker is stuck. Thread: one.
 class Attempt {
 public:
     explicit Attempt(std::string key) : key_(std::move(key)) {}
@@ -58,9 +58,11 @@ private:
     void expire();
     void end_all();
     std::optional<Milliseconds> next_expiry() const;
+    void hire();  // under the lock
     void work(const std::stop_token& stop);
     bool take(std::uint64_t id, const std::stop_token& stop);  ///< false when it is no longer open
-    std::shared_ptr<const Grants> wait_for_grants(const std::stop_token& stop);
+    /// And which of the grants' files they are.
+    std::pair<std::shared_ptr<const Grants>, std::uint64_t> wait_for_grants(const std::stop_token& stop);
     void say(const std::string& text);
     void note_refusal(const std::string& effect, const EffectError& error);
 
@@ -75,13 +77,16 @@ private:
     mutable std::mutex mutex_;  // of all below
     std::condition_variable_any changed_;
     std::shared_ptr<const Grants> grants_;
+    std::vector<std::string> read_, write_;  // the files that were granted last
+    std::uint64_t files_ = 0;                // how often they changed
     std::map<std::uint64_t, Open> open_;
     std::deque<Work> queue_;
     std::size_t open_bytes_ = 0;
     std::size_t idle_ = 0;
     int violations_ = 0;
+    std::size_t at_work_ = 0;            // workers that have not ended
+    std::vector<std::jthread> workers_;
 
-    std::vector<std::jthread> workers_;  // the reader's own
     std::jthread reader_;
 };
 

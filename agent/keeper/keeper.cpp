@@ -8,6 +8,7 @@
 
 #include "platform/base/log.h"
 #include "platform/files.h"
+#include "platform/privileges.h"
 
 namespace mill::keeper {
 namespace {
@@ -40,6 +41,13 @@ platform::ProcessSpec agent_program(const Settings& settings)
     return spec;
 }
 
+platform::ProcessSpec broker_program(const Settings& settings)
+{
+    platform::ProcessSpec spec = program(settings, "millwright-broker", "millwright-broker");
+    if (!settings.data.empty()) spec.arguments = {"--keep-out", settings.data};
+    return spec;
+}
+
 /// Ends that starting again does not mend: wrong use, a bad configuration, not allowed.
 bool is_for_good(const platform::Ending& ending)
 {
@@ -50,10 +58,11 @@ bool is_for_good(const platform::Ending& ending)
 
 Keeper::Keeper(const Settings& settings, platform::ServiceHost& host)
     : host_(host), once_(settings.once), run_as_(platform::sandbox_user()), agent_(agent_program(settings)),
-      broker_(program(settings, "millwright-broker", "millwright-broker")), runners_(settings.folder + "/millwright-runner", run_as_),
+      broker_(broker_program(settings)), runners_(settings.folder + "/millwright-runner", run_as_, settings.data),
       pool_([this](const std::string& name, const SandboxRequest& request) { return runners_.make(name, request); })
 {
     platform::prepare_sandboxes();
+    if (auto kept = platform::keep_starter_privileges(); !kept) log::warning("keeper", "{}", kept.error().what);
     if (once_) {
         starter_.open(platform::Channel::from(Handle(3)));
         return;
@@ -62,6 +71,8 @@ Keeper::Keeper(const Settings& settings, platform::ServiceHost& host)
     const auto owner = platform::owner_of(settings.data);
     if (user && owner && owner->uid != user->uid)
         if (auto given = platform::give_tree(settings.data, *user); !given) log::warning("keeper", "{}", given.error().what);
+    if (std::string(services()) == "root")
+        log::warning("keeper", "there are no users 'millwright' and 'millwright-broker': agent and broker run as root (the package makes the users)");
     agent_.want();
 }
 
@@ -88,7 +99,7 @@ bool Keeper::wait()
     const auto now = Clock::now();
     for (const Child* child : {&agent_, &broker_})
         if (child->is_wanted() && !child->is_running()) within(child->next() - now);
-    if (runners_.running() > 0) within(kLook);
+    if (runners_.running() > 0 || untidy_) within(kLook);
     if (const auto refill = pool_.next(); refill && !stop_by_) within(*refill - now);
     if (stop_by_) within(*stop_by_ - now);
     if (agent().is_waiting() || broker_.peer.is_waiting()) within(50ms);
@@ -160,6 +171,7 @@ void Keeper::watch_runners()
         agent().say(*runners_.find(key)->ended);
     }
     runners_.enforce();
+    untidy_ = platform::tidy_sandboxes();
     if (!stop_by_) pool_.refill();
 }
 
@@ -256,12 +268,18 @@ void Keeper::list()
     agent().say({"listed"});
 }
 
+const char* Keeper::services() const
+{
+    if (!platform::is_root()) return "shared";
+    return !once_ && platform::find_user("millwright") && platform::find_user("millwright-broker") ? "separate" : "root";
+}
+
 void Keeper::tell_isolation()
 {
     const platform::Isolation found = platform::find_isolation();
     const auto flag = [](bool value) { return std::string(value ? "1" : "0"); };
     agent().say({"isolation", flag(found.user_namespaces), flag(found.seccomp), found.memory, found.processes, std::to_string(found.landlock),
-                 found.problem, run_as_ ? "separate" : "shared"});
+                 found.problem, found.proc, found.nesting, run_as_ ? "separate" : "shared", services()});
 }
 
 void Keeper::start_broker()

@@ -37,6 +37,7 @@ private:
     void warm(const std::string& request, const std::string& count);
     void list();
     void tell_isolation();
+    const char* services() const;    // whose agent and broker are
     void start_broker();
     void join_agent_and_broker();
     Peer& agent() { return once_ ? starter_ : agent_.peer; }
@@ -51,6 +52,7 @@ private:
     Pool pool_;
     std::optional<std::chrono::steady_clock::time_point> stop_by_;  // set: stopping; the agent is killed then
     std::optional<int> exit_code_;
+    bool untidy_ = false;            // groups of ended sandboxes are left
 };
 
 }  // namespace mill::keeper

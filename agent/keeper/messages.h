@@ -30,8 +30,9 @@ namespace mill::keeper {
 ///   held KEY              with the job channel (running), followed by `ended` when it has ended already
 ///   listed                end of the list
 ///   broker                with the channel to the broker; also unasked, when a new broker was started
-///   isolation USERNS SECCOMP MEMORY PROCESSES LANDLOCK PROBLEM UID   0 or 1, 0 or 1, words and number of platform/sandbox.h; UID
-///                         "shared" (all sandboxes are this user's) or "separate"
+///   isolation USERNS SECCOMP MEMORY PROCESSES LANDLOCK PROBLEM PROC NESTING UID SERVICES   0 or 1, 0 or 1, words and number of
+///                         platform/sandbox.h; UID "shared" (all sandboxes are this user's) or "separate"; SERVICES, whose agent and
+///                         broker are: "separate" (each its own user's), "shared" (this user's) or "root"
 /// keeper → broker
 ///   agent                 with a channel to the agent; replaces the one before
 ///   attach KEY            with the effect channel of a runner; `attach KEY again` to a new broker

@@ -65,14 +65,19 @@ Result<Runner> Runners::make(const std::string& name, const SandboxRequest& requ
     spec.mounts.push_back({request.package_path, "/package.mwp", false});
     const auto mount = [&](const std::vector<std::string>& paths, bool writable) {
         for (const std::string& path : paths) {
-            if (platform::exists(path)) spec.mounts.push_back({path, path, writable});
-            else log::info("keeper", "{}: not there: {}", name, path);
+            if (!platform::exists(path)) {
+                log::info("keeper", "{}: not there: {}", name, path);
+                continue;
+            }
+            spec.mounts.push_back({path, path, writable, true});
+            if (writable) spec.arguments.insert(spec.arguments.end(), {"--writable", path});
         }
     };
     if (request.commands) {
         mount(request.read, false);
         mount(request.write, true);
     }
+    spec.kept_out = kept_out_;
     spec.handles = {{3, &inside_job}, {4, &inside_effects}};
     spec.limits = limits_of(request);
     spec.commands = request.commands;

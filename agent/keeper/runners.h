@@ -29,8 +29,11 @@ struct Runner {
 /// Owns the sandboxes. Thread: the keeper's only one (bubblewrap dies with the thread that started it).
 class Runners {
 public:
-    /// `program` is the runner; `user` the one that sandboxes run as when we are root.
-    Runners(std::string program, std::optional<platform::User> user) : program_(std::move(program)), user_(user) {}
+    /// `program` is the runner; `user` the one that sandboxes run as when we are root; nothing in the folder `kept_out` is ever mounted.
+    Runners(std::string program, std::optional<platform::User> user, std::string kept_out)
+        : program_(std::move(program)), user_(user), kept_out_(std::move(kept_out))
+    {
+    }
 
     /// Starts one that is nobody's yet; `name` is its cgroup's. Errors: those of start_sandbox.
     Result<Runner> make(const std::string& name, const SandboxRequest& request) const;
@@ -53,6 +56,7 @@ public:
 private:
     std::string program_;
     std::optional<platform::User> user_;
+    std::string kept_out_;
     std::map<std::string, Runner> runners_;
 };
 

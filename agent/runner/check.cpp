@@ -7,6 +7,7 @@
 
 #include "platform/base/json.h"
 #include "platform/confine.h"
+#include "platform/confine_files.h"
 #include "workflows/check/check.h"
 #include "workflows/package.h"
 #include "workflows/schema.h"
@@ -27,7 +28,12 @@ void print(const std::string& text)
 
 bool confined()
 {
-    const auto ok = platform::confine({.commands = false});
+    platform::FileAccess files;
+    files.read = {"/"};
+    files.ports.emplace();
+    files.apart = true;
+    auto ok = platform::confine_files(files);
+    if (ok) ok = platform::confine({.commands = false});
     if (!ok) std::fprintf(stderr, "millwright-runner: %s\n", ok.error().what.c_str());
     return ok.has_value();
 }

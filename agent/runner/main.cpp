@@ -9,6 +9,7 @@
 #include "agent/runner/runner.h"
 #include "platform/base/log.h"
 #include "platform/confine.h"
+#include "platform/confine_files.h"
 #include "protocol/version.h"
 
 namespace {
@@ -17,12 +18,13 @@ constexpr int kUsage = 64, kOwnFailure = 70;
 
 struct Options {
     mill::runner::RunnerOptions run;
+    std::vector<std::string> writable;
     std::string check;
     bool json = false, check_input = false;
 };
 
 constexpr const char* kHelp = "millwright-runner: runs one job in its sandbox. Started by millwright-keeper; people use `millwright run` and `millwright check`.\n"
-                              "usage: millwright-runner [--commands] [--nonce TEXT] [--workspace DIR] [--package FILE]   (descriptors 3 and 4: channels to agent and broker)\n"
+                              "usage: millwright-runner [--commands] [--writable PATH]… [--nonce TEXT] [--workspace DIR] [--package FILE]   (descriptors 3 and 4: channels to agent and broker)\n"
                               "       millwright-runner --check FILE.mwp [--json]   exits 65 when the package has errors\n"
                               "       millwright-runner --check-input   reads {\"schema\":…,\"value\":…}; exits 65 when the value does not fit\n"
                               "       millwright-runner --version\n";
@@ -35,11 +37,25 @@ constexpr const char* kHelp = "millwright-runner: runs one job in its sandbox. S
     std::_Exit(status);
 }
 
+/// Behind the sandbox's mounts and namespaces, a second time: should one of those fail, this one still stands.
+mill::Status confine(const Options& options)
+{
+    mill::platform::FileAccess files;
+    (options.run.commands ? files.start : files.read) = {"/"};
+    files.write = options.writable;
+    for (const char* own : {"/tmp", "/dev"}) files.write.emplace_back(own);
+    files.write.push_back(options.run.workspace);
+    files.ports.emplace();
+    files.apart = true;
+    if (auto ok = mill::platform::confine_files(files); !ok) return ok;
+    return mill::platform::confine({.commands = options.run.commands});
+}
+
 int run(const Options& options)
 {
     mill::log::start("millwright-runner", mill::log::Level::warning);
     // Before the first thread, and before anything from outside is read.
-    if (auto ok = mill::platform::confine({.commands = options.run.commands}); !ok) {
+    if (auto ok = confine(options); !ok) {
         mill::log::error("runner", "{}", ok.error().what);
         return kOwnFailure;
     }
@@ -65,6 +81,7 @@ int main(int count, char** values)
             if (word == "--commands") options.run.commands = true;
             else if (word == "--json") options.json = true;
             else if (word == "--check-input") options.check_input = true;
+            else if (word == "--writable" && more) options.writable.push_back(words[++at]);
             else if (word == "--nonce" && more) options.run.nonce = words[++at];
             else if (word == "--workspace" && more) options.run.workspace = words[++at];
             else if (word == "--package" && more) options.run.package = words[++at];

@@ -28,12 +28,21 @@ void look_at_machine(std::vector<Check>& out)
     if (!found.problem.empty()) {
         out.push_back({"sandbox", "error", found.problem, "apt-get install bubblewrap; in a container allow user namespaces (or --privileged)"});
     } else {
-        out.push_back({"sandbox", "ok", fmt::format("bubblewrap starts; user namespaces {}, seccomp {}", found.user_namespaces ? "yes" : "no", found.seccomp ? "yes" : "no"), ""});
+        const bool whole = found.proc == "own" && found.nesting == "kernel";
+        out.push_back({"sandbox", whole ? "ok" : "warning",
+                       fmt::format("bubblewrap starts; user namespaces {}, seccomp {}{}{}", found.user_namespaces ? "yes" : "no", found.seccomp ? "yes" : "no",
+                                   found.proc == "own" ? "" : "; /proc is empty in it", found.nesting == "kernel" ? "" : "; further namespaces are refused by the filter alone"),
+                       whole ? "" : "parts of /proc are covered here (a container, or ProtectKernelTunables= in the unit): jobs run, some programs miss /proc"});
     }
     const bool cgroup = found.memory.starts_with("cgroup");
     out.push_back({"limits", cgroup ? "ok" : "warning", fmt::format("memory by {}, processes by {}", found.memory, found.processes),
                    cgroup ? "" : "limits hold per process only; jobs that state a limit for the whole tree are refused (give the agent a writable cgroup)"});
-    out.push_back({"landlock", found.landlock > 0 ? "ok" : "warning", found.landlock > 0 ? fmt::format("ABI {}", found.landlock) : "not in this kernel", ""});
+    out.push_back({"landlock", found.landlock > 0 ? "ok" : "warning", found.landlock > 0 ? fmt::format("ABI {}", found.landlock) : "not in this kernel: one line of defence less", ""});
+    if (platform::is_root()) {
+        const bool users = platform::find_user("millwright") && platform::find_user("millwright-broker") && platform::find_user("millwright-run");
+        out.push_back({"users", users ? "ok" : "warning", users ? "agent, broker and sandboxes have users of their own" : "agent or broker of an agent that is started here would run as root",
+                       users ? "" : "useradd --system millwright, millwright-broker and millwright-run, as the package does"});
+    }
 }
 
 void look_at_settings(const Settings& settings, std::vector<Check>& out)

@@ -111,13 +111,14 @@ std::string find_base(const std::vector<std::string>& places, const char* limit_
 
 /// bubblewrap ends a moment before the processes inside it have died, and a group with a dying process cannot be removed yet:
 /// it is tried again with each that follows.
-void remove_soon(const std::string& folder)
+bool remove_soon(const std::string& folder)
 {
     static std::mutex mutex;
     static std::vector<std::string> waiting;
     const std::scoped_lock lock(mutex);
     if (!folder.empty()) waiting.push_back(folder);
     std::erase_if(waiting, [](const std::string& item) { return rmdir(item.c_str()) == 0 || errno == ENOENT; });
+    return !waiting.empty();
 }
 
 }  // namespace
@@ -223,11 +224,13 @@ void Cgroups::remove_left_over() const
             const pid_t maker = static_cast<pid_t>(std::strtol(entry->path().filename().c_str(), nullptr, 10));
             if (maker > 0 && maker != getpid() && kill(maker, 0) != 0 && errno == ESRCH) {
                 for (const pid_t pid : members(entry->path().string())) kill(pid, SIGKILL);
-                rmdir(entry->path().c_str());
+                remove_soon(entry->path().string());
             }
         }
     }
 }
+
+bool tidy_sandboxes() { return remove_soon({}); }
 
 Result<std::unique_ptr<Cgroup>> Cgroups::make(const std::string& name, const Limits& limits) const
 {

@@ -61,6 +61,16 @@ void rule(const Filter& filter, std::uint32_t action, const char* name)
     if (number != __NR_SCMP_ERROR) ::seccomp_rule_add(filter.get(), action, number, 0);
 }
 
+/// Netlink stays: the C library asks it which addresses the machine has when it sorts those of a host.
+void refuse_other_families(const Filter& filter, std::uint32_t action)
+{
+    constexpr unsigned kFamilies = 46;
+    for (unsigned family = 0; family < kFamilies; ++family)
+        if (family != AF_UNIX && family != AF_INET && family != AF_INET6 && family != AF_NETLINK)
+            ::seccomp_rule_add(filter.get(), action, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffffU, family));
+    ::seccomp_rule_add(filter.get(), action, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GE, kFamilies, 0));
+}
+
 Status load(const Filter& filter)
 {
     if (const int failed = ::seccomp_load(filter.get()); failed != 0)
@@ -88,7 +98,8 @@ Status confine(const Confinement& what)
     ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1);     // all threads, should there be others already
     if (what.commands) {
         for (const char* name : kWaysOut) rule(filter, refuse, name);
-        ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
+        if (what.internet) refuse_other_families(filter, refuse);
+        else ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
         ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
         ::seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);  // its flags cannot be looked at
         for (std::uint64_t flag : {CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP})

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -40,6 +41,25 @@ tl::unexpected<Error> failure(std::string_view what, std::string_view name)
     case ENAMETOOLONG: return fail(Errc::invalid, fmt::format("{}: {}: {}", what, shown, os_error(number)));
     default: return fail(Errc::unavailable, fmt::format("{}: {}: {}", what, shown, os_error(number)));
     }
+}
+
+std::string& kept_out()  // with '/' behind it; empty: none
+{
+    static std::string folder;
+    return folder;
+}
+
+/// By what was opened, not by its name: it may have been renamed or mounted meanwhile.
+Status may_open(const Handle& opened, std::string_view name)
+{
+    if (kept_out().empty()) return {};
+    char path[PATH_MAX];
+    const ssize_t size = ::readlink(fmt::format("/proc/self/fd/{}", opened.native()).c_str(), path, sizeof path - 1);
+    if (size > 0) {
+        path[size] = '/';
+        if (!std::string_view(path, static_cast<std::size_t>(size) + 1).starts_with(kept_out())) return {};
+    }
+    return fail(Errc::denied, fmt::format("'{}' is a folder of Millwright's own, or lies in it: it cannot be granted", name));
 }
 
 /// On a kernel without openat2: part by part, each refused when it is a link.
@@ -81,9 +101,15 @@ Result<Handle> open_beneath(int folder, std::string_view name, int flags, unsign
     do {
         fd = ::syscall(SYS_openat2, folder, text.c_str(), &how, sizeof how);
     } while (fd < 0 && (errno == EINTR || errno == EAGAIN));
-    if (fd < 0 && errno == ENOSYS) return open_by_parts(folder, name, flags, mode);
-    if (fd < 0) return failure("cannot open", name);
-    return Handle(static_cast<int>(fd));
+    Handle opened(static_cast<int>(fd));
+    if (fd < 0 && errno == ENOSYS) {
+        auto by_parts = open_by_parts(folder, name, flags, mode);
+        if (!by_parts) return by_parts;
+        opened = std::move(*by_parts);
+    }
+    if (!opened.valid()) return failure("cannot open", name);
+    if (auto ok = may_open(opened, name); !ok) return fail(ok.error());
+    return opened;
 }
 
 FolderEntry entry_of(const struct stat& status, std::string name)
@@ -253,8 +279,11 @@ Result<std::uint64_t> Folder::write(std::string_view name, std::string_view byte
         if (auto ok = (*file)->commit(); !ok) return fail(ok.error());
         return bytes.size();
     }
+    std::string last;
+    auto in = parent(name, last);  // before anything is made
+    if (!in) return fail(in.error());
     const int how = mode == WriteMode::create ? O_CREAT | O_EXCL : O_CREAT | O_APPEND;
-    auto file = open_beneath(handle_.native(), name, O_WRONLY | O_NONBLOCK | O_NOCTTY | how, 0644);
+    auto file = open_beneath(in->handle_.native(), last, O_WRONLY | O_NONBLOCK | O_NOCTTY | how, 0644);
     if (!file) return fail(file.error());
     struct stat status {};
     if (::fstat(file->native(), &status) != 0) return failure("cannot look at", name);
@@ -296,6 +325,14 @@ Status Folder::make_folder(std::string_view name) const
     }
     auto made = folder(name);
     return made ? Status{} : Status(fail(made.error()));
+}
+
+Status keep_out_of(const std::string& folder)
+{
+    char real[PATH_MAX];
+    if (::realpath(folder.c_str(), real) == nullptr) return failure("cannot keep out of", folder);
+    kept_out() = std::string(real) + "/";
+    return {};
 }
 
 Result<std::string> read_some(const Handle& handle, std::size_t max_bytes)

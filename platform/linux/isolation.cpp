@@ -2,11 +2,11 @@
 
 #include <sstream>
 
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "platform/confine_files.h"
 #include "platform/files.h"
 #include "platform/linux/seccomp_filter.h"
 #include "platform/process.h"
@@ -37,9 +37,9 @@ Isolation look()
     out.memory = machine_cgroups().memory();
     out.processes = machine_cgroups().processes();
     out.seccomp = seccomp_filter(false).has_value();
-    constexpr unsigned kAskVersion = 1;
-    const long abi = syscall(SYS_landlock_create_ruleset, nullptr, 0, kAskVersion);
-    out.landlock = abi > 0 ? static_cast<int>(abi) : 0;
+    out.landlock = can_confine_files();
+    out.proc = kernel_allows().fresh_proc ? "own" : "none";
+    out.nesting = kernel_allows().disable_userns ? "kernel" : "filter";
     SandboxSpec probe;
     probe.program = std::string("/usr/bin/true");
     probe.name = std::string("isolation-probe");
@@ -104,7 +104,9 @@ Json to_json(const Isolation& isolation)
                               {"seccomp", isolation.seccomp},
                               {"memory", isolation.memory},
                               {"processes", isolation.processes},
-                              {"landlock", isolation.landlock}});
+                              {"landlock", isolation.landlock},
+                              {"proc", isolation.proc},
+                              {"nesting", isolation.nesting}});
     if (!isolation.problem.empty()) json.set("problem", isolation.problem);
     return json;
 }

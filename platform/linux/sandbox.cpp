@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -77,7 +78,10 @@ public:
         char bytes[512];
         const ssize_t got = read(info.native(), bytes, sizeof bytes);
         if (got > 0) first_ = child_pid(std::string(bytes, static_cast<std::size_t>(got)));
-        if (first_ > 1 && parent_of(first_) == static_cast<pid_t>(process->id())) ::kill(first_, SIGKILL);
+        if (first_ > 1) {
+            const Handle first(static_cast<int>(syscall(SYS_pidfd_open, first_, 0)));  // before its parent is asked: the number may change hands
+            if (first.valid() && parent_of(first_) == static_cast<pid_t>(process->id())) syscall(SYS_pidfd_send_signal, first.native(), SIGKILL, nullptr, 0);
+        }
         process->signal(SIGKILL);
         if (group) group->kill_all();
     }

@@ -62,9 +62,14 @@ Result<std::string> reachable_program(const SandboxSpec& spec)
     return copy;
 }
 
+bool lies_in(const std::string& path, const std::string& folder)
+{
+    return path == folder || folder == "/" || path.starts_with(folder + "/");
+}
+
 const char* refused_place(const std::string& inside, bool writable)
 {
-    const auto below = [&](std::string_view folder) { return inside == folder || inside.starts_with(std::string(folder) + "/"); };
+    const auto below = [&](const char* folder) { return lies_in(inside, folder); };
     if (!inside.starts_with('/') || (inside + "/").find("/../") != std::string::npos) return "is no absolute path";
     if (inside == "/") return "is everything, which is never mounted";
     for (const char* folder : {"/proc", "/sys", "/dev", "/millwright", "/run/millwright"})
@@ -77,7 +82,10 @@ const char* refused_place(const std::string& inside, bool writable)
 
 class Builder {
 public:
-    Builder(const SandboxSpec& spec, int first) : spec_(spec), next_(first) {}
+    Builder(const SandboxSpec& spec, int first)
+        : spec_(spec), kept_out_(spec.kept_out.empty() ? std::string() : real_path(spec.kept_out).value_or(spec.kept_out)), next_(first)
+    {
+    }
 
     void add(std::initializer_list<std::string> words) { out_.arguments.insert(out_.arguments.end(), words); }
 
@@ -109,8 +117,12 @@ public:
         if (const char* wrong = refused_place(mount.inside, mount.writable)) return fail(Errc::denied, fmt::format("'{}' {}", mount.inside, wrong));
         auto outside = real_path(mount.outside);
         if (!outside) return fail(outside.error());
+        const bool keep_out = mount.granted && !kept_out_.empty();
+        if (keep_out && lies_in(*outside, kept_out_))
+            return fail(Errc::denied, fmt::format("'{}' leads to {}, a folder of Millwright's own: it cannot be granted", mount.outside, *outside));
+        if (keep_out && lies_in(kept_out_, *outside)) covered_.push_back(mount.inside + kept_out_.substr(*outside == "/" ? 0 : outside->size()));
         for (const char* folder : {"/proc", "/sys", "/dev"})  // a link may lead where the name does not
-            if (*outside == "/" || *outside == folder || outside->starts_with(std::string(folder) + "/"))
+            if (*outside == "/" || lies_in(*outside, folder))
                 return fail(Errc::denied, fmt::format("'{}' leads to {}, which is not mounted into a sandbox", mount.outside, *outside));
         if (mount.writable) {
             add({"--bind", *outside, mount.inside});
@@ -132,6 +144,7 @@ public:
 
     Layout take(const std::string& program)
     {
+        for (const std::string& inside : covered_) add({"--perms", "0000", "--tmpfs", inside, "--remount-ro", inside});
         const std::string inside = "/millwright/" + base_name(spec_.program);
         add({"--ro-bind", program, inside, "--chdir", "/work", "--remount-ro", "/", "--", inside});
         out_.arguments.insert(out_.arguments.end(), spec_.arguments.begin(), spec_.arguments.end());
@@ -140,6 +153,8 @@ public:
 
 private:
     const SandboxSpec& spec_;
+    const std::string kept_out_;
+    std::vector<std::string> covered_;  // places inside where it would be seen
     int next_;
     Layout out_;
 };

@@ -44,6 +44,38 @@ TEST_CASE("a granted folder is there: read-only or writable as granted", "[escap
     CHECK(*read_file(out.path() + "/copy", 100) == "content");
 }
 
+TEST_CASE("of the folder with our own keys nothing is seen, whatever is granted", "[escape]")
+{
+    const Folder folder;
+    const std::string own = folder.path() + "/agent";
+    REQUIRE(make_folder(own + "/keys", 0755));
+    REQUIRE(chmod(own.c_str(), 0777) == 0);
+    REQUIRE(write_file(own + "/keys/key", "secret", 0644));
+    REQUIRE(write_file(folder.path() + "/beside", "text", 0644));
+    REQUIRE(symlink(own.c_str(), (folder.path() + "/link").c_str()) == 0);
+    const auto starts = [&](const std::string& path, bool granted) {
+        SandboxSpec spec = shell("true");
+        spec.mounts = {{path, "/granted", false, granted}};
+        spec.kept_out = own;
+        return start_sandbox(spec);
+    };
+    for (const std::string& path : {own, own + "/keys", own + "/keys/key", folder.path() + "/link", folder.path() + "/link/keys"}) {
+        INFO(path);
+        const auto started = starts(path, true);
+        REQUIRE_FALSE(started);
+        CHECK(started.error().code == Errc::denied);
+        CHECK_THAT(started.error().what, Catch::Contains("Millwright's own"));
+    }
+    if (no_sandbox_here()) return;
+    CHECK(starts(own + "/keys/key", false));  // what we mount ourselves, such as the package
+    // A folder above it: the rest is there.
+    SandboxSpec spec = shell("cat /granted/beside; ls -A /granted/agent; cat /granted/agent/keys/key; chmod 755 /granted/agent; echo x > /granted/agent/x; cat /granted/agent/x");
+    spec.mounts = {{folder.path(), "/granted", true, true}};
+    CHECK(run_inside(spec).out == "textkeys\nsecretx");  // the control
+    spec.kept_out = own;
+    CHECK(run_inside(spec).out == "text");
+}
+
 TEST_CASE("places that would open the host are never mounted", "[escape]")
 {
     const Folder folder;

@@ -1,6 +1,7 @@
-// escape_payload [--confined|--confined-commands|--confined-files|--own-namespaces] VERB [WORD…]: tries one thing and says what it managed.
+// escape_payload [--reach SPEC] [--confined|--confined-commands|--confined-files|--own-namespaces] VERB [WORD…]: tries one thing and says what it managed.
 #include "tests/escape/payload/payload.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "platform/confine.h"
+#include "platform/confine_files.h"
 
 namespace payload {
 
@@ -55,11 +57,33 @@ std::string run(const std::string& name, const payload::Words& words)
     return "no such verb: " + name;
 }
 
+/// "r/PATH,w/PATH,x/PATH,p,pPORT,a": what may be read, written, executed; no TCP but to these ports; apart.
+bool confine_reach(const std::string& spec)
+{
+    mill::platform::FileAccess access;
+    for (std::size_t from = 0; from < spec.size();) {
+        const std::size_t end = std::min(spec.find(',', from), spec.size());
+        const std::string word = spec.substr(from, end - from), rest = word.substr(1);
+        if (word[0] == 'r') access.read.push_back(rest);
+        else if (word[0] == 'w') access.write.push_back(rest);
+        else if (word[0] == 'x') access.start.push_back(rest);
+        else if (word[0] == 'a') access.apart = true;
+        else if (word[0] == 'p' && !access.ports) access.ports.emplace();
+        if (word[0] == 'p' && !rest.empty()) access.ports->push_back(static_cast<std::uint16_t>(std::stoul(rest)));
+        from = end + 1;
+    }
+    return mill::platform::confine_files(access).has_value();
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
 {
     std::vector<std::string> words(argv + 1, argv + argc);
+    if (words.size() > 1 && words.front() == "--reach") {
+        if (!confine_reach(words[1])) return 2;
+        words.erase(words.begin(), words.begin() + 2);
+    }
     if (!words.empty() && words.front().rfind("--confined", 0) == 0) {
         const std::string how = words.front().substr(10);
         words.erase(words.begin());

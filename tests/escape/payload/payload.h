@@ -1,4 +1,4 @@
-// tests/escape/payload/payload.h -- what the hostile program's verbs share. Linux only; no code of Millwright but confine().
+// tests/escape/payload/payload.h -- what the hostile program's verbs share. Linux only; no code of Millwright but confine() and confine_files().
 #pragma once
 
 #include <cstdint>

@@ -37,7 +37,7 @@ TEST_CASE("after a restart of the agent a run that the keeper holds goes on from
     std::thread keeper([&] {
         CHECK(world.heard() == keeper::Words{"isolation"});
         CHECK(world.heard() == keeper::Words{"list"});
-        world.say({"isolation", "1", "1", "cgroup-v2", "none", "7", "", "shared"});
+        world.say({"isolation", "1", "1", "cgroup-v2", "none", "7", "", "own", "kernel", "shared", "shared"});
         world.say_with_channel({"held", world.id.key()}, world.runner);
         world.say({"listed"});
     });

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -8,6 +9,7 @@
 #include <thread>
 
 #include "agent/broker/attempt.h"
+#include "platform/confine_files.h"
 #include "tests/unit/broker/loopback_server.h"
 #include "tests/unit/broker/temp_folder.h"
 
@@ -183,4 +185,38 @@ TEST_CASE("a runner that goes away in the middle leaves nothing behind", "[broke
     for (int id = 1; id <= 10; ++id) bench.call(id, "http.request", Json::object({{"method", "get"}, {"uri", silent.url()}}), 600'000);
     bench.runner = {};
     SUCCEED("the destructor returns");
+}
+
+TEST_CASE("a worker is confined to the granted files by the system, too, and other grants get other workers", "[broker][attempt]")
+{
+    const TempFolder first, second;
+    std::ofstream(first.path() + "/a") << "one";
+    std::ofstream(second.path() + "/b") << "two";
+    const auto reading = [](const std::string& folder) { return Json::object({{"files", Json::object({{"read", Json::array({folder})}})}}); };
+    // Who has confined itself can gain nothing by a program's rights any more: that shows from outside.
+    const auto confined = [](const std::filesystem::path& task) {
+        std::ifstream status(task / "status");
+        for (std::string line; std::getline(status, line);)
+            if (line == "NoNewPrivs:\t1") return true;
+        return false;
+    };
+    const auto count = [&] {
+        const std::filesystem::directory_iterator tasks("/proc/self/task"), end;
+        return std::count_if(tasks, end, [&](const auto& task) { return confined(task.path()); });
+    };
+    const auto before = count();
+    Bench bench;
+    bench.open(reading(first.path()));
+    bench.call(1, "file.read", Json::object({{"path", first.path() + "/a"}}));
+    CHECK(bench.hear()["result"]["content"].as_string() == "one");
+    if (!confined("/proc/thread-self")) CHECK(count() == before + (platform::can_confine_files() > 0 ? 1 : 0));
+    bench.call(2, "file.read", Json::object({{"path", second.path() + "/b"}}));
+    CHECK(bench.hear()["error"]["status"].as_integer() == 403);
+    bench.open(reading(second.path()));
+    for (int id = 3; id < 30; ++id) {
+        bench.call(id, "file.read", Json::object({{"path", second.path() + "/b"}}));
+        CHECK(bench.hear()["result"]["content"].as_string() == "two");
+    }
+    bench.call(40, "file.read", Json::object({{"path", first.path() + "/a"}}));
+    CHECK(bench.hear()["error"]["status"].as_integer() == 403);
 }

@@ -169,3 +169,28 @@ TEST_CASE("a kernel without openat2 gives the same refusals", "[platform][folder
     REQUIRE(WIFEXITED(status));
     CHECK(WEXITSTATUS(status) == 0);
 }
+
+TEST_CASE("nothing in a folder that is kept out is reached, by whatever way", "[platform][folder]")
+{
+    const TempFolder temp;
+    const std::string own = temp.path() + "/own";
+    fs::create_directories(own + "/keys");
+    std::ofstream(own + "/keys/key") << "secret";
+    fs::create_directories(temp.path() + "/owner");  // its name begins alike
+    auto folder = Folder::open(temp.path());
+    REQUIRE(folder);
+    REQUIRE(folder->read("own/keys/key", 100) == "secret");  // the control
+    REQUIRE(platform::keep_out_of(own));
+    CHECK(Folder::open(own).error().code == Errc::denied);
+    CHECK(Folder::open(own + "/keys").error().code == Errc::denied);
+    CHECK(folder->folder("own").error().code == Errc::denied);
+    CHECK(folder->look("own/keys/key").error().code == Errc::denied);
+    CHECK(folder->read("own/keys/key", 100).error().code == Errc::denied);
+    CHECK_THAT(folder->open_file("own/keys/key").error().what, Catch::Contains("Millwright's own"));
+    for (const WriteMode mode : {WriteMode::create, WriteMode::append, WriteMode::replace}) CHECK(folder->write("own/new", "x", mode).error().code == Errc::denied);
+    CHECK(folder->make_folder("own/more").error().code == Errc::denied);
+    CHECK_FALSE(fs::exists(own + "/new"));
+    CHECK_FALSE(fs::exists(own + "/more"));
+    CHECK(folder->write("owner/x", "x", WriteMode::create));
+    CHECK(platform::keep_out_of(temp.path() + "/none").error().code == Errc::not_found);
+}

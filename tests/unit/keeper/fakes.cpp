@@ -147,7 +147,7 @@ int be_agent(const std::string& data)
     const Words ended = hear("ended").words;
     note("killed " + ended.at(3) + " " + ended.at(4));
     say({"isolation"});
-    note(hear("isolation").words.size() == 8 ? "isolation" : "wrong");
+    note(hear("isolation").words.size() == 11 ? "isolation" : "wrong");
     request.package_path = data + "/no-such-package";
     say({"start", "job.1.3", keeper::encode(request)});
     note("refused " + hear("refused").words.at(2));
