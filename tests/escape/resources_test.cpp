@@ -84,7 +84,7 @@ TEST_CASE("the private folders hold what they may and no more", "[escape]")
     }
 }
 
-TEST_CASE("files without content cost memory, and that is bounded", "[escape]")
+TEST_CASE("files without content cost memory, and that is bounded", "[escape][speed]")
 {
     if (no_sandbox_here() || no_group_here()) return;
     const Captured seen = inside({"empty-files", "/work", "150000"});
@@ -135,7 +135,7 @@ TEST_CASE("a flood of output is ended", "[escape]")
     CHECK(quiet.sandbox->said().size() <= 4096);
 }
 
-TEST_CASE("processor time of all processes is counted together", "[escape]")
+TEST_CASE("processor time of all processes is counted together", "[escape][speed]")
 {
     if (no_sandbox_here() || no_group_here()) return;
     Running tree(payload({"burn", "300", "4"}));  // each below what a limit of one process would see
