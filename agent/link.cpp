@@ -192,13 +192,13 @@ void Link::on_offer(const Json& json)
     if (!parts_.desk.take(std::move(holding))) return parts_.desk.answer({*id, "busy", "all slots are taken"});
     redact_in_log(json["attemptToken"].as_string());
     parts_.tell(command::Take{*id, dump_json(json)});
-    const auto end_it = [&](const std::string& why) {
+    const auto end_it = [&](const std::string& why, Json evidence = Json()) {
         log::warning("link", "{}: refused: {}", id->key(), why);
-        parts_.tell(command::End{*id, {protocol::JobState::failed, protocol::Reason::refused, why, Json()}});
+        parts_.tell(command::End{*id, {protocol::JobState::failed, protocol::Reason::refused, why, std::move(evidence)}});
     };
     if (!offer) return end_it("this agent does not understand the offer: " + offer.error().what);
     auto grants = parts_.policy.admit(*offer);
-    if (!grants) return end_it(grants.error().what);
+    if (!grants) return end_it(grants.error().what, Json::object({{"withheld", parts_.policy.withheld_from(*offer)}}));
     const std::optional<SteadyTime> lease = offer->repeatable ? std::optional(end) : std::nullopt;
     if (!parts_.fetches.try_send({std::move(*offer), std::move(*grants), lease}))
         parts_.tell(command::GiveBack{*id, "too many packages are being fetched"});

@@ -51,6 +51,16 @@ Result<protocol::Permissions> Policy::admit(const protocol::Offer& offer) const
     return bent(*this, offer.permissions);
 }
 
+Json Policy::withheld_from(const protocol::Offer& offer) const
+{
+    Json out = Json::array();
+    const auto add = [&](std::string item, std::string_view by) { out.push(Json::object({{"item", std::move(item)}, {"by", fmt::format("policy.yaml: {}", by)}})); };
+    if (!unsigned_words(*this, offer.package_name).empty()) add(fmt::format("package {} {}, unsigned", offer.package_name, offer.package_version), "unsigned");
+    if (!name_words(*this, offer.package_name).empty()) add(fmt::format("package {}", offer.package_name), "packages");
+    for (std::string& item : withheld(*this, offer.permissions)) add(std::move(item), "permissions");
+    return out;
+}
+
 bool Verdict::admitted() const
 {
     return std::all_of(items.begin(), items.end(), [](const Item& item) { return item.why.empty(); });

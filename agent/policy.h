@@ -17,6 +17,8 @@ struct Policy {
 
     /// What the attempt may have. Errors: denied, naming each item and what withholds it.
     Result<protocol::Permissions> admit(const protocol::Offer& offer) const;
+    /// For programs: [{item, by}] of what it withholds from the attempt; `by` names the entry of policy.yaml.
+    Json withheld_from(const protocol::Offer& offer) const;
 };
 
 /// What the policy says of a job before there is one, item by item (`millwright-agent policy test`).

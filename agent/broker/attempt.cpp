@@ -70,6 +70,7 @@ bool Attempt::opened() const
 void Attempt::read(const std::stop_token& stop)
 {
     while (!stop.stop_requested()) {
+        keep_pace(stop);
         auto got = channel_.receive(next_expiry(), stop);
         expire();
         if (!got) {
@@ -86,8 +87,28 @@ void Attempt::read(const std::stop_token& stop)
     end_all();
 }
 
+/// Its messages wait in the channel meanwhile, and then it waits itself; what is open still ends in time.
+void Attempt::keep_pace(const std::stop_token& stop)
+{
+    while (!stop.stop_requested()) {
+        const SteadyTime now = system_clock().steady();
+        calls_left_ = std::min(kCallsAtOnce, calls_left_ + std::chrono::duration<double>(now - counted_).count() * kCallsPerSecond);
+        counted_ = now;
+        if (calls_left_ >= 1) return;
+        std::this_thread::sleep_for(Milliseconds(5));
+        expire();
+    }
+}
+
+void Attempt::give_back(std::size_t bytes)
+{
+    open_bytes_ -= bytes;
+    all_.bytes -= bytes;
+}
+
 void Attempt::accept(std::string_view text)
 {
+    calls_left_ -= 1;
     auto incoming = parse_incoming(text);
     if (!incoming) {
         ++violations_;
@@ -105,6 +126,7 @@ void Attempt::start(EffectCall call, std::size_t bytes)
     std::string problem;
     if (open_.contains(id)) problem = fmt::format("the call {} is open already", id);
     else if (open_.size() >= kMaxOpenCalls || queue_.size() >= kMaxOpenCalls) problem = fmt::format("more than {} calls are open", kMaxOpenCalls);
+    else if (all_.bytes + bytes > all_.most) problem = fmt::format("the open calls of all jobs here have more than {} bytes", all_.most);
     else if (open_bytes_ + bytes > kMaxOpenBytes) problem = fmt::format("the open calls have more than {} bytes", kMaxOpenBytes);
     if (!problem.empty()) {
         lock.unlock();
@@ -116,6 +138,7 @@ void Attempt::start(EffectCall call, std::size_t bytes)
     open.deadline = deadline;
     open.bytes = bytes;
     open_bytes_ += bytes;
+    all_.bytes += bytes;
     queue_.push_back({std::move(call), deadline, open.stop.get_token()});
     if (idle_ < queue_.size() && at_work_ < kMaxWorkers) hire();
     lock.unlock();
@@ -137,7 +160,7 @@ void Attempt::cancel(std::uint64_t id)
         const auto found = open_.find(id);
         if (found == open_.end()) return;
         stopping = found->second.stop;
-        open_bytes_ -= found->second.bytes;
+        give_back(found->second.bytes);
         open_.erase(found);
     }
     stopping.request_stop();  // what it calls must not meet our lock
@@ -165,7 +188,7 @@ void Attempt::end_all()
         const std::scoped_lock lock(mutex_);
         ended.swap(open_);
         queue_.clear();
-        open_bytes_ = 0;
+        give_back(open_bytes_);
     }
     for (auto& [id, open] : ended) open.stop.request_stop();
 }
@@ -185,7 +208,7 @@ bool Attempt::take(std::uint64_t id, const std::stop_token& stop)
     const auto found = open_.find(id);
     // The same id may be in use again after a cancel: the token tells them apart.
     if (found == open_.end() || found->second.stop.get_token() != stop) return false;
-    open_bytes_ -= found->second.bytes;
+    give_back(found->second.bytes);
     open_.erase(found);
     return true;
 }
@@ -236,8 +259,8 @@ void Attempt::note_refusal(const std::string& effect, const EffectError& error)
 {
     if (error.status != 401 && error.status != 403) return;
     const int count = ++refusals_;
-    if (count <= kMaxNoted) log::debug("broker", "attempt {}: {} refused: {}", key_, effect, error.detail.substr(0, 500));
-    if (count == kMaxNoted) log::debug("broker", "attempt {}: further refusals are not logged", key_);
+    if (count <= kMaxNoted) log::info("broker", "attempt {}: {} refused: {}", key_, effect, error.detail.substr(0, 500));
+    if (count == kMaxNoted) log::info("broker", "attempt {}: further refusals are not logged", key_);
 }
 
 void Attempt::say(const std::string& text)

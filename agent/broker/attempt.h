@@ -21,14 +21,22 @@ namespace mill::broker {
 
 inline constexpr std::size_t kMaxOpenCalls = 64;
 inline constexpr std::size_t kMaxOpenBytes = 64 * 1024 * 1024;  ///< of the messages of all open calls
+inline constexpr std::size_t kMaxAllBytes = 512 * 1024 * 1024; ///< of those of all attempts together
+inline constexpr double kCallsPerSecond = 2000, kCallsAtOnce = 4000;  ///< a runner that says more is read later, not refused
 inline constexpr std::size_t kMaxWorkers = 16;
 inline constexpr int kMaxViolations = 32;                       ///< malformed messages, then its channel is closed
+
+/// What the open calls of all attempts take together. Thread: any.
+struct Budget {
+    std::size_t most = kMaxAllBytes;
+    std::atomic<std::size_t> bytes = 0;
+};
 
 /// Owns a reading thread and up to kMaxWorkers workers, made when needed, each confined by the operating system to the files of the
 /// grants before its first effect (reach.h); shares nothing with other attempts, so none can hold up another. A call whose deadline is over is answered at once, even when its worker is stuck. Thread: one.
 class Attempt {
 public:
-    explicit Attempt(std::string key) : key_(std::move(key)) {}
+    Attempt(std::string key, Budget& all) : key_(std::move(key)), all_(all) {}
     ~Attempt();  ///< Blocks until its workers are done: destroy it where that harms nobody.
 
     /// Starts reading. Calls that come before `open` wait for it.
@@ -52,6 +60,8 @@ private:
     };
 
     void read(const std::stop_token& stop);
+    void keep_pace(const std::stop_token& stop);
+    void give_back(std::size_t bytes);  // under the lock
     void accept(std::string_view text);
     void start(EffectCall call, std::size_t bytes);
     void cancel(std::uint64_t id);
@@ -67,10 +77,13 @@ private:
     void note_refusal(const std::string& effect, const EffectError& error);
 
     const std::string key_;
+    Budget& all_;
     platform::Channel channel_;
     HttpClients clients_;
     std::stop_source over_;  ///< the end of the reader and the workers
 
+    double calls_left_ = kCallsAtOnce;  // the reader's own, like the next
+    SteadyTime counted_ = system_clock().steady();
     std::atomic<int> refusals_ = 0;
     std::mutex sending_;
 

@@ -102,7 +102,7 @@ Attempt* Broker::find(const std::string& key, bool make)
     const auto found = attempts_.find(key);
     if (found != attempts_.end()) return found->second.get();
     if (!make || attempts_.size() >= kMaxAttempts) return nullptr;
-    return attempts_.emplace(key, std::make_unique<Attempt>(key)).first->second.get();
+    return attempts_.emplace(key, std::make_unique<Attempt>(key, budget_)).first->second.get();
 }
 
 void Broker::drop_if_unused(const std::string& key)

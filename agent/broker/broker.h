@@ -30,6 +30,7 @@ private:
     void drop_if_unused(const std::string& key);
 
     platform::Channel keeper_, agent_;
+    Budget budget_;
     std::map<std::string, std::unique_ptr<Attempt>> attempts_;
     Mailbox<std::unique_ptr<Attempt>> ended_{kMaxAttempts};
     std::jthread burier_;

@@ -173,7 +173,7 @@ double step_cost(const World& world, const std::string& task, long steps)
 int main(int count, char** values)
 {
     if (count == 3 && std::string_view(values[1]) == "--echo") return echo(std::strtoul(values[2], nullptr, 10));
-    const long rounds = count > 1 ? std::max(100L, std::atol(values[1])) : 20'000;
+    const long rounds = count > 1 ? std::max(100L, std::atol(values[1])) : 3000;  // below what the broker reads without pause
     const World world;
     Broker broker(world);
     must(broker.effects.send(world.request(0)));

@@ -46,6 +46,7 @@ class Why(Test):
             job = world.ended(world.trigger(trigger))
             self.assertEqual((job["state"], job["reason"]), ("failed", "refused"))
             self.assertIn("policy", str(job["error"]) + str(job.get("evidence")))
+            self.assertEqual(job["evidence"]["withheld"], [{"item": "package orders 1.0.0, unsigned", "by": "policy.yaml: unsigned"}])
 
 
 if __name__ == "__main__":

@@ -19,10 +19,11 @@ using broker::Attempt;
 namespace {
 
 struct Bench {
+    broker::Budget own;
     platform::Channel runner;
-    Attempt attempt{"job.1.1"};
+    Attempt attempt;
 
-    explicit Bench(bool again = false)
+    explicit Bench(bool again = false, broker::Budget* shared = nullptr) : attempt("job.1.1", shared != nullptr ? *shared : own)
     {
         auto pair = platform::Channel::pair();
         REQUIRE(pair);
@@ -219,4 +220,38 @@ TEST_CASE("a worker is confined to the granted files by the system, too, and oth
     }
     bench.call(40, "file.read", Json::object({{"path", first.path() + "/a"}}));
     CHECK(bench.hear()["error"]["status"].as_integer() == 403);
+}
+
+TEST_CASE("a runner that calls without pause is slowed down, not refused", "[broker][attempt]")
+{
+    Bench bench;
+    bench.open(Json::object({{"commands", Json::array({"sh"})}}));
+    const auto begin = std::chrono::steady_clock::now();
+    const int calls = static_cast<int>(broker::kCallsAtOnce + broker::kCallsPerSecond);
+    for (int id = 1; id <= calls; ++id) {
+        bench.call(id, "command.start", Json::object({{"path", "sh"}}));
+        if (!bench.hear().contains("result")) FAIL("call " << id);
+    }
+    CHECK(std::chrono::steady_clock::now() - begin >= std::chrono::milliseconds(950));  // what is above the first ones takes its second
+}
+
+TEST_CASE("the calls of all jobs together have a bound, and what ends gives its room back", "[broker][attempt]")
+{
+    broker::Budget all;
+    all.most = 200'000;
+    Bench first(false, &all), second(false, &all);  // no grants yet: calls wait
+    const std::string filler(150'000, 'x');
+    const auto fill = [&](Bench& bench, int id) { bench.call(id, "file.write", Json::object({{"path", "/x"}, {"content", filler}}), 600'000); };
+    fill(first, 1);
+    while (all.bytes == 0) std::this_thread::yield();
+    fill(second, 1);
+    const Json refused = second.hear();
+    CHECK(refused["error"]["status"].as_integer() == 429);
+    CHECK_THAT(refused["error"]["detail"].as_string(), Catch::Contains("all jobs"));
+    first.say(R"({"cancel":1})");
+    while (all.bytes != 0) std::this_thread::yield();
+    fill(second, 2);
+    while (all.bytes == 0) std::this_thread::yield();
+    second.attempt.close();
+    CHECK(all.bytes == 0);
 }
