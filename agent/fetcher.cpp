@@ -17,6 +17,7 @@ RunSpec spec_of(const protocol::Offer& offer, const protocol::Permissions& grant
     spec.input = offer.input;
     spec.variables = offer.variables;
     spec.grants = grants;
+    spec.run_as = offer.run_as;
     spec.repeatable = offer.repeatable;
     spec.details = offer.trace;
     spec.quota = config.attempt_quota;

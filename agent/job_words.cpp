@@ -18,6 +18,7 @@ keeper::SandboxRequest sandbox_request(const RunSpec& spec)
 {
     keeper::SandboxRequest request;
     request.package_path = spec.package_path;
+    request.user = spec.run_as;
     request.commands = !spec.grants.commands.empty();
     if (request.commands) {
         request.read = spec.grants.read;

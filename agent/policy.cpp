@@ -27,6 +27,12 @@ std::string name_words(const Policy& policy, std::string_view name)
     return named ? "" : fmt::format("package {} is not in 'packages' of this machine's policy.yaml ({})", name, fmt::join(policy.packages, ", "));
 }
 
+std::string user_words(const Policy& policy, std::string_view user)
+{
+    const bool named = user.empty() || std::any_of(policy.run_as.begin(), policy.run_as.end(), [&](const std::string& pattern) { return matches_pattern(pattern, user); });
+    return named ? "" : fmt::format("running as user {} is not in 'runAs' of this machine's policy.yaml", user);
+}
+
 /// A default limit bends to the policy's, a written one does not.
 protocol::Permissions bent(const Policy& policy, protocol::Permissions asked)
 {
@@ -43,7 +49,7 @@ std::vector<std::string> withheld(const Policy& policy, const protocol::Permissi
 
 Result<protocol::Permissions> Policy::admit(const protocol::Offer& offer) const
 {
-    std::vector<std::string> words{unsigned_words(*this, offer.package_name + " " + offer.package_version), name_words(*this, offer.package_name)};
+    std::vector<std::string> words{unsigned_words(*this, offer.package_name + " " + offer.package_version), name_words(*this, offer.package_name), user_words(*this, offer.run_as)};
     if (const auto items = withheld(*this, offer.permissions); !items.empty())
         words.push_back(fmt::format("'permissions' of this machine's policy.yaml withholds: {}", fmt::join(items, "; ")));
     std::erase(words, "");
@@ -57,6 +63,7 @@ Json Policy::withheld_from(const protocol::Offer& offer) const
     const auto add = [&](std::string item, std::string_view by) { out.push(Json::object({{"item", std::move(item)}, {"by", fmt::format("policy.yaml: {}", by)}})); };
     if (!unsigned_words(*this, offer.package_name).empty()) add(fmt::format("package {} {}, unsigned", offer.package_name, offer.package_version), "unsigned");
     if (!name_words(*this, offer.package_name).empty()) add(fmt::format("package {}", offer.package_name), "packages");
+    if (!user_words(*this, offer.run_as).empty()) add(fmt::format("user {}", offer.run_as), "runAs");
     for (std::string& item : withheld(*this, offer.permissions)) add(std::move(item), "permissions");
     return out;
 }
@@ -114,6 +121,7 @@ Result<Policy> parse_policy(std::string_view yaml, std::string_view where)
     Policy policy;
     policy.unsigned_packages = fields.boolean("unsigned", false);
     policy.packages = fields.texts("packages");
+    policy.run_as = fields.texts("runAs");
     const Json cap = fields.any("permissions", Json());
     if (!cap.is_null()) {
         auto read = protocol::parse_permissions(cap, "permissions");
@@ -142,6 +150,10 @@ unsigned: false
 
 # Names of packages that may run here; '*' stands for any characters. Without this key: every package.
 # packages: [ "order-status", "reports-*" ]
+
+# Users that an environment may say its jobs run as (runAs), when the agent is started as root; '*' as above. Without this key: none but
+# the usual one, millwright-run.
+# runAs: [ "mw-*" ]
 
 # What a job may have at most, as in package.yaml. Without this key: what its deployment grants.
 # permissions:

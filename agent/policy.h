@@ -14,6 +14,7 @@ struct Policy {
     bool unsigned_packages = false;                   ///< `unsigned: true` runs packages that nobody signed
     std::vector<std::string> packages;                ///< names, '*' matches any run of characters; empty: every package
     std::optional<protocol::Permissions> permissions; ///< at most these; none: what the deployment grants
+    std::vector<std::string> run_as;                  ///< users that an environment may run its jobs as, by pattern; empty: the usual one only
 
     /// What the attempt may have. Errors: denied, naming each item and what withholds it.
     Result<protocol::Permissions> admit(const protocol::Offer& offer) const;

@@ -16,6 +16,7 @@ struct RunSpec {
     std::string workflow = "main";
     Json input, variables;
     protocol::Permissions grants;
+    std::string run_as;                ///< user of the sandbox; empty: the usual one
     Json credentials;                  ///< NAME → values; secret, for the broker only
     bool credentials_missing = false;  ///< taken over after a restart and not fetched again: the broker keeps what it has
     Json runtime;                      ///< facts of the run that expressions may read

@@ -22,6 +22,7 @@ Json to_json(const Offer& offer)
     json.set("environment", offer.environment).set("trigger", offer.trigger).set("input", offer.input);
     json.set("variables", map(offer.variables)).set("credentials", map(offer.credentials));
     json.set("permissions", to_json(offer.permissions)).set("repeatable", offer.repeatable);
+    if (!offer.run_as.empty()) json.set("runAs", offer.run_as);
     if (offer.trace) json.set("trace", true);
     json.set("attemptToken", offer.attempt_token).set("leaseMs", static_cast<long long>(offer.lease.count()));
     return json;
@@ -52,6 +53,7 @@ Result<Offer> parse_offer(const Json& json)
     for (const auto& [key, value] : offer.credentials.as_object())
         if (!value.is_string()) fields.mistake("credentials", "must map names to names");
     const Json permissions = fields.object("permissions", Json::object());
+    offer.run_as = fields.text("runAs", "");
     offer.repeatable = fields.boolean("repeatable", false);
     offer.trace = fields.boolean("trace", false);
     offer.attempt_token = fields.text("attemptToken");

@@ -23,6 +23,7 @@ struct Offer {
     Json variables;                ///< NAME → value
     Json credentials;              ///< NAME in the package → name in the factory
     Permissions permissions;       ///< granted by the deployment
+    std::string run_as;            ///< the environment's user of the machine; empty: the agent's usual one
     bool repeatable = false;
     bool trace = false;            ///< step records carry what each task got and came to
     std::string attempt_token;     ///< fetches this package and these credentials; secret

@@ -6,10 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "platform/base/encode.h"
 #include "platform/base/nearest.h"
 #include "platform/base/text.h"
-#include "platform/crypto.h"
 #include "workflows/archive.h"
 #include "workflows/check/check.h"
 #include "workflows/expression.h"
@@ -297,22 +295,6 @@ Result<Package> load_archive(std::string_view bytes)
     return out;
 }
 
-Result<std::string> pack(const std::string& path, std::string_view version)
-{
-    Result<Package> package = load_package(path);
-    if (!package) return fail(std::move(package.error()));
-    check_into(*package);
-    std::string errors;
-    for (const Finding& finding : package->findings)
-        if (finding.level == Finding::Level::error) errors += (errors.empty() ? "" : "\n") + finding.format();
-    if (!errors.empty()) return fail(Errc::invalid, std::move(errors));
-    if (!version.empty()) {
-        if (!is_semantic_version(version)) return fail(Errc::invalid, fmt::format("'{}' is no semantic version", version));
-        package->manifest.version = version;
-    }
-    return write_archive(dump_json(to_json(package->manifest)), package->assets);
-}
-
 Result<Manifest> manifest_of(std::string_view archive_bytes)
 {
     Result<std::string> text = read_archive_manifest(archive_bytes);
@@ -323,8 +305,6 @@ Result<Manifest> manifest_of(std::string_view archive_bytes)
     if (!out) return fail(Errc::corrupt, fmt::format("manifest.json: {}", out.error().what));
     return out;
 }
-
-std::string package_digest(std::string_view archive_bytes) { return "sha256:" + to_hex(platform::sha256(archive_bytes)); }
 
 Json input_schema(const Package& package, std::string_view workflow)
 {

@@ -31,6 +31,20 @@ Limits limits_of(const SandboxRequest& request)
     return limits;
 }
 
+/// Whom the sandbox runs as. Nobody of those that hold what jobs must not reach, whatever was asked for.
+Result<std::optional<platform::User>> user_for(const std::string& name, const std::optional<platform::User>& usual)
+{
+    if (name.empty()) return usual;
+    const auto refuse = [&](const char* why) { return fail(Errc::denied, fmt::format("the environment's 'runAs: {}': {}", name, why)); };
+    const auto user = platform::find_user(name);
+    if (!user) return refuse("there is no such user on this machine");
+    if (user->uid == 0 || user->gid == 0) return refuse("jobs never run as root, nor in its group");
+    for (const char* ours : {"millwright", "millwright-broker"})
+        if (const auto own = platform::find_user(ours); own && (own->uid == user->uid || own->gid == user->gid)) return refuse("that is a user of the agent itself");
+    if (!platform::is_root()) return refuse("the agent was not started as root, so all its jobs run as its own user");
+    return std::optional(*user);
+}
+
 Words ended_words(const std::string& key, const Runner& runner, const platform::Ending& ending)
 {
     std::string flag = runner.flag;
@@ -81,9 +95,11 @@ Result<Runner> Runners::make(const std::string& name, const SandboxRequest& requ
     spec.handles = {{3, &inside_job}, {4, &inside_effects}};
     spec.limits = limits_of(request);
     spec.commands = request.commands;
-    if (user_) {
-        spec.uid = user_->uid;
-        spec.gid = user_->gid;
+    auto user = user_for(request.user, user_);
+    if (!user) return fail(user.error());
+    if (*user) {
+        spec.uid = (*user)->uid;
+        spec.gid = (*user)->gid;
     }
     spec.name = name;
     auto sandbox = platform::start_sandbox(spec);

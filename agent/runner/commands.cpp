@@ -19,6 +19,7 @@ platform::ProcessSpec spec_of(const CommandPlan& plan, const CommandRequest& req
     spec.environment = {{"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"HOME", workspace}, {"LANG", "C.UTF-8"}, {"TMPDIR", "/tmp"}};
     for (const auto& [name, value] : request.environment) spec.environment[name] = value;
     spec.folder = workspace;
+    spec.apart = true;  // or it could stop us, and nobody would hear a cancel
     return spec;
 }
 

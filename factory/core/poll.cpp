@@ -209,7 +209,7 @@ Result<protocol::Offer> CoreImpl::offer_of(Active& active)
     return protocol::Offer{.id = {active.uid, epoch_, active.attempt}, .package_name = b.package_name, .package_version = b.package_version,
                            .package_digest = b.package_digest, .workflow = b.workflow, .deployment = b.deployment, .environment = b.environment,
                            .trigger = b.trigger, .input = *active.input, .variables = b.variables, .credentials = b.credentials,
-                           .permissions = known.permissions, .repeatable = b.repeatable, .trace = b.rules["trace"].as_bool(), .attempt_token = active.token, .lease = options_.lease};
+                           .permissions = known.permissions, .run_as = board_.environment(b.environment).run_as, .repeatable = b.repeatable, .trace = b.rules["trace"].as_bool(), .attempt_token = active.token, .lease = options_.lease};
 }
 
 /// After a commit: gives the parked poll what there is for it.

@@ -27,6 +27,19 @@ Result<std::string> user_of(Reader& read, std::string_view kind, std::string_vie
     return std::string();
 }
 
+/// Jobs of two environments never share a user: what one leaves behind on a machine the other must not find.
+Status uses_user_alone(Reader& read, std::string_view kind, std::string_view name, const Json& spec)
+{
+    const std::string& user = spec["runAs"].as_string();
+    if (kind != "Environment" || user.empty()) return {};
+    const auto others = read.documents("Environment");
+    if (!others) return fail(others.error());
+    for (const Document& other : *others)
+        if (other.name != name && other.spec["runAs"].as_string() == user)
+            return fail(Errc::conflict, fmt::format("environment '{}' runs its jobs as '{}' already: each environment has a user of its own", other.name, user));
+    return {};
+}
+
 }  // namespace
 
 void CoreImpl::put_document(std::string kind, std::string name, Json spec, std::uint64_t expected, Who who, Done<Document> done)
@@ -37,6 +50,7 @@ void CoreImpl::put_document(std::string kind, std::string name, Json spec, std::
         if (expected != 0 && (!known || known->generation != expected))
             return fail(Errc::conflict, fmt::format("{} '{}' has generation {}, not {}", kind, name, known ? known->generation : 0, expected));
         if (known && known->spec == spec) return *known;
+        if (auto alone = uses_user_alone(writer_.read(), kind, name, spec); !alone) return fail(alone.error());
         Document document{.kind = kind, .name = name, .uid = known ? known->uid : new_uid(), .spec = spec,
                           .generation = known ? known->generation + 1 : 1, .created = known ? known->created : clock_.now(),
                           .changed = clock_.now(), .changed_by = who.name};

@@ -62,6 +62,9 @@ std::vector<Lack> lacks(const Needs& needs, const Environment& environment, cons
         if (!has_member({fmt::format("label:{}={}", label, value), {}, {}}, agent))
             out.push_back({"missing_label", fmt::format("{} lacks label {}={}", agent.name, label, value), command});
     for (const std::string& text : missing_facts(needs.facts, agent)) out.push_back({"missing_fact", fmt::format("{} {}", agent.name, text), ""});
+    if (!environment.run_as.empty() && agent.facts["isolation"]["uid"].as_string() == "shared")
+        out.push_back({"missing_fact", fmt::format("{} was not started as root, so it cannot run jobs as '{}', which environment '{}' asks for", agent.name,
+                                                   environment.run_as, environment.name), ""});
     for (const std::string& text : group_lacks(environment, agent)) out.push_back({"missing_fact", fmt::format("{} {}", agent.name, text), ""});
     return out;
 }

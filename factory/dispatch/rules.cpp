@@ -133,6 +133,7 @@ Environment read_environment(std::string name, const Json& spec)
 {
     Environment out{.name = std::move(name), .documented = true, .members = {}};
     read_members(spec, "", {}, out.members);
+    out.run_as = spec["runAs"].as_string();
     return out;
 }
 

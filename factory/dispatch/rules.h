@@ -35,6 +35,7 @@ struct Environment {
     std::string name;
     bool documented = false;       ///< an Environment document exists
     std::vector<Member> members;   ///< empty: the agents that were enrolled in it
+    std::string run_as = {};       ///< user of the machines that its jobs run as; empty: each agent's usual one
 };
 Environment read_environment(std::string name, const Json& spec);
 

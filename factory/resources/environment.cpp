@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "factory/resources/kinds.h"
@@ -47,6 +49,14 @@ Json group(const Json& json, const std::string& where, int depth, Fields& top)
     return out;
 }
 
+/// As useradd(8) takes it.
+bool is_user_name(std::string_view name)
+{
+    const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
+    return !name.empty() && name.size() <= 32 && letter(name.front()) && name != "root" &&
+           std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '-'; });
+}
+
 }  // namespace
 
 Result<Json> normalise_environment(const Json& body, const std::string& where)
@@ -60,6 +70,10 @@ Result<Json> normalise_environment(const Json& body, const std::string& where)
     for (const Json& item : given.as_array())
         groups.push(group(item, fmt::format("group '{}'", item["name"].as_string()), 1, fields));
     out.set("groups", std::move(groups));
+    if (const std::string user = fields.text("runAs", ""); !user.empty()) {
+        if (!is_user_name(user)) fields.mistake("runAs", fmt::format("must be a user's name, 1 to 32 lower-case letters, digits, '-' and '_', not root; found '{}'", user.substr(0, 60)));
+        out.set("runAs", Json(user));
+    }
     const std::string limit = fields.text("offlineLimit", "15m");
     if (auto parsed = parse_duration(limit); !parsed || parsed->count() < 1000)
         fields.mistake("offlineLimit", fmt::format("must be a duration of at least 1s, such as 15m; found '{}'", limit));

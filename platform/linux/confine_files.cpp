@@ -13,6 +13,7 @@
 #include <fmt/core.h>
 
 #include "platform/base/os_error.h"
+#include "platform/linux/apart.h"
 
 namespace mill::platform {
 namespace {
@@ -83,6 +84,15 @@ int can_confine_files()
         return found > 0 ? static_cast<int>(found) : 0;
     }();
     return abi;
+}
+
+int apart_rules()
+{
+    static const int rules = [] {
+        const Ruleset asked{0, 0, kAbstractSockets | kSignals};
+        return can_confine_files() >= 6 ? static_cast<int>(::syscall(SYS_landlock_create_ruleset, &asked, sizeof asked, 0)) : -1;
+    }();
+    return rules;
 }
 
 Status confine_files(const FileAccess& access)

@@ -14,6 +14,7 @@
 #include <boost/process/posix.hpp>
 #include <fcntl.h>
 #include <grp.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -23,6 +24,7 @@
 #include <fmt/format.h>
 
 #include "platform/base/os_error.h"
+#include "platform/linux/apart.h"
 #include "platform/posix/wait.h"
 
 namespace mill::platform {
@@ -46,6 +48,7 @@ public:
         for (const auto& [number, handle] : spec.handles) map_.push_back({number, handle->native(), -1});
         std::sort(map_.begin(), map_.end(), [](const Slot& a, const Slot& b) { return a.number < b.number; });
         folder_ = spec.folder.empty() ? "/" : spec.folder.c_str();
+        if (spec.apart) apart_ = apart_rules();
     }
 
     template <class Executor> void on_exec_setup(Executor& executor) const
@@ -75,6 +78,7 @@ private:
 
     void prepare() const
     {
+        if (apart_ >= 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_landlock_restrict_self, apart_, 0) != 0)) give_up("landlock");
         if (spec_.new_group && setpgid(0, 0) != 0) give_up("setpgid");
         for (const int file : spec_.join)
             if (write(file, "0\n", 2) != 2) give_up("cgroup.procs");
@@ -117,6 +121,7 @@ private:
     const ProcessSpec& spec_;
     int null_;
     const char* folder_ = "/";
+    int apart_ = -1;
     std::vector<std::string> texts_;
     std::vector<char*> environment_, arguments_;
     std::vector<Slot> map_;

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import pwd
 import re
 import unittest
 
@@ -96,7 +97,7 @@ print(json.dumps(dict(
         self.assertEqual((job["state"], job["reason"]), ("failed", "refused"), job)
         self.assertIn("Millwright's own", json.dumps(job))
 
-    def test_the_first_process_of_the_sandbox_is_not_signalled(self):
+    def test_neither_its_runner_nor_the_first_process_of_the_sandbox_is_signalled(self):
         landlock = self.world.api("GET", "/v1/agents/srv-1").json["facts"]["isolation"]["landlock"]
         if landlock < 6:
             self.skipTest(f"Landlock ABI {landlock}, signals are kept apart from 6 on")
@@ -109,7 +110,7 @@ for pid in (os.getpid(), os.getppid(), 1):
     except PermissionError:
         print('refused')
 """))
-        self.assertEqual((job["state"], job["output"].split()), ("successful", ["reached", "reached", "refused"]), job)
+        self.assertEqual((job["state"], job["output"].split()), ("successful", ["reached", "refused", "refused"]), job)
 
 
 class ProcessesTest(unittest.TestCase):
@@ -152,6 +153,36 @@ class ProcessesTest(unittest.TestCase):
             if facts["services"] == "root":
                 self.assertIn("run as root", agent.tail())
             self.assertEqual(facts["uid"], "separate")
+
+            # An environment's own user, when the machine's policy has it.
+            uid_of = {name: pwd.getpwnam(name).pw_uid for name in ("games", "daemon")}
+            environment = "kind: Environment\nname: %s\nagents: [ '*' ]\nrunAs: %s\n"
+            whoami = script("import os; print(os.getuid(), os.getgroups())")
+
+            def run_in(name, user):
+                trigger = world.deploy(f"who-{name}", whoami, "permissions: { commands: [ python3 ] }\n", environment=name)
+                world.run("apply", "-f", world.write(f"{name}-environment.yaml", environment % (name, user)))
+                return world.ended(world.trigger(trigger))
+
+            job = run_in("sales", "games")
+            self.assertEqual((job["state"], job["reason"]), ("failed", "refused"), job)
+            self.assertEqual(job["evidence"]["withheld"], [{"item": "user games", "by": "policy.yaml: runAs"}])
+            agent.stop()
+            (data / "policy.yaml").write_text("unsigned: true\nrunAs: [ games, millwright*, no-such, root ]\n")
+            agent = Program(world, "agent-root", [BIN / "millwright-agent", "run", "--data", data], "ready", as_root=True)
+            job = run_in("sales", "games")
+            self.assertEqual((job["state"], job["output"].split()[0]), ("successful", str(uid_of["games"])), job)
+            self.assertNotEqual(world.ended(uid)["output"].strip(), str(uid_of["games"]))
+            for name, user, why in (("none", "no-such", "no such user"), ("own", "millwright", "user of the agent itself")):
+                if user == "millwright" and facts["services"] == "root":
+                    continue  # no such user here
+                job = run_in(name, user)
+                self.assertEqual((job["state"], job["reason"]), ("failed", "refused"), job)
+                self.assertIn(why, json.dumps(job))
+            for user, why in (("games", "sales"), ("root", "not root"), ("a b", "user's name")):
+                done = world.run("apply", "-f", world.write("other.yaml", environment % ("other", f"'{user}'")), check=False)
+                self.assertNotEqual(done.returncode, 0, user)
+                self.assertIn(why, done.stderr + done.stdout)
 
 
 if __name__ == "__main__":

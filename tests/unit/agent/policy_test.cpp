@@ -73,6 +73,33 @@ TEST_CASE("a default limit bends to the machine's cap, a written one is refused"
     CHECK_FALSE(policy->admit(offer));
 }
 
+TEST_CASE("jobs run as another user only when the machine's policy names it", "[policy]")
+{
+    const auto policy = agent::parse_policy("unsigned: true\nrunAs: [ 'mw-*' ]\n", "policy.yaml");
+    REQUIRE(policy);
+    auto offer = offer_of("a");
+    CHECK(policy->admit(offer));
+    offer.run_as = "mw-sales";
+    CHECK(policy->admit(offer));
+    CHECK(policy->withheld_from(offer).empty());
+    offer.run_as = "postgres";
+    const auto verdict = policy->admit(offer);
+    REQUIRE_FALSE(verdict);
+    CHECK_THAT(verdict.error().what, Catch::Contains("postgres") && Catch::Contains("'runAs'"));
+    CHECK(policy->withheld_from(offer) == *parse_json(R"([{"item":"user postgres","by":"policy.yaml: runAs"}])"));
+    CHECK_FALSE(agent::Policy{.unsigned_packages = true}.admit(offer));
+}
+
+TEST_CASE("what is withheld is listed for programs, each with the entry that withholds it", "[policy]")
+{
+    const auto policy = agent::parse_policy("packages: [ 'reports-*' ]\npermissions: { network: [ 'https://*.example.com' ] }\n", "policy.yaml");
+    REQUIRE(policy);
+    auto offer = offer_of("order-status");
+    offer.permissions.read = {"/etc"};
+    CHECK(policy->withheld_from(offer) == *parse_json(R"([{"item":"package order-status 1.0.0, unsigned","by":"policy.yaml: unsigned"},
+        {"item":"package order-status","by":"policy.yaml: packages"},{"item":"files.read /etc","by":"policy.yaml: permissions"}])"));
+}
+
 TEST_CASE("an unknown key in policy.yaml is an error that names it", "[policy]")
 {
     const auto policy = agent::parse_policy("unsinged: true\n", "policy.yaml");

@@ -111,6 +111,15 @@ TEST_CASE("the normal form has every default, and reads back as itself", "[facto
     CHECK(environment->spec["offlineLimit"] == Json("15m"));
 }
 
+TEST_CASE("an environment names a user of the machines, never root", "[factory][resources]")
+{
+    CHECK(parse_document(json(R"({"kind":"Environment","name":"it","runAs":"mw-it_2"})"))->spec["runAs"] == Json("mw-it_2"));
+    for (const char* user : {"root", "Sales", "a b", "2x", "-x", "x;y", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}) {
+        INFO(user);
+        CHECK_THAT(why_not(std::string(R"({"kind":"Environment","name":"it","runAs":")") + user + "\"}"), Contains("'runAs'") || Contains("runAs"));
+    }
+}
+
 TEST_CASE("what does not exist yet is refused by name", "[factory][resources]")
 {
     CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"schedule","schedule":{"cron":"* * * * *"}})"),

@@ -127,6 +127,16 @@ TEST_CASE("a group may require facts of its agents", "[dispatch]")
     CHECK(lacking[0].code == "missing_fact");
 }
 
+TEST_CASE("jobs of an environment with a user of its own go to agents that can change to it", "[dispatch]")
+{
+    const auto where = read_environment("prod", Json::object({{"agents", Json::array({"*"})}, {"runAs", "mw-prod"}}));
+    const auto isolated = [](const char* uid) { return Json::object({{"isolation", Json::object({{"uid", uid}})}}); };
+    CHECK(lacks(needs("a"), where, agent("srv-1", isolated("separate"))).empty());
+    const auto lacking = lacks(needs("a"), where, agent("srv-2", isolated("shared")));
+    REQUIRE(lacking.size() == 1);
+    CHECK_THAT(lacking[0].text, Catch::Contains("srv-2") && Catch::Contains("'mw-prod'"));
+}
+
 TEST_CASE("a limit of a trigger frees its queue when a job ends", "[dispatch]")
 {
     Board board;

@@ -21,7 +21,7 @@ TEST_CASE("damaged words are corrupt, never a crash", "[keeper][messages]")
 
 TEST_CASE("a request for a sandbox is read back with all of its members", "[keeper][messages]")
 {
-    const SandboxRequest request{"/p.mwp", {"/a", "/b"}, {"/c"}, true, 1, 2, 3, 4, 5, true};
+    const SandboxRequest request{"/p.mwp", {"/a", "/b"}, {"/c"}, true, 1, 2, 3, 4, 5, true, "mw-sales"};
     const auto read = decode_request(encode(request));
     REQUIRE(read);
     CHECK(encode(*read) == encode(request));

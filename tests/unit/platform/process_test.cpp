@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "platform/confine_files.h"
 #include "platform/process.h"
 
 using namespace mill;
@@ -235,4 +236,13 @@ TEST_CASE("a child that does not heed the stop is killed after its grace", "[pla
     CHECK(done->cancelled);
     CHECK(done->signal == SIGKILL);
     CHECK(lines == std::vector<std::string>{"up", "asked"});
+}
+
+TEST_CASE("a child apart signals itself and its own, and nobody else", "[platform][process]")
+{
+    ProcessSpec spec = shell("kill -0 $$ && echo self; sleep 5 & kill -0 $! && echo own; kill $!; kill -0 $PPID 2>/dev/null && echo parent; true");
+    CHECK(run_process(spec, "", 1000, 10s)->out == "self\nown\nparent\n");
+    if (can_confine_files() < 6) return WARN("SKIP: this kernel cannot keep a child apart (Landlock ABI " << can_confine_files() << ")");
+    spec.apart = true;
+    CHECK(run_process(spec, "", 1000, 10s)->out == "self\nown\n");
 }

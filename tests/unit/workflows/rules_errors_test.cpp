@@ -211,3 +211,17 @@ TEST_CASE("a sub-workflow's schemas fault the task that runs it, and a catch aro
         CHECK(ran.count("r", "faulted") == 1);
     }
 }
+
+TEST_CASE("a fault of a try's own output or export is not for its own catch, but for one around it", "[workflows][rules]")
+{
+    for (const std::string member : {"output", "export"}) {
+        INFO(member);
+        const std::string own = "t: { try: [ { g: { set: { a: 1 } } } ], catch: { do: [ { h: { set: { handled: true } } } ] }, " + member +
+                                ": { as: '${ if .handled then . else error(\"own\") end }' } }";
+        const Ran ran = run_flow("do: [ { " + own + " } ]");
+        CHECK(ran.phase == Phase::faulted);
+        CHECK(ran.count("h", "started") == 0);
+        CHECK(ran.fault.instance.find("/do/0/t/" + member) == 0);
+        CHECK(run_flow("do: [ { o: { try: [ { " + own + " } ], catch: { do: [ { r: { set: { around: true } } } ] } } } ]").words() == R"({"around":true})");
+    }
+}
