@@ -224,6 +224,7 @@ void Attempt::work(const std::stop_token& stop)
         if (narrow) confined = files;
         const Outcome<Json> outcome = narrow ? perform(item.call, context) : refuse("configuration", 500, "Not confined", narrow.error().what);
         if (!outcome) note_refusal(item.call.effect, outcome.error());
+        else if (item.call.effect == "credential.reveal") note_revealed((*outcome)["values"]);
         std::string text = outcome ? result_text(item.call.id, *outcome, context.masked) : error_text(item.call.id, outcome.error(), context.masked);
         if (context.masked > 0) log::debug("broker", "attempt {}: {} secrets masked in what {} gave", key_, context.masked, item.call.effect);
         if (text.size() > platform::Channel::kMaxMessage)
@@ -238,6 +239,16 @@ void Attempt::note_refusal(const std::string& effect, const EffectError& error)
     const int count = ++refusals_;
     if (count <= kMaxNoted) log::debug("broker", "attempt {}: {} refused: {}", key_, effect, error.detail.substr(0, 500));
     if (count == kMaxNoted) log::debug("broker", "attempt {}: further refusals are not logged", key_);
+}
+
+/// Names only. For whoever asks later where a value went.
+void Attempt::note_revealed(const Json& values)
+{
+    for (const auto& [handle, value] : values.as_object()) {
+        const std::scoped_lock lock(mutex_);
+        if (revealed_.size() < kMaxNoted && revealed_.insert(handle.substr(0, 200)).second)
+            log::info("broker", "attempt {}: the value of {} is given to a command", key_, handle.substr(0, 200));
+    }
 }
 
 void Attempt::say(const std::string& text)

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -65,6 +66,7 @@ private:
     std::pair<std::shared_ptr<const Grants>, std::uint64_t> wait_for_grants(const std::stop_token& stop);
     void say(const std::string& text);
     void note_refusal(const std::string& effect, const EffectError& error);
+    void note_revealed(const Json& values);
 
     const std::string key_;
     platform::Channel channel_;
@@ -84,6 +86,7 @@ private:
     std::size_t open_bytes_ = 0;
     std::size_t idle_ = 0;
     int violations_ = 0;
+    std::set<std::string> revealed_;     ///< that the log was told of
     std::size_t at_work_ = 0;            // workers that have not ended
     std::vector<std::jthread> workers_;
 

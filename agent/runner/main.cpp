@@ -54,6 +54,8 @@ mill::Status confine(const Options& options)
 int run(const Options& options)
 {
     mill::log::start("millwright-runner", mill::log::Level::warning);
+    // Commands are given secrets by way of this process's memory; they run as the same user.
+    if (options.run.commands) mill::platform::hide_memory();
     // Before the first thread, and before anything from outside is read.
     if (auto ok = confine(options); !ok) {
         mill::log::error("runner", "{}", ok.error().what);
