@@ -10,6 +10,7 @@
 #include "platform/folder.h"
 #include "platform/http_client.h"
 #include "platform/service_host.h"
+#include "platform/stream.h"
 #include "protocol/version.h"
 
 namespace {
@@ -24,6 +25,7 @@ constexpr const char* kHelp = "millwright-broker: does what runners ask for, eac
 int serve(const std::string& kept_out)
 {
     mill::platform::hide_memory();
+    mill::platform::allow_many_streams();
     mill::platform::ServiceHost host;
     mill::log::start("millwright-broker");
     // What it reads comes from outside: it starts nothing but its helper, makes no namespace, looks into no other process.

@@ -73,8 +73,8 @@ std::string as_typed(std::string_view argument)
 
 Json from_outside(Json value) { return holds_handle(value) ? rebuilt(value) : value; }
 
-Effects::Effects(const Clock& clock, Reporter& reporter, Commands& commands, std::string workspace, Send to_broker)
-    : clock_(clock), reporter_(reporter), commands_(commands), workspace_(std::move(workspace)), to_broker_(std::move(to_broker))
+Effects::Effects(const Clock& clock, Reporter& reporter, Commands& commands, std::string workspace, Send to_broker, std::function<void()> broker_anew)
+    : clock_(clock), reporter_(reporter), commands_(commands), workspace_(std::move(workspace)), to_broker_(std::move(to_broker)), broker_anew_(std::move(broker_anew))
 {
 }
 
@@ -155,7 +155,12 @@ void Effects::hear(std::string_view text)
 {
     auto message = parse_json(text, {.bytes = kMaxMessage, .depth = 128});
     if (!message) return broker_lost("the broker sent what is no JSON", false);
-    if (message->contains("reset")) return broker_lost("the broker was started anew", false);
+    if (message->contains("reset")) {
+        broker_lost("the broker was started anew", false);
+        if (broker_anew_) broker_anew_();
+        return;
+    }
+    if (const Json* note = message->find("note")) return reporter_.log("warning", note->as_string(), "");
     const auto found = open_.find(static_cast<std::uint64_t>((*message)["id"].as_integer()));
     if (found == open_.end()) return;  // cancelled meanwhile
     Open open = std::move(found->second);

@@ -27,7 +27,7 @@ public:
         Outcome<Json> outcome;
     };
     using Send = std::function<void(std::string)>;
-    Effects(const Clock& clock, Reporter& reporter, Commands& commands, std::string workspace, Send to_broker);
+    Effects(const Clock& clock, Reporter& reporter, Commands& commands, std::string workspace, Send to_broker, std::function<void()> broker_anew = {});
 
     void start(workflows::EffectRequest request);
     void cancel(std::uint64_t id);
@@ -68,6 +68,7 @@ private:
     Commands& commands_;
     std::string workspace_;
     Send to_broker_;
+    std::function<void()> broker_anew_;
     bool broker_gone_ = false;
     std::uint64_t next_ = 1;
     std::map<std::uint64_t, Open> open_;  // by the number on the wire
