@@ -174,7 +174,8 @@ Result<Handle> Listener::open_on_loopback(std::uint16_t port)
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(port);
-    if (!out.valid() || bind(out.native(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || listen(out.native(), kWaiting) != 0)
+    const int on = 1;  // connections that ended a moment ago do not keep the port
+    if (!out.valid() || setsockopt(out.native(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 || bind(out.native(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || listen(out.native(), kWaiting) != 0)
         return fail(Errc::unavailable, fmt::format("cannot listen on 127.0.0.1:{}: {}", port, os_error(errno)));
     return out;
 }
