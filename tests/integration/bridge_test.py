@@ -126,10 +126,11 @@ class Bridge(Test):
                     self.assertTrue(said[name].startswith("403 "), (name, said))
                     self.assertIn(line, said[name])
                 self.assertIn("response 403", said["tunnel"])   # http:// is granted, not a tunnel
-                self.assertIn("refused", said["direct"])
-                self.assertIn("unreachable", said["out"])
+                # With Landlock's rules for ports nothing but the proxy's is even tried, and none is listened at.
+                self.assertRegex(said["direct"], "refused|denied")
+                self.assertRegex(said["out"], "unreachable|denied")
                 self.assertIn("not permitted", said["datagram"])
-                self.assertIn("in use", said["own server"])
+                self.assertRegex(said["own server"], "in use|denied")
                 self.assertEqual(other.seen, [])
                 self.assertEqual([path for path, _ in plain.seen], ["/urllib", "/echo", "/curl"])
                 for _, headers in plain.seen:

@@ -143,6 +143,8 @@ do:
             self.assertNotIn(PASSWORD, done.stdout + done.stderr)
             ran = world.run("run", folder, "--grant-asked", "--secrets", secrets, "--trace", check=False)
             self.assertEqual(ran.returncode, 0, ran.stderr)
+            self.assertIn("gives it erp.", ran.stderr)
+            self.assertNotIn("millwright-broker", ran.stderr)
             self.assertIn(HASH, ran.stdout)
             self.assertNotIn(PASSWORD, ran.stdout + ran.stderr)
 
