@@ -102,7 +102,7 @@ void Attempt::accept(platform::Message message)
 
 void Attempt::take_listener(platform::Handle handle)
 {
-    auto listener = bridge_ ? Result<platform::Listener>(fail(Errc::denied, "a second listener was handed over")) : platform::Listener::take_over(std::move(handle), kBridgePort);
+    auto listener = bridge_ ? Result<platform::TcpListener>(fail(Errc::denied, "a second listener was handed over")) : platform::TcpListener::take_over(std::move(handle), kBridgePort);
     if (!listener) {
         ++violations_;
         log::warning("broker", "attempt {}: {}", key_, listener.error().what);

@@ -22,7 +22,7 @@ std::string one_line_of(std::string text)
     return text.substr(0, 100);
 }
 
-void refuse_client(platform::Stream& client, int status, const std::string& title, const std::string& detail, const std::stop_token& stop)
+void refuse_client(platform::TcpStream& client, int status, const std::string& title, const std::string& detail, const std::stop_token& stop)
 {
     const std::string body = detail + "\n";
     const std::string text = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
@@ -44,7 +44,7 @@ struct Head {
     bool too_slow = false;
 };
 
-Head read_head(platform::Stream& client, Milliseconds limit, const std::stop_token& stop)
+Head read_head(platform::TcpStream& client, Milliseconds limit, const std::stop_token& stop)
 {
     Head head;
     const SteadyTime until = system_clock().steady() + limit;
@@ -73,7 +73,7 @@ Outcome<std::vector<std::string>> may_bridge(const protocol::Permissions& grants
     return addresses;
 }
 
-Bridge::Bridge(std::string key, platform::Listener listener, GrantsOf grants, Refused refused, BridgeBounds bounds)
+Bridge::Bridge(std::string key, platform::TcpListener listener, GrantsOf grants, Refused refused, BridgeBounds bounds)
     : key_(std::move(key)), listener_(std::move(listener)), grants_(std::move(grants)), refused_(std::move(refused)), bounds_(bounds),
       acceptor_([this] { accept(over_.get_token()); })
 {
@@ -138,7 +138,7 @@ void Bridge::make_room(const std::stop_token& stop)
     room_.wait(lock, stop, reap);
 }
 
-Outcome<platform::Stream> Bridge::reach(const platform::ProxyRequest& request, const std::stop_token& stop)
+Outcome<platform::TcpStream> Bridge::reach(const platform::ProxyRequest& request, const std::stop_token& stop)
 {
     const auto grants = grants_(stop);
     if (!grants) return refuse("runtime", 503, "Over", "the job is over");
@@ -148,7 +148,7 @@ Outcome<platform::Stream> Bridge::reach(const platform::ProxyRequest& request, c
     std::string why;
     for (const std::string& address : *addresses) {
         const auto left = std::chrono::duration_cast<Milliseconds>(until - system_clock().steady());
-        auto server = platform::Stream::connect(address, request.target.port, std::max(left, Milliseconds(1)), stop);
+        auto server = platform::TcpStream::connect(address, request.target.port, std::max(left, Milliseconds(1)), stop);
         if (server) return std::move(*server);
         why = server.error().what;
         if (server.error().code == Errc::cancelled || left <= Milliseconds(0)) break;
@@ -156,7 +156,7 @@ Outcome<platform::Stream> Bridge::reach(const platform::ProxyRequest& request, c
     return refuse("communication", 502, "No connection", fmt::format("{}: {}", request.target.authority(), why));
 }
 
-void Bridge::serve(platform::Stream client, const std::stop_token& stop)
+void Bridge::serve(platform::TcpStream client, const std::stop_token& stop)
 {
     const Head head = read_head(client, bounds_.head, stop);
     if (head.size == 0) {

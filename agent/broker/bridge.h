@@ -36,7 +36,7 @@ public:
     using GrantsOf = std::function<std::shared_ptr<const Grants>(const std::stop_token&)>;
     /// Called on a connection's thread.
     using Refused = std::function<void(const EffectError&)>;
-    Bridge(std::string key, platform::Listener listener, GrantsOf grants, Refused refused, BridgeBounds bounds = {});
+    Bridge(std::string key, platform::TcpListener listener, GrantsOf grants, Refused refused, BridgeBounds bounds = {});
     Bridge(const Bridge&) = delete;
     Bridge& operator=(const Bridge&) = delete;
     ~Bridge();   ///< Blocks until its threads are done.
@@ -49,11 +49,11 @@ private:
     };
     void accept(const std::stop_token& stop);
     void make_room(const std::stop_token& stop);
-    void serve(platform::Stream client, const std::stop_token& stop);
-    Outcome<platform::Stream> reach(const platform::ProxyRequest& request, const std::stop_token& stop);
+    void serve(platform::TcpStream client, const std::stop_token& stop);
+    Outcome<platform::TcpStream> reach(const platform::ProxyRequest& request, const std::stop_token& stop);
 
     const std::string key_;
-    platform::Listener listener_;
+    platform::TcpListener listener_;
     const GrantsOf grants_;
     const Refused refused_;
     const BridgeBounds bounds_;

@@ -62,7 +62,7 @@ int run(const Options& options)
     };
     mill::platform::Handle listener;
     if (options.bridge) {
-        auto made = mill::platform::Listener::open_on_loopback(mill::runner::kBridgePort);
+        auto made = mill::platform::TcpListener::open_on_loopback(mill::runner::kBridgePort);
         if (!made) return failed(made.error());
         listener = std::move(*made);
     }

@@ -83,7 +83,7 @@ struct Way {
 
 }  // namespace
 
-Result<Stream> Stream::connect(const std::string& address, std::uint16_t port, std::chrono::milliseconds limit, std::stop_token stop)
+Result<TcpStream> TcpStream::connect(const std::string& address, std::uint16_t port, std::chrono::milliseconds limit, std::stop_token stop)
 {
     sockaddr_in four{};
     sockaddr_in6 six{};
@@ -92,7 +92,7 @@ Result<Stream> Stream::connect(const std::string& address, std::uint16_t port, s
     four.sin_port = six.sin6_port = htons(port);
     const bool is_four = inet_pton(AF_INET, address.c_str(), &four.sin_addr) == 1;
     if (!is_four && inet_pton(AF_INET6, address.c_str(), &six.sin6_addr) != 1) return fail(Errc::invalid, fmt::format("'{}' is no address", address.substr(0, 100)));
-    Stream out{Handle(socket(is_four ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0))};
+    TcpStream out{Handle(socket(is_four ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0))};
     const auto failed = [&](int error) { return fail(Errc::unavailable, fmt::format("{} port {}: {}", address, port, os_error(error))); };
     if (!out.handle_.valid()) return failed(errno);
     const int native = out.handle_.native();
@@ -107,7 +107,7 @@ Result<Stream> Stream::connect(const std::string& address, std::uint16_t port, s
     return out;
 }
 
-Result<std::string> Stream::receive(std::size_t most, std::optional<std::chrono::milliseconds> wait, const std::stop_token& stop)
+Result<std::string> TcpStream::receive(std::size_t most, std::optional<std::chrono::milliseconds> wait, const std::stop_token& stop)
 {
     const auto deadline = deadline_of(wait);
     std::string out(std::min(most, kPassedAtOnce), '\0');
@@ -123,7 +123,7 @@ Result<std::string> Stream::receive(std::size_t most, std::optional<std::chrono:
     }
 }
 
-Status Stream::send(std::string_view bytes, std::optional<std::chrono::milliseconds> wait, const std::stop_token& stop)
+Status TcpStream::send(std::string_view bytes, std::optional<std::chrono::milliseconds> wait, const std::stop_token& stop)
 {
     const auto deadline = deadline_of(wait);
     while (!bytes.empty()) {
@@ -140,9 +140,9 @@ Status Stream::send(std::string_view bytes, std::optional<std::chrono::milliseco
     return {};
 }
 
-void Stream::end_sending() { shutdown(handle_.native(), SHUT_WR); }
+void TcpStream::end_sending() { shutdown(handle_.native(), SHUT_WR); }
 
-void pass_between(Stream& here, Stream& there, std::optional<std::uint64_t> most, Passed& passed, const std::stop_token& stop)
+void pass_between(TcpStream& here, TcpStream& there, std::optional<std::uint64_t> most, Passed& passed, const std::stop_token& stop)
 {
     const int a = here.handle().native(), b = there.handle().native();
     Way out{.from = a, .to = b, .counted = passed.out, .left = most, .tell_end = !most, .over = most == std::uint64_t{0}};
@@ -167,7 +167,7 @@ void pass_between(Stream& here, Stream& there, std::optional<std::uint64_t> most
     }
 }
 
-Result<Handle> Listener::open_on_loopback(std::uint16_t port)
+Result<Handle> TcpListener::open_on_loopback(std::uint16_t port)
 {
     Handle out(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     sockaddr_in address{};
@@ -180,7 +180,7 @@ Result<Handle> Listener::open_on_loopback(std::uint16_t port)
     return out;
 }
 
-Result<Listener> Listener::take_over(Handle handle, std::uint16_t port)
+Result<TcpListener> TcpListener::take_over(Handle handle, std::uint16_t port)
 {
     const int native = handle.native();
     const auto refuse = [](std::string_view what) { return fail(Errc::denied, fmt::format("what was handed over {}", what)); };
@@ -193,10 +193,10 @@ Result<Listener> Listener::take_over(Handle handle, std::uint16_t port)
     if (getsockname(native, reinterpret_cast<sockaddr*>(&address), &size) != 0 || size != sizeof address || address.sin_family != AF_INET ||
         ntohl(address.sin_addr.s_addr) != INADDR_LOOPBACK || ntohs(address.sin_port) != port)
         return refuse(fmt::format("does not listen on 127.0.0.1:{}", port));
-    return Listener(std::move(handle));
+    return TcpListener(std::move(handle));
 }
 
-Result<Stream> Listener::accept(const std::stop_token& stop)
+Result<TcpStream> TcpListener::accept(const std::stop_token& stop)
 {
     for (;;) {
         const auto ready = wait_ready(handle_.native(), POLLIN, deadline_of(kLook), stop);
@@ -205,7 +205,7 @@ Result<Stream> Listener::accept(const std::stop_token& stop)
         Handle made(accept4(handle_.native(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
         if (made.valid()) {
             prepare_connection(made.native());
-            return Stream(std::move(made));
+            return TcpStream(std::move(made));
         }
         if (again(errno) || errno == ECONNABORTED) continue;
         if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) return fail(Errc::unavailable, fmt::format("listener: {}", os_error(errno)));
@@ -221,6 +221,6 @@ void allow_many_streams()
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-void Listener::end() { shutdown(handle_.native(), SHUT_RDWR); }
+void TcpListener::end() { shutdown(handle_.native(), SHUT_RDWR); }
 
 }  // namespace mill::platform

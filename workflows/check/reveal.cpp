@@ -13,7 +13,7 @@ namespace {
 
 using TasksByPointer = std::map<std::string_view, const Task*>;
 
-bool names(const Json& list, const std::string& name)
+bool lists_name(const Json& list, const std::string& name)
 {
     return std::any_of(list.as_array().begin(), list.as_array().end(), [&](const Json& entry) { return entry == Json(name) || entry == Json("*"); });
 }
@@ -57,7 +57,7 @@ void reveals_of(Analysis& analysis, const Document& document, const Task& task)
     for (std::size_t i = 0; i < names_said.size(); ++i) {
         const std::string& name = names_said[i].as_string();
         if (std::find(task.reveal.begin(), task.reveal.end(), name) == task.reveal.end()) continue;  // loading has said what is wrong
-        if (analysis.lone || names(asked["reveal"], name)) continue;
+        if (analysis.lone || lists_name(asked["reveal"], name)) continue;
         analysis.remedy("package.yaml", {"permissions", "reveal"}, name);
         analysis.error("reveal", document, fmt::format("{}/metadata/reveal/{}", task.pointer, i),
                        fmt::format("task '{1}' reveals the secret '{0}', which package.yaml does not ask for: permissions: {{ credentials: [ {0} ], reveal: [ {0} ] }}", name, task.name));

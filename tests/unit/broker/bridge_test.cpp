@@ -15,8 +15,8 @@
 
 using namespace mill;
 using broker::Bridge;
-using platform::Listener;
-using platform::Stream;
+using platform::TcpListener;
+using platform::TcpStream;
 
 namespace {
 
@@ -38,7 +38,7 @@ Json network(std::vector<std::string> rules)
 }
 
 struct Bench {
-    platform::Handle shared = std::move(*Listener::open_on_loopback(0));  ///< as the runner holds it
+    platform::Handle shared = std::move(*TcpListener::open_on_loopback(0));  ///< as the runner holds it
     std::uint16_t port = port_of(shared);
     std::shared_ptr<const broker::Grants> grants;
     std::mutex mutex;
@@ -47,7 +47,7 @@ struct Bench {
 
     explicit Bench(const Json& permissions, broker::BridgeBounds bounds = {}) : grants(*broker::make_grants(permissions, Json::object()))
     {
-        bridge = std::make_unique<Bridge>("job.1.1", std::move(*Listener::take_over(shared.duplicate(), port)), [this](const std::stop_token&) { return grants; },
+        bridge = std::make_unique<Bridge>("job.1.1", std::move(*TcpListener::take_over(shared.duplicate(), port)), [this](const std::stop_token&) { return grants; },
                                           [this](const broker::EffectError& error) {
                                               const std::scoped_lock lock(mutex);
                                               refusals.push_back(error.detail);
@@ -55,8 +55,8 @@ struct Bench {
                                           bounds);
     }
     ~Bench() { bridge.reset(); }
-    Stream client() const { return std::move(*Stream::connect("127.0.0.1", port, kLong)); }
-    static std::string rest(Stream& from)
+    TcpStream client() const { return std::move(*TcpStream::connect("127.0.0.1", port, kLong)); }
+    static std::string rest(TcpStream& from)
     {
         std::string out;
         for (;;) {
@@ -68,7 +68,7 @@ struct Bench {
     /// What comes back for these bytes, until the connection ends.
     std::string asked(const std::string& bytes) const
     {
-        Stream made = client();
+        TcpStream made = client();
         REQUIRE(made.send(bytes, kLong, {}));
         return rest(made);
     }
@@ -83,7 +83,7 @@ TEST_CASE("a tunnel to a granted host and port passes bytes both ways", "[broker
     LoopbackServer server("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
     const std::string target = "127.0.0.1:" + std::to_string(server.port());
     Bench bench(network({target}));
-    Stream made = bench.client();
+    TcpStream made = bench.client();
     REQUIRE(made.send(connect_to(target) + "GET /in HTTP/1.1\r\n\r\n", kLong, {}));  // the first bytes of the tunnel come with its head
     const auto answer = made.receive(4096, kLong, {});
     REQUIRE(answer);
@@ -98,7 +98,7 @@ TEST_CASE("a plain request is passed on with its body, and its answer comes back
 {
     LoopbackServer server([](const std::string& request) { return "HTTP/1.0 200 OK\r\n\r\n" + request.substr(request.find("\r\n\r\n") + 4); });
     Bench bench(network({"http://127.0.0.1:" + std::to_string(server.port())}));
-    Stream made = bench.client();
+    TcpStream made = bench.client();
     REQUIRE(made.send("POST " + server.url("/x?y") + " HTTP/1.1\r\nHost: elsewhere\r\nContent-Length: 4\r\n\r\nbo", kLong, {}));
     REQUIRE(made.send("dy and more", kLong, {}));
     std::string all;
@@ -134,7 +134,7 @@ TEST_CASE("each target is checked as http.request's is, and a refusal says what 
 TEST_CASE("a target that is granted and not there is a bad gateway, not a refusal", "[broker][bridge]")
 {
     std::uint16_t free = 0;
-    { free = port_of(*Listener::open_on_loopback(0)); }
+    { free = port_of(*TcpListener::open_on_loopback(0)); }
     Bench bench(network({"127.0.0.1:" + std::to_string(free), "https://no-such-host.invalid"}));
     CHECK_THAT(bench.asked(connect_to("127.0.0.1:" + std::to_string(free))), Catch::StartsWith("HTTP/1.1 502 No connection"));
     CHECK_THAT(bench.asked(connect_to("no-such-host.invalid:443")), Catch::StartsWith("HTTP/1.1 502 Host not found"));
@@ -150,7 +150,7 @@ TEST_CASE("what is no request gets an answer that says so, or none, and harms no
     CHECK_THAT(bench.asked(std::string(8193, 'x')), Catch::StartsWith("HTTP/1.1 431"));
     CHECK_THAT(bench.asked("CONNECT a.example:443 HTT"), Catch::StartsWith("HTTP/1.1 408"));  // and then nothing more
     CHECK_THAT(bench.asked(""), Catch::StartsWith("HTTP/1.1 408"));
-    { Stream gone = bench.client(); }
+    { TcpStream gone = bench.client(); }
     CHECK_THAT(bench.asked("GET / HTTP/1.1\r\n\r\n"), Catch::StartsWith("HTTP/1.1 400"));
 }
 
@@ -159,14 +159,14 @@ TEST_CASE("more connections than the bound wait until one ends", "[broker][bridg
     LoopbackServer server("");
     const std::string target = "127.0.0.1:" + std::to_string(server.port());
     Bench bench(network({target}), {.connections = 2});
-    std::list<Stream> held;
+    std::list<TcpStream> held;
     const auto open = [&] {
         held.push_back(bench.client());
         REQUIRE(held.back().send(connect_to(target), kLong, {}));
     };
     open();
     open();
-    for (Stream& each : held) CHECK_THAT(*each.receive(100, kLong, {}), Catch::StartsWith("HTTP/1.1 200"));
+    for (TcpStream& each : held) CHECK_THAT(*each.receive(100, kLong, {}), Catch::StartsWith("HTTP/1.1 200"));
     open();
     CHECK(held.back().receive(100, Milliseconds(100), {}).error().code == Errc::timeout);
     held.pop_front();
@@ -178,7 +178,7 @@ TEST_CASE("the end of an attempt ends its tunnels, whatever was done to the list
     LoopbackServer server("");
     const std::string target = "127.0.0.1:" + std::to_string(server.port());
     Bench bench(network({target}));
-    Stream tunnel = bench.client(), silent = bench.client();
+    TcpStream tunnel = bench.client(), silent = bench.client();
     REQUIRE(tunnel.send(connect_to(target), kLong, {}));
     CHECK_THAT(*tunnel.receive(100, kLong, {}), Catch::StartsWith("HTTP/1.1 200"));
     REQUIRE(::fcntl(bench.shared.native(), F_SETFL, 0) == 0);
@@ -205,9 +205,9 @@ TEST_CASE("an attempt takes one listener, and nothing else for one", "[broker][b
     };
     CHECK_THAT(answer(R"({"listener":true})", nullptr), Catch::Contains("is nothing"));
     CHECK_THAT(answer(R"({"listener":false})", nullptr), Catch::Contains("listener"));
-    const auto other = Listener::open_on_loopback(0);
+    const auto other = TcpListener::open_on_loopback(0);
     CHECK_THAT(answer(R"({"listener":true})", &*other), Catch::Contains("127.0.0.1:3128"));
-    const auto listener = Listener::open_on_loopback(broker::kBridgePort);
+    const auto listener = TcpListener::open_on_loopback(broker::kBridgePort);
     if (!listener) {
         WARN("SKIP: port 3128 of this machine is taken");
         return;
@@ -215,7 +215,7 @@ TEST_CASE("an attempt takes one listener, and nothing else for one", "[broker][b
     REQUIRE(runner.send(R"({"listener":true})", &*listener));
     CHECK_THAT(answer(R"({"listener":true})", &*listener), Catch::Contains("a second listener"));
     // Requests wait for the grants, as calls do; a refusal is told for the job's log.
-    auto client = Stream::connect("127.0.0.1", broker::kBridgePort, kLong);
+    auto client = TcpStream::connect("127.0.0.1", broker::kBridgePort, kLong);
     REQUIRE(client);
     REQUIRE(client->send(connect_to("other.example.com:443"), kLong, {}));
     CHECK(client->receive(100, Milliseconds(50), {}).error().code == Errc::timeout);

@@ -28,15 +28,15 @@ std::uint16_t port_of(const Handle& listener)
 }
 
 struct Two {
-    Stream client, server;
+    TcpStream client, server;
     Two()
     {
-        auto handle = Listener::open_on_loopback(0);
+        auto handle = TcpListener::open_on_loopback(0);
         REQUIRE(handle);
         const std::uint16_t port = port_of(*handle);
-        auto listener = Listener::take_over(std::move(*handle), port);
+        auto listener = TcpListener::take_over(std::move(*handle), port);
         REQUIRE(listener);
-        auto made = Stream::connect("127.0.0.1", port, kLong);
+        auto made = TcpStream::connect("127.0.0.1", port, kLong);
         REQUIRE(made);
         client = std::move(*made);
         auto taken = listener->accept({});
@@ -63,7 +63,7 @@ Handle socket_of(int family, int type, bool listens, std::uint32_t address = INA
 TEST_CASE("only a TCP listener on loopback, at the port that was agreed, is taken over", "[platform][stream]")
 {
     const auto refused = [](Handle handle, std::uint16_t port = 3128) {
-        const auto taken = Listener::take_over(std::move(handle), port);
+        const auto taken = TcpListener::take_over(std::move(handle), port);
         REQUIRE_FALSE(taken);
         CHECK(taken.error().code == Errc::denied);
         return taken.error().what;
@@ -77,19 +77,19 @@ TEST_CASE("only a TCP listener on loopback, at the port that was agreed, is take
     Handle open = socket_of(AF_INET, SOCK_STREAM, true, INADDR_ANY);
     const std::uint16_t at = port_of(open);
     CHECK_THAT(refused(std::move(open), at), Catch::Contains("127.0.0.1"));
-    auto good = Listener::open_on_loopback(0);
+    auto good = TcpListener::open_on_loopback(0);
     REQUIRE(good);
     CHECK_THAT(refused(good->duplicate(), static_cast<std::uint16_t>(port_of(*good) + 1)), Catch::Contains("does not listen on"));
-    CHECK(Listener::take_over(good->duplicate(), port_of(*good)));
-    CHECK_FALSE(Listener::open_on_loopback(port_of(*good)));
+    CHECK(TcpListener::take_over(good->duplicate(), port_of(*good)));
+    CHECK_FALSE(TcpListener::open_on_loopback(port_of(*good)));
 }
 
 TEST_CASE("a thread in accept comes back, also when somebody has made the listener one that blocks", "[platform][stream]")
 {
     for (const bool blocks : {false, true}) {
-        auto handle = Listener::open_on_loopback(0);
+        auto handle = TcpListener::open_on_loopback(0);
         REQUIRE(handle);
-        auto listener = Listener::take_over(handle->duplicate(), port_of(*handle));
+        auto listener = TcpListener::take_over(handle->duplicate(), port_of(*handle));
         REQUIRE(listener);
         if (blocks) REQUIRE(::fcntl(handle->native(), F_SETFL, 0) == 0);
         std::stop_source stop;
@@ -102,12 +102,12 @@ TEST_CASE("a thread in accept comes back, also when somebody has made the listen
 
 TEST_CASE("what a listener was prepared with does not hold up the end of its connections", "[platform][stream]")
 {
-    auto handle = Listener::open_on_loopback(0);
+    auto handle = TcpListener::open_on_loopback(0);
     REQUIRE(handle);
     const linger long_wait{1, 3600};
     REQUIRE(::setsockopt(handle->native(), SOL_SOCKET, SO_LINGER, &long_wait, sizeof long_wait) == 0);
-    auto listener = Listener::take_over(handle->duplicate(), port_of(*handle));
-    auto client = Stream::connect("127.0.0.1", port_of(*handle), kLong);
+    auto listener = TcpListener::take_over(handle->duplicate(), port_of(*handle));
+    auto client = TcpStream::connect("127.0.0.1", port_of(*handle), kLong);
     auto server = listener->accept({});
     REQUIRE(server);
     linger found{};
@@ -118,17 +118,17 @@ TEST_CASE("what a listener was prepared with does not hold up the end of its con
 
 TEST_CASE("nobody there, no address and no time are told apart", "[platform][stream]")
 {
-    auto handle = Listener::open_on_loopback(0);
+    auto handle = TcpListener::open_on_loopback(0);
     const std::uint16_t port = port_of(*handle);
     handle = Handle();
-    CHECK(Stream::connect("127.0.0.1", port, kLong).error().code == Errc::unavailable);
-    CHECK(Stream::connect("localhost", port, kLong).error().code == Errc::invalid);
+    CHECK(TcpStream::connect("127.0.0.1", port, kLong).error().code == Errc::unavailable);
+    CHECK(TcpStream::connect("localhost", port, kLong).error().code == Errc::invalid);
     Two two;
     CHECK(two.client.receive(10, std::chrono::milliseconds(10), {}).error().code == Errc::timeout);
     std::stop_source stop;
     stop.request_stop();
     CHECK(two.client.receive(10, std::nullopt, stop.get_token()).error().code == Errc::cancelled);
-    two.server = Stream();
+    two.server = TcpStream();
     CHECK(two.client.receive(10, kLong, {})->empty());
 }
 
@@ -186,7 +186,7 @@ TEST_CASE("one that breaks, and a stop, end the passing on", "[platform][stream]
         } else {
             const linger reset{1, 0};
             ::setsockopt(left.client.handle().native(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-            left.client = Stream();
+            left.client = TcpStream();
         }
         between.join();
     }
