@@ -20,6 +20,7 @@ keeper::SandboxRequest sandbox_request(const RunSpec& spec)
     request.package_path = spec.package_path;
     request.user = spec.run_as;
     request.commands = !spec.grants.commands.empty();
+    request.bridge = request.commands && !spec.grants.network.empty();
     if (request.commands) {
         request.read = spec.grants.read;
         request.write = spec.grants.write;

@@ -160,6 +160,8 @@ unsigned: false
 #   network: [ "https://*.example.com" ]
 #   files: { read: [ "/srv/exports" ], write: [ "/srv/reports" ] }
 #   commands: [ "/usr/bin/python3" ]
+#   credentials: [ "erp-login" ]
+#   reveal: [ "erp-login" ]  # whose values commands may be given
 #   system: [ usage ]
 #   limits: { memory: 512MiB, cpu: 120s, time: 30m, processes: 64, output: 16MiB }
 )";

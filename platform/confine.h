@@ -7,6 +7,7 @@ namespace mill::platform {
 
 struct Confinement {
     bool commands = false;    ///< starting programs, and local sockets between them, stay possible
+    bool bridge = false;      ///< with `commands`: TCP over IPv4, for a listener in a network that has no way out
     bool open_files = true;   ///< opening, making and removing files stays possible; what is open stays usable anyway
     bool internet = false;    ///< with `commands`: sockets of IPv4 and IPv6 stay possible
 };

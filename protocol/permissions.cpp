@@ -207,6 +207,11 @@ Result<Permissions> parse_permissions(const Json& json, std::string_view where)
         else out.commands.push_back(path ? clean_path(std::move(text)) : std::move(text));
     }
     out.credentials = fields.texts("credentials");
+    out.reveal = fields.texts("reveal");
+    for (const std::string& name : out.reveal)
+        if (!has(out.credentials, name) && !has(out.credentials, "*"))
+            fields.mistake("reveal", fmt::format("names '{0}', which 'credentials' does not: a value can be shown only of a credential that may be used; "
+                                                 "write credentials: [ {0} ] beside it", name.substr(0, 100)));
     out.system = fields.texts("system");
     for (const std::string& text : out.system)
         if (text != "usage") fields.mistake("system", fmt::format("'{}' is not known; there is: usage", text));
@@ -241,6 +246,7 @@ Json to_json(const Permissions& permissions)
     }
     if (!permissions.commands.empty()) json.set("commands", list(permissions.commands));
     if (!permissions.credentials.empty()) json.set("credentials", list(permissions.credentials));
+    if (!permissions.reveal.empty()) json.set("reveal", list(permissions.reveal));
     if (!permissions.system.empty()) json.set("system", list(permissions.system));
     const Limits &limits = permissions.limits, defaults;
     Json bounds = Json::object();
@@ -265,6 +271,8 @@ std::vector<std::string> missing(const Permissions& asked, const Permissions& gr
         if (!command_covered(granted.commands, command)) out.push_back("commands " + command);
     for (const auto& credential : asked.credentials)
         if (!has(granted.credentials, credential) && !has(granted.credentials, "*")) out.push_back("credentials " + credential);
+    for (const auto& name : asked.reveal)
+        if (!has(granted.reveal, name) && !has(granted.reveal, "*")) out.push_back("reveal " + name);
     for (const auto& item : asked.system)
         if (!has(granted.system, item)) out.push_back("system " + item);
     const Limits &a = asked.limits, &g = granted.limits, defaults;  // a default bends to what is granted
@@ -289,6 +297,7 @@ Permissions intersect(const Permissions& asked, const Permissions& cap)
     out.write = keep(asked.write, [&](const auto& item) { return covers_path(cap.write, item); });
     out.commands = keep(asked.commands, [&](const auto& item) { return command_covered(cap.commands, item); });
     out.credentials = keep(asked.credentials, [&](const auto& item) { return has(cap.credentials, item) || has(cap.credentials, "*"); });
+    out.reveal = keep(asked.reveal, [&](const auto& item) { return (has(cap.reveal, item) || has(cap.reveal, "*")) && (has(out.credentials, item) || has(out.credentials, "*")); });
     out.system = keep(asked.system, [&](const auto& item) { return has(cap.system, item); });
     const Limits &a = asked.limits, &c = cap.limits;
     out.limits = {std::min(a.memory, c.memory), std::min(a.cpu, c.cpu), std::min(a.time, c.time),

@@ -18,6 +18,7 @@ struct Permissions {
     std::vector<std::string> write;        ///< absolute paths; writing grants reading
     std::vector<std::string> commands;     ///< absolute path of a program, or a bare name
     std::vector<std::string> credentials;  ///< names
+    std::vector<std::string> reveal;       ///< of `credentials`: those whose values a command may be given
     std::vector<std::string> system;       ///< "usage": load, memory, disks and processes of the host
     Limits limits;
 };

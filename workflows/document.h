@@ -116,6 +116,7 @@ struct Task {
     bool endpoint_is_expression = false;  ///< call: http: what it gives is an address, never more
     std::string returns;          ///< run: stdout, stderr, code, all, none
     bool await = true;
+    std::vector<std::string> reveal;  ///< run shell, script: the secrets whose values its environment and stdin may hold (metadata.reveal)
 };
 
 struct TaskList {

@@ -26,7 +26,7 @@ struct Fault {
 Json to_json(const Fault& fault);
 
 /// What the interpreter wants done outside. `effect` is a name of protocol/README.md's table, or "shell" (args: command,
-/// arguments, environment, stdin, return), "script", "log" (args: level, text), "progress".
+/// arguments, environment, stdin, return, reveal), "script", "log" (args: level, text), "progress".
 struct EffectRequest {
     std::uint64_t id = 0;
     std::string effect;

@@ -106,24 +106,15 @@ int Reader::add_expression(std::string_view text, const Node& node, const Names&
 
 void Reader::secrets_of(std::string_view text, const Node& node)
 {
-    for (std::size_t at = text.find("$secrets"); at != std::string_view::npos; at = text.find("$secrets", at + 1)) {
-        std::size_t end = at + 8;
-        while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) != 0 || text[end] == '_' || text[end] == '.')) ++end;
-        if (end < text.size() && text[end] == '[') {
-            const std::size_t close = text.find(']', end);
-            end = close == std::string_view::npos ? end : close + 1;
-            while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) != 0 || text[end] == '_' || text[end] == '.')) ++end;
-        }
-        const auto path = parse_plain_path(text.substr(at, end - at));
-        if (!path || path->root != "secrets") continue;
-        if (path->steps.size() != 2 || !std::holds_alternative<std::string>(path->steps[0]) || !std::holds_alternative<std::string>(path->steps[1])) {
+    for (const PlainPath& path : secret_paths(text)) {
+        if (path.steps.size() != 2 || !std::holds_alternative<std::string>(path.steps[0]) || !std::holds_alternative<std::string>(path.steps[1])) {
             error(node.pointer, "a secret is used as $secrets.NAME.FIELD, such as $secrets.erp.password");
             continue;
         }
-        const auto& name = std::get<std::string>(path->steps[0]);
+        const auto& name = std::get<std::string>(path.steps[0]);
         if (std::find(doc.secrets.begin(), doc.secrets.end(), name) == doc.secrets.end())
             error(node.pointer, fmt::format("the secret '{}' is not declared in use.secrets{}", name, did_you_mean(name, doc.secrets)), "undeclared");
-        doc.secret_fields[name].insert(std::get<std::string>(path->steps[1]));
+        doc.secret_fields[name].insert(std::get<std::string>(path.steps[1]));
     }
 }
 

@@ -121,6 +121,7 @@ int Reader::task(const std::string& name, const Node& node, const Names& locals)
     if (const auto place = doc.marks.find(node.pointer); place != doc.marks.end()) made.mark = place->second;
     frame(made, node, locals);
     if (!kind(made, node, locals)) return -1;
+    if (node.at("metadata").has("reveal")) reveal(made, node.at("metadata"));
     doc.tasks.push_back(std::move(made));
     return static_cast<int>(doc.tasks.size()) - 1;
 }
@@ -136,6 +137,27 @@ void Reader::frame(Task& task, const Node& node, const Names& locals)
     if (node.has("timeout")) task.timeout = timeout(node.at("timeout"), before);
     if (node.has("then")) task.then = directive(node.at("then"));
     if (node.has("metadata")) object(node.at("metadata"), "metadata");
+}
+
+/// metadata: { reveal: [ NAME ] }
+void Reader::reveal(Task& task, const Node& metadata)
+{
+    const Node node = metadata.at("reveal");
+    if (task.kind != TaskKind::run_shell && task.kind != TaskKind::run_script) {
+        error(node.pointer, "only 'run: shell' and 'run: script' reveal secrets: everywhere else the broker puts the value in, and nobody needs to see it", "reveal");
+        return;
+    }
+    if (!node.value->is_array()) {
+        error(node.pointer, fmt::format("'metadata.reveal' is a list of secrets out of use.secrets, not {}", node.value->kind_name()), "reveal");
+        return;
+    }
+    for (std::size_t i = 0; i < node.value->size(); ++i) {
+        const Json& name = (*node.value)[i];
+        if (!name.is_string()) error(node.at(i).pointer, fmt::format("'metadata.reveal' holds names of secrets, not {}", name.kind_name()), "reveal");
+        else if (std::find(doc.secrets.begin(), doc.secrets.end(), name.as_string()) == doc.secrets.end())
+            error(node.at(i).pointer, fmt::format("the secret '{}' is not declared in use.secrets{}", name.as_string(), did_you_mean(name.as_string(), doc.secrets)), "undeclared");
+        else if (std::find(task.reveal.begin(), task.reveal.end(), name.as_string()) == task.reveal.end()) task.reveal.push_back(name.as_string());
+    }
 }
 
 Directive Reader::directive(const Node& node)

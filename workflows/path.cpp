@@ -97,4 +97,21 @@ std::optional<PlainPath> parse_plain_path(std::string_view text)
     return path;
 }
 
+std::vector<PlainPath> secret_paths(std::string_view text)
+{
+    const auto part = [&](std::size_t at) { return at < text.size() && (word(text[at]) || text[at] == '.'); };
+    std::vector<PlainPath> out;
+    for (std::size_t at = text.find("$secrets"); at != std::string_view::npos; at = text.find("$secrets", at + 1)) {
+        std::size_t end = at + 8;
+        while (part(end)) ++end;
+        if (end < text.size() && text[end] == '[') {
+            const std::size_t close = text.find(']', end);
+            end = close == std::string_view::npos ? end : close + 1;
+            while (part(end)) ++end;
+        }
+        if (auto path = parse_plain_path(text.substr(at, end - at)); path && path->root == "secrets") out.push_back(std::move(*path));
+    }
+    return out;
+}
+
 }  // namespace mill::workflows

@@ -17,4 +17,7 @@ struct PlainPath {
 /// Nothing when it is more than a plain path.
 std::optional<PlainPath> parse_plain_path(std::string_view text);
 
+/// Each `$secrets…` that stands in a jq text, as a path; those that are none are left out.
+std::vector<PlainPath> secret_paths(std::string_view text);
+
 }  // namespace mill::workflows

@@ -5,6 +5,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "platform/base/text.h"
 #include "workflows/activities/registry.h"
@@ -61,8 +62,8 @@ private:
         case TaskKind::call_function:
             if (const auto body = document.functions.find(what.target); body != document.functions.end()) task(name, document, body->second);
             return;
-        case TaskKind::run_shell: return shell(name, document, what);
-        case TaskKind::run_script: return command(name, document, what, what.target == "js" ? "node" : "python3", {});
+        case TaskKind::run_shell: shell(name, document, what); return reveals(what);
+        case TaskKind::run_script: command(name, document, what, what.target == "js" ? "node" : "python3", {}); return reveals(what);
         case TaskKind::run_workflow:
             if (const Document* target = find_workflow(package_, document, what.target)) workflow(target->name, *target);
             return;
@@ -189,6 +190,17 @@ private:
             }
         }
         out.back().needs.push_back(std::move(need));
+    }
+
+    /// What the command that was planned last would be given.
+    void reveals(const Task& what)
+    {
+        for (const std::string& secret : what.reveal) {
+            protocol::Permissions asked;
+            asked.reveal = {secret};
+            out.back().needs.push_back({{asked}, "reveal " + secret, {}});
+        }
+        if (!what.reveal.empty()) out.back().what += fmt::format(" (would be given the value of: {})", fmt::join(what.reveal, ", "));
     }
 
     const Package& package_;

@@ -71,6 +71,7 @@ private:
     int task_list(const Node& node, const Names& locals);
     int task(const std::string& name, const Node& node, const Names& locals);
     void frame(Task& task, const Node& node, const Names& locals);
+    void reveal(Task& task, const Node& metadata);
     Directive directive(const Node& node);
     void resolve(const TaskList& list);
     void resolve(Directive& directive, const Places& places, const std::string& pointer);

@@ -18,7 +18,8 @@ constexpr Milliseconds kSendLimit{30'000};  // a runner that does not read for s
 Attempt::~Attempt()
 {
     detach();
-    if (reader_.joinable()) reader_.join();  // before its workers: it makes them
+    if (reader_.joinable()) reader_.join();  // before its workers and its bridge: it makes them
+    bridge_.reset();
 }
 
 void Attempt::attach(platform::Channel channel, bool to_new_broker)
@@ -78,7 +79,7 @@ void Attempt::read(const std::stop_token& stop)
                 log::warning("broker", "attempt {}: {}", key_, got.error().what);
             break;
         }
-        if (*got) accept((*got)->text);
+        if (*got) accept(std::move(**got));
         if (violations_ >= kMaxViolations) {
             log::warning("broker", "attempt {}: too many malformed messages, its channel is closed", key_);
             break;
@@ -106,17 +107,35 @@ void Attempt::give_back(std::size_t bytes)
     all_.bytes -= bytes;
 }
 
-void Attempt::accept(std::string_view text)
+void Attempt::accept(platform::Message message)
 {
     calls_left_ -= 1;
-    auto incoming = parse_incoming(text);
+    auto incoming = parse_incoming(message.text);
     if (!incoming) {
         ++violations_;
         say(error_text(0, effect_error(incoming.error(), "Malformed message")));
         return;
     }
-    if (incoming->cancel) cancel(*incoming->cancel);
-    else start(std::move(*incoming->call), text.size());
+    if (incoming->listener) take_listener(std::move(message.handle));
+    else if (incoming->cancel) cancel(*incoming->cancel);
+    else start(std::move(*incoming->call), message.text.size());
+}
+
+void Attempt::take_listener(platform::Handle handle)
+{
+    auto listener = bridge_ ? Result<platform::TcpListener>(fail(Errc::denied, "a second listener was handed over")) : platform::TcpListener::take_over(std::move(handle), kBridgePort);
+    if (!listener) {
+        ++violations_;
+        log::warning("broker", "attempt {}: {}", key_, listener.error().what);
+        return say(error_text(0, effect_error(listener.error(), "Listener not taken")));
+    }
+    auto bridge = std::make_unique<Bridge>(key_, std::move(*listener), [this](const std::stop_token& stop) { return wait_for_grants(stop).first; },
+                                           [this](const EffectError& error) {
+                                               if (note_refusal("the network of a command", error)) say(note_text("a command was refused the network: " + error.detail));
+                                           });
+    const std::scoped_lock lock(mutex_);
+    bridge_ = std::move(bridge);
+    if (over_.stop_requested()) bridge_->end();
 }
 
 void Attempt::start(EffectCall call, std::size_t bytes)
@@ -186,6 +205,7 @@ void Attempt::end_all()
     std::map<std::uint64_t, Open> ended;
     {
         const std::scoped_lock lock(mutex_);
+        if (bridge_) bridge_->end();
         ended.swap(open_);
         queue_.clear();
         give_back(open_bytes_);
@@ -246,7 +266,8 @@ void Attempt::work(const std::stop_token& stop)
         const Status narrow = confined ? Status{} : platform::confine_files(reach_of(grants->permissions));
         if (narrow) confined = files;
         const Outcome<Json> outcome = narrow ? perform(item.call, context) : refuse("configuration", 500, "Not confined", narrow.error().what);
-        if (!outcome) note_refusal(item.call.effect, outcome.error());
+        if (!outcome) (void)note_refusal(item.call.effect, outcome.error());
+        else if (item.call.effect == "credential.reveal") note_revealed((*outcome)["values"]);
         std::string text = outcome ? result_text(item.call.id, *outcome, context.masked) : error_text(item.call.id, outcome.error(), context.masked);
         if (context.masked > 0) log::debug("broker", "attempt {}: {} secrets masked in what {} gave", key_, context.masked, item.call.effect);
         if (text.size() > platform::Channel::kMaxMessage)
@@ -255,12 +276,23 @@ void Attempt::work(const std::stop_token& stop)
     }
 }
 
-void Attempt::note_refusal(const std::string& effect, const EffectError& error)
+bool Attempt::note_refusal(const std::string& effect, const EffectError& error)
 {
-    if (error.status != 401 && error.status != 403) return;
+    if (error.status != 401 && error.status != 403) return false;
     const int count = ++refusals_;
     if (count <= kMaxNoted) log::info("broker", "attempt {}: {} refused: {}", key_, effect, error.detail.substr(0, 500));
     if (count == kMaxNoted) log::info("broker", "attempt {}: further refusals are not logged", key_);
+    return count <= kMaxNoted;
+}
+
+/// Names only. For whoever asks later where a value went.
+void Attempt::note_revealed(const Json& values)
+{
+    for (const auto& [handle, value] : values.as_object()) {
+        const std::scoped_lock lock(mutex_);
+        if (revealed_.size() < kMaxNoted && revealed_.insert(handle.substr(0, 200)).second)
+            log::info("broker", "attempt {}: the value of {} is given to a command", key_, handle.substr(0, 200));
+    }
 }
 
 void Attempt::say(const std::string& text)

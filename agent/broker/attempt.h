@@ -8,11 +8,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "agent/broker/bridge.h"
 #include "agent/broker/effects.h"
 #include "agent/broker/message.h"
 #include "platform/channel.h"
@@ -62,7 +64,8 @@ private:
     void read(const std::stop_token& stop);
     void keep_pace(const std::stop_token& stop);
     void give_back(std::size_t bytes);  // under the lock
-    void accept(std::string_view text);
+    void accept(platform::Message message);
+    void take_listener(platform::Handle handle);
     void start(EffectCall call, std::size_t bytes);
     void cancel(std::uint64_t id);
     void expire();
@@ -74,7 +77,8 @@ private:
     /// And which of the grants' files they are.
     std::pair<std::shared_ptr<const Grants>, std::uint64_t> wait_for_grants(const std::stop_token& stop);
     void say(const std::string& text);
-    void note_refusal(const std::string& effect, const EffectError& error);
+    bool note_refusal(const std::string& effect, const EffectError& error);  ///< false: it is none, or one of too many
+    void note_revealed(const Json& values);
 
     const std::string key_;
     Budget& all_;
@@ -97,6 +101,8 @@ private:
     std::size_t open_bytes_ = 0;
     std::size_t idle_ = 0;
     int violations_ = 0;
+    std::set<std::string> revealed_;     ///< that the log was told of
+    std::unique_ptr<Bridge> bridge_;     ///< one at most, and for good
     std::size_t at_work_ = 0;            // workers that have not ended
     std::vector<std::jthread> workers_;
 

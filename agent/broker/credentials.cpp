@@ -13,20 +13,6 @@ namespace {
 
 constexpr std::string_view kOpen = "\xEE\x80\x80", kClose = "\xEE\x80\x81";
 
-/// The value that "NAME.FIELD" stands for.
-Outcome<std::string> value_of(std::string_view handle, const Grants& grants, std::set<std::string>& used)
-{
-    const auto dot = handle.find('.');
-    const std::string name(handle.substr(0, dot));
-    auto credential = find_credential(name, grants);
-    if (!credential) return tl::unexpected(credential.error());
-    const Json* value = dot == std::string_view::npos ? nullptr : credential->find(handle.substr(dot + 1));
-    if (value == nullptr || !value->is_string())
-        return refuse("authentication", 401, "No such secret", fmt::format("the credential '{}' has no text '{}'", name, handle.substr(dot == std::string_view::npos ? handle.size() : dot + 1)));
-    used.insert(name);
-    return value->as_string();
-}
-
 Outcome<std::string> fill_text(std::string_view text, bool in_uri, const Grants& grants, std::set<std::string>& used)
 {
     std::string out;
@@ -36,7 +22,7 @@ Outcome<std::string> fill_text(std::string_view text, bool in_uri, const Grants&
         if (open == std::string_view::npos) return out;
         const auto close = text.find(kClose, open);
         if (close == std::string_view::npos) return refuse("validation", 400, "Bad secret", "a secret's handle was cut");
-        auto value = value_of(text.substr(open + kOpen.size(), close - open - kOpen.size()), grants, used);
+        auto value = value_of_handle(text.substr(open + kOpen.size(), close - open - kOpen.size()), grants, used);
         if (!value) return value;
         out += in_uri ? percent_encode(*value) : *value;
         text.remove_prefix(close + kClose.size());
@@ -82,6 +68,19 @@ Outcome<Json> find_credential(const std::string& name, const Grants& grants)
         return refuse("authentication", 401, "No such credential",
                       fmt::format("the credential '{}' is granted, but the deployment maps it to nothing", name));
     return *credential;
+}
+
+Outcome<std::string> value_of_handle(std::string_view handle, const Grants& grants, std::set<std::string>& used)
+{
+    const auto dot = handle.find('.');
+    const std::string name(handle.substr(0, dot));
+    auto credential = find_credential(name, grants);
+    if (!credential) return tl::unexpected(credential.error());
+    const Json* value = dot == std::string_view::npos ? nullptr : credential->find(handle.substr(dot + 1));
+    if (value == nullptr || !value->is_string())
+        return refuse("authentication", 401, "No such secret", fmt::format("the credential '{}' has no text '{}'", name, handle.substr(dot == std::string_view::npos ? handle.size() : dot + 1)));
+    used.insert(name);
+    return value->as_string();
 }
 
 Outcome<void> may_go_to(const std::string& name, const Grants& grants, const platform::Uri& uri)

@@ -12,6 +12,9 @@ namespace mill::broker {
 /// The credential of that name, when the grants name it and the deployment gave one.
 Outcome<Json> find_credential(const std::string& name, const Grants& grants);
 
+/// The text that NAME.FIELD stands for. Errors: authorization, authentication (no such credential, no such text).
+Outcome<std::string> value_of_handle(std::string_view handle, const Grants& grants, std::set<std::string>& used);
+
 /// A credential goes only to the hosts that it names; one that names none goes wherever the attempt may.
 Outcome<void> may_go_to(const std::string& name, const Grants& grants, const platform::Uri& uri);
 

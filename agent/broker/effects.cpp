@@ -18,6 +18,7 @@ struct Row {
 };
 constexpr std::array kTable = {
     Row{"archive.create", archive_create}, Row{"archive.verify", archive_verify}, Row{"command.start", command_start},
+    Row{"credential.reveal", credential_reveal},
     Row{"file.list", file_list},           Row{"file.read", file_read},           Row{"file.write", file_write},
     Row{"http.request", http_request},     Row{"system.usage", system_usage},
 };

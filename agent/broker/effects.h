@@ -65,6 +65,7 @@ Outcome<Json> archive_create(const Json& with, EffectContext& context);
 Outcome<Json> archive_verify(const Json& with, EffectContext& context);
 Outcome<Json> system_usage(const Json& with, EffectContext& context);
 Outcome<Json> command_start(const Json& with, EffectContext& context);
+Outcome<Json> credential_reveal(const Json& with, EffectContext& context);
 
 /// Null when there is none of that name.
 Effect find_effect(std::string_view name);

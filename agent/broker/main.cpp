@@ -10,6 +10,7 @@
 #include "platform/folder.h"
 #include "platform/http_client.h"
 #include "platform/service_host.h"
+#include "platform/stream.h"
 #include "protocol/version.h"
 
 namespace {
@@ -24,8 +25,10 @@ constexpr const char* kHelp = "millwright-broker: does what runners ask for, eac
 int serve(const std::string& kept_out)
 {
     mill::platform::hide_memory();
+    mill::platform::allow_many_streams();
     mill::platform::ServiceHost host;
-    mill::log::start("millwright-broker");
+    // Without a data folder it serves a person's own run, whose words come between.
+    mill::log::start("millwright-broker", kept_out.empty() ? mill::log::Level::warning : mill::log::Level::info);
     // What it reads comes from outside: it starts nothing but its helper, makes no namespace, looks into no other process.
     mill::Status confined = mill::platform::confine({.commands = true, .internet = true});
     if (confined && !kept_out.empty()) confined = mill::platform::keep_out_of(kept_out);

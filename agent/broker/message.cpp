@@ -59,7 +59,10 @@ Result<Incoming> parse_incoming(std::string_view text)
     Incoming out;
     Fields fields(*json, "message of the runner");
     fields.ignore_unknown();
-    if (fields.has("cancel")) {
+    if (fields.has("listener")) {
+        out.listener = fields.boolean("listener", false);
+        if (!out.listener) fields.mistake("listener", "is true");
+    } else if (fields.has("cancel")) {
         out.cancel = static_cast<std::uint64_t>(fields.integer("cancel", 1, INT64_MAX));
     } else {
         EffectCall call;
@@ -89,6 +92,8 @@ std::string error_text(std::uint64_t id, const EffectError& error, std::size_t m
                                                                       {"detail", error.detail}})}}),
                                 masked));
 }
+
+std::string note_text(std::string_view what) { return dump_json(Json::object({{"note", what}})); }
 
 std::string reset_text() { return dump_json(Json::object({{"reset", true}})); }
 

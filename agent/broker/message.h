@@ -42,14 +42,17 @@ struct EffectCall {
 struct Incoming {
     std::optional<EffectCall> call;
     std::optional<std::uint64_t> cancel;
+    bool listener = false;  ///< the handle that came along is where its commands ask for the network
 };
 
-/// Reads one message of a runner: hostile until proven. Errors: invalid, too_large.
+/// Reads one message of a runner: hostile until proven. Exactly one member is set. Errors: invalid, too_large.
 Result<Incoming> parse_incoming(std::string_view text);
 
 /// `masked`: secrets that were taken out of it.
 std::string result_text(std::uint64_t id, const Json& result, std::size_t masked = 0);
 std::string error_text(std::uint64_t id, const EffectError& error, std::size_t masked = 0);
 std::string reset_text();
+/// For the job's log: what its commands were refused.
+std::string note_text(std::string_view what);
 
 }  // namespace mill::broker

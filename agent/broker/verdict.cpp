@@ -179,4 +179,11 @@ Outcome<void> may_use_credential(const protocol::Permissions& grants, std::strin
     return denied(fmt::format("the credential '{}'", shown(name)), fmt::format("credentials: [ \"{}\" ]", shown(name)));
 }
 
+Outcome<void> may_reveal(const protocol::Permissions& grants, std::string_view name)
+{
+    if (auto usable = may_use_credential(grants, name); !usable) return usable;
+    if (std::find(grants.reveal.begin(), grants.reveal.end(), name) != grants.reveal.end()) return {};
+    return denied(fmt::format("giving a command the values of the credential '{}'", shown(name)), fmt::format("reveal: [ \"{}\" ]", shown(name)));
+}
+
 }  // namespace mill::broker

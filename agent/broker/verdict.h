@@ -33,5 +33,7 @@ Outcome<std::string> may_start(const protocol::Permissions& grants, std::string_
 
 Outcome<void> may_see_usage(const protocol::Permissions& grants);
 Outcome<void> may_use_credential(const protocol::Permissions& grants, std::string_view name);
+/// Its values may leave the broker.
+Outcome<void> may_reveal(const protocol::Permissions& grants, std::string_view name);
 
 }  // namespace mill::broker

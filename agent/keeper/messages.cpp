@@ -54,7 +54,7 @@ Result<Words> decode(std::string_view bytes)
 std::string encode(const SandboxRequest& request)
 {
     const auto flag = [](bool value) { return std::string(value ? "1" : "0"); };
-    Words words{request.package_path, flag(request.commands), flag(request.limits_stated), request.user};
+    Words words{request.package_path, flag(request.commands), flag(request.bridge), flag(request.limits_stated), request.user};
     for (const std::uint64_t number : {request.memory, request.cpu_ms, request.time_ms, request.processes, request.output})
         words.push_back(std::to_string(number));
     words.push_back(std::to_string(request.read.size()));
@@ -74,13 +74,14 @@ Result<SandboxRequest> decode_request(std::string_view bytes)
         return error == std::errc() && end == word.data() + word.size();
     };
     SandboxRequest out;
-    if (words->size() < 10 || !flag((*words)[1]) || !flag((*words)[2])) return wrong();
+    if (words->size() < 11 || !flag((*words)[1]) || !flag((*words)[2]) || !flag((*words)[3])) return wrong();
     out.package_path = (*words)[0];
     out.commands = (*words)[1] == "1";
-    out.limits_stated = (*words)[2] == "1";
-    out.user = (*words)[3];
+    out.bridge = (*words)[2] == "1";
+    out.limits_stated = (*words)[3] == "1";
+    out.user = (*words)[4];
     std::uint64_t reads = 0;
-    std::size_t at = 4;
+    std::size_t at = 5;
     for (std::uint64_t* field : {&out.memory, &out.cpu_ms, &out.time_ms, &out.processes, &out.output, &reads})
         if (!number((*words)[at++], *field)) return wrong();
     if (reads > words->size() - at) return wrong();

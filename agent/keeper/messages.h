@@ -49,6 +49,7 @@ struct SandboxRequest {
     bool commands = false;
     std::uint64_t memory = 0, cpu_ms = 0, time_ms = 0, processes = 0, output = 0;
     bool limits_stated = false;
+    bool bridge = false;  ///< with `commands`: they ask for the network at a listener that the runner hands to the broker
     std::string user = {};                 ///< whom it runs as; empty: the usual one
 };
 std::string encode(const SandboxRequest& request);

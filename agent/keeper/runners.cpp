@@ -18,6 +18,7 @@ using Clock = std::chrono::steady_clock;
 // The runner keeps its own time and ends with a report; this is for one that does not.
 constexpr auto kGrace = 10s;
 constexpr std::size_t kMostRunners = 1000;
+constexpr const char* kAuthorities = "/etc/ssl/certs";
 
 Limits limits_of(const SandboxRequest& request)
 {
@@ -76,6 +77,7 @@ Result<Runner> Runners::make(const std::string& name, const SandboxRequest& requ
     spec.program = program_;
     spec.arguments = {"--nonce", runner.nonce};
     if (request.commands) spec.arguments.emplace_back("--commands");
+    if (request.commands && request.bridge) spec.arguments.emplace_back("--bridge");
     spec.mounts.push_back({request.package_path, "/package.mwp", false});
     const auto mount = [&](const std::vector<std::string>& paths, bool writable) {
         for (const std::string& path : paths) {
@@ -90,6 +92,8 @@ Result<Runner> Runners::make(const std::string& name, const SandboxRequest& requ
     if (request.commands) {
         mount(request.read, false);
         mount(request.write, true);
+        // Public: the authorities by which programs check who answers through the bridge. /etc is not there otherwise.
+        if (request.bridge && platform::exists(kAuthorities)) spec.mounts.push_back({kAuthorities, kAuthorities, false});
     }
     spec.kept_out = kept_out_;
     spec.handles = {{3, &inside_job}, {4, &inside_effects}};

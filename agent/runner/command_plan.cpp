@@ -69,6 +69,7 @@ void read_common(Fields& fields, CommandRequest& request)
     request.input = fields.text("stdin", "");
     request.returns = fields.one_of("return", {"stdout", "stderr", "code", "all", "none"}, "stdout");
     fields.boolean("await", true);
+    (void)fields.any("reveal", Json());  // secrets_of_command has read it
 }
 
 /// True when the command says itself where its arguments go ($1, ${2}, $@, $*, $#), or is a script of several lines. What stands

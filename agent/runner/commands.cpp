@@ -11,12 +11,13 @@ namespace {
 
 constexpr std::size_t kMostAtOnce = 16;
 
-platform::ProcessSpec spec_of(const CommandPlan& plan, const CommandRequest& request, const std::string& workspace)
+platform::ProcessSpec spec_of(const CommandPlan& plan, const CommandRequest& request, const std::string& workspace, const std::map<std::string, std::string>& environment)
 {
     platform::ProcessSpec spec;
     spec.program = plan.program;
     spec.arguments = plan.arguments;
     spec.environment = {{"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"HOME", workspace}, {"LANG", "C.UTF-8"}, {"TMPDIR", "/tmp"}};
+    spec.environment.insert(environment.begin(), environment.end());
     for (const auto& [name, value] : request.environment) spec.environment[name] = value;
     spec.folder = workspace;
     spec.apart = true;  // or it could stop us, and nobody would hear a cancel
@@ -67,8 +68,16 @@ Outcome<Json> command_result(const Result<platform::Captured>& ran, const Comman
     return Json(returns == "stderr" ? ran->err : ran->out);
 }
 
-Commands::Commands(std::string workspace, std::size_t max_output, std::function<void()> wake)
-    : workspace_(std::move(workspace)), max_output_(max_output), wake_(std::move(wake))
+std::map<std::string, std::string> bridge_environment()
+{
+    std::map<std::string, std::string> out;
+    for (const char* name : {"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"}) out[name] = fmt::format("http://127.0.0.1:{}", kBridgePort);
+    for (const char* name : {"no_proxy", "NO_PROXY"}) out[name] = "";  // granted loopback servers are outside, too
+    return out;
+}
+
+Commands::Commands(std::string workspace, std::size_t max_output, std::function<void()> wake, std::map<std::string, std::string> environment)
+    : workspace_(std::move(workspace)), max_output_(max_output), wake_(std::move(wake)), environment_(std::move(environment))
 {
 }
 
@@ -90,7 +99,7 @@ void Commands::launch(Job job)
     const std::uint64_t id = job.id;
     Running& running = running_[id];
     running.thread = std::jthread([this, job = std::move(job), stop = running.stop.get_token()] {
-        const auto ran = platform::run_process(spec_of(job.plan, job.request, workspace_), job.request.input, max_output_, job.limit, stop);
+        const auto ran = platform::run_process(spec_of(job.plan, job.request, workspace_, environment_), job.request.input, max_output_, job.limit, stop);
         done_.send({job.id, command_result(ran, job.request, max_output_)});
         wake_();
     });

@@ -42,6 +42,10 @@ Outcome<CommandRequest> plan_script(const Json& with, const std::string& workspa
 /// What the task gets: by `returns`, or a fault when the program failed and nobody asked for its status.
 Outcome<Json> command_result(const Result<platform::Captured>& ran, const CommandRequest& request, std::size_t max_output);
 
+/// What makes programs ask for the network at 127.0.0.1:kBridgePort.
+inline constexpr std::uint16_t kBridgePort = 3128;
+std::map<std::string, std::string> bridge_environment();
+
 /// Runs them, each on a thread of its own that waits for it, a bounded number at once. Thread: one.
 class Commands {
 public:
@@ -50,7 +54,8 @@ public:
         Outcome<Json> outcome;
     };
     /// `wake` is called from another thread when `take` has something.
-    Commands(std::string workspace, std::size_t max_output, std::function<void()> wake);
+    /// Each command gets `environment`, beside what its task gives it.
+    Commands(std::string workspace, std::size_t max_output, std::function<void()> wake, std::map<std::string, std::string> environment = {});
     ~Commands();  ///< kills what runs
     void start(std::uint64_t id, CommandPlan plan, CommandRequest request, std::optional<std::chrono::milliseconds> limit);
     void cancel(std::uint64_t id);  ///< its group is killed; nothing comes of it any more
@@ -74,6 +79,7 @@ private:
     std::string workspace_;
     std::size_t max_output_;
     std::function<void()> wake_;
+    const std::map<std::string, std::string> environment_;
     Mailbox<Done> done_;
     std::deque<Job> waiting_;
     std::map<std::uint64_t, Running> running_;

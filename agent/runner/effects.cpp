@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
+#include "agent/runner/reveal.h"
 #include "agent/runner/workspace.h"
 
 namespace mill::runner {
@@ -71,8 +73,8 @@ std::string as_typed(std::string_view argument)
 
 Json from_outside(Json value) { return holds_handle(value) ? rebuilt(value) : value; }
 
-Effects::Effects(const Clock& clock, Reporter& reporter, Commands& commands, std::string workspace, Send to_broker)
-    : clock_(clock), reporter_(reporter), commands_(commands), workspace_(std::move(workspace)), to_broker_(std::move(to_broker))
+Effects::Effects(const Clock& clock, Reporter& reporter, Commands& commands, std::string workspace, Send to_broker, std::function<void()> broker_anew)
+    : clock_(clock), reporter_(reporter), commands_(commands), workspace_(std::move(workspace)), to_broker_(std::move(to_broker)), broker_anew_(std::move(broker_anew))
 {
 }
 
@@ -97,6 +99,8 @@ void Effects::start_local(const workflows::EffectRequest& request)
     } else if (request.effect == "progress") {
         reporter_.log("info", fmt::format("progress: {}", dump_json(request.with)), request.task);
         answer(request.id, Json());
+    } else if (holds_handle(request.with)) {
+        answer(request.id, tl::unexpected(fault("authorization", 403, "Secret not for this", fmt::format("{} takes no secret", request.effect))));
     } else {
         answer(request.id, local_file(request.effect, request.with, workspace_));
     }
@@ -104,8 +108,8 @@ void Effects::start_local(const workflows::EffectRequest& request)
 
 void Effects::start_command(const workflows::EffectRequest& request)
 {
-    if (holds_handle(request.with))
-        return answer(request.id, tl::unexpected(fault("authorization", 403, "Secret not for this", "a command takes no secret: only call: http does")));
+    auto secrets = secrets_of_command(request.with);
+    if (!secrets) return answer(request.id, tl::unexpected(std::move(secrets.error())));
     auto planned = request.effect == "shell" ? plan_shell(request.with) : plan_script(request.with, workspace_, request.id);
     if (!planned) return answer(request.id, tl::unexpected(std::move(planned.error())));
     Open open;
@@ -116,6 +120,7 @@ void Effects::start_command(const workflows::EffectRequest& request)
     open.timeout = request.timeout.value_or(default_timeout("command.start"));
     const Json with = Json::object({{"path", planned->plans.front().program}});
     open.command = std::move(*planned);
+    open.secrets = std::move(*secrets);
     ask(std::move(open), "command.start", with);
 }
 
@@ -150,7 +155,12 @@ void Effects::hear(std::string_view text)
 {
     auto message = parse_json(text, {.bytes = kMaxMessage, .depth = 128});
     if (!message) return broker_lost("the broker sent what is no JSON", false);
-    if (message->contains("reset")) return broker_lost("the broker was started anew", false);
+    if (message->contains("reset")) {
+        broker_lost("the broker was started anew", false);
+        if (broker_anew_) broker_anew_();
+        return;
+    }
+    if (const Json* note = message->find("note")) return reporter_.log("warning", note->as_string(), "");
     const auto found = open_.find(static_cast<std::uint64_t>((*message)["id"].as_integer()));
     if (found == open_.end()) return;  // cancelled meanwhile
     Open open = std::move(found->second);
@@ -160,15 +170,41 @@ void Effects::hear(std::string_view text)
         reporter_.log("debug", fmt::format("{} secrets were masked in what {} gave", masked, open.effect), open.task);
     const Json* result = message->find("result");
     if (!open.command) return answer(open.id, result == nullptr ? Json() : *result);
-    CommandPlan plan = open.command->plans[open.plan];
-    plan.program = (*message)["result"]["path"].as_string();
-    note_start(plan, open.task);
-    const auto limit = open.own_limit ? std::optional(std::max(std::chrono::duration_cast<Milliseconds>(open.deadline - kGrace - clock_.steady()), Milliseconds(1)))
-                                      : std::nullopt;
-    commands_.start(open.id, std::move(plan), std::move(*open.command), limit);
+    if (open.granted) on_values(std::move(open), (*message)["result"]["values"]);
+    else on_granted(std::move(open), (*message)["result"]["path"].as_string());
 }
 
-void Effects::note_start(const CommandPlan& plan, const std::string& task)
+Milliseconds Effects::left(const Open& open) const
+{
+    return std::max(std::chrono::duration_cast<Milliseconds>(open.deadline - kGrace - clock_.steady()), Milliseconds(1));
+}
+
+void Effects::on_granted(Open open, const std::string& path)
+{
+    open.granted = open.command->plans[open.plan];
+    open.granted->program = path;
+    if (open.secrets.empty()) return start_granted(std::move(open));
+    Json handles = Json::array();
+    for (const std::string& secret : open.secrets) handles.push(secret);
+    open.effect = "credential.reveal";
+    open.timeout = left(open);
+    ask(std::move(open), "credential.reveal", Json::object({{"handles", std::move(handles)}}));
+}
+
+void Effects::on_values(Open open, const Json& values)
+{
+    if (auto done = put_in(*open.command, values, revealed_); !done) return answer(open.id, tl::unexpected(std::move(done.error())));
+    start_granted(std::move(open));
+}
+
+void Effects::start_granted(Open open)
+{
+    note_start(*open.granted, open.secrets, open.task);
+    const auto limit = open.own_limit ? std::optional(left(open)) : std::nullopt;
+    commands_.start(open.id, std::move(*open.granted), std::move(*open.command), limit);
+}
+
+void Effects::note_start(const CommandPlan& plan, const std::vector<std::string>& secrets, const std::string& task)
 {
     std::string line = plan.program;
     for (const std::string& argument : plan.arguments) {
@@ -176,14 +212,16 @@ void Effects::note_start(const CommandPlan& plan, const std::string& task)
         line += ' ';
         line += as_typed(argument);
     }
-    reporter_.log("debug", "starts " + shortened(line, kMaxStartText), task);
+    line = "starts " + shortened(line, kMaxStartText);
+    if (!secrets.empty()) line += fmt::format(" and gives it {}", fmt::join(secrets, ", "));
+    reporter_.log("debug", line, task);
 }
 
 void Effects::on_error(Open open, const Json& error)
 {
     // Not granted by itself, but perhaps the shell is.
     const bool refused = error["type"].as_string() == "authorization" || error["type"].as_string() == "configuration";
-    if (open.command && refused && open.plan + 1 < open.command->plans.size()) {
+    if (open.command && !open.granted && refused && open.plan + 1 < open.command->plans.size()) {
         ++open.plan;
         if (open.first_error.is_null()) open.first_error = error;
         const Json with = Json::object({{"path", open.command->plans[open.plan].program}});
@@ -227,6 +265,9 @@ std::optional<SteadyTime> Effects::next_deadline() const
 std::vector<Effects::Answer> Effects::take()
 {
     for (Commands::Done& done : commands_.take()) answers_.push_back({done.id, std::move(done.outcome)});
+    std::size_t masked_ones = 0;
+    for (Answer& item : answers_) item.outcome = masked(std::move(item.outcome), revealed_, masked_ones);
+    if (masked_ones > 0) reporter_.log("debug", fmt::format("{} secrets were masked in what commands and files gave", masked_ones), "");
     for (Answer& item : answers_)
         if (item.outcome) *item.outcome = from_outside(std::move(*item.outcome));
     return std::exchange(answers_, {});

@@ -11,6 +11,7 @@
 #include "agent/runner/commands.h"
 #include "agent/runner/reporter.h"
 #include "platform/base/clock.h"
+#include "platform/base/redact.h"
 #include "workflows/interpreter.h"
 
 namespace mill::runner {
@@ -26,7 +27,7 @@ public:
         Outcome<Json> outcome;
     };
     using Send = std::function<void(std::string)>;
-    Effects(const Clock& clock, Reporter& reporter, Commands& commands, std::string workspace, Send to_broker);
+    Effects(const Clock& clock, Reporter& reporter, Commands& commands, std::string workspace, Send to_broker, std::function<void()> broker_anew = {});
 
     void start(workflows::EffectRequest request);
     void cancel(std::uint64_t id);
@@ -48,12 +49,18 @@ private:
         std::size_t plan = 0;
         Json first_error;                         ///< of the plan that needs the least
         bool own_limit = false;                   ///< the workflow gave a timeout
+        std::vector<std::string> secrets;         ///< NAME.FIELD that the command is to be given
+        std::optional<CommandPlan> granted;       ///< waits for their values
     };
     void start_local(const workflows::EffectRequest& request);
     void start_command(const workflows::EffectRequest& request);
     void ask(Open open, const std::string& effect, const Json& with);
     void on_error(Open open, const Json& error);
-    void note_start(const CommandPlan& plan, const std::string& task);
+    void on_granted(Open open, const std::string& path);
+    void on_values(Open open, const Json& values);
+    void start_granted(Open open);
+    Milliseconds left(const Open& open) const;
+    void note_start(const CommandPlan& plan, const std::vector<std::string>& secrets, const std::string& task);
     void answer(std::uint64_t id, Outcome<Json> outcome) { answers_.push_back({id, std::move(outcome)}); }
 
     const Clock& clock_;
@@ -61,10 +68,12 @@ private:
     Commands& commands_;
     std::string workspace_;
     Send to_broker_;
+    std::function<void()> broker_anew_;
     bool broker_gone_ = false;
     std::uint64_t next_ = 1;
     std::map<std::uint64_t, Open> open_;  // by the number on the wire
     std::vector<Answer> answers_;
+    Redactor revealed_;  ///< what commands were given: it is masked in what comes out of them
 };
 
 }  // namespace mill::runner

@@ -10,6 +10,7 @@
 #include "platform/base/log.h"
 #include "platform/confine.h"
 #include "platform/confine_files.h"
+#include "platform/stream.h"
 #include "protocol/version.h"
 
 namespace {
@@ -20,11 +21,11 @@ struct Options {
     mill::runner::RunnerOptions run;
     std::vector<std::string> writable;
     std::string check;
-    bool json = false, check_input = false;
+    bool json = false, check_input = false, bridge = false;
 };
 
 constexpr const char* kHelp = "millwright-runner: runs one job in its sandbox. Started by millwright-keeper; people use `millwright run` and `millwright check`.\n"
-                              "usage: millwright-runner [--commands] [--writable PATH]… [--nonce TEXT] [--workspace DIR] [--package FILE]   (descriptors 3 and 4: channels to agent and broker)\n"
+                              "usage: millwright-runner [--commands [--bridge]] [--writable PATH]… [--nonce TEXT] [--workspace DIR] [--package FILE]   (descriptors 3 and 4: channels to agent and broker)\n"
                               "       millwright-runner --check FILE.mwp [--json]   exits 65 when the package has errors\n"
                               "       millwright-runner --check-input   reads {\"schema\":…,\"value\":…}; exits 65 when the value does not fit\n"
                               "       millwright-runner --version\n";
@@ -46,21 +47,31 @@ mill::Status confine(const Options& options)
     for (const char* own : {"/tmp", "/dev"}) files.write.emplace_back(own);
     files.write.push_back(options.run.workspace);
     files.ports.emplace();
+    if (options.bridge) files.ports->push_back(mill::runner::kBridgePort);
     files.apart = true;
     if (auto ok = mill::platform::confine_files(files); !ok) return ok;
-    return mill::platform::confine({.commands = options.run.commands});
+    return mill::platform::confine({.commands = options.run.commands, .bridge = options.bridge});
 }
 
 int run(const Options& options)
 {
     mill::log::start("millwright-runner", mill::log::Level::warning);
-    // Before the first thread, and before anything from outside is read.
-    if (auto ok = confine(options); !ok) {
-        mill::log::error("runner", "{}", ok.error().what);
+    const auto failed = [](const mill::Error& error) {
+        mill::log::error("runner", "{}", error.what);
         return kOwnFailure;
+    };
+    mill::platform::Handle listener;
+    if (options.bridge) {
+        auto made = mill::platform::TcpListener::open_on_loopback(mill::runner::kBridgePort);
+        if (!made) return failed(made.error());
+        listener = std::move(*made);
     }
+    // Commands are given secrets by way of this process's memory; they run as the same user.
+    if (options.run.commands) mill::platform::hide_memory();
+    // Before the first thread, and before anything from outside is read.
+    if (auto ok = confine(options); !ok) return failed(ok.error());
     using mill::platform::Channel, mill::platform::Handle;
-    auto* runner = new mill::runner::Runner(Channel::from(Handle(3)), Channel::from(Handle(4)), options.run);  // see leave()
+    auto* runner = new mill::runner::Runner(Channel::from(Handle(3)), Channel::from(Handle(4)), options.run, std::move(listener));  // see leave()
     const mill::Status ended = runner->run();
     if (!ended) mill::log::warning("runner", "{}", ended.error().what);
     leave(ended ? 0 : 2);
@@ -79,6 +90,7 @@ int main(int count, char** values)
             if (word == "--version") return std::printf("millwright-runner %s\n", mill::protocol::kProgramVersion.data()) > 0 ? 0 : kOwnFailure;
             if (word == "--help" || word == "-h") return std::fputs(kHelp, stdout) < 0 ? kOwnFailure : 0;
             if (word == "--commands") options.run.commands = true;
+            else if (word == "--bridge") options.bridge = true;
             else if (word == "--json") options.json = true;
             else if (word == "--check-input") options.check_input = true;
             else if (word == "--writable" && more) options.writable.push_back(words[++at]);

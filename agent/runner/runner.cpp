@@ -58,8 +58,8 @@ Json findings_of(const workflows::Package& package)
 
 }  // namespace
 
-Runner::Runner(platform::Channel job, platform::Channel effects, RunnerOptions options)
-    : options_(std::move(options)), job_(std::move(job)), effect_channel_(std::move(effects)),
+Runner::Runner(platform::Channel job, platform::Channel effects, RunnerOptions options, platform::Handle listener)
+    : options_(std::move(options)), job_(std::move(job)), effect_channel_(std::move(effects)), listener_(std::move(listener)),
       to_agent_(job_, [this] {
           const std::scoped_lock lock(waking_);
           if (auto sent = wake_end_.send("drained", nullptr, {}, Milliseconds(0)); !sent) return;  // full: it wakes anyway
@@ -71,10 +71,12 @@ Runner::Runner(platform::Channel job, platform::Channel effects, RunnerOptions o
                 [this] {
                     const std::scoped_lock lock(waking_);
                     if (auto sent = wake_end_.send("command", nullptr, {}, Milliseconds(0)); !sent) return;
-                }),
-      effects_(clock_, reporter_, commands_, options_.workspace, [this](std::string text) { to_broker_.send(std::move(text)); })
+                },
+                listener_.valid() ? bridge_environment() : std::map<std::string, std::string>{}),
+      effects_(clock_, reporter_, commands_, options_.workspace, [this](std::string text) { to_broker_.send(std::move(text)); }, [this] { hand_over(); })
 {
     std::tie(wake_, wake_end_) = wake_pair();
+    hand_over();
 }
 
 Status Runner::run()
@@ -153,6 +155,12 @@ void Runner::hear_agent(std::string_view text)
     }
     if (message->cancel) cancel(*message->cancel);
     if (message->step && stepping_ && !reporter_.finished()) stepping_->hear(*message->step);
+}
+
+/// The broker that is there, or the one that comes: until then it waits in the channel.
+void Runner::hand_over()
+{
+    if (listener_.valid()) to_broker_.send(dump_json(Json::object({{"listener", true}})), listener_.duplicate());
 }
 
 void Runner::say_ready()

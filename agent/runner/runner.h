@@ -32,12 +32,14 @@ struct RunnerOptions {
 /// Thread: one.
 class Runner {
 public:
-    Runner(platform::Channel job, platform::Channel effects, RunnerOptions options);
+    /// `listener`: where commands ask for the network; handed to each broker. Invalid: they have none.
+    Runner(platform::Channel job, platform::Channel effects, RunnerOptions options, platform::Handle listener = {});
     /// Returns when the final event is acknowledged. Errors: unavailable (nobody holds the other end of the job channel).
     Status run();
 
 private:
     void say_ready();
+    void hand_over();
     void preload();
     void begin(Begin begin);
     Result<workflows::Package> package();
@@ -56,6 +58,7 @@ private:
     const Clock& clock_ = system_clock();
     RunnerOptions options_;
     platform::Channel job_, effect_channel_, wake_, wake_end_;
+    platform::Handle listener_;
     std::mutex waking_;
     Sender to_agent_, to_broker_;
     Reporter reporter_;

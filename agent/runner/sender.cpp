@@ -26,14 +26,14 @@ void Sender::close()
     if (thread_.joinable()) thread_.join();
 }
 
-void Sender::send(std::string text)
+void Sender::send(std::string text, platform::Handle along)
 {
     {
         const std::scoped_lock lock(mutex_);
         if (broken_) return;
         bytes_ += text.size();
         was_full_ = was_full_ || bytes_ > kFull;
-        queue_.push_back(std::move(text));
+        queue_.push_back({std::move(text), std::move(along)});
     }
     filled_.notify_one();
 }
@@ -42,9 +42,12 @@ void Sender::replace(std::deque<std::string> texts)
 {
     {
         const std::scoped_lock lock(mutex_);
-        queue_ = std::move(texts);
+        queue_.clear();
         bytes_ = 0;
-        for (const std::string& text : queue_) bytes_ += text.size();
+        for (std::string& text : texts) {
+            bytes_ += text.size();
+            queue_.push_back({std::move(text), {}});
+        }
     }
     filled_.notify_one();
 }
@@ -61,12 +64,12 @@ void Sender::run(const std::stop_token& stop)
         std::unique_lock lock(mutex_);
         filled_.wait(lock, stop, [&] { return !queue_.empty(); });
         if (stop.stop_requested()) return;
-        const std::string text = std::move(queue_.front());
+        const Item item = std::move(queue_.front());
         queue_.pop_front();
         lock.unlock();
-        const Status sent = channel_.send(text, nullptr, stop);
+        const Status sent = channel_.send(item.text, item.along.valid() ? &item.along : nullptr, stop);
         lock.lock();
-        bytes_ -= std::min(bytes_, text.size());
+        bytes_ -= std::min(bytes_, item.text.size());
         if (!sent) {
             broken_ = true;  // the receiving side of the loop sees the same end
             queue_.clear();

@@ -19,7 +19,7 @@ public:
     /// `drained` is called on the sender's thread when a full queue has become short again.
     Sender(platform::Channel& channel, std::function<void()> drained = {});
     ~Sender();
-    void send(std::string text);
+    void send(std::string text, platform::Handle along = {});
     void replace(std::deque<std::string> texts);  ///< what was not sent yet is dropped
     void close();                                 ///< sends nothing more; afterwards the channel may go
     bool full() const;                            ///< above a few MiB: make nothing that can wait
@@ -31,7 +31,11 @@ private:
     std::function<void()> drained_;
     mutable std::mutex mutex_;
     std::condition_variable_any filled_;
-    std::deque<std::string> queue_;
+    struct Item {
+        std::string text;
+        platform::Handle along;
+    };
+    std::deque<Item> queue_;
     std::size_t bytes_ = 0;
     bool was_full_ = false, broken_ = false;
     std::jthread thread_;

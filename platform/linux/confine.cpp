@@ -6,6 +6,7 @@
 #include <memory>
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -78,6 +79,19 @@ Status load(const Filter& filter)
     return {};
 }
 
+/// Families 1 and 2 are local and IPv4; of IPv4 only TCP is left. An argument can be looked at once in a rule, so all else is listed.
+void only_tcp_and_local(const Filter& filter, std::uint32_t refuse)
+{
+    static_assert(AF_UNIX == 1 && AF_INET == 2 && SOCK_STREAM == 1 && IPPROTO_TCP == 6);
+    ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, 0, 0));
+    ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_INET, 0));
+    for (std::uint64_t type = 0; type < 16; ++type)  // above these bits stand flags
+        if (type != SOCK_STREAM) ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET, 0), SCMP_A1(SCMP_CMP_MASKED_EQ, 15, type));
+    for (std::uint64_t protocol = 1; protocol < IPPROTO_TCP; ++protocol)
+        ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET, 0), SCMP_A2(SCMP_CMP_EQ, protocol, 0));
+    ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET, 0), SCMP_A2(SCMP_CMP_GT, IPPROTO_TCP, 0));
+}
+
 constexpr std::uint64_t kNewNamespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
                                          CLONE_NEWCGROUP;
 
@@ -99,6 +113,7 @@ Status confine(const Confinement& what)
     if (what.commands) {
         for (const char* name : kWaysOut) rule(filter, refuse, name);
         if (what.internet) refuse_other_families(filter, refuse);
+        else if (what.bridge) only_tcp_and_local(filter, refuse);
         else ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
         ::seccomp_rule_add(filter.get(), refuse, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
         ::seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);  // its flags cannot be looked at

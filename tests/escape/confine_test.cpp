@@ -105,3 +105,18 @@ TEST_CASE("with commands the ways out are closed once more", "[escape]")
     CHECK(confined("--confined-commands", {"exec", "/millwright/escape_payload", "uid"}).starts_with("got"));
     CHECK(confined("--confined-commands", {"socket", "1", "1", "0"}) == "got");
 }
+
+TEST_CASE("with the bridge to the broker there is TCP over IPv4, and nobody but this sandbox is reached by it", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    constexpr const char* kNo = "refused EPERM";
+    CHECK(confined("--confined-bridge", {"socket", "2", "1", "0"}) == "got");
+    CHECK(confined("--confined-bridge", {"socket", "1", "1", "0"}) == "got");
+    refused_when("--confined-bridge", {"socket", "2", "2", "0"}, kNo, "got");
+    refused_when("--confined-bridge", {"socket", "10", "1", "0"}, kNo, "got|refused EAFNOSUPPORT");
+    refused_when("--confined-bridge", {"call", "socket", "2", "0x80002", "0"}, kNo, "got");
+    refused_when("--confined-bridge", {"call", "socket", "2", "1", "262"}, kNo, "got|refused EPROTONOSUPPORT|refused ENOPROTOOPT");
+    // Nobody listens in there, and there is no way out.
+    CHECK(matches(confined("--confined-bridge", {"tcp", "127.0.0.1", "3128"}), "refused ECONNREFUSED"));
+    for (const char* address : {"169.254.169.254", "1.1.1.1", "10.0.0.1"}) CHECK(confined("--confined-bridge", {"tcp", address, "80"}) == "refused ENETUNREACH");
+}

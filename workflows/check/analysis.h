@@ -47,6 +47,7 @@ std::string_view expression_inside(std::string_view text);
 void check_flow(Analysis& analysis);         // unreachable tasks, falling through
 void check_names(Analysis& analysis);        // unused, undeclared
 void check_permissions(Analysis& analysis);  // asked for and used
+void check_reveal(Analysis& analysis);       // secrets that commands are to be given
 void check_secrets(Analysis& analysis);      // secrets in clear text, those not declared
 void check_shapes(Analysis& analysis);       // values that cannot fit their schema
 void check_spellings(Analysis& analysis);    // expressions without their braces

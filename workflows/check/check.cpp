@@ -70,6 +70,7 @@ Checked check(const Package& package)
     check_flow(analysis);
     check_names(analysis);
     check_permissions(analysis);
+    check_reveal(analysis);
     check_secrets(analysis);
     check_shapes(analysis);
     check_spellings(analysis);

@@ -24,6 +24,7 @@ Json permissions()
                    {"files", object({{"read", entries("absolute paths; a folder means what is below it", path)}, {"write", entries("absolute paths; writing means reading, too", path)}})},
                    {"commands", entries("programs that run.shell (sh) and run.script (node, python3) start", plain)},
                    {"credentials", list_of(plain, "names of credentials that use.secrets names")},
+                   {"reveal", list_of(plain, "of these credentials those whose values commands are given: metadata: { reveal: [ NAME ] } of run: shell and run: script")},
                    {"system", list_of(Json::object({{"enum", Json::array({"usage"})}}), "usage: load, memory, disks and processes of the machine")},
                    {"limits", object({{"memory", sized("such as 256MiB")}, {"cpu", sized("CPU time, such as 60s")}, {"time", sized("of the whole job, such as 10m")},
                                       {"processes", typed("integer", "at the same time").set("minimum", 1)}, {"output", sized("such as 16MiB")}})}})

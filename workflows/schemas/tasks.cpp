@@ -36,6 +36,12 @@ Json catch_of()
                    {"do", ref("tasks", "what handles the error, after the last retry")}, {"then", ref("then")}});
 }
 
+Json metadata_of()
+{
+    return typed("object", "anything; the language looks at `reveal` only")
+        .set("properties", Json::object({{"reveal", list_of(Json::object({{"type", "string"}}), "of run: shell and run: script: the secrets whose values its environment and stdin may hold; needs permissions.reveal")}}));
+}
+
 using Keys = std::vector<const char*>;
 
 /// With one of these a task is of that kind; then only these keys and those of every task may be there.
@@ -52,7 +58,7 @@ Json task_of()
     Json properties = Json::object({
         {"if", ref("expression", "false: the task is skipped, the data stays as it is")},
         {"input", ref("input", "What the task gets")}, {"output", ref("output", "What it gives on")}, {"export", ref("export", "What $context becomes after it")},
-        {"timeout", ref("timeout", "The longest that it takes")}, {"then", ref("then")}, {"metadata", typed("object", "anything; the language does not look at it")},
+        {"timeout", ref("timeout", "The longest that it takes")}, {"then", ref("then")}, {"metadata", metadata_of()},
         {"call", ref("callName")}, {"with", described("the arguments")},
         {"do", ref("tasks", "tasks in a list of their own; with `for` the loop's body")},
         {"emit", object({{"event", object({{"with", typed("object", "a CloudEvent: source and type are needed; id, time, subject, datacontenttype, dataschema, data").set("required", Json::array({"source", "type"}))}}, Json::array({"with"}))}}, Json::array({"event"}))

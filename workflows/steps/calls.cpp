@@ -100,6 +100,11 @@ Outcome Engine::run_command(Branch& branch, Frame& frame)
     else if (!with["stdin"].is_string()) with.set("stdin", dump_json(with["stdin"]));
     if (script) with.set("language", what.target).set("code", what.definition_code);
     with.set("return", "all");
+    if (!what.reveal.empty()) {
+        Json names = Json::array();
+        for (const std::string& name : what.reveal) names.push(name);
+        with.set("reveal", std::move(names));
+    }
     return ask(branch, frame, script ? "script" : "shell", std::move(with));
 }
 

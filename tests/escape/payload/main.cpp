@@ -1,4 +1,4 @@
-// escape_payload [--reach SPEC] [--confined|--confined-commands|--confined-files|--own-namespaces] VERB [WORD…]: tries one thing and says what it managed.
+// escape_payload [--reach SPEC] [--confined|--confined-commands|--confined-bridge|--confined-files|--own-namespaces] VERB [WORD…]: tries one thing and says what it managed.
 #include "tests/escape/payload/payload.h"
 
 #include <algorithm>
@@ -87,7 +87,7 @@ int main(int argc, char** argv)
     if (!words.empty() && words.front().rfind("--confined", 0) == 0) {
         const std::string how = words.front().substr(10);
         words.erase(words.begin());
-        if (!mill::platform::confine({.commands = how == "-commands", .open_files = how != "-files"})) return 2;
+        if (!mill::platform::confine({.commands = how == "-commands" || how == "-bridge", .bridge = how == "-bridge", .open_files = how != "-files"})) return 2;
     }
     if (!words.empty() && words.front() == "--own-namespaces") {  // a control's, in which it may do more than in bubblewrap's
         (void)!unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET);

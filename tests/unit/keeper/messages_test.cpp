@@ -21,13 +21,14 @@ TEST_CASE("damaged words are corrupt, never a crash", "[keeper][messages]")
 
 TEST_CASE("a request for a sandbox is read back with all of its members", "[keeper][messages]")
 {
-    const SandboxRequest request{"/p.mwp", {"/a", "/b"}, {"/c"}, true, 1, 2, 3, 4, 5, true, "mw-sales"};
+    const SandboxRequest request{"/p.mwp", {"/a", "/b"}, {"/c"}, true, 1, 2, 3, 4, 5, true, true, "mw-sales"};
     const auto read = decode_request(encode(request));
     REQUIRE(read);
     CHECK(encode(*read) == encode(request));
     CHECK(read->read == request.read);
     CHECK(read->write == request.write);
     CHECK(read->output == 5);
-    CHECK(decode_request(encode(Words{"/p", "1", "1", "x", "2", "3", "4", "5", "0"})).error().code == Errc::corrupt);
-    CHECK(decode_request(encode(Words{"/p", "1", "1", "1", "2", "3", "4", "5", "7"})).error().code == Errc::corrupt);
+    CHECK(read->bridge);
+    CHECK(decode_request(encode(Words{"/p", "1", "1", "0", "x", "2", "3", "4", "5", "0"})).error().code == Errc::corrupt);
+    CHECK(decode_request(encode(Words{"/p", "1", "0", "1", "1", "2", "3", "4", "5", "7"})).error().code == Errc::corrupt);
 }

@@ -104,3 +104,23 @@ TEST_CASE("a time limit alone asks nothing of the machine, but is still compared
     CHECK(missing(asked, Permissions{}) == std::vector<std::string>{"limits.time 20m"});
     CHECK(to_json(asked) == *parse_json(R"({"limits":{"time":"20m"}})"));
 }
+
+TEST_CASE("revealing is a grant of its own, and only of a credential that may be used", "[protocol][permissions]")
+{
+    const auto of = [](const char* text) {
+        auto read = parse_permissions(*parse_json(text), "permissions");
+        REQUIRE(read);
+        return *read;
+    };
+    const Permissions asked = of(R"({"credentials":["erp","crm"],"reveal":["erp"]})");
+    CHECK(missing(asked, of(R"({"credentials":["erp","crm"]})")) == std::vector<std::string>{"reveal erp"});
+    CHECK(missing(asked, of(R"({"credentials":["erp","crm"],"reveal":["crm"]})")) == std::vector<std::string>{"reveal erp"});
+    CHECK(missing(asked, of(R"({"credentials":["*"],"reveal":["*"]})")).empty());
+    CHECK(intersect(asked, of(R"({"credentials":["erp","crm"]})")).reveal.empty());
+    CHECK(intersect(asked, of(R"({"credentials":["crm"],"reveal":["crm"]})")).reveal.empty());
+    CHECK(intersect(asked, of(R"({"credentials":["*"],"reveal":["*"]})")).reveal == std::vector<std::string>{"erp"});
+    CHECK(to_json(asked)["reveal"] == Json::array({"erp"}));
+    const auto alone = parse_permissions(*parse_json(R"({"credentials":["crm"],"reveal":["erp"]})"), "permissions");
+    REQUIRE_FALSE(alone);
+    CHECK_THAT(alone.error().what, Catch::Contains("reveal") && Catch::Contains("'erp'") && Catch::Contains("credentials: [ erp ]"));
+}

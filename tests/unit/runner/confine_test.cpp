@@ -3,9 +3,11 @@
 
 #include <cerrno>
 #include <functional>
+#include <initializer_list>
 #include <thread>
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -87,6 +89,23 @@ TEST_CASE("with commands programs start, and the ways out of the sandbox stay cl
     CHECK(confined(commands, [] { return refused(::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr)); }) == 0);
     CHECK(confined(commands, [] { return refused(::syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, nullptr, nullptr, nullptr, nullptr)); }) == 0);
     CHECK(confined(commands, [] { return refused(::syscall(SYS_bpf, 0, nullptr, 0)); }) == 0);
+}
+
+TEST_CASE("with the bridge there is TCP over IPv4 beside local sockets, and no other kind", "[runner][confine]")
+{
+    const Confinement bridge{.commands = true, .bridge = true};
+    CHECK(confined(bridge, [] { return ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) >= 0 ? 0 : 1; }) == 0);
+    CHECK(confined(bridge, [] { return ::socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) >= 0 ? 0 : 1; }) == 0);
+    CHECK(confined(bridge, [] { return ::socket(AF_UNIX, SOCK_DGRAM, 0) >= 0 ? 0 : 1; }) == 0);
+    for (const int type : std::initializer_list<int>{SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET, SOCK_DCCP, SOCK_PACKET, 0, 15, SOCK_DGRAM | SOCK_CLOEXEC})
+        CHECK(confined(bridge, [=] { return refused(::socket(AF_INET, type, 0)); }) == 0);
+    for (const int protocol : std::initializer_list<int>{IPPROTO_ICMP, IPPROTO_UDP, IPPROTO_SCTP, 262 /* MPTCP */, 5, 7, -1})
+        CHECK(confined(bridge, [=] { return refused(::socket(AF_INET, SOCK_STREAM, protocol)); }) == 0);
+    for (const int family : std::initializer_list<int>{0, AF_INET6, AF_NETLINK, AF_PACKET, AF_VSOCK, -1}) CHECK(confined(bridge, [=] { return refused(::socket(family, SOCK_STREAM, 0)); }) == 0);
+    CHECK(confined(bridge, [] { return refused(::syscall(SYS_socket, 0x100000002UL, SOCK_STREAM, 0)); }) == 0);
+    CHECK(confined(bridge, [] { return refused(::unshare(CLONE_NEWUSER)); }) == 0);
+    CHECK(confined(bridge, child_that_runs_true) == 0);
+    CHECK(confined({.bridge = true}, [] { return refused(::socket(AF_INET, SOCK_STREAM, 0)); }) == 0);
 }
 
 TEST_CASE("a second confinement narrows the first, in all threads", "[runner][confine]")

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -200,8 +201,7 @@ TEST_CASE("nobody outside can send a secret's handle in", "[runner][effects]")
     const std::string handle = "\xEE\x80\x80" "erp.password\xEE\x80\x81";
     CHECK(dump_json(from_outside(Json::object({{"a" + handle, Json::array({handle, 1})}}))).find("\xEE\x80\x80") == std::string::npos);
     Bench bench;
-    bench.start(1, "file.write", Json::object({{"path", "x"}, {"content", handle}}));
-    CHECK(bench.only().outcome);
+    std::ofstream(bench.folder.path() + "/x") << handle;
     bench.start(2, "file.read", Json::object({{"path", "x"}}));
     CHECK(dump_json(*bench.only().outcome).find("\xEE\x80\x80") == std::string::npos);
     bench.start(3, "shell", Json::object({{"command", "echo"}, {"environment", Json::object({{"P", handle}})}}));
