@@ -1,13 +1,16 @@
 #include "agent/broker/broker.h"
 
 #include "agent/keeper/messages.h"
+#include "agent/broker/sealed.h"
+#include "platform/base/encode.h"
 #include "platform/base/fields.h"
 #include "platform/base/log.h"
 #include "protocol/secrets.h"
 
 namespace mill::broker {
+
 Broker::Broker(platform::Channel keeper)
-    : keeper_(std::move(keeper)), burier_([this](std::stop_token stop) {
+    : keeper_(std::move(keeper)), key_(platform::make_sealing_key()), burier_([this](std::stop_token stop) {
           while (auto attempt = ended_.receive(stop)) attempt->reset();
       })
 {
@@ -44,6 +47,7 @@ void Broker::hear_keeper(platform::Message message)
     const std::string& verb = words->front();
     if (verb == "agent" && message.handle.valid()) {
         agent_ = platform::Channel::from(std::move(message.handle));
+        (void)say(Json::object({{"sealingKey", to_base64(key_.public_key)}}));
     } else if (verb == "attach" && words->size() >= 2 && message.handle.valid()) {
         const bool again = words->size() >= 3 && (*words)[2] == "again";
         if (Attempt* attempt = find((*words)[1], true)) attempt->attach(platform::Channel::from(std::move(message.handle)), again);
@@ -81,20 +85,30 @@ Status Broker::open(const Json& what)
     fields.ignore_unknown();
     const std::string key = fields.text("key");
     const Json permissions = fields.object("grants", Json::object());
-    const Json credentials = fields.object("credentials", Json::object());
+    const Json sealed = fields.object("sealed", Json::object());
+    const Json plain = fields.object("credentials", Json::object());  // a person's own run (`once`): from that person's file
+    const std::string missing = fields.text("missing", "");
     Json answer = Json::object({{"key", key}});
     Status done = fields.done();
+    Result<Json> credentials = sealed.empty() ? Result<Json>(plain) : open_box(key_, sealed, key);
+    if (done && !credentials) done = fail(credentials.error());
     if (done) {
-        protocol::redact_credentials_in_log(credentials);
-        auto grants = make_grants(permissions, credentials);
+        protocol::redact_credentials_in_log(*credentials);
+        auto grants = make_grants(permissions, *credentials, missing);
         Attempt* attempt = grants ? find(key, true) : nullptr;
         if (!grants) done = fail(grants.error());
         else if (attempt == nullptr) done = fail(Errc::too_large, "too many attempts are open");
         else attempt->open(std::move(*grants));
     }
     if (!done) answer.set("error", done.error().what);
-    const Status said = agent_.send(dump_json(Json::object({{"opened", std::move(answer)}})), nullptr, {}, Milliseconds(10'000));
+    else if (Json texts = revealed_texts(permissions, *credentials); !texts.empty()) answer.set("reveal", std::move(texts));
+    const Status said = say(Json::object({{"opened", std::move(answer)}}));
     return done ? said : done;
+}
+
+Status Broker::say(const Json& message)
+{
+    return agent_.send(dump_json(message), nullptr, {}, Milliseconds(10'000));
 }
 
 Attempt* Broker::find(const std::string& key, bool make)

@@ -10,6 +10,7 @@
 #include "agent/broker/attempt.h"
 #include "platform/base/mailbox.h"
 #include "platform/channel.h"
+#include "platform/crypto_hpke.h"
 
 namespace mill::broker {
 
@@ -26,10 +27,12 @@ private:
     void hear_keeper(platform::Message message);
     void hear_agent(const platform::Message& message);
     Status open(const Json& what);
+    Status say(const Json& message);   ///< to the agent
     Attempt* find(const std::string& key, bool make);
     void drop_if_unused(const std::string& key);
 
     platform::Channel keeper_, agent_;
+    const platform::SealingKey key_;   // made anew by each broker: credentials are sealed to it, and it is nowhere else
     std::map<std::string, std::unique_ptr<Attempt>> attempts_;
     Mailbox<std::unique_ptr<Attempt>> ended_{kMaxAttempts};
     std::jthread burier_;

@@ -78,6 +78,8 @@ Outcome<Json> find_credential(const std::string& name, const Grants& grants)
 {
     if (auto allowed = may_use_credential(grants.permissions, name); !allowed) return tl::unexpected(allowed.error());
     const Json* credential = grants.credentials.find(name);
+    if (credential == nullptr && !grants.missing.empty())
+        return refuse("authentication", 401, "Credential not there", fmt::format("the credential '{}' could not be had from the factory: {}", name, grants.missing));
     if (credential == nullptr)
         return refuse("authentication", 401, "No such credential",
                       fmt::format("the credential '{}' is granted, but the deployment maps it to nothing", name));

@@ -24,7 +24,7 @@ constexpr std::array kTable = {
 
 }  // namespace
 
-Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials)
+Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials, std::string missing)
 {
     auto parsed = protocol::parse_permissions(permissions, "grants");
     if (!parsed) return fail(parsed.error());
@@ -32,6 +32,7 @@ Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json 
     grants->permissions = std::move(*parsed);
     grants->redactor = protocol::redactor_of_credentials(credentials);
     grants->credentials = std::move(credentials);
+    grants->missing = std::move(missing);
     return std::shared_ptr<const Grants>(std::move(grants));
 }
 

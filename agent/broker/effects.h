@@ -23,9 +23,10 @@ namespace mill::broker {
 struct Grants {
     protocol::Permissions permissions;
     Json credentials;   ///< NAME → {username, password, token, hosts, …}
+    std::string missing; ///< why there are none although some are granted; empty: there are, or none are bound
     Redactor redactor;  ///< knows every value of `credentials`
 };
-Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials);
+Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials, std::string missing = {});
 
 class Logins;  // agent/broker/login.h
 

@@ -1,0 +1,25 @@
+// protocol/sealed.h -- credentials on their way from the factory to the broker of an attempt, in a box that only that broker can open
+// (HPKE: platform/crypto_hpke.h). The agent asks for the box and hands it on.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "platform/base/json.h"
+#include "protocol/event.h"
+
+namespace mill::protocol {
+
+/// What a box is sealed with: HPKE's info, and its aad for one attempt on one agent.
+inline constexpr std::string_view kSealedInfo = "millwright credentials 1";
+std::string sealed_context(std::string_view agent_id, const AttemptId& attempt);
+
+/// What the agent's enrolled key (Ed25519) signs when it asks: this broker's key, for this attempt. Without it whoever ends the agent's TLS
+/// could put in a key of his own.
+std::string sealing_request(const AttemptId& attempt, std::string_view broker_key);
+
+/// What is in the box: {"credentials": {NAME: {kind, hosts, …}}}. 8 MiB and 32 levels at most. Errors: corrupt.
+std::string boxed_text(const Json& credentials);
+Result<Json> read_boxed(std::string_view text);  ///< NAME → members, each an object
+
+}  // namespace mill::protocol
