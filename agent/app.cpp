@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <thread>
 
@@ -76,6 +77,15 @@ std::vector<Remembered> remember(const Journal& journal, const Policy& policy, c
     return out;
 }
 
+/// The fact `credentials`: names of those that this machine holds. "*": there may be more, in a person's keyring, which nobody lists.
+Json held_here(const std::vector<std::string>& names, protocol::AgentMode mode)
+{
+    Json out = Json::array();
+    for (const std::string& name : names) out.push(Json(name));
+    if (mode == protocol::AgentMode::attended && std::getenv("DBUS_SESSION_BUS_ADDRESS") != nullptr) out.push(Json("*"));
+    return out;
+}
+
 void stop_in_order(const Config& config, Desk& desk, Link& link, Runs& runs, Mailbox<Status>& finished, Journal& journal)
 {
     desk.close();
@@ -131,6 +141,7 @@ int serve(const ServeOptions& options)
     });
     Json facts = platform::find_facts();
     if (!runs.isolation().is_null()) facts.set("isolation", runs.isolation());  // the keeper knows, who starts the sandboxes
+    facts.set("credentials", held_here(runs.credentials(), identity->mode));
     bool said_ready = false;
     Link link({*identity, *policy, clock, tokens, for_link, **journal, desk, fetches, tell,
                [&](const Terms& terms) {

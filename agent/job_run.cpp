@@ -1,6 +1,7 @@
 #include "agent/job_run.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -59,7 +60,7 @@ void JobRun::adopt(platform::Channel job, SteadyTime started, std::uint64_t last
 
 void JobRun::open_broker()
 {
-    opened_ = false;
+    opened_ = told_missing_ = false;
     if (spec_.sealed.empty()) return ports_.to_broker(open_words(spec_));
     sealing_since_ = ports_.clock.steady();
     sealing_pause_ = Milliseconds(0);
@@ -144,7 +145,10 @@ void JobRun::on_opened(const Json& answer)
 {
     if (const std::string& error = answer["error"].as_string(); !error.empty()) {
         if (beginning()) return fail_start(error);
-        return log::error("job", "{}: the broker does not open it: {}", key_, error);
+        log::error("job", "{}: the broker does not open it: {}", key_, error);
+        // What needs no credential goes on; but words that were refused without any are not said again.
+        if (!std::exchange(told_missing_, true)) ports_.to_broker(open_words(spec_, std::nullopt, error));
+        return;
     }
     for (const Json& text : answer["reveal"].as_array()) {
         redactor_.add(text.as_string());

@@ -97,6 +97,7 @@ private:
     std::optional<SteadyTime> paused_since_;
 
     // Of the credentials that the factory seals.
+    bool told_missing_ = false;               // the broker opened nothing with the box
     bool broker_new_ = true;                  // it knows nothing of this attempt: what it is asked waits
     std::string sealing_trouble_;             // why there is no box yet
     Milliseconds sealing_pause_{0};           // before the next try

@@ -60,6 +60,7 @@ Status Runs::recover(std::vector<Remembered> remembered, Milliseconds wait)
     };
     std::map<std::string, Found> found;
     if (auto sent = keeper_.isolation(); !sent) return sent;
+    if (auto sent = keeper_.credentials(); !sent) return sent;
     if (auto sent = keeper_.list(); !sent) return sent;
     const SteadyTime limit = clock_.steady() + wait;
     for (bool listed = false; !listed;) {
@@ -72,6 +73,7 @@ Status Runs::recover(std::vector<Remembered> remembered, Milliseconds wait)
         else if (said.kind == KeeperMessage::Kind::ended) found[said.key].end = said.end;
         else if (said.kind == KeeperMessage::Kind::broker) broker_ = std::move(said.channel);
         else if (said.kind == KeeperMessage::Kind::isolation) isolation_ = said.isolation;
+        else if (said.kind == KeeperMessage::Kind::credentials) credentials_ = std::move(said.names);
         else if (said.kind == KeeperMessage::Kind::listed) listed = true;
     }
     for (Remembered& item : remembered) {

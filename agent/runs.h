@@ -56,6 +56,8 @@ public:
     Status run(std::stop_token stop);
     /// What the sandboxes of this machine can give, as the keeper says; known after `recover`.
     const Json& isolation() const { return isolation_; }
+    /// Names of the credentials that this machine holds; known after `recover`.
+    const std::vector<std::string>& credentials() const { return credentials_; }
     /// To the keeper; before or after `run`.
     Status stop_keeper() { return keeper_.stop(); }
     /// To the keeper, from any thread.
@@ -79,6 +81,7 @@ private:
 
     KeeperClient keeper_;
     Json isolation_;
+    std::vector<std::string> credentials_;
     Ledger& ledger_;
     const Clock& clock_;
     Demand demand_;

@@ -18,8 +18,12 @@ std::string sealed_context(std::string_view agent_id, const AttemptId& attempt);
 /// could put in a key of his own.
 std::string sealing_request(const AttemptId& attempt, std::string_view broker_key);
 
-/// What is in the box: {"credentials": {NAME: {kind, hosts, …}}}. 8 MiB and 32 levels at most. Errors: corrupt.
-std::string boxed_text(const Json& credentials);
-Result<Json> read_boxed(std::string_view text);  ///< NAME → members, each an object
+/// What is in the box.
+struct Boxed {
+    Json credentials = Json::object();  ///< NAME in the package → {kind, hosts, …}
+    Json machine = Json::object();      ///< NAME in the package → {name: of the credential, kind, hosts}: the agent's machine has the values
+};
+std::string boxed_text(const Boxed& boxed);
+Result<Boxed> read_boxed(std::string_view text);  ///< 8 MiB and 32 levels at most. Errors: corrupt
 
 }  // namespace mill::protocol

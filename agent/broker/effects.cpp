@@ -24,7 +24,8 @@ constexpr std::array kTable = {
 
 }  // namespace
 
-Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials, std::string missing)
+Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials, std::string missing,
+                                                  std::map<std::string, std::vector<std::string>> machine_hosts)
 {
     auto parsed = protocol::parse_permissions(permissions, "grants");
     if (!parsed) return fail(parsed.error());
@@ -33,6 +34,7 @@ Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json 
     grants->redactor = protocol::redactor_of_credentials(credentials);
     grants->credentials = std::move(credentials);
     grants->missing = std::move(missing);
+    grants->machine_hosts = std::move(machine_hosts);
     return std::shared_ptr<const Grants>(std::move(grants));
 }
 

@@ -24,9 +24,11 @@ struct Grants {
     protocol::Permissions permissions;
     Json credentials;   ///< NAME → {username, password, token, hosts, …}
     std::string missing; ///< why there are none although some are granted; empty: there are, or none are bound
-    Redactor redactor;  ///< knows every value of `credentials`
+    std::map<std::string, std::vector<std::string>> machine_hosts = {};  ///< NAME → where this machine's owner lets it go, at most
+    Redactor redactor = {};  ///< knows every value of `credentials`
 };
-Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials, std::string missing = {});
+Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials, std::string missing = {},
+                                                  std::map<std::string, std::vector<std::string>> machine_hosts = {});
 
 class Logins;  // agent/broker/login.h
 

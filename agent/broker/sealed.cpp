@@ -2,12 +2,11 @@
 
 #include "platform/base/encode.h"
 #include "platform/base/fields.h"
-#include "protocol/sealed.h"
 #include "protocol/secrets.h"
 
 namespace mill::broker {
 
-Result<Json> open_box(const platform::SealingKey& key, const Json& sealed, const std::string& attempt)
+Result<protocol::Boxed> open_box(const platform::SealingKey& key, const Json& sealed, const std::string& attempt)
 {
     Fields fields(sealed, "sealed");
     fields.ignore_unknown();

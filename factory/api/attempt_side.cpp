@@ -25,12 +25,12 @@ std::optional<AttemptAccess> attempt_of(Service& service, const Call& call)
     return std::nullopt;
 }
 
-/// The values of one credential with what they are bound to; nothing when an answer was given instead.
-std::optional<Json> values_of(Service& service, const Call& call, const AttemptAccess& access, Reader& reader, const std::string& name)
+/// Puts one credential into the box with what it is bound to; false when an answer was given instead.
+bool add_credential(protocol::Boxed& box, Service& service, const Call& call, const AttemptAccess& access, Reader& reader, const std::string& name)
 {
     const auto refuse = [&](int status, std::string_view problem, const std::string& why) {
         reply_problem(call, status, why, problem);
-        return std::nullopt;
+        return false;
     };
     const Json* target = access.credentials.find(name);
     if (target == nullptr) return refuse(403, "forbidden", fmt::format("deployment '{}' binds no credential '{}'", access.deployment, name.substr(0, 100)));
@@ -42,9 +42,14 @@ std::optional<Json> values_of(Service& service, const Call& call, const AttemptA
     if (const Json* expires = stored->about.find("expires"))
         if (auto time = parse_time(expires->as_string()); time && *time <= service.clock.now())
             return refuse(409, "credential", fmt::format("credential '{}' expired at {}", stored->name, expires->as_string()));
+    if (stored->about["held"].as_string() == "machine") {
+        box.machine.set(name, Json::object({{"name", stored->name}, {"kind", stored->about["kind"]}, {"hosts", stored->about["hosts"]}}));
+        return true;
+    }
     auto values = service.vault.open(*stored);
-    if (!passed(call, values)) return std::nullopt;
-    return values->set("kind", stored->about["kind"]).set("hosts", stored->about["hosts"]);
+    if (!passed(call, values)) return false;
+    box.credentials.set(name, values->set("kind", stored->about["kind"]).set("hosts", stored->about["hosts"]));
+    return true;
 }
 
 }  // namespace
@@ -91,13 +96,10 @@ void agent_sealed_credentials(Service& service, const CallPtr& call)
         log::warning("api", "credentials of attempt {} asked for from {} with a signature that is not agent '{}'s", access->id.key(), call->http.remote, agent->name);
         return reply_problem(*call, 403, fmt::format("the key that the credentials are to be sealed to is not signed by agent '{}' for this attempt", agent->name), "signature");
     }
-    Json values = Json::object();
-    for (const std::string& name : names) {
-        auto value = values_of(service, *call, *access, *reader, name);
-        if (!value) return;
-        values.set(name, std::move(*value));
-    }
-    const auto box = platform::seal_to(*key, protocol::boxed_text(values), protocol::kSealedInfo, protocol::sealed_context(access->agent, access->id));
+    protocol::Boxed boxed;
+    for (const std::string& name : names)
+        if (!add_credential(boxed, service, *call, *access, *reader, name)) return;
+    const auto box = platform::seal_to(*key, protocol::boxed_text(boxed), protocol::kSealedInfo, protocol::sealed_context(access->agent, access->id));
     if (!passed(*call, box)) return;
     reply(*call, 200, Json::object({{"box", Json(to_base64(*box))}}), {{"Cache-Control", "no-store"}});
 }

@@ -26,8 +26,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto inside = protocol::read_boxed(text);
     check(credentials.has_value() == inside.has_value(), "a box opens to what was put in");
     if (!credentials) return 0;
-    for (const auto& [name, members] : credentials->as_object()) check(members.is_object(), "a credential has members");
-    (void)broker::make_grants(Json::object(), *credentials);
-    (void)broker::revealed_texts(Json::object({{"reveal", Json::array({"erp"})}}), *credentials);
+    for (const auto& [name, members] : credentials->credentials.as_object()) check(members.is_object(), "a credential has members");
+    (void)broker::make_grants(Json::object(), credentials->credentials);
+    (void)broker::revealed_texts(Json::object({{"reveal", Json::array({"erp"})}}), credentials->credentials);
     return 0;
 }

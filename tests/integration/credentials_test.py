@@ -1,12 +1,16 @@
 """Credentials on their way from the factory into a request: sealed for the broker, and in plain nowhere else on the agent's machine."""
 import json
 import os
+import pathlib
+import pwd
+import shutil
 import signal
 import threading
 import unittest
 
-from mill import Test, World, wait_for
+from mill import BIN, NOBODY, Program, Test, World, wait_for
 
+USERS = ("millwright", "millwright-broker", "millwright-run")
 SECRET = "t0ken-9c41e7-of-erp"
 
 
@@ -32,6 +36,8 @@ def below(folder):
 
 
 class Credentials(Test):
+    """A factory, a server that may hold its answer, a package that uses a credential."""
+
     def setUp(self):
         super().setUp()
         self.world = World()
@@ -51,7 +57,7 @@ class Credentials(Test):
       with: {{ method: get, endpoint: {{ uri: "{self.server.url}{path}", authentication: {{ bearer: {{ use: erp }} }} }} }}
 """
 
-    def deploy(self, tasks):
+    def deploy(self, tasks, trigger=""):
         folder = self.world.package("orders", "use: { secrets: [ erp ] }\ndo:\n" + tasks, f'permissions: {{ network: [ "{self.server.url}" ], credentials: [ erp ] }}\n',
                                     more="credentials: { erp: { kind: bearer } }\n")
         self.world.run("pack", folder, "--output", self.world.folder / "orders.mwp")
@@ -67,7 +73,7 @@ kind: Trigger
 name: orders-api
 deployment: orders
 type: api
-"""))
+""" + trigger))
 
     def authorizations(self, path):
         return [call["headers"].get("Authorization") for call in self.server.at(path)]
@@ -77,6 +83,8 @@ type: api
         self.assertEqual(len(found), 1)
         return found[0]
 
+
+class Sealed(Credentials):
     def test_the_value_reaches_the_host_and_is_in_no_memory_file_or_log_of_the_agent(self):
         self.set_credential()
         agent = self.world.agent("srv-1")
@@ -126,6 +134,126 @@ type: api
         self.assertEqual((job["state"], job["reason"]), ("failed", "refused"))
         self.assertIn("credential 'erp-prod' expired at 2020-01-01", job["error"]["detail"])
         self.assertEqual(self.server.at("/first"), [])
+
+
+class OnTheMachine(Credentials):
+    """`held: machine`: the factory knows name, hosts and kind; the values lie beside the agent."""
+
+    def setUp(self):
+        super().setUp()
+        self.world.run("credentials", "set", "erp-prod", "--kind", "bearer", "--hosts", "127.0.0.1", "--held", "machine")
+        self.data = self.world.enrol("srv-1")
+        self.deploy(self.call_of("hold", "/hold"))
+
+    def put(self, path, text, mode=0o600):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+        if os.getuid() == 0:
+            os.chown(path.parent, NOBODY, NOBODY)
+            os.chown(path, NOBODY, NOBODY)
+        return path
+
+    def check(self, verb="check"):
+        return self.world.command(BIN / "millwright-agent", "credentials", verb, "--data", self.data, check=False)
+
+    def run_and_look(self, agent):
+        job = self.world.trigger("orders-api")
+        wait_for("the call", lambda: self.server.at("/hold"))
+        self.assertNotIn(SECRET.encode(), readable(self.pid_of_agent(agent)))
+        for pid in (path for path in pathlib.Path("/proc").iterdir() if path.name.isdigit()):
+            try:
+                self.assertNotIn(SECRET.encode(), (pid / "cmdline").read_bytes() + (pid / "environ").read_bytes())
+            except OSError:
+                pass
+        self.release.set()
+        self.assertEqual(self.world.ended(job)["state"], "successful")
+        self.assertEqual(self.authorizations("/hold"), [f"Bearer {SECRET}"])
+        self.assertNotIn(SECRET, agent.log.read_text() + self.world.factory.log.read_text())
+        self.assertNotIn(SECRET.encode(), below(self.data / "factories"))
+        return job
+
+    def test_a_file_beside_the_agent_is_used_when_nobody_else_can_read_it(self):
+        self.assertIn("holds no credentials", self.check("list").stdout)
+        agent = self.world.start_agent(self.data)
+        waiting = self.world.trigger("orders-api")
+        self.assertIn("srv-1 does not hold credential 'erp-prod'", self.world.run("why", waiting).stdout)
+        agent.stop()
+        path = self.put(self.data / "credentials/erp-prod.yaml", f"token: {SECRET}\n", 0o644)
+        wrong = self.check()
+        self.assertEqual(wrong.returncode, 78)
+        self.assertIn(f"chmod 600 {path}", wrong.stdout)
+        path.chmod(0o600)
+        good = self.check()
+        self.assertEqual((good.returncode, good.stdout), (0, f"ok     erp-prod: {path} (token)\n"))
+        agent = self.world.start_agent(self.data)
+        self.release.set()
+        self.assertEqual(self.world.ended(waiting)["state"], "successful")
+        self.release.clear()
+        self.server.calls.clear()
+        self.run_and_look(agent)
+
+    def test_a_credential_of_systemd_is_used_before_a_file(self):
+        self.put(self.world.folder / "service/millwright.erp-prod", json.dumps({"token": SECRET}), 0o400)
+        self.put(self.data / "credentials/erp-prod.yaml", "token: another\n")
+        agent = Program(self.world, "agent-srv-1", [BIN / "millwright-agent", "run", "--data", self.data], "ready",
+                        environment={"CREDENTIALS_DIRECTORY": str(self.world.folder / "service")})
+        self.run_and_look(agent)
+        for broker in agent.children("millwright-broker"):
+            os.kill(broker, signal.SIGKILL)
+        self.server.calls.clear()
+        self.assertEqual(self.world.ended(self.world.trigger("orders-api"))["state"], "successful")
+        self.assertEqual(self.authorizations("/hold"), [f"Bearer {SECRET}"])
+
+    def test_one_that_is_gone_or_wrong_when_the_job_starts_fails_it_by_name_and_without_its_value(self):
+        path = self.put(self.data / "credentials/erp-prod.yaml", f"token: {SECRET}\n")
+        agent = self.world.start_agent(self.data)
+        for change, says in ((lambda: path.chmod(0o640), f"use 'chmod 600 {path}'"),
+                             (lambda: self.put(path, f"tokn: {SECRET}\n"), "lacks 'token', which kind bearer needs"),
+                             (path.unlink, f"there is no {path}")):
+            change()
+            job = self.world.ended(self.world.trigger("orders-api"))
+            self.assertEqual((job["state"], job["reason"]), ("failed", "refused"))
+            self.assertIn("credential 'erp-prod', which the agent's machine is to hold", job["error"]["detail"])
+            self.assertIn(says, job["error"]["detail"])
+            self.assertNotIn(SECRET, json.dumps(job) + agent.log.read_text())
+        self.assertEqual(self.server.at("/hold"), [])
+
+    @unittest.skipUnless(os.getuid() == 0 and set(USERS) <= {user.pw_name for user in pwd.getpwall()}, f"needs root and the users {', '.join(USERS)}")
+    def test_an_agent_that_root_starts_does_not_let_its_own_user_near_the_file(self):
+        path = self.put(self.data / "credentials/erp-prod.yaml", f"token: {SECRET}\n")
+        for each in (self.data, *self.data.rglob("*")):
+            os.chown(each, 0, 0)
+        agent = Program(self.world, "agent-srv-1", [BIN / "millwright-agent", "run", "--data", self.data], "ready", as_root=True)
+        self.assertEqual((self.data.owner(), path.parent.owner(), path.owner()), ("millwright", "root", "root"))
+        job = self.world.trigger("orders-api")
+        wait_for("the call", lambda: self.server.at("/hold"))
+        found = {}
+        for name in ("millwright-keeper", "millwright-agent", "millwright-broker"):
+            for pid in agent.children(name) or [agent.process.pid]:
+                found[pathlib.Path(f"/proc/{pid}").owner()] = SECRET.encode() in readable(pid)
+        self.assertEqual(found, {"root": False, "millwright": False, "millwright-broker": True})
+        self.release.set()
+        self.assertEqual(self.world.ended(job)["state"], "successful")
+        shutil.chown(path, "millwright")
+        self.assertIn(f"use 'chown root {path}'", self.world.ended(self.world.trigger("orders-api"))["error"]["detail"])
+
+    @unittest.skipUnless(all(map(shutil.which, ("dbus-run-session", "gnome-keyring-daemon", "secret-tool"))), "no keyring here: dbus, gnome-keyring, libsecret-tools")
+    def test_an_attended_agent_has_the_keyring_of_its_session(self):
+        self.world.run("apply", "-f", self.world.write("any.yaml", "kind: Trigger\nname: orders-api\ndeployment: orders\ntype: api\nrunOn: any\n"))
+        self.data = self.world.enrol("desk-1", mode="attended")
+        value = self.put(self.world.folder / "session/value", json.dumps({"token": SECRET}))
+        session = self.world.write("session/start", f"""#!/bin/sh
+echo | gnome-keyring-daemon --unlock --components=secrets >/dev/null
+secret-tool store --label=erp-prod millwright erp-prod <{value}
+rm {value}
+exec {BIN}/millwright-agent run --data {self.data}
+""")
+        session.chmod(0o755)
+        agent = Program(self.world, "agent-desk-1", ["/usr/bin/dbus-run-session", "--", session], "ready", environment={"XDG_RUNTIME_DIR": str(self.world.folder / "session")})
+        self.addCleanup(agent.process.wait, 25)  # the session ends with its agent, and the keyring with the session
+        self.addCleanup(lambda: [os.kill(keeper, signal.SIGTERM) for keeper in agent.children("millwright-keeper")])
+        self.run_and_look(agent)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "agent/broker/sealed.h"
@@ -11,6 +12,7 @@
 #include "platform/base/encode.h"
 #include "platform/base/json.h"
 #include "platform/channel.h"
+#include "platform/folder.h"
 #include "platform/process.h"
 #include "protocol/sealed.h"
 #include "tests/unit/broker/loopback_server.h"
@@ -69,7 +71,7 @@ struct Bench {
 Json opening_sealed(const std::string& key, const std::string& attempt, const std::string& sealed_for, Json grants)
 {
     const Json values = Json::object({{"erp", Json::object({{"kind", "bearer"}, {"token", "t0ken-of-erp"}, {"hosts", Json::array()}})}});
-    const auto box = platform::seal_to(key, protocol::boxed_text(values), protocol::kSealedInfo, protocol::sealed_context("agent-1", *protocol::AttemptId::from_key(sealed_for)));
+    const auto box = platform::seal_to(key, protocol::boxed_text({values, Json::object()}), protocol::kSealedInfo, protocol::sealed_context("agent-1", *protocol::AttemptId::from_key(sealed_for)));
     REQUIRE(box);
     const Json sealed = Json::object({{"to", to_base64(key)}, {"agent", "agent-1"}, {"box", to_base64(*box)}});
     return Json::object({{"open", Json::object({{"key", attempt}, {"grants", std::move(grants)}, {"sealed", sealed}})}});
@@ -187,6 +189,82 @@ TEST_CASE("credentials come sealed to the broker's key and go out with a request
         CHECK(server.requests().empty());
         REQUIRE(runner.send(R"({"id":2,"effect":"http.request","with":{"method":"GET","uri":")" + server.url() + R"("}})"));
         CHECK(Bench::hear(runner)["result"]["status"] == Json(200));
+    }
+}
+
+TEST_CASE("a credential that the machine holds is asked of the keeper, which hands over its file", "[broker][program][sealed]")
+{
+    Bench bench;
+    LoopbackServer server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+    Channel agent = bench.agent();
+    Channel runner = bench.give({"attach", "a.1.1"});
+    const std::string place = "http://127.0.0.1:" + std::to_string(server.port());
+    const TempFolder temp;
+    const protocol::Boxed boxed{Json::object(), Json::object({{"erp", Json::object({{"name", "erp-prod"}, {"kind", "bearer"}, {"hosts", Json::array({place})}})}})};
+    const auto box = platform::seal_to(bench.key, protocol::boxed_text(boxed), protocol::kSealedInfo, protocol::sealed_context("agent-1", *protocol::AttemptId::from_key("a.1.1")));
+    const Json open = Json::object({{"key", "a.1.1"}, {"grants", Json::object({{"network", Json::array({place})}, {"credentials", Json::array({"erp"})}})},
+                                    {"sealed", Json::object({{"to", to_base64(bench.key)}, {"agent", "agent-1"}, {"box", to_base64(*box)}})}});
+    REQUIRE(agent.send(dump_json(Json::object({{"open", open}}))));
+    auto asked = bench.keeper.receive(Milliseconds(20'000));
+    REQUIRE(asked);
+    REQUIRE(*asked);
+    CHECK(*keeper::decode((*asked)->text) == keeper::Words{"credential", "erp-prod"});
+    const auto hand_over = [&](const std::string& text) {
+        std::ofstream(temp.path() + "/erp") << text;
+        auto folder = platform::Folder::open(temp.path());
+        REQUIRE(folder);
+        auto file = folder->open_file("erp");
+        REQUIRE(file);
+        REQUIRE(bench.keeper.send(keeper::encode(keeper::Words{"credential", "erp-prod"}), &*file));
+    };
+    const std::string call = R"({"id":1,"effect":"http.request","with":{"method":"GET","uri":")" + server.url() + R"(","authentication":{"bearer":{"use":"erp"}}}})";
+    SECTION("as YAML")
+    {
+        hand_over("token: t0ken-of-erp\n");
+        CHECK_FALSE(Bench::hear(agent)["opened"].contains("error"));
+        REQUIRE(runner.send(call));
+        CHECK(Bench::hear(runner)["result"]["status"] == Json(200));
+        CHECK_THAT(server.requests().at(0), Catch::Contains("Bearer t0ken-of-erp"));
+    }
+    SECTION("whose own hosts bind it, too")
+    {
+        hand_over(R"({"token":"t0ken-of-erp","hosts":["https://erp.example.com"]})");
+        CHECK_FALSE(Bench::hear(agent)["opened"].contains("error"));
+        REQUIRE(runner.send(call));
+        const Json error = Bench::hear(runner)["error"];
+        CHECK(error["status"] == Json(403));
+        CHECK_THAT(error["detail"].as_string(), Catch::Contains("this machine lets the credential 'erp' not go to"));
+        CHECK(server.requests().empty());
+    }
+    SECTION("that is not what its kind needs: said without what stands in it")
+    {
+        hand_over("tokn: t0ken-of-erp\n");
+        const std::string error = Bench::hear(agent)["opened"]["error"].as_string();
+        CHECK_THAT(error, Catch::Contains("'erp-prod'") && Catch::Contains("lacks 'token'") && !Catch::Contains("t0ken"));
+    }
+    SECTION("that is no YAML")
+    {
+        hand_over("t0ken: [of-erp");
+        CHECK_THAT(Bench::hear(agent)["opened"]["error"].as_string(), Catch::Contains("neither YAML nor JSON") && !Catch::Contains("t0ken"));
+    }
+    SECTION("that is not there")
+    {
+        REQUIRE(bench.keeper.send(keeper::encode(keeper::Words{"credential", "erp-prod", "not_found", "there is no /data/credentials/erp-prod.yaml"})));
+        CHECK_THAT(Bench::hear(agent)["opened"]["error"].as_string(), Catch::Contains("'erp-prod'") && Catch::Contains("there is no /data/credentials/erp-prod.yaml"));
+    }
+    SECTION("that others can read")
+    {
+        REQUIRE(bench.keeper.send(keeper::encode(keeper::Words{"credential", "erp-prod", "denied", "use 'chmod 600 x'"})));
+        CHECK_THAT(Bench::hear(agent)["opened"]["error"].as_string(), Catch::Contains("chmod 600"));
+    }
+    SECTION("an attempt that was closed meanwhile is not opened")
+    {
+        REQUIRE(agent.send(R"({"close":{"key":"a.1.1"}})"));
+        REQUIRE(agent.send(dump_json(opening("b.1.1", Json::object()))));
+        CHECK(Bench::hear(agent)["opened"]["key"] == Json("b.1.1"));
+        hand_over("token: t0ken-of-erp\n");
+        REQUIRE(agent.send(dump_json(opening("c.1.1", Json::object()))));
+        CHECK(Bench::hear(agent)["opened"]["key"] == Json("c.1.1"));
     }
 }
 

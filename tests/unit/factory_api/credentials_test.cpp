@@ -96,9 +96,9 @@ TEST_CASE("an attempt's credentials come in a box that only its broker's key ope
     REQUIRE(plain);
     const auto values = protocol::read_boxed(*plain);
     REQUIRE(values);
-    CHECK((*values)["erp-login"]["password"] == Json("hunter2-long"));
-    CHECK((*values)["erp-login"]["kind"] == Json("login"));
-    CHECK((*values)["erp-login"]["hosts"] == Json::array({"https://erp.example.com"}));
+    CHECK(values->credentials["erp-login"]["password"] == Json("hunter2-long"));
+    CHECK(values->credentials["erp-login"]["kind"] == Json("login"));
+    CHECK(values->credentials["erp-login"]["hosts"] == Json::array({"https://erp.example.com"}));
     CHECK_FALSE(platform::open_sealed_by(platform::make_sealing_key(), box, protocol::kSealedInfo, context));
     CHECK_FALSE(platform::open_sealed_by(world.broker, box, protocol::kSealedInfo, protocol::sealed_context("another", world.id_of(offer))));
     CHECK_FALSE(platform::open_sealed_by(world.broker, box, "another protocol", context));
@@ -184,4 +184,53 @@ TEST_CASE("a credential that is over or belongs elsewhere is refused by name", "
         CHECK(answer.status == 403);
         CHECK_THAT(answer.detail(), Contains("belongs to environment 'other'"));
     }
+}
+
+TEST_CASE("a credential that machines hold has no value here: the box says which it is", "[factory][api][credentials]")
+{
+    SealedWorld world;
+    const Json before = world.offer();
+    const Answer held = world.factory.as_admin("PUT", "/v1/credentials/erp-prod", R"({"kind":"login","held":"machine","hosts":["https://erp.example.com"]})");
+    INFO(held.text);
+    REQUIRE(held.status == 200);
+    CHECK(held.json["held"] == Json("machine"));
+    const Answer answer = world.ask(before);
+    REQUIRE(answer.status == 200);
+    const auto plain = platform::open_sealed_by(world.broker, *from_base64(answer.json["box"].as_string()), protocol::kSealedInfo, protocol::sealed_context(world.agent.id, world.id_of(before)));
+    REQUIRE(plain);
+    const auto boxed = protocol::read_boxed(*plain);
+    REQUIRE(boxed);
+    CHECK(boxed->credentials == Json::object());
+    CHECK(boxed->machine["erp-login"] == *parse_json(R"({"name":"erp-prod","kind":"login","hosts":["https://erp.example.com"]})"));
+
+    // A job that comes now waits for an agent that holds it.
+    const Answer run = world.factory.call("POST", "/v1/triggers/order-status-api/runs", R"({"input":{"order":"2"}})", {{"authorization", "Bearer " + world.factory.trigger_token()}});
+    REQUIRE(run.status == 202);
+    const auto poll = world.agent.poll(1);
+    CHECK_FALSE(poll.done(std::chrono::milliseconds(200)));
+    const Answer why = world.factory.as_admin("GET", "/v1/jobs/" + run.json["jobUid"].as_string() + "/why");
+    CHECK_THAT(why.text, Contains("missing_credential") && Contains("srv-1 does not hold credential 'erp-prod'"));
+    REQUIRE(world.agent.say("session", R"({"version":1,"must":[],"challenge":"Y2hhbGxlbmdl","slots":2,"facts":{"os":"linux","credentials":["erp-prod"]},"held":[]})").status == 200);
+    CHECK(world.agent.poll(1).answer().json["offers"].size() == 1);
+}
+
+TEST_CASE("what the factory itself sends cannot be held by machines", "[factory][api][credentials]")
+{
+    SealedWorld world;
+    const auto put = [&](const std::string& body, const std::string& name = "hook-key") { return world.factory.as_admin("PUT", "/v1/credentials/" + name, body); };
+    CHECK_THAT(put(R"({"kind":"hmac","held":"machine"})").detail(), Contains("'held' cannot be machine for kind hmac"));
+    CHECK_THAT(put(R"({"kind":"bearer","held":"machine","value":{"token":"s3cret"}})").text, Contains("must not be here") && !Contains("s3cret"));
+    CHECK(put(R"({"kind":"bearer","held":"nowhere"})").status == 400);
+    CHECK(put(R"({"kind":"bearer"})").status == 400);
+    const std::string notifier = R"({"documents":[{"kind":"Notifier","name":"n","trigger":"order-status-api","on":"all","type":"api",
+        "api":{"url":"https://tools.example.com/hook","authentication":"bearer","credentials":"hook-key"}}]})";
+    REQUIRE(put(R"({"kind":"bearer","held":"machine"})").status == 201);
+    const Answer refused = world.factory.as_admin("POST", "/v1/apply", notifier);
+    CHECK(refused.status == 409);
+    CHECK_THAT(refused.text, Contains("held by the agents' machines"));
+    REQUIRE(put(R"({"kind":"bearer","value":{"token":"t-1234567"}})").status == 200);
+    REQUIRE(world.factory.as_admin("POST", "/v1/apply", notifier).status == 200);
+    const Answer taken = put(R"({"kind":"bearer","held":"machine"})");
+    CHECK(taken.status == 409);
+    CHECK_THAT(taken.detail(), Contains("Notifier 'n'"));
 }
