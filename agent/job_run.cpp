@@ -51,7 +51,6 @@ void JobRun::adopt(platform::Channel job, SteadyTime started, std::uint64_t last
         phase_ = Phase::leaving;
         kill_at_ = ports_.clock.steady() + kLeaveWait;
     } else {
-        broker_new_ = false;  // most likely it outlived the agent, and knows the credentials
         open_broker();
     }
     send(Json::object({{"resume", last}}));
@@ -75,8 +74,10 @@ void JobRun::ask_for_box()
     if (!ports_.seal({spec_.id, spec_.sealed, spec_.attempt_token, key})) not_sealed({Errc::unavailable, "too many attempts ask for their credentials"});
 }
 
-void JobRun::on_sealing_key()
+void JobRun::on_sealing_key(const Json* held)
 {
+    broker_new_ = held == nullptr;
+    if (held != nullptr) learn((*held)["reveal"]);
     if (!opened_ && !spec_.sealed.empty() && phase_ != Phase::leaving && phase_ != Phase::over) ask_for_box();
 }
 
@@ -107,8 +108,8 @@ void JobRun::not_sealed(const Error& error)
         else if (!again) fail_start(error.what);
         return;
     }
-    const bool patient = again && (!broker_new_ || !sealing_since_ || now < *sealing_since_ + kSealPatience);
-    if (opened_ || patient) return;
+    if (opened_ || !broker_new_) return;  // it goes on with what it has
+    if (again && sealing_since_ && now < *sealing_since_ + kSealPatience) return;
     ports_.to_broker(open_words(spec_, std::nullopt, error.what));
 }
 
@@ -150,12 +151,18 @@ void JobRun::on_opened(const Json& answer)
         if (!std::exchange(told_missing_, true)) ports_.to_broker(open_words(spec_, std::nullopt, error));
         return;
     }
-    for (const Json& text : answer["reveal"].as_array()) {
+    learn(answer["reveal"]);
+    opened_ = true;
+    commit();
+}
+
+/// What the job may have in plain is masked in what it says of itself.
+void JobRun::learn(const Json& revealed)
+{
+    for (const Json& text : revealed.as_array()) {
         redactor_.add(text.as_string());
         redact_in_log(text.as_string());
     }
-    opened_ = true;
-    commit();
 }
 
 void JobRun::on_broker()

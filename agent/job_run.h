@@ -37,7 +37,7 @@ public:
     void on_started(platform::Channel job, std::string nonce, const std::vector<std::string>& notes);
     void on_refused(Errc code, const std::string& why);
     void on_opened(const Json& answer);       ///< the broker's: {key, error?, reveal?}
-    void on_sealing_key();                    ///< the broker said its key
+    void on_sealing_key(const Json* held);    ///< the broker said its key, and {reveal} when it has this attempt's credentials already
     void on_sealed(const std::string& broker_key, Result<SealedBox> box);
     void on_readable();                       ///< one message of the job channel
     void on_end(const RunnerEnd& end);
@@ -74,6 +74,7 @@ private:
     void ask_for_box();
     void not_sealed(const Error& error);
     void fail_start(const std::string& why);
+    void learn(const Json& revealed);
     bool beginning() const { return phase_ == Phase::starting || phase_ == Phase::opening; }
 
     RunSpec spec_;

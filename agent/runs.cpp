@@ -257,7 +257,8 @@ void Runs::on_broker_readable()
         if (JobRun* run = find((*opened)["key"].as_string()); run != nullptr) run->on_opened(*opened);
     } else if (const Json* key = json->find("sealingKey"); key != nullptr) {
         broker_key_ = from_base64(key->as_string()).value_or("");
-        for (const auto& [id, run] : runs_) run->on_sealing_key();
+        const Json open = (*json)["open"];
+        for (const auto& [id, run] : runs_) run->on_sealing_key(open.find(id));
     }
 }
 

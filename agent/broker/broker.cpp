@@ -82,7 +82,7 @@ void Broker::hear_keeper(platform::Message message)
     const std::string& verb = words->front();
     if (verb == "agent" && message.handle.valid()) {
         agent_ = platform::Channel::from(std::move(message.handle));
-        (void)say(Json::object({{"sealingKey", to_base64(key_.public_key)}}));
+        greet_agent();
     } else if (verb == "attach" && words->size() >= 2 && message.handle.valid()) {
         const bool again = words->size() >= 3 && (*words)[2] == "again";
         if (Attempt* attempt = find((*words)[1], true)) attempt->attach(platform::Channel::from(std::move(message.handle)), again);
@@ -97,6 +97,15 @@ void Broker::hear_keeper(platform::Message message)
     } else {
         log::warning("broker", "the keeper said '{}', which is not understood", verb);
     }
+}
+
+/// A new agent hears what credentials are to be sealed to, and which attempts have theirs from the agent before it.
+void Broker::greet_agent()
+{
+    Json open = Json::object();
+    for (const auto& [key, attempt] : attempts_)
+        if (const auto grants = attempt->grants()) open.set(key, Json::object({{"reveal", grants->revealed}}));
+    (void)say(Json::object({{"sealingKey", to_base64(key_.public_key)}, {"open", std::move(open)}}));
 }
 
 /// With the opened file, or with the code of an error and its text.
@@ -179,8 +188,9 @@ Status Broker::finish(Opening& opening)
     Attempt* attempt = find(opening.key(), true);
     if (attempt == nullptr) return opened(opening.key(), fail(Errc::too_large, "too many attempts are open"));
     protocol::redact_credentials_in_log((*grants)->credentials);
+    const Json revealed = (*grants)->revealed;
     attempt->open(std::move(*grants));
-    return opened(opening.key(), {}, opening.revealed());
+    return opened(opening.key(), {}, revealed);
 }
 
 Status Broker::opened(const std::string& key, const Status& done, Json revealed)

@@ -28,6 +28,7 @@ public:
 private:
     void hear_keeper(platform::Message message);
     void hear_agent(const platform::Message& message);
+    void greet_agent();
     void hear_credential(const keeper::Words& words, const platform::Handle& file);
     Status open(const Json& what);
     void take_credential(const std::string& name, const Result<std::string>& text);

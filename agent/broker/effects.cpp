@@ -7,6 +7,7 @@
 
 #include "agent/broker/credentials.h"
 #include "agent/broker/login.h"
+#include "agent/broker/sealed.h"
 #include "protocol/secrets.h"
 
 namespace mill::broker {
@@ -31,6 +32,7 @@ Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json 
     if (!parsed) return fail(parsed.error());
     auto grants = std::make_shared<Grants>();
     grants->permissions = std::move(*parsed);
+    grants->revealed = revealed_texts(permissions, credentials);
     grants->redactor = protocol::redactor_of_credentials(credentials);
     grants->credentials = std::move(credentials);
     grants->missing = std::move(missing);

@@ -12,7 +12,7 @@ namespace mill::broker {
 namespace {
 
 constexpr const char* kSecretTool = "/usr/bin/secret-tool";
-constexpr std::chrono::seconds kPersonsTime{30};
+constexpr std::chrono::seconds kPersonsTime{20};
 
 }  // namespace
 

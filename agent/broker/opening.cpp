@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "agent/broker/sealed.h"
 #include "platform/base/yaml.h"
 #include "protocol/credential_kinds.h"
 
@@ -45,7 +44,5 @@ Result<std::shared_ptr<const Grants>> Opening::grants()
 {
     return make_grants(permissions_, credentials_, missing_, machine_hosts_);
 }
-
-Json Opening::revealed() const { return revealed_texts(permissions_, credentials_); }
 
 }  // namespace mill::broker

@@ -23,8 +23,6 @@ public:
     Status take(const std::string& name, const Result<std::string>& text);
     /// When it waits for nothing. Errors: as make_grants.
     Result<std::shared_ptr<const Grants>> grants();
-    /// The texts that the agent may know, to mask them.
-    Json revealed() const;
 
 private:
     std::string key_;

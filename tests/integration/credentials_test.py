@@ -122,7 +122,26 @@ class Sealed(Credentials):
         self.deploy(self.call_of("first", "/first") + "  - pause: { wait: { seconds: 3 } }\n" + self.call_of("second", "/second"))
         job = self.world.trigger("orders-api")
         wait_for("the first call", lambda: self.server.at("/first"))
+        self.world.factory.kill()  # nobody can seal anything now
         os.kill(self.pid_of_agent(agent), signal.SIGKILL)
+        wait_for("the second call", lambda: self.server.at("/second"))
+        self.world.start_factory()
+        self.assertEqual(self.world.ended(job)["state"], "successful")
+        self.assertEqual(self.authorizations("/second"), [f"Bearer {SECRET}"])
+
+    def test_what_needs_the_credential_waits_while_a_new_broker_cannot_have_it(self):
+        self.set_credential()
+        agent = self.world.agent("srv-1")
+        self.deploy(self.call_of("first", "/first") + "  - pause: { wait: { seconds: 3 } }\n" + self.call_of("second", "/second"))
+        job = self.world.trigger("orders-api")
+        wait_for("the first step's end", lambda: any(step["task"].endswith("/first") and step["state"] == "completed"
+                                                     for step in self.world.api("GET", f"/v1/jobs/{job}/steps").json["items"]))
+        self.world.factory.kill()
+        for broker in agent.children("millwright-broker"):
+            os.kill(broker, signal.SIGKILL)
+        wait_for("the agent to be without a box", lambda: " credentials: " in agent.log.read_text())
+        self.assertEqual(self.server.at("/second"), [])
+        self.world.start_factory()
         self.assertEqual(self.world.ended(job)["state"], "successful")
         self.assertEqual(self.authorizations("/second"), [f"Bearer {SECRET}"])
 

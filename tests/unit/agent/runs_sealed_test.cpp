@@ -23,7 +23,10 @@ struct SealedRuns : RunsWorld {
         say_with_channel({"broker"}, broker);
         say_key(key);
     }
-    void say_key(const std::string& key) { REQUIRE(broker.send(dump_json(Json::object({{"sealingKey", to_base64(key)}})))); }
+    void say_key(const std::string& key, Json open = Json::object())
+    {
+        REQUIRE(broker.send(dump_json(Json::object({{"sealingKey", to_base64(key)}, {"open", std::move(open)}}))));
+    }
     agent::SealRequest asked()
     {
         auto request = seals.receive_for(10s);
@@ -156,6 +159,20 @@ TEST_CASE("a job that runs goes on when its credentials are refused to a new bro
     world.tell(done_event(2));
     REQUIRE(world.ledger.until([](auto& l) { return l.events_.size() == 2; }));
     CHECK(world.ledger.events().back().body["state"] == Json("successful"));
+}
+
+TEST_CASE("a broker that has the credentials of an attempt keeps them when they are refused now", "[runs][sealed]")
+{
+    SealedRuns world;
+    world.begun();
+    world.say_with_channel({"broker"}, world.broker);  // a channel of the same one
+    world.say_key(kBrokerKey, Json::object({{world.id.key(), Json::object({{"reveal", Json::array({"hunter2-long"})}})}}));
+    (void)world.asked();
+    world.answer(kBrokerKey, fail(Errc::denied, "credential 'erp-prod' expired"));
+    CHECK_FALSE(*world.broker.receive(300ms));
+    world.tell({2, WallTime{1}, EventKind::log, Json::object({{"level", "info"}, {"text", "pass hunter2-long"}})});
+    REQUIRE(world.ledger.until([](auto& l) { return l.events_.size() == 2; }));
+    CHECK(world.ledger.events()[1].body["text"].as_string() == "pass ***");  // what an agent that died had learned is learned anew
 }
 
 TEST_CASE("what a job may have in plain is masked in its events", "[runs][sealed]")

@@ -27,6 +27,7 @@ struct Bench {
     Channel keeper;
     std::unique_ptr<platform::Process> process;
     std::string key;
+    Json open;  // attempts that the broker has opened, as it told the last agent
 
     Bench()
     {
@@ -55,7 +56,9 @@ struct Bench {
     Channel agent()
     {
         Channel channel = give({"agent"});
-        key = *from_base64(hear(channel)["sealingKey"].as_string());
+        const Json greeting = hear(channel);
+        key = *from_base64(greeting["sealingKey"].as_string());
+        open = greeting["open"];
         return channel;
     }
     static Json hear(Channel& channel)
@@ -127,6 +130,7 @@ TEST_CASE("a new agent takes the place of the old one, and the attempts stay", "
         CHECK(Bench::hear(agent).contains("opened"));
     }
     Channel agent = bench.agent();
+    CHECK(bench.open == Json::object({{"a.1.1", Json::object({{"reveal", Json::array()}})}}));
     REQUIRE(runner.send(R"({"id":1,"effect":"command.start","with":{"path":"sh"}})"));
     CHECK(Bench::hear(runner).contains("result"));
     REQUIRE(agent.send(R"({"close":{"key":"a.1.1"}})"));

@@ -206,12 +206,12 @@ TEST_CASE("a credential that machines hold has no value here: the box says which
     // A job that comes now waits for an agent that holds it.
     const Answer run = world.factory.call("POST", "/v1/triggers/order-status-api/runs", R"({"input":{"order":"2"}})", {{"authorization", "Bearer " + world.factory.trigger_token()}});
     REQUIRE(run.status == 202);
-    const auto poll = world.agent.poll(1);
-    CHECK_FALSE(poll.done(std::chrono::milliseconds(200)));
-    const Answer why = world.factory.as_admin("GET", "/v1/jobs/" + run.json["jobUid"].as_string() + "/why");
+    CHECK_THAT(world.agent.poll(1).answer().text, !Contains(run.json["jobUid"].as_string()));  // the first offer again, for it was not answered
+    const std::string job = run.json["jobUid"].as_string();
+    const Answer why = world.factory.as_admin("GET", "/v1/jobs/" + job + "/why");
     CHECK_THAT(why.text, Contains("missing_credential") && Contains("srv-1 does not hold credential 'erp-prod'"));
     REQUIRE(world.agent.say("session", R"({"version":1,"must":[],"challenge":"Y2hhbGxlbmdl","slots":2,"facts":{"os":"linux","credentials":["erp-prod"]},"held":[]})").status == 200);
-    CHECK(world.agent.poll(1).answer().json["offers"].size() == 1);
+    CHECK_THAT(world.agent.poll(1).answer().text, Contains(job));
 }
 
 TEST_CASE("what the factory itself sends cannot be held by machines", "[factory][api][credentials]")
