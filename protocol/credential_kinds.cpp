@@ -13,7 +13,7 @@ struct KindMembers {
     std::string_view kind;
     std::array<std::string_view, 4> required;
 };
-constexpr std::array<KindMembers, 7> kKinds{{{"sap-cai", {"tokenUrl", "clientId", "clientSecret", "botToken"}},
+constexpr std::array<KindMembers, 7> kCredentialKinds{{{"sap-cai", {"tokenUrl", "clientId", "clientSecret", "botToken"}},
                                              {"basic", {"username", "password"}},
                                              {"login", {"username", "password"}},
                                              {"bearer", {"token"}},
@@ -32,7 +32,7 @@ bool is_header_name(std::string_view name)
 
 const KindMembers* find_kind(std::string_view kind)
 {
-    for (const KindMembers& each : kKinds)
+    for (const KindMembers& each : kCredentialKinds)
         if (each.kind == kind) return &each;
     return nullptr;
 }
