@@ -147,8 +147,8 @@ void JobRun::on_opened(const Json& answer)
     if (const std::string& error = answer["error"].as_string(); !error.empty()) {
         if (beginning()) return fail_start(error);
         log::error("job", "{}: the broker does not open it: {}", key_, error);
-        // What needs no credential goes on; but words that were refused without any are not said again.
-        if (!std::exchange(told_missing_, true)) ports_.to_broker(open_words(spec_, std::nullopt, error));
+        // What needs no credential goes on; but words that were refused without any are not said again, and what a broker has it keeps.
+        if (broker_new_ && !std::exchange(told_missing_, true)) ports_.to_broker(open_words(spec_, std::nullopt, error));
         return;
     }
     learn(answer["reveal"]);

@@ -175,6 +175,25 @@ TEST_CASE("a broker that has the credentials of an attempt keeps them when they 
     CHECK(world.ledger.events()[1].body["text"].as_string() == "pass ***");  // what an agent that died had learned is learned anew
 }
 
+TEST_CASE("what a broker cannot open for a job that runs is told it once, unless it has the credentials from before", "[runs][sealed]")
+{
+    SealedRuns world;
+    world.begun();
+    const bool held = GENERATE(false, true);
+    world.say_with_channel({"broker"}, world.broker);
+    world.say_key(kNextKey, held ? Json::object({{world.id.key(), Json::object()}}) : Json::object());
+    (void)world.asked();
+    world.answer(kNextKey, "Ym94");
+    CHECK(world.from(world.broker)["open"].contains("sealed"));
+    world.opened(Json::object({{"error", "credential 'erp-prod', which the agent's machine is to hold: gone"}}));
+    if (!held) CHECK_THAT(world.from(world.broker)["open"]["missing"].as_string(), Catch::Contains("is to hold: gone"));
+    world.opened(Json::object({{"error", "again"}}));
+    CHECK_FALSE(*world.broker.receive(200ms));
+    world.tell(done_event(2));
+    REQUIRE(world.ledger.until([](auto& l) { return l.events_.size() == 2; }));
+    CHECK(world.ledger.events().back().body["state"] == Json("successful"));
+}
+
 TEST_CASE("what a job may have in plain is masked in its events", "[runs][sealed]")
 {
     SealedRuns world;
