@@ -1,10 +1,11 @@
-// What the broker is handed as sealed credentials: any words, any box, and a box of its own key with anything in it.
+// What the broker is handed as sealed credentials: any words, any box, a box of its own key with anything in it, any file.
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "agent/broker/effects.h"
+#include "agent/broker/opening.h"
 #include "agent/broker/sealed.h"
 #include "platform/base/encode.h"
 #include "platform/base/result.h"
@@ -23,6 +24,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto box = platform::seal_to(key.public_key, text, protocol::kSealedInfo, context);
     check(box.has_value(), "what is sealed is a box");
     const auto credentials = broker::open_box(key, Json::object({{"to", to}, {"agent", "agent-1"}, {"box", to_base64(*box)}}), std::string(kAttempt));
+    // The same text as the file of a credential that the machine holds.
+    const Json item = Json::object({{"name", "erp-prod"}, {"kind", size % 2 == 0 ? "login" : "generic"}, {"hosts", Json::array()}});
+    auto opening = broker::Opening::begin("0192-job.1.1", Json::object(), {Json::object(), Json::object({{"erp", item}})}, "");
+    check(opening.has_value(), "an attempt can wait for a credential");
+    if (opening->take("erp-prod", std::string(text))) check(opening->waits_for().empty() && opening->grants(), "what was taken opens the attempt");
     const auto inside = protocol::read_boxed(text);
     check(credentials.has_value() == inside.has_value(), "a box opens to what was put in");
     if (!credentials) return 0;
