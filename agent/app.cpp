@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <thread>
 
@@ -12,6 +13,7 @@
 #include "agent/journal_ledger.h"
 #include "agent/lease.h"
 #include "agent/link.h"
+#include "agent/sealed_fetcher.h"
 #include "agent/uplink.h"
 #include "platform/base/log.h"
 #include "platform/base/redact.h"
@@ -26,6 +28,7 @@ namespace {
 constexpr int kTryAgain = 2, kBadConfiguration = 78;
 constexpr std::chrono::seconds kDrain{10};
 constexpr unsigned kFetchers = 2;
+constexpr std::size_t kMaxSeals = 4096;
 
 int exit_status(const Error& error)
 {
@@ -47,7 +50,7 @@ Result<Identity> choose_identity(const std::string& data_folder, const Config& c
 }
 
 /// What the journal holds, as the runs need it.
-std::vector<Remembered> remember(const Journal& journal, const Policy& policy, const Config& config, Desk& desk, Packages& packages)
+std::vector<Remembered> remember(const Journal& journal, const Policy& policy, const Config& config, Desk& desk)
 {
     std::vector<Remembered> out;
     for (const Journal::Held& held : journal.held()) {
@@ -64,11 +67,6 @@ std::vector<Remembered> remember(const Journal& journal, const Policy& policy, c
             protocol::Permissions none;  // the policy was tightened meanwhile: no further effect
             none.limits = offer->permissions.limits;
             item.spec = spec_of(*offer, grants ? *grants : none, config);
-            if (item.started && !item.ended && !offer->credentials.empty()) {
-                auto values = packages.credentials(*offer, {});
-                item.spec.credentials_missing = !values;
-                if (values) item.spec.credentials = std::move(*values);
-            }
         }
         item.spec.id = held.id;
         // When it was renewed last is not known: half of a lease is left at least, and the first renewal says more.
@@ -76,6 +74,15 @@ std::vector<Remembered> remember(const Journal& journal, const Policy& policy, c
         desk.keep({held.id, item.spec.repeatable, offer ? offer->lease : Milliseconds(60'000)});
         out.push_back(std::move(item));
     }
+    return out;
+}
+
+/// The fact `credentials`: names of those that this machine holds. "*": there may be more, in a person's keyring, which nobody lists.
+Json held_here(const std::vector<std::string>& names, protocol::AgentMode mode)
+{
+    Json out = Json::array();
+    for (const std::string& name : names) out.push(Json(name));
+    if (mode == protocol::AgentMode::attended && std::getenv("DBUS_SESSION_BUS_ADDRESS") != nullptr) out.push(Json("*"));
     return out;
 }
 
@@ -119,13 +126,11 @@ int serve(const ServeOptions& options)
     const unsigned slots = config->slots != 0 ? config->slots : std::clamp(std::thread::hardware_concurrency(), 1U, 16U);
     Desk desk(slots, clock);
     JournalLedger ledger(**journal, desk);
-    Runs runs(KeeperClient(platform::Channel::from(platform::Handle(3))), ledger, clock, config->warm.value_or(std::min(slots, 8U)));
+    Mailbox<SealRequest> seals(kMaxSeals);
+    Runs runs(KeeperClient(platform::Channel::from(platform::Handle(3))), ledger, clock, config->warm.value_or(std::min(slots, 8U)),
+              [&seals](SealRequest request) { return seals.try_send(std::move(request)); });
     const auto tell = [&runs](Command command) { runs.post(std::move(command)); };
-    {
-        Packages packages(options.data_folder, *identity, *config);
-        auto remembered = remember(**journal, *policy, *config, desk, packages);
-        if (auto done = runs.recover(std::move(remembered), std::chrono::seconds(10)); !done) return exit_status(done.error());
-    }
+    if (auto done = runs.recover(remember(**journal, *policy, *config, desk), std::chrono::seconds(10)); !done) return exit_status(done.error());
 
     Tokens tokens(*identity, *config, clock);
     FactoryClient for_link(*identity, *config, tokens), for_uplink(*identity, *config, tokens), for_lease(*identity, *config, tokens);
@@ -136,6 +141,7 @@ int serve(const ServeOptions& options)
     });
     Json facts = platform::find_facts();
     if (!runs.isolation().is_null()) facts.set("isolation", runs.isolation());  // the keeper knows, who starts the sandboxes
+    facts.set("credentials", held_here(runs.credentials(), identity->mode));
     bool said_ready = false;
     Link link({*identity, *policy, clock, tokens, for_link, **journal, desk, fetches, tell,
                [&](const Terms& terms) {
@@ -165,6 +171,7 @@ int serve(const ServeOptions& options)
         threads.emplace_back([&](std::stop_token stop) {
             Fetcher(Packages(options.data_folder, *identity, *config), fetches, *config, clock, tell).run(stop);
         });
+    threads.emplace_back([&](std::stop_token stop) { SealedFetcher(*identity, *config, seals, tell).run(stop); });
     threads.emplace_back([&](std::stop_token stop) { uplink.run(stop); });
     threads.emplace_back([&](std::stop_token stop) { lease.run(stop); });
     threads.emplace_back([&](std::stop_token stop) { link.run(stop); });

@@ -18,6 +18,9 @@ RunSpec spec_of(const protocol::Offer& offer, const protocol::Permissions& grant
     spec.variables = offer.variables;
     spec.grants = grants;
     spec.run_as = offer.run_as;
+    for (const std::string& name : grants.credentials)  // what is not granted is not asked for
+        if (offer.credentials.contains(name)) spec.sealed.push_back(name);
+    spec.attempt_token = offer.attempt_token;
     spec.repeatable = offer.repeatable;
     spec.details = offer.trace;
     spec.quota = config.attempt_quota;
@@ -42,14 +45,12 @@ void Fetcher::fetch(Fetch item, std::stop_token stop)
     Error error;
     while (!stop.stop_requested()) {
         auto path = packages_.get(item.offer, stop);
-        auto credentials = path ? packages_.credentials(item.offer, stop) : Result<Json>(Json::object());
-        if (path && credentials) {
+        if (path) {
             RunSpec spec = spec_of(item.offer, item.grants, config_);
             spec.package_path = std::move(*path);
-            spec.credentials = std::move(*credentials);
             return tell_(command::Start{std::move(spec), item.lease_end});
         }
-        error = path ? std::move(credentials.error()) : std::move(path.error());
+        error = std::move(path.error());
         if (!is_retryable(error) || clock_.steady() >= limit) break;
         log::warning("job", "{}: {}", id.key(), error.what);
         clock_.sleep(backoff.next(), stop);

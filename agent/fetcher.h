@@ -1,4 +1,4 @@
-// agent/fetcher.h -- the threads that get an attempt's package and credentials while its slot is held.
+// agent/fetcher.h -- the threads that get an attempt's package while its slot is held.
 #pragma once
 
 #include <functional>
@@ -16,7 +16,7 @@ struct Fetch {
     std::optional<SteadyTime> lease_end;     ///< of a repeatable attempt
 };
 
-/// What the attempt is run with, without package path and credentials.
+/// What the attempt is run with, without the package's path.
 RunSpec spec_of(const protocol::Offer& offer, const protocol::Permissions& grants, const Config& config);
 
 /// Thread: its own; several may take from one mailbox.

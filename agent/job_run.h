@@ -22,6 +22,8 @@ public:
         Ledger& ledger;
         const Clock& clock;
         std::function<void(const Json&)> to_broker;  ///< kept until there is a broker
+        std::function<const std::string&()> broker_key;  ///< what credentials are sealed to; empty: it will be told by on_sealing_key
+        std::function<bool(SealRequest)> seal;           ///< answered by on_sealed; false: not now
     };
     enum class Phase { starting, opening, committing, running, leaving, over };
 
@@ -34,7 +36,9 @@ public:
     // What arrives.
     void on_started(platform::Channel job, std::string nonce, const std::vector<std::string>& notes);
     void on_refused(Errc code, const std::string& why);
-    void on_opened();
+    void on_opened(const Json& answer);       ///< the broker's: {key, error?, reveal?}
+    void on_sealing_key(const Json* held);    ///< the broker said its key, and {reveal} when it has this attempt's credentials already
+    void on_sealed(const std::string& broker_key, Result<SealedBox> box);
     void on_readable();                       ///< one message of the job channel
     void on_end(const RunnerEnd& end);
     void on_broker();                         ///< a new broker: it needs the grants again
@@ -67,9 +71,14 @@ private:
     bool final_recorded() const { return final_sequence_ != 0; }
     void send(const Json& message);
     void open_broker();
+    void ask_for_box();
+    void not_sealed(const Error& error);
+    void fail_start(const std::string& why);
+    void learn(const Json& revealed);
+    bool beginning() const { return phase_ == Phase::starting || phase_ == Phase::opening; }
 
     RunSpec spec_;
-    Redactor redactor_;  // knows the secrets of spec_.credentials
+    Redactor redactor_;  // knows the secrets of spec_.credentials, and those that the job may have in plain
     const std::string key_;
     Ports ports_;
     Phase phase_ = Phase::starting;
@@ -87,6 +96,13 @@ private:
     std::string nonce_;                       // of the runner that was started; empty when it was taken over
     std::optional<SteadyTime> wall_end_, lease_end_, kill_at_, retry_at_;
     std::optional<SteadyTime> paused_since_;
+
+    // Of the credentials that the factory seals.
+    bool told_missing_ = false;               // the broker opened nothing with the box
+    bool broker_new_ = true;                  // it knows nothing of this attempt: what it is asked waits
+    std::string sealing_trouble_;             // why there is no box yet
+    Milliseconds sealing_pause_{0};           // before the next try
+    std::optional<SteadyTime> seal_at_, sealing_since_;
 };
 
 }  // namespace mill::agent

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/encode.h"
+
 namespace mill::agent {
 namespace {
 
@@ -37,12 +39,15 @@ keeper::SandboxRequest sandbox_request(const RunSpec& spec)
     return request;
 }
 
-Json open_words(const RunSpec& spec)
+Json open_words(const RunSpec& spec, const std::optional<SealedBox>& sealed, const std::string& missing)
 {
-    return Json::object({{"open", Json::object({{"key", spec.id.key()},
-                                                {"grants", to_json(spec.grants)},
-                                                {"credentials", object_or_empty(spec.credentials)},
-                                                {"variables", object_or_empty(spec.variables)}})}});
+    Json open = Json::object({{"key", spec.id.key()},
+                              {"grants", to_json(spec.grants)},
+                              {"credentials", object_or_empty(spec.credentials)},
+                              {"variables", object_or_empty(spec.variables)}});
+    if (sealed) open.set("sealed", Json::object({{"to", to_base64(sealed->broker_key)}, {"agent", sealed->agent}, {"box", sealed->box}}));
+    if (!missing.empty()) open.set("missing", missing);
+    return Json::object({{"open", std::move(open)}});
 }
 
 Json begin_words(const RunSpec& spec)

@@ -11,7 +11,8 @@
 namespace mill::agent {
 
 keeper::SandboxRequest sandbox_request(const RunSpec& spec);
-Json open_words(const RunSpec& spec);    ///< to the broker: grants, credentials, variables
+/// To the broker: grants, credentials, variables. `missing`: why there is no box although there should be one.
+Json open_words(const RunSpec& spec, const std::optional<SealedBox>& sealed = std::nullopt, const std::string& missing = {});
 Json begin_words(const RunSpec& spec);   ///< to the runner: the input and what it may do
 
 /// Why it ended: what the machine did to it, else our own `cause`, else what the runner's end says.

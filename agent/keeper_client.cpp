@@ -54,6 +54,9 @@ Result<KeeperMessage> read_keeper_message(platform::Message message)
         out.kind = KeeperMessage::Kind::listed;
     } else if (verb == "broker" && with_channel) {
         out.kind = KeeperMessage::Kind::broker;
+    } else if (verb == "credentials") {
+        out.kind = KeeperMessage::Kind::credentials;
+        out.names.assign(words->begin() + 1, words->end());
     } else if (verb == "isolation" && count == 11) {
         out.kind = KeeperMessage::Kind::isolation;
         std::int64_t landlock = 0;

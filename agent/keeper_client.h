@@ -20,7 +20,7 @@ struct RunnerEnd {
 };
 
 struct KeeperMessage {
-    enum class Kind { started, refused, ended, held, listed, broker, isolation } kind = Kind::listed;
+    enum class Kind { started, refused, ended, held, listed, broker, isolation, credentials } kind = Kind::listed;
     std::string key;
     platform::Channel channel;               ///< started, held (job channel), broker
     std::string nonce;                       ///< started: what the runner's `ready` says
@@ -29,6 +29,7 @@ struct KeeperMessage {
     std::string why;                         ///< refused
     RunnerEnd end;                           ///< ended
     Json isolation;                          ///< as a fact of this machine
+    std::vector<std::string> names;          ///< credentials
 };
 /// Errors: corrupt (words that the keeper does not say).
 Result<KeeperMessage> read_keeper_message(platform::Message message);
@@ -48,6 +49,7 @@ public:
     Status list() { return say({"list"}); }
     Status broker() { return say({"broker"}); }
     Status isolation() { return say({"isolation"}); }
+    Status credentials() { return say({"credentials"}); }
     Status ready(const std::string& text) { return say({"ready", text}); }
     Status stop() { return say({"stop"}); }
     /// Nothing when `wait` is over. Errors: unavailable (gone), corrupt.

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "agent/app.h"
+#include "agent/credentials_command.h"
 #include "agent/enrol.h"
 #include "agent/once.h"
 #include "agent/options.h"
@@ -103,6 +104,7 @@ int run(const std::vector<std::string>& arguments)
     case Options::Command::run: return run_keeper(*options);
     case Options::Command::serve: return agent::serve(options->serve);
     case Options::Command::policy_test: return run_policy_test(*options);
+    case Options::Command::credentials: return agent::show_credentials(options->serve.data_folder, options->check, options->json);
     case Options::Command::once: return agent::run_once(options->request);
     }
     return kBug;

@@ -112,7 +112,19 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
         if (out.serve.data_folder.empty()) return fail(Errc::invalid, "policy test needs --data DIR, the agent's folder");
         return out;
     }
-    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol, run and policy test");
+    if (verb == "credentials") {
+        if (arguments.size() < 2 || (arguments[1] != "list" && arguments[1] != "check"))
+            return fail(Errc::invalid, "credentials is followed by 'list --data DIR' or 'check --data DIR'; values are never shown");
+        auto values = read_values({arguments.begin() + 1, arguments.end()}, {"--data"}, {"--json"});
+        if (!values) return fail(std::move(values.error()));
+        out.command = Options::Command::credentials;
+        out.check = arguments[1] == "check";
+        out.json = values->contains("--json");
+        out.serve.data_folder = absolute(get(*values, "--data"));
+        if (out.serve.data_folder.empty()) return fail(Errc::invalid, "credentials " + arguments[1] + " needs --data DIR, the agent's folder");
+        return out;
+    }
+    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol, run, policy test, credentials list and credentials check");
 }
 
 std::string help_text()
@@ -129,11 +141,16 @@ std::string help_text()
   millwright-agent policy test FILE --data DIR [--json]
       Says item by item what policy.yaml would admit of a package.yaml or a Deployment ('-': standard input);
       77 when something is withheld.
+  millwright-agent credentials list|check --data DIR [--json]
+      The credentials that this machine holds itself (held: machine), never their values; `check` reads each one and
+      says what is wrong and what to type; 78 when something is.
   millwright-agent --version
 
-Files in DIR: policy.yaml (what this machine accepts), config.yaml (slots, warm, proxy, caFile, quotas, stop, log).
+Files in DIR: policy.yaml (what this machine accepts), config.yaml (slots, warm, proxy, caFile, quotas, stop, log),
+credentials/NAME.yaml (the values of a credential that this machine holds; mode 600).
 
 Examples
+  millwright-agent credentials check --data /var/lib/millwright/agent
   millwright agents invite --for 10m | millwright-agent enrol --data ~/agent --factory http://127.0.0.1:7460 --code-file -
   millwright-agent run --data ~/agent
   millwright-agent policy test reports/package.yaml --data ~/agent

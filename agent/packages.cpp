@@ -10,7 +10,6 @@
 #include "platform/base/log.h"
 #include "platform/crypto.h"
 #include "platform/files.h"
-#include "protocol/secrets.h"
 #include "protocol/version.h"
 
 namespace mill::agent {
@@ -93,25 +92,6 @@ void Packages::make_room()
         if (total <= quota_.bytes || item.used > in_use) return;
         if (fs::remove(item.path, error)) total -= std::min(total, item.size);
     }
-}
-
-Result<Json> Packages::credentials(const protocol::Offer& offer, std::stop_token stop)
-{
-    if (offer.credentials.empty()) return Json::object();
-    Json::Array names;
-    for (const auto& [name, value] : offer.credentials.as_object()) names.emplace_back(name);
-    platform::HttpRequest request;
-    request.method = "POST";
-    request.uri = identity_.factory_url + std::string(protocol::route::kCredentials);
-    request.headers = {{"Authorization", "Bearer " + offer.attempt_token}, {"Content-Type", "application/json"}};
-    request.timeout = std::chrono::seconds(10);
-    request.body = dump_json(Json::object({{"names", Json(std::move(names))}}));
-    auto answer = call(*client_, std::move(request), stop);
-    if (!answer) return fail("credentials", std::move(answer.error()));
-    const Json values = (*answer)["credentials"];
-    if (!values.is_object()) return fail(Errc::unavailable, "credentials: the factory's answer holds none");
-    protocol::redact_credentials_in_log(values);
-    return values;
 }
 
 }  // namespace mill::agent

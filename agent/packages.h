@@ -16,8 +16,6 @@ public:
     /// The path of the offer's package. Errors: corrupt (the bytes do not match the digest), invalid (the digest is none),
     /// not_found, denied (the attempt's token is over), unavailable, timeout, cancelled.
     Result<std::string> get(const protocol::Offer& offer, std::stop_token stop);
-    /// NAME → values of the offer's credentials. Errors: as get.
-    Result<Json> credentials(const protocol::Offer& offer, std::stop_token stop);
 
 private:
     void make_room();

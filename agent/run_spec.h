@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "platform/base/clock.h"
 #include "platform/base/units.h"
@@ -17,8 +18,9 @@ struct RunSpec {
     Json input, variables;
     protocol::Permissions grants;
     std::string run_as;                ///< user of the sandbox; empty: the usual one
-    Json credentials;                  ///< NAME → values; secret, for the broker only
-    bool credentials_missing = false;  ///< taken over after a restart and not fetched again: the broker keeps what it has
+    std::vector<std::string> sealed;   ///< NAMEs of the credentials that the factory is to seal to the broker's key
+    std::string attempt_token;         ///< to ask for them; secret
+    Json credentials;                  ///< NAME → values in plain, of a person's own run (`once`); never of a job
     Json runtime;                      ///< facts of the run that expressions may read
     bool repeatable = false;
     bool details = false;                ///< step records carry input and output
@@ -26,6 +28,21 @@ struct RunSpec {
     bool step = false;                   ///< …and steps through it: its time stands still while it is paused
     Json rehearsal;                      ///< a test of a package, else null; like `step` never part of a job
     ByteCount quota = mebibytes(64);   ///< of step and log records
+};
+
+/// Asks for the credentials of an attempt, sealed to the key of the broker that runs.
+struct SealRequest {
+    protocol::AttemptId id;
+    std::vector<std::string> names;
+    std::string attempt_token;
+    std::string broker_key;            ///< 32 bytes
+};
+
+/// Credentials that only the broker with this key can open.
+struct SealedBox {
+    std::string broker_key;            ///< 32 bytes
+    std::string agent;                 ///< id: the box is bound to it
+    std::string box;                   ///< in base64, as the factory answered
 };
 
 /// Why an attempt ends by our hand. The first one stands.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "agent/job_words.h"
+#include "platform/base/encode.h"
 #include "platform/base/log.h"
 
 namespace mill::agent {
@@ -17,8 +18,8 @@ constexpr int kMessagesATurn = 256;  // then one sync for all of them
 
 }  // namespace
 
-Runs::Runs(KeeperClient keeper, Ledger& ledger, const Clock& clock, std::size_t warm)
-    : keeper_(std::move(keeper)), ledger_(ledger), clock_(clock), demand_(clock, warm), commands_(65536)
+Runs::Runs(KeeperClient keeper, Ledger& ledger, const Clock& clock, std::size_t warm, Sealer sealer)
+    : keeper_(std::move(keeper)), ledger_(ledger), clock_(clock), demand_(clock, warm), commands_(65536), sealer_(std::move(sealer))
 {
     auto bell = platform::Channel::pair();
     check(bell.has_value(), "no channel for the bell");
@@ -41,7 +42,12 @@ JobRun* Runs::find(const std::string& key)
 JobRun& Runs::add(RunSpec spec)
 {
     std::string key = spec.id.key();
-    JobRun::Ports ports{keeper_, ledger_, clock_, [this](const Json& message) { to_broker(message); }};
+    JobRun::Ports ports{keeper_, ledger_, clock_, [this](const Json& message) { to_broker(message); },
+                        [this]() -> const std::string& {
+                            if (!broker_.valid()) need_broker();
+                            return broker_key_;
+                        },
+                        [this](SealRequest request) { return sealer_ && sealer_(std::move(request)); }};
     auto run = std::make_unique<JobRun>(std::move(spec), std::move(ports));
     return *(runs_[std::move(key)] = std::move(run));
 }
@@ -54,6 +60,7 @@ Status Runs::recover(std::vector<Remembered> remembered, Milliseconds wait)
     };
     std::map<std::string, Found> found;
     if (auto sent = keeper_.isolation(); !sent) return sent;
+    if (auto sent = keeper_.credentials(); !sent) return sent;
     if (auto sent = keeper_.list(); !sent) return sent;
     const SteadyTime limit = clock_.steady() + wait;
     for (bool listed = false; !listed;) {
@@ -66,6 +73,7 @@ Status Runs::recover(std::vector<Remembered> remembered, Milliseconds wait)
         else if (said.kind == KeeperMessage::Kind::ended) found[said.key].end = said.end;
         else if (said.kind == KeeperMessage::Kind::broker) broker_ = std::move(said.channel);
         else if (said.kind == KeeperMessage::Kind::isolation) isolation_ = said.isolation;
+        else if (said.kind == KeeperMessage::Kind::credentials) credentials_ = std::move(said.names);
         else if (said.kind == KeeperMessage::Kind::listed) listed = true;
     }
     for (Remembered& item : remembered) {
@@ -195,6 +203,7 @@ Status Runs::on_keeper(KeeperMessage message)
     if (message.kind == Kind::broker) {
         broker_ = std::move(message.channel);
         broker_asked_ = false;
+        broker_key_.clear();  // a new one has a new key, and says it first
         for (const auto& [key, run] : runs_) run->on_broker();
         return {};
     }
@@ -218,9 +227,15 @@ void Runs::to_broker(const Json& message)
         if (sent) return;
         log::warning("broker", "{}", sent.error().what);
         broker_ = platform::Channel();
+        broker_key_.clear();
     }
     // Nothing is kept: a new broker hears of every run from `on_broker`.
-    if (broker_asked_ || message.contains("close")) return;
+    if (!message.contains("close")) need_broker();
+}
+
+void Runs::need_broker()
+{
+    if (broker_asked_) return;
     broker_asked_ = true;
     (void)keeper_.broker();
 }
@@ -232,13 +247,19 @@ void Runs::on_broker_readable()
         log::warning("broker", "it is gone: {}", message.error().what);
         broker_ = platform::Channel();
         broker_asked_ = false;
+        broker_key_.clear();
         return;
     }
     if (!*message) return;
     auto json = parse_json((*message)->text);
     if (!json) return log::error("broker", "it sent what is no JSON: {}", json.error().what);
-    if (const Json* opened = json->find("opened"); opened != nullptr)
-        if (JobRun* run = find((*opened)["key"].as_string()); run != nullptr) run->on_opened();
+    if (const Json* opened = json->find("opened"); opened != nullptr) {
+        if (JobRun* run = find((*opened)["key"].as_string()); run != nullptr) run->on_opened(*opened);
+    } else if (const Json* key = json->find("sealingKey"); key != nullptr) {
+        broker_key_ = from_base64(key->as_string()).value_or("");
+        const Json open = (*json)["open"];
+        for (const auto& [id, run] : runs_) run->on_sealing_key(open.find(id));
+    }
 }
 
 void Runs::on_command(Command command)
@@ -269,6 +290,8 @@ void Runs::on_command(Command command)
                 else if (taken_.contains(said.id)) give_back(said.id, said.why);
             } else if constexpr (std::is_same_v<T, command::Say>) {
                 if (JobRun* run = find(said.id.key()); run != nullptr && run->spec().step) run->say(said.message);
+            } else if constexpr (std::is_same_v<T, command::Sealed>) {
+                if (JobRun* run = find(said.id.key()); run != nullptr) run->on_sealed(said.broker_key, std::move(said.box));
             } else if constexpr (std::is_same_v<T, command::Lease>) {
                 if (JobRun* run = find(said.id.key()); run != nullptr) run->set_lease(said.end);
             } else if constexpr (std::is_same_v<T, command::StopAll>) {

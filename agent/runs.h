@@ -34,17 +34,20 @@ struct GiveBack { protocol::AttemptId id; std::string why; };       ///< the sam
 struct Cancel { protocol::AttemptId id; std::string by, why; };
 struct Drop { protocol::AttemptId id; std::string why; };           ///< somebody else's now: kill
 struct Say { protocol::AttemptId id; Json message; };               ///< a person's `step`, to a run of `millwright run --step`
+struct Sealed { protocol::AttemptId id; std::string broker_key; Result<SealedBox> box; };  ///< the answer to a SealRequest
 struct Lease { protocol::AttemptId id; SteadyTime end; };
 struct StopAll { std::string why; bool cancel = true; };            ///< the agent stops: no new ones; `cancel`: those that run, too
 struct Work { std::function<void()> work; };                        ///< on the thread of the runs
 }  // namespace command
-using Command = std::variant<command::Take, command::Start, command::End, command::GiveBack, command::Cancel, command::Drop, command::Say, command::Lease, command::StopAll, command::Work>;
+using Command = std::variant<command::Take, command::Start, command::End, command::GiveBack, command::Cancel, command::Drop, command::Say, command::Sealed, command::Lease, command::StopAll, command::Work>;
 
 /// Owns every JobRun, the channels to keeper and broker. Thread: `post` any; everything else one.
 class Runs {
 public:
+    /// Has credentials sealed; answered by command::Sealed. False: not now. Must not block.
+    using Sealer = std::function<bool(SealRequest request)>;
     /// `warm`: so many runners at most are held ready for jobs like those of late; 0: none.
-    Runs(KeeperClient keeper, Ledger& ledger, const Clock& clock, std::size_t warm = 0);
+    Runs(KeeperClient keeper, Ledger& ledger, const Clock& clock, std::size_t warm = 0, Sealer sealer = {});
 
     void post(Command command);
     /// Matches what the journal remembers with what the keeper still holds. Call once, before `run`. Errors: unavailable (keeper gone).
@@ -53,6 +56,8 @@ public:
     Status run(std::stop_token stop);
     /// What the sandboxes of this machine can give, as the keeper says; known after `recover`.
     const Json& isolation() const { return isolation_; }
+    /// Names of the credentials that this machine holds; known after `recover`.
+    const std::vector<std::string>& credentials() const { return credentials_; }
     /// To the keeper; before or after `run`.
     Status stop_keeper() { return keeper_.stop(); }
     /// To the keeper, from any thread.
@@ -64,6 +69,7 @@ private:
     void on_broker_readable();
     void on_command(Command command);
     void to_broker(const Json& message);
+    void need_broker();
     void finish_turn();
     void start(command::Start said);
     void end_unstarted(const protocol::AttemptId& id, const Cause& cause);
@@ -75,6 +81,7 @@ private:
 
     KeeperClient keeper_;
     Json isolation_;
+    std::vector<std::string> credentials_;
     Ledger& ledger_;
     const Clock& clock_;
     Demand demand_;
@@ -85,6 +92,8 @@ private:
     std::map<protocol::AttemptId, std::optional<Cause>> taken_;  // not started; the cause when it was cancelled meanwhile
     platform::Channel broker_;
     bool broker_asked_ = false;
+    std::string broker_key_;                // what credentials are sealed to; empty until the broker said it
+    Sealer sealer_;
     bool stopping_ = false;
     bool sync_failed_ = false;
     std::size_t first_ = 0;                 // whose channel is looked at first: nobody starves

@@ -62,10 +62,10 @@ void Attempt::detach()
     end_all();
 }
 
-bool Attempt::opened() const
+std::shared_ptr<const Grants> Attempt::grants() const
 {
     const std::scoped_lock lock(mutex_);
-    return grants_ != nullptr;
+    return grants_;
 }
 
 void Attempt::read(const std::stop_token& stop)

@@ -47,7 +47,8 @@ public:
     void close();          ///< forgets the grants and ends what is open
     void detach();         ///< the runner has ended
     bool attached() const { return reader_.joinable(); }
-    bool opened() const;
+    bool opened() const { return grants() != nullptr; }
+    std::shared_ptr<const Grants> grants() const;  ///< null before it is opened and after it is closed
 
 private:
     struct Work {

@@ -13,6 +13,14 @@ namespace {
 
 constexpr std::string_view kOpen = "\xEE\x80\x80", kClose = "\xEE\x80\x81";
 
+/// No hosts at all: anywhere. A bare name means the host, whatever the port.
+bool among(std::vector<std::string> hosts, const platform::Uri& uri)
+{
+    for (std::string& host : hosts)
+        if (host.find(':') == std::string::npos) host += ":*";
+    return hosts.empty() || protocol::admits_network(hosts, uri.scheme, uri.host, uri.port);
+}
+
 Outcome<std::string> fill_text(std::string_view text, bool in_uri, const Grants& grants, std::set<std::string>& used)
 {
     std::string out;
@@ -64,6 +72,8 @@ Outcome<Json> find_credential(const std::string& name, const Grants& grants)
 {
     if (auto allowed = may_use_credential(grants.permissions, name); !allowed) return tl::unexpected(allowed.error());
     const Json* credential = grants.credentials.find(name);
+    if (credential == nullptr && !grants.missing.empty())
+        return refuse("authentication", 401, "Credential not there", fmt::format("the credential '{}' could not be had: {}", name, grants.missing));
     if (credential == nullptr)
         return refuse("authentication", 401, "No such credential",
                       fmt::format("the credential '{}' is granted, but the deployment maps it to nothing", name));
@@ -89,13 +99,16 @@ Outcome<void> may_go_to(const std::string& name, const Grants& grants, const pla
     if (!credential) return tl::unexpected(credential.error());
     Fields fields(*credential, fmt::format("credential '{}'", name));
     fields.ignore_unknown();
-    std::vector<std::string> hosts = fields.texts("hosts");
-    for (std::string& host : hosts)  // a bare name means the host, whatever the port
-        if (host.find(':') == std::string::npos) host += ":*";
+    const std::vector<std::string> hosts = fields.texts("hosts");
     if (!fields.done()) return refuse("configuration", 500, "Bad credential", fmt::format("the hosts of credential '{}' are no list", name));
-    if (hosts.empty() || protocol::admits_network(hosts, uri.scheme, uri.host, uri.port)) return {};
-    return refuse("authorization", 403, "Credential not for this host",
-                  fmt::format("the credential '{}' may not go to {}://{}: add the host to the credential", name, uri.scheme, uri.authority()));
+    if (!among(hosts, uri))
+        return refuse("authorization", 403, "Credential not for this host",
+                      fmt::format("the credential '{}' may not go to {}://{}: add the host to the credential", name, uri.scheme, uri.authority()));
+    const auto machine = grants.machine_hosts.find(name);
+    if (machine != grants.machine_hosts.end() && !among(machine->second, uri))
+        return refuse("authorization", 403, "Credential not for this host",
+                      fmt::format("this machine lets the credential '{}' not go to {}://{}: add the host to 'hosts' of its file there", name, uri.scheme, uri.authority()));
+    return {};
 }
 
 bool holds_handle(const Json& value)

@@ -7,6 +7,7 @@
 
 #include "agent/broker/credentials.h"
 #include "agent/broker/login.h"
+#include "agent/broker/sealed.h"
 #include "protocol/secrets.h"
 
 namespace mill::broker {
@@ -25,14 +26,18 @@ constexpr std::array kTable = {
 
 }  // namespace
 
-Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials)
+Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials, std::string missing,
+                                                  std::map<std::string, std::vector<std::string>> machine_hosts)
 {
     auto parsed = protocol::parse_permissions(permissions, "grants");
     if (!parsed) return fail(parsed.error());
     auto grants = std::make_shared<Grants>();
     grants->permissions = std::move(*parsed);
+    grants->revealed = revealed_texts(permissions, credentials);
     grants->redactor = protocol::redactor_of_credentials(credentials);
     grants->credentials = std::move(credentials);
+    grants->missing = std::move(missing);
+    grants->machine_hosts = std::move(machine_hosts);
     return std::shared_ptr<const Grants>(std::move(grants));
 }
 

@@ -23,9 +23,13 @@ namespace mill::broker {
 struct Grants {
     protocol::Permissions permissions;
     Json credentials;   ///< NAME → {username, password, token, hosts, …}
-    Redactor redactor;  ///< knows every value of `credentials`
+    std::string missing; ///< why there are none although some are granted; empty: there are, or none are bound
+    std::map<std::string, std::vector<std::string>> machine_hosts = {};  ///< NAME → where this machine's owner lets it go, at most
+    Json revealed = Json::array();  ///< the texts that the job may have in plain, for the agent to mask
+    Redactor redactor = {};  ///< knows every value of `credentials`
 };
-Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials);
+Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials, std::string missing = {},
+                                                  std::map<std::string, std::vector<std::string>> machine_hosts = {});
 
 class Logins;  // agent/broker/login.h
 

@@ -1,7 +1,9 @@
 #include "agent/broker/effects.h"
 
 #include "agent/broker/file_operations.h"
+#include "agent/broker/login.h"
 #include "agent/broker/verdict.h"
+#include "platform/base/encode.h"
 #include "platform/folder.h"
 
 namespace mill::broker {
@@ -28,7 +30,16 @@ Outcome<Json> file_read(const Json& with, EffectContext& context)
 {
     auto request = parse_read(with);
     if (!request) return tl::unexpected(request.error());
-    return within(*request, Access::read, context, read_file);
+    auto read = within(*request, Access::read, context, read_file);
+    if (!read || context.grants.redactor.empty()) return read;
+    // A file may hold the password that a credential holds, too: nobody behind the broker could take it out of a log any more.
+    Redactor redactor = context.grants.redactor;
+    context.clients.logins().mask(redactor);
+    const std::string& content = (*read)["content"].as_string();
+    std::string shown;
+    if (request->base64) shown = to_base64(redactor.apply(from_base64(content).value_or(""), context.masked));
+    else shown = redactor.apply(content, context.masked);
+    return read->set("content", std::move(shown));
 }
 
 Outcome<Json> file_write(const Json& with, EffectContext& context)

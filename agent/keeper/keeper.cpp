@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <csignal>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -48,6 +49,18 @@ platform::ProcessSpec broker_program(const Settings& settings)
     return spec;
 }
 
+/// Where this machine's credentials lie. Only root can keep them from the agent's user: started by root, they must be root's or the broker's.
+platform::SecretPlaces secret_places(const Settings& settings)
+{
+    platform::SecretPlaces places;
+    if (settings.once) return places;
+    if (const char* service = std::getenv("CREDENTIALS_DIRECTORY"); service != nullptr) places.service = service;
+    places.prefix = "millwright";
+    places.folder = settings.data + "/credentials";
+    if (const auto broker = platform::is_root() ? platform::find_user("millwright-broker") : std::nullopt) places.owners.push_back(broker->uid);
+    return places;
+}
+
 /// Ends that starting again does not mend: wrong use, a bad configuration, not allowed.
 bool is_for_good(const platform::Ending& ending)
 {
@@ -59,7 +72,7 @@ bool is_for_good(const platform::Ending& ending)
 Keeper::Keeper(const Settings& settings, platform::ServiceHost& host)
     : host_(host), once_(settings.once), run_as_(platform::sandbox_user()), agent_(agent_program(settings)),
       broker_(broker_program(settings)), runners_(settings.folder + "/millwright-runner", run_as_, settings.data),
-      pool_([this](const std::string& name, const SandboxRequest& request) { return runners_.make(name, request); })
+      secrets_(secret_places(settings)), pool_([this](const std::string& name, const SandboxRequest& request) { return runners_.make(name, request); })
 {
     platform::prepare_sandboxes();
     if (auto kept = platform::keep_starter_privileges(); !kept) log::warning("keeper", "{}", kept.error().what);
@@ -73,6 +86,9 @@ Keeper::Keeper(const Settings& settings, platform::ServiceHost& host)
         if (auto given = platform::give_tree(settings.data, *user); !given) log::warning("keeper", "{}", given.error().what);
     if (std::string(services()) == "root")
         log::warning("keeper", "there are no users 'millwright' and 'millwright-broker': agent and broker run as root (the package makes the users)");
+    // Not the agent's to read.
+    if (user && owner && owner->uid != user->uid && platform::is_folder(secrets_.folder))
+        if (auto kept = platform::give_tree(secrets_.folder, {}); !kept) log::warning("keeper", "{}", kept.error().what);
     agent_.want();
 }
 
@@ -192,12 +208,30 @@ void Keeper::hear_agent()
 
 void Keeper::hear_broker()
 {
-    // The broker has nothing to say to us; reading tells that it is gone.
     while (broker_.peer.is_open()) {
         const auto words = broker_.peer.hear();
         if (words && !*words) return;
         if (!words) broker_.peer.close();
+        else if ((*words)->size() == 2 && (*words)->front() == "credential") give_credential((**words)[1]);
+        else log::warning("keeper", "the broker says what is not known");
     }
+}
+
+/// We may open it, the broker may not; what is in it only the broker reads.
+void Keeper::give_credential(const std::string& name)
+{
+    if (auto file = platform::open_secret(secrets_, name); file) broker_.peer.say({"credential", name}, &*file);
+    else broker_.peer.say({"credential", name, std::string(mill::name(file.error().code)), file.error().what});
+}
+
+void Keeper::tell_credentials()
+{
+    Words names{"credentials"};
+    for (platform::FoundSecret& found : platform::list_secrets(secrets_)) {
+        if (found.usable) names.push_back(std::move(found.name));
+        else log::warning("keeper", "credential '{}' is not used: {}", found.name, found.usable.error().what);
+    }
+    agent().say(names);
 }
 
 void Keeper::obey(const Words& words)
@@ -210,6 +244,7 @@ void Keeper::obey(const Words& words)
     else if (verb == "forget") runners_.forget(key);
     else if (verb == "list") list();
     else if (verb == "isolation") tell_isolation();
+    else if (verb == "credentials") tell_credentials();
     else if (verb == "ready") host_.ready(key);
     else if (verb == "status") host_.status(key);
     else if (verb == "broker") {

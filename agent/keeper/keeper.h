@@ -7,6 +7,7 @@
 #include "agent/keeper/child.h"
 #include "agent/keeper/pool.h"
 #include "agent/keeper/runners.h"
+#include "platform/secret_store.h"
 #include "platform/service_host.h"
 
 namespace mill::keeper {
@@ -38,6 +39,8 @@ private:
     void list();
     void tell_isolation();
     const char* services() const;    // whose agent and broker are
+    void give_credential(const std::string& name);
+    void tell_credentials();
     void start_broker();
     void join_agent_and_broker();
     Peer& agent() { return once_ ? starter_ : agent_.peer; }
@@ -49,6 +52,7 @@ private:
     Peer starter_;
     Child agent_, broker_;
     Runners runners_;
+    platform::SecretPlaces secrets_;
     Pool pool_;
     std::optional<std::chrono::steady_clock::time_point> stop_by_;  // set: stopping; the agent is killed then
     std::optional<int> exit_code_;

@@ -21,6 +21,7 @@ namespace mill::keeper {
 ///   broker                asks for a (new) channel to the broker
 ///   ready TEXT            the service is up: told to the service manager; `status TEXT` likewise
 ///   isolation             asks for `isolation`
+///   credentials           asks for `credentials`
 ///   stop                  end of the service: the keeper kills what is left, ends the broker and exits 0 when the agent has ended
 /// keeper → agent
 ///   started KEY NONCE [note…]   with the job channel; the runner's `ready` says the same NONCE
@@ -33,10 +34,14 @@ namespace mill::keeper {
 ///   isolation USERNS SECCOMP MEMORY PROCESSES LANDLOCK PROBLEM PROC NESTING UID SERVICES   0 or 1, 0 or 1, words and number of
 ///                         platform/sandbox.h; UID "shared" (all sandboxes are this user's) or "separate"; SERVICES, whose agent and
 ///                         broker are: "separate" (each its own user's), "shared" (this user's) or "root"
+///   credentials [NAME…]   of those that lie on this machine and can be used
+/// broker → keeper
+///   credential NAME       asks for one that this machine holds
 /// keeper → broker
 ///   agent                 with a channel to the agent; replaces the one before
 ///   attach KEY            with the effect channel of a runner; `attach KEY again` to a new broker
 ///   detach KEY            the runner has ended
+///   credential NAME       with its file, opened; or `credential NAME CODE WHY`, CODE is an Errc name
 using Words = std::vector<std::string>;
 
 std::string encode(const Words& words);

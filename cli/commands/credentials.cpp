@@ -12,7 +12,8 @@ namespace {
 std::vector<std::string> row(const Json& item, WallTime now)
 {
     const std::string& expires = item["expires"].as_string();
-    return {item["name"].as_string(), item["kind"].as_string(), hosts_of(item), item["environment"].as_string(), joined(item["members"]),
+    const std::string holds = item["held"].as_string() == "machine" ? "on the machines" : joined(item["members"]);
+    return {item["name"].as_string(), item["kind"].as_string(), hosts_of(item), item["environment"].as_string(), holds,
             expires.empty() ? "" : show_time(expires, now), show_age(item["updatedAt"].as_string(), now)};
 }
 
@@ -29,13 +30,19 @@ Result<int> set(Context& context, const Arguments& arguments)
     Result<Api*> api = context.api();
     if (!api) return fail(api.error());
     const std::string& file = arguments.text("--json-file");
+    const bool on_machine = arguments.text("--held") == "machine";
+    if (on_machine != file.empty())
+        return fail(Errc::invalid, on_machine ? "--held machine has no --json-file: the values are put on the machines (man millwright-agent, CREDENTIALS)"
+                                              : "--json-file FILE is needed: the values as a JSON object, '-' is standard input (or --held machine: agents' machines have them)");
     if (file == "-" && context.console.interactive()) context.console.note("Type the values as one JSON object, then Ctrl-D:");
-    Result<Json> values = read_object(file, context.stop);
+    Result<Json> values = on_machine ? Result<Json>(Json::object()) : read_object(file, context.stop);
     if (!values) {
         // The parser's words may repeat what stands in the file.
         return fail(values.error().code, fmt::format("{} does not hold one JSON object of strings", file == "-" ? "standard input" : file));
     }
-    Json body = Json::object({{"kind", arguments.text("--kind")}, {"value", *values}});
+    Json body = Json::object({{"kind", arguments.text("--kind")}});
+    if (on_machine) body.set("held", "machine");
+    else body.set("value", *values);
     if (arguments.has("--hosts")) {
         Json hosts = Json::array();
         for (const std::string& host : arguments.texts("--hosts")) hosts.push(host);
@@ -47,6 +54,7 @@ Result<int> set(Context& context, const Arguments& arguments)
     if (!stored) return fail(stored.error());
     for (const std::string& warning : warnings_of(*stored, *values)) context.console.note(warning);
     if (context.console.json()) context.console.document(*stored);
+    else if (on_machine) context.console.line(fmt::format("{0} is stored; each agent's machine holds its values: DATA/credentials/{0}.yaml, or LoadCredential=millwright.{0}", arguments.text("NAME")));
     else context.console.line(fmt::format("{} is stored ({}: {})", arguments.text("NAME"), (*stored)["kind"].as_string(), joined((*stored)["members"])));
     return kDone;
 }
@@ -69,10 +77,12 @@ Command credentials_set_command()
             .summary = "Store a credential; its values come from a file or standard input, never from the command line",
             .examples = "millwright credentials set bot-oauth --kind sap-cai --hosts https://api.cai.tools.sap --json-file bot.json\n"
                         "millwright credentials set hook-signing --kind hmac --json-file signing.json\n"
-                        "pass show erp | millwright credentials set erp-login --kind login --json-file -",
+                        "pass show erp | millwright credentials set erp-login --kind login --json-file -\n"
+                        "millwright credentials set sap-login --kind login --held machine --hosts https://sap.example.com",
             .options = {{"NAME", "", "The credential", true},
                         {"--kind", "KIND", "sap-cai {tokenUrl, clientId, clientSecret, botToken}, basic or login {username, password}, bearer {token}, header {name, value}, hmac {secret}, generic {any strings}", true},
-                        reads_file({"--json-file", "FILE", "The values as a JSON object; - is standard input", true}),
+                        reads_file({"--json-file", "FILE", "The values as a JSON object; - is standard input"}),
+                        {"--held", "machine", "Instead of --json-file: the machines of the agents have the values, each its own"},
                         {"--hosts", "HOST", "Where it may be sent to; may be repeated. Without: every host that a job may reach", false, true},
                         {"--environment", "NAME", "The only environment whose jobs and notifications may use it"},
                         {"--expires", "TIME", "When it ends, RFC 3339"}},

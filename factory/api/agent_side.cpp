@@ -4,7 +4,6 @@
 #include "platform/base/encode.h"
 #include "platform/base/fields.h"
 #include "platform/base/log.h"
-#include "platform/files.h"
 #include "protocol/version.h"
 
 namespace mill::factory::handler {
@@ -224,62 +223,6 @@ void goodbye(Service& service, const CallPtr& call)
     service.core.goodbye(call->agent, (*json)["why"].as_string().substr(0, 200), [call](const Result<Nothing>& done) {
         if (passed(*call, done)) reply_empty(*call);
     });
-}
-
-static std::optional<AttemptAccess> attempt_of(Service& service, const Call& call)
-{
-    std::string_view token = call.http.header("authorization");
-    token = token.size() > 7 && (token.starts_with("Bearer ") || token.starts_with("bearer ")) ? token.substr(7) : std::string_view();
-    auto access = service.core.attempt_access(token);
-    if (access) return std::move(*access);
-    reply_problem(call, 401, token.empty() ? "an attempt's token is needed" : access.error().what, "unauthorized", {},
-                  {{"WWW-Authenticate", "Bearer realm=\"millwright\", error=\"invalid_token\""}});
-    return std::nullopt;
-}
-
-void agent_package(Service& service, const CallPtr& call)
-{
-    const auto access = attempt_of(service, *call);
-    if (!access) return;
-    if ((*call)["digest"] != access->package_digest)
-        return reply_problem(*call, 403, fmt::format("this attempt's package is {}, not {}", access->package_digest, (*call)["digest"].substr(0, 100)), "forbidden");
-    auto bytes = platform::read_file(service.core.package_path(access->package_digest), 256 * 1024 * 1024);
-    if (!passed(*call, bytes)) return;
-    HttpReply out;
-    out.content_type = "application/zip";
-    out.body = std::move(*bytes);
-    call->responder.reply(std::move(out));
-}
-
-void agent_credentials(Service& service, const CallPtr& call)
-{
-    const auto access = attempt_of(service, *call);
-    if (!access) return;
-    const auto json = read_json(*call);
-    if (!json) return;
-    Fields fields(*json, "credentials");
-    fields.ignore_unknown();
-    const auto names = fields.texts("names");
-    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
-    const auto reader = service.core.reader();
-    Json out = Json::object();
-    for (const std::string& name : names) {
-        const Json* target = access->credentials.find(name);
-        if (target == nullptr) return reply_problem(*call, 403, fmt::format("deployment '{}' binds no credential '{}'", access->deployment, name.substr(0, 100)), "forbidden");
-        auto stored = reader->credential(target->as_string());
-        if (!stored) return reply_problem(*call, 409, fmt::format("credential '{}' (for '{}') is not there any more", target->as_string(), name), "credential");
-        const std::string& environment = stored->about["environment"].as_string();
-        if (!environment.empty() && environment != access->environment)
-            return reply_problem(*call, 403, fmt::format("credential '{}' belongs to environment '{}', this job runs in '{}'", stored->name, environment, access->environment), "forbidden");
-        if (const Json* expires = stored->about.find("expires"))
-            if (auto time = parse_time(expires->as_string()); time && *time <= service.clock.now())
-                return reply_problem(*call, 409, fmt::format("credential '{}' expired at {}", stored->name, expires->as_string()), "credential");
-        auto values = service.vault.open(*stored);
-        if (!passed(*call, values)) return;
-        Json value = *values;
-        out.set(name, value.set("kind", stored->about["kind"]).set("hosts", stored->about["hosts"]));
-    }
-    reply(*call, 200, Json::object({{"credentials", std::move(out)}}), {{"Cache-Control", "no-store"}});
 }
 
 }  // namespace mill::factory::handler

@@ -9,6 +9,21 @@
 
 namespace mill::factory::handler {
 
+/// Who refers to a credential: deployments and notifiers.
+static std::vector<std::string> users_of(Reader& reader, const std::string& name, bool notifiers_only = false)
+{
+    std::vector<std::string> out;
+    if (const auto deployments = reader.documents("Deployment"); deployments && !notifiers_only)
+        for (const Document& each : *deployments)
+            for (const auto& [inside, target] : each.spec["credentials"].as_object())
+                if (target.as_string() == name) out.push_back(fmt::format("Deployment '{}'", each.name));
+    if (const auto notifiers = reader.documents("Notifier"))
+        for (const Document& each : *notifiers)
+            if (each.spec["api"]["credentials"].as_string() == name || each.spec["api"]["secret"].as_string() == name || each.spec["chat"]["credentials"].as_string() == name)
+                out.push_back(fmt::format("Notifier '{}'", each.name));
+    return out;
+}
+
 void put_credential(Service& service, const CallPtr& call)
 {
     const std::string& name = (*call)["name"];
@@ -27,6 +42,9 @@ void put_credential(Service& service, const CallPtr& call)
     {
         const auto reader = service.core.reader();
         known = reader->credential(name).has_value();
+        if (about["held"].as_string() == "machine")
+            if (const auto users = users_of(*reader, name, true); !users.empty())
+                return reply_problem(*call, 409, fmt::format("credential '{}' is used by {}, for which the factory needs its values: 'held: machine' is not possible", name, fmt::join(users, ", ")));
         if (const auto& environment = about["environment"].as_string(); !environment.empty() && !reader->document("Environment", environment))
             return reply_problem(*call, 409, fmt::format("credential '{}': environment '{}' is not there", name, environment));
     }
@@ -48,21 +66,6 @@ void get_credential(Service& service, const CallPtr& call)
 {
     auto credential = service.core.reader()->credential((*call)["name"]);
     if (passed(*call, credential)) reply(*call, 200, credential_json(*credential));
-}
-
-/// Who refers to a credential: deployments and notifiers.
-static std::vector<std::string> users_of(Reader& reader, const std::string& name)
-{
-    std::vector<std::string> out;
-    if (const auto deployments = reader.documents("Deployment"))
-        for (const Document& each : *deployments)
-            for (const auto& [inside, target] : each.spec["credentials"].as_object())
-                if (target.as_string() == name) out.push_back(fmt::format("Deployment '{}'", each.name));
-    if (const auto notifiers = reader.documents("Notifier"))
-        for (const Document& each : *notifiers)
-            if (each.spec["api"]["credentials"].as_string() == name || each.spec["api"]["secret"].as_string() == name || each.spec["chat"]["credentials"].as_string() == name)
-                out.push_back(fmt::format("Notifier '{}'", each.name));
-    return out;
 }
 
 void delete_credential(Service& service, const CallPtr& call)

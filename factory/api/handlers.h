@@ -75,8 +75,10 @@ void offers(Service&, const CallPtr&);
 void agent_events(Service&, const CallPtr&);
 void leases(Service&, const CallPtr&);
 void goodbye(Service&, const CallPtr&);
+// attempt_side.cpp
 void agent_package(Service&, const CallPtr&);
 void agent_credentials(Service&, const CallPtr&);
+void agent_sealed_credentials(Service&, const CallPtr&);
 // watch.cpp
 void events(Service&, const CallPtr&);
 void healthz(Service&, const CallPtr&);

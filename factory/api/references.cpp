@@ -29,6 +29,10 @@ References references_in(Reader& reader, const std::vector<ResourceDocument>& ov
         const auto stored = reader.credential(credential);
         return stored ? std::optional(stored->about["kind"].as_string()) : std::nullopt;
     };
+    out.credential_on_machine = [&reader](std::string_view credential) {
+        const auto stored = reader.credential(credential);
+        return stored && stored->about["held"].as_string() == "machine";
+    };
     return out;
 }
 

@@ -96,7 +96,8 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"POST", "/agent/v1/leases", A::agent, h::leases, "Renews what is held", {}, kMiB},
     {"POST", "/agent/v1/goodbye", A::agent, h::goodbye, "The agent stops, and says why"},
     {"GET", "/agent/v1/packages/{digest}", A::attempt, h::agent_package, "The package of an attempt"},
-    {"POST", "/agent/v1/credentials", A::attempt, h::agent_credentials, "The credentials of an attempt"},
+    {"POST", "/agent/v1/credentials", A::attempt, h::agent_credentials, "In plain, as agents of earlier versions ask: always 426"},
+    {"POST", "/agent/v1/credentials/sealed", A::attempt, h::agent_sealed_credentials, "The credentials of an attempt, sealed to its broker's key"},
 });
 
 bool is_parameter(std::string_view segment) { return segment.size() > 2 && segment.front() == '{'; }

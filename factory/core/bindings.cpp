@@ -92,6 +92,15 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, bool
     rule("stopAfterFailures", spec["stopAfterFailures"]);
     rule("offlineLimit", deployment->spec["offlineLimit"]);
     if (traced) b.rules.set("trace", true);
+    // Granted credentials that the agent's machine has to hold. A credential may move while the deployment stays: it is part of the key.
+    Json held = Json::array();
+    for (const Json& name : b.permissions["credentials"].as_array())
+        if (const Json* target = b.credentials.find(name.as_string()))
+            if (const auto stored = read.credential(target->as_string()); stored && stored->about["held"].as_string() == "machine") {
+                held.push(Json(stored->name));
+                b.key += ":held=" + stored->name;
+            }
+    if (!held.empty()) b.rules.set("machineCredentials", std::move(held));
 
     const auto id = writer_.put_binding(b);
     if (!id) return fail(id.error());

@@ -131,6 +131,7 @@ void CoreImpl::put_credential(std::string name, Json about, std::string sealed, 
                                 .created = known ? known->created : clock_.now(), .changed = clock_.now()};
         if (auto ok = writer_.put_credential(record); !ok) return fail(ok.error());
         if (auto ok = audit(who, "put", "Credential", name, Json::object({{"generation", record.generation}})); !ok) return fail(ok.error());
+        documents_changed();  // who holds it may be another now
         return record;
     });
 }

@@ -36,6 +36,18 @@ std::vector<std::string> group_lacks(const Environment& environment, const Agent
 
 }  // namespace
 
+namespace {
+
+/// As the agent found when it started (fact `credentials`; "*": there may be more).
+bool holds(const AgentRecord& agent, const std::string& credential)
+{
+    for (const Json& name : agent.facts["credentials"].as_array())
+        if (name.as_string() == credential || name.as_string() == "*") return true;
+    return false;
+}
+
+}  // namespace
+
 std::vector<Lack> lacks(const Needs& needs, const Environment& environment, const AgentRecord& agent)
 {
     std::vector<Lack> out;
@@ -61,6 +73,11 @@ std::vector<Lack> lacks(const Needs& needs, const Environment& environment, cons
     for (const auto& [label, value] : needs.labels)
         if (!has_member({fmt::format("label:{}={}", label, value), {}, {}}, agent))
             out.push_back({"missing_label", fmt::format("{} lacks label {}={}", agent.name, label, value), command});
+    for (const std::string& credential : needs.machine_credentials)
+        if (!holds(agent, credential))
+            out.push_back({"missing_credential",
+                           fmt::format("{0} does not hold credential '{1}' (held: machine): put {1}.yaml into the folder 'credentials' of its agent's data, see "
+                                       "`millwright-agent credentials check` there, and start that agent again", agent.name, credential), ""});
     for (const std::string& text : missing_facts(needs.facts, agent)) out.push_back({"missing_fact", fmt::format("{} {}", agent.name, text), ""});
     if (!environment.run_as.empty() && agent.facts["isolation"]["uid"].as_string() == "shared")
         out.push_back({"missing_fact", fmt::format("{} was not started as root, so it cannot run jobs as '{}', which environment '{}' asks for", agent.name,

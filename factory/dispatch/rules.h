@@ -18,10 +18,11 @@ struct Needs {
     RunOn run_on = RunOn::unattended;
     std::map<std::string, std::string> labels;
     Json facts;                      ///< `requires:` of the package without labels
+    std::vector<std::string> machine_credentials;  ///< names of those that the agent's machine has to hold
     std::uint32_t concurrency = 0;   ///< of the trigger; 0: no limit
     std::optional<Milliseconds> offline_limit;
 };
-/// `rules`: {runOn, requires, labels, concurrency, offlineLimit}. What cannot be read asks for nothing: it was validated when saved.
+/// `rules`: {runOn, requires, labels, machineCredentials, concurrency, offlineLimit}. What cannot be read asks for nothing: it was validated when saved.
 Needs read_needs(std::string trigger, std::string environment, const Json& rules);
 
 /// One line of an environment's tree, in the order of preference: groups before the agents beside them.

@@ -1,76 +1,26 @@
-#include <array>
-
 #include <fmt/format.h>
 
 #include "factory/resources/kinds.h"
 #include "platform/base/clock.h"
 #include "platform/base/fields.h"
-#include "platform/base/text.h"
+#include "protocol/credential_kinds.h"
 
 namespace mill::factory {
-namespace {
-
-struct KindMembers {
-    std::string_view kind;
-    std::array<std::string_view, 4> required;
-};
-constexpr std::array<KindMembers, 7> kKinds{{{"sap-cai", {"tokenUrl", "clientId", "clientSecret", "botToken"}},
-                                             {"basic", {"username", "password"}},
-                                             {"login", {"username", "password"}},
-                                             {"bearer", {"token"}},
-                                             {"header", {"name", "value"}},
-                                             {"hmac", {"secret"}},
-                                             {"generic", {}}}};
-
-/// A field's name as HTTP has it (RFC 9110, token), none of those that frame the message.
-bool is_header_name(std::string_view name)
-{
-    const std::string lower = lower_case(name);
-    for (const char c : lower)
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
-    return !lower.empty() && lower.size() <= 100 && lower != "host" && lower != "content-length" && lower != "transfer-encoding" && lower != "connection";
-}
-
-void check_values(Fields& fields, std::string_view kind, const Json& values)
-{
-    for (const auto& [name, value] : values.as_object()) {
-        if (!value.is_string()) fields.mistake("value", fmt::format("has '{}' of type {}, expected a string", name, value.kind_name()));
-        if (value.as_string().size() > 65'536) fields.mistake("value", fmt::format("has '{}' above 64 KiB", name));
-    }
-    for (const KindMembers& each : kKinds) {
-        if (each.kind != kind) continue;
-        if (kind == "generic") {
-            if (values.empty()) fields.mistake("value", "is empty");
-            return;
-        }
-        for (const std::string_view member : each.required)
-            if (!member.empty() && values[member].as_string().empty())
-                fields.mistake("value", fmt::format("lacks '{}', which kind {} needs", member, kind));
-        for (const auto& [name, value] : values.as_object()) {
-            bool known = false;
-            for (const std::string_view member : each.required) known = known || (!member.empty() && member == name);
-            if (!known) fields.mistake("value", fmt::format("has '{}', which kind {} does not know", name, kind));
-        }
-        if (kind == "header") {
-            if (const std::string& name = values["name"].as_string(); !name.empty() && !is_header_name(name)) fields.mistake("value", "has a 'name' that is not a header's");
-            for (const char c : values["value"].as_string())
-                if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-                    fields.mistake("value", "has a control character in 'value'");
-                    break;
-                }
-        }
-    }
-}
-
-}  // namespace
 
 Result<Json> normalise_credential(const Json& body, const std::string& where)
 {
     Fields fields(body, where);
     Json out = Json::object();
     const std::string kind = fields.one_of("kind", {"sap-cai", "basic", "bearer", "header", "hmac", "login", "generic"});
-    const Json values = fields.object("value");
-    if (!kind.empty()) check_values(fields, kind, values);
+    const bool on_machine = fields.one_of("held", {"factory", "machine"}, "factory") == "machine";
+    const Json values = on_machine ? fields.object("value", Json::object()) : fields.object("value");
+    if (on_machine) {
+        if (!values.empty()) fields.mistake("value", "must not be here: 'held: machine' says that the machines of the agents have it");
+        if (kind == "sap-cai" || kind == "hmac") fields.mistake("held", fmt::format("cannot be machine for kind {}: the factory itself uses it", kind));
+        out.set("held", "machine");
+    } else if (!kind.empty()) {
+        for (const std::string& mistake : protocol::credential_mistakes(kind, values)) fields.mistake("value", mistake);
+    }
     Json hosts = Json::array();
     for (const std::string& host : fields.texts("hosts")) {
         if (host.empty() || host.find_first_of(" \t\r\n@") != std::string::npos) fields.mistake("hosts", fmt::format("has '{}', expected https://HOST[:PORT] or HOST:PORT", host));

@@ -190,6 +190,9 @@ static tl::expected<void, Refusal> check_named(const std::string& where, const s
         return refuse(Errc::conflict, fmt::format("{}: credential '{}' is not there (millwright credentials set {} --kind {})", where, name, name, kinds.front()));
     if (std::find(kinds.begin(), kinds.end(), *kind) == kinds.end())
         return refuse(Errc::conflict, fmt::format("{}: credential '{}' must be of kind {}, it is of kind {}", where, name, fmt::join(kinds, " or "), *kind));
+    if (references.credential_on_machine && references.credential_on_machine(name))
+        return refuse(Errc::conflict, fmt::format("{}: credential '{}' is held by the agents' machines (held: machine), and a notifier's is sent by the factory: store its values here, "
+                                                  "under another name", where, name));
     return {};
 }
 

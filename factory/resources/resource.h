@@ -40,6 +40,7 @@ struct References {
     std::function<std::optional<workflows::Manifest>(std::string_view package, std::string_view version)> manifest;
     std::function<std::vector<std::string>(std::string_view package)> versions;
     std::function<std::optional<std::string>(std::string_view credential)> credential_kind;
+    std::function<bool(std::string_view credential)> credential_on_machine;  ///< agents' machines hold it, the factory does not
 };
 
 struct Refusal {

@@ -53,7 +53,7 @@ std::map<std::string, std::string> environment_for_children()
         const auto cut = text.find('=');
         if (cut == std::string_view::npos || cut == 0) continue;
         const std::string_view name = text.substr(0, cut);
-        if (name == "NOTIFY_SOCKET" || name == "MAINPID" || name.starts_with("LISTEN_") || name.starts_with("WATCHDOG_")) continue;
+        if (name == "NOTIFY_SOCKET" || name == "MAINPID" || name == "CREDENTIALS_DIRECTORY" || name.starts_with("LISTEN_") || name.starts_with("WATCHDOG_")) continue;
         out.emplace(name, text.substr(cut + 1));
     }
     return out;

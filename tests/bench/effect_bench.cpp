@@ -115,6 +115,7 @@ struct Broker {
     {
         process = start(world.bin + "/millwright-broker", {}, {&keeper});
         agent = give({"agent"});
+        hear(agent);  // its key
         effects = give({"attach", "b.1.1"});
         must(agent.send(dump_json(Json::object({{"open", Json::object({{"key", "b.1.1"}, {"grants", world.grants()}, {"credentials", Json::object()}})}}))));
         hear(agent);

@@ -30,6 +30,10 @@ install -d -o millwright -g millwright -m 0700 /var/lib/millwright/agent
 echo "$code" | setpriv --reuid millwright --regid millwright --clear-groups millwright-agent enrol --data /var/lib/millwright/agent --factory $url --code-file - --name box && say enrolled
 echo "unsigned: true" > /var/lib/millwright/agent/policy.yaml
 chown millwright: /var/lib/millwright/agent/policy.yaml
+mkdir -p /etc/systemd/system/millwright-agent.service.d
+printf '[Service]\nLoadCredential=millwright.box-token:/etc/millwright/box-token\n' > /etc/systemd/system/millwright-agent.service.d/credential.conf
+(umask 077; echo "token: $MILLWRIGHT_TOKEN" > /etc/millwright/box-token)
+systemctl daemon-reload
 systemctl start millwright-agent && say agent-started
 mkdir /tmp/p; cat > /tmp/p/package.yaml <<'END'
 name: who
@@ -53,6 +57,28 @@ systemctl show -p NRestarts millwright-factory | grep -q NRestarts=0 && say fact
 millwright trigger who --wait --json > /tmp/out.json 2>&1; cat /tmp/out.json
 grep -q '"successful"' /tmp/out.json && say job-ran
 id -u millwright-run | xargs -I{} sh -c "grep -q '{}' /tmp/out.json" && say job-ran-as-millwright-run
+millwright-agent credentials check --data /var/lib/millwright/agent | tee /tmp/held | grep -q "ok     box-token: /run/credentials/millwright-agent.service/" && say credential-checked; cat /tmp/held
+millwright credentials set box-token --kind bearer --held machine --hosts 127.0.0.1
+mkdir /tmp/c; cat > /tmp/c/package.yaml <<'END'
+name: asks
+version: 1.0.0
+workflow: main.yaml
+credentials: { own: { kind: bearer } }
+permissions: { credentials: [ own ], network: [ "http://127.0.0.1:7460" ] }
+END
+cat > /tmp/c/main.yaml <<'END'
+document: { dsl: 1.0.3, namespace: tests, name: asks, version: 1.0.0 }
+use: { secrets: [ own ] }
+do:
+  - a: { call: http, with: { method: get, endpoint: { uri: "http://127.0.0.1:7460/v1/agents", authentication: { bearer: { use: own } } } } }
+END
+cat > /tmp/c.yaml <<'END'
+{ kind: Deployment, name: asks, package: asks@1.0.0, environment: default, credentials: { own: box-token }, permissions: as-requested }
+---
+{ kind: Trigger, name: asks, deployment: asks, type: api }
+END
+millwright pack /tmp/c --output /tmp/asks.mwp && millwright publish /tmp/asks.mwp && millwright apply -f /tmp/c.yaml
+millwright trigger asks --wait --json > /tmp/out.json 2>&1; grep -q '"successful"' /tmp/out.json && say credential-of-systemd-used || cat /tmp/out.json
 for name in agent broker; do
     pid=$(pgrep -f "millwright-$name( |$)" | while read p; do [ "$(stat -c %U /proc/$p)" != root ] && echo $p; done | head -1)
     [ -n "$pid" ] && say "$name-is-$(stat -c %U /proc/$pid)"
@@ -127,6 +153,7 @@ class Units(Test):
             for path in hierarchies:
                 subprocess.run(["find", str(path), "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], check=False, capture_output=True)
         for expected in ("factory-started", "checks-possible", "package-checked", "input-checked", "factory-not-restarted", "enrolled", "agent-started", "job-ran", "job-ran-as-millwright-run", "agent-is-millwright", "broker-is-millwright-broker",
+                         "credential-checked", "credential-of-systemd-used",
                          "factory-restarted", "agent-restarted", "job-ran-again", "stopped", "nothing-left"):
             self.assertIn(f"CHECK {expected}\n", said, said)
 

@@ -36,8 +36,10 @@ TEST_CASE("after a restart of the agent a run that the keeper holds goes on from
     world.thread.join();
     std::thread keeper([&] {
         CHECK(world.heard() == keeper::Words{"isolation"});
+        CHECK(world.heard() == keeper::Words{"credentials"});
         CHECK(world.heard() == keeper::Words{"list"});
         world.say({"isolation", "1", "1", "cgroup-v2", "none", "7", "", "own", "kernel", "shared", "shared"});
+        world.say({"credentials", "crm", "erp"});
         world.say_with_channel({"held", world.id.key()}, world.runner);
         world.say({"listed"});
     });
@@ -46,6 +48,7 @@ TEST_CASE("after a restart of the agent a run that the keeper holds goes on from
     keeper.join();
     REQUIRE(recovered);
     CHECK(world.runs->isolation()["landlock"] == Json(7));
+    CHECK(world.runs->credentials() == std::vector<std::string>{"crm", "erp"});
     CHECK(world.from(world.runner)["resume"] == Json(7));
     world.thread = std::jthread([&](std::stop_token stop) { (void)world.runs->run(stop); });
     CHECK(world.heard() == keeper::Words{"broker"});
@@ -67,7 +70,7 @@ TEST_CASE("a repeatable attempt that was taken over is killed at its lease's end
     world.say({"listed"});
     REQUIRE(world.runs->recover({item}, 5s));
     world.go();
-    for (const char* word : {"isolation", "list", "broker"}) CHECK(world.heard() == keeper::Words{word});
+    for (const char* word : {"isolation", "credentials", "list", "broker"}) CHECK(world.heard() == keeper::Words{word});
     CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
     world.ended("0", "9", "killed");
     REQUIRE(world.ledger.wait_released());
@@ -96,6 +99,7 @@ TEST_CASE("after a restart of the agent what the keeper does not hold is settled
         CHECK_FALSE(world.ledger.not_held_why().empty());
         CHECK(world.ledger.events().empty());
         CHECK(world.heard() == keeper::Words{"isolation"});
+        CHECK(world.heard() == keeper::Words{"credentials"});
         CHECK(world.heard() == keeper::Words{"list"});
         CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
     }

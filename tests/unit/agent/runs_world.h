@@ -95,13 +95,14 @@ struct RunsWorld {
     std::jthread thread;
     const AttemptId id{"0192-job", 1, 1};
     std::vector<Channel> kept;
+    Mailbox<agent::SealRequest> seals;   ///< what is asked of the factory; the test answers
 
     explicit RunsWorld(std::size_t warm = 0)
     {
         auto pair = Channel::pair();
         REQUIRE(pair);
         keeper = std::move(pair->first);
-        runs = std::make_unique<Runs>(agent::KeeperClient(std::move(pair->second)), ledger, system_clock(), warm);
+        runs = std::make_unique<Runs>(agent::KeeperClient(std::move(pair->second)), ledger, system_clock(), warm, [this](agent::SealRequest request) { return seals.try_send(std::move(request)); });
     }
     ~RunsWorld()
     {

@@ -79,6 +79,16 @@ TEST_CASE("arguments that are wrong or unknown are a validation error that names
     }
 }
 
+TEST_CASE("a secret that a granted file holds, too, is masked in what is read of it", "[broker][effects]")
+{
+    const TempFolder temp;
+    Bench bench(files("write", temp.path()), Json::object({{"erp", Json::object({{"password", "hunter2-long"}})}}));
+    const std::string path = temp.path() + "/erp.conf";
+    REQUIRE(bench.perform("file.write", Json::object({{"path", path}, {"content", "user=anna\npass=hunter2-long\n"}})));
+    CHECK(bench.perform("file.read", Json::object({{"path", path}})) == Json::object({{"content", "user=anna\npass=***\n"}, {"size", 28}}));
+    CHECK(bench.perform("file.read", Json::object({{"path", path}, {"encoding", "base64"}}))->find("content")->as_string() == to_base64("user=anna\npass=***\n"));
+}
+
 TEST_CASE("a granted folder is written, read and listed", "[broker][effects]")
 {
     const TempFolder temp;

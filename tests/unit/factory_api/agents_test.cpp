@@ -150,7 +150,7 @@ TEST_CASE("a job goes to the parked agent and comes back with its output, its st
     CHECK(factory.with_token(attempt_token, "GET", "/agent/v1/packages/sha256:" + std::string(64, '0')).status == 403);
     CHECK(factory.with_token(agent.token, "GET", "/agent/v1/packages/" + digest).status == 401);
     CHECK(factory.with_token(attempt_token, "GET", "/v1/jobs").status == 401);
-    CHECK(factory.with_token(attempt_token, "POST", "/agent/v1/credentials", R"({"names":["erp-login"]})").status == 403);
+    CHECK(factory.with_token(attempt_token, "POST", "/agent/v1/credentials", R"({"names":["erp-login"]})").status == 426);
 
     // Somebody follows the log while it runs.
     const auto follow = factory.start("GET", "/v1/jobs/" + job + "/log?wait=10", "", {{"authorization", "Bearer " + factory.admin}});

@@ -137,6 +137,21 @@ TEST_CASE("jobs of an environment with a user of its own go to agents that can c
     CHECK_THAT(lacking[0].text, Catch::Contains("srv-2") && Catch::Contains("'mw-prod'"));
 }
 
+TEST_CASE("an agent whose machine lacks a credential that machines hold gets no such job, and it is said so", "[dispatch]")
+{
+    const auto where = read_environment("prod", Json::object({{"agents", Json::array({"*"})}}));
+    const Needs both = needs("a", Json::object({{"machineCredentials", Json::array({"erp", "crm"})}}));
+    const auto holding = [](Json::Array names) { return agent("srv-1", Json::object({{"credentials", Json(std::move(names))}})); };
+    CHECK(lacks(both, where, holding({"crm", "erp", "more"})).empty());
+    CHECK(lacks(both, where, holding({"*"})).empty());
+    CHECK(lacks(needs("a"), where, agent("srv-1")).empty());
+    const auto lacking = lacks(both, where, holding({"crm"}));
+    REQUIRE(lacking.size() == 1);
+    CHECK(lacking[0].code == "missing_credential");
+    CHECK_THAT(lacking[0].text, Catch::Contains("srv-1 does not hold credential 'erp'") && Catch::Contains("erp.yaml"));
+    CHECK(lacks(both, where, agent("srv-1")).size() == 2);  // an agent of an earlier version does not say what it holds
+}
+
 TEST_CASE("a limit of a trigger frees its queue when a job ends", "[dispatch]")
 {
     Board board;

@@ -93,6 +93,7 @@ struct RunnerBench {
         agent_of_broker = std::move(agent_pair->first);
         const platform::Handle agent_end = std::move(agent_pair->second).take_handle();
         REQUIRE(keeper.send(keeper::encode(keeper::Words{"agent"}), &agent_end));
+        REQUIRE(agent_of_broker.receive(kLong)->has_value());  // its key
         const platform::Handle effect_end = std::move(effects).take_handle();
         REQUIRE(keeper.send(keeper::encode(keeper::Words{"attach", "job.1.1"}), &effect_end));
     }
