@@ -96,7 +96,10 @@ void Attempt::keep_pace(const std::stop_token& stop)
         calls_left_ = std::min(kCallsAtOnce, calls_left_ + std::chrono::duration<double>(now - counted_).count() * kCallsPerSecond);
         counted_ = now;
         if (calls_left_ >= 1) return;
-        std::this_thread::sleep_for(Milliseconds(5));
+        {
+            std::unique_lock lock(mutex_);
+            (void)changed_.wait_for(lock, stop, Milliseconds(5), [] { return false; });
+        }
         expire();
     }
 }

@@ -207,7 +207,14 @@ TEST_CASE("the limit of steps cancels what other branches have asked for", "[wor
     options.max_steps = 3;
     CHECK(run_flow("do: [ { a: { set: { n: 1 } } }, { b: { set: { n: 2 } } }, { c: { set: { n: 3 } } } ]", {}, {}, options).words() == R"({"n":3})");
     options.max_steps = 2;
-    CHECK(run_flow("do: [ { a: { set: { n: 1 } } }, { b: { set: { n: 2 } } }, { c: { set: { n: 3 } } } ]", {}, {}, options).fault.title == "limit_steps");
+    const std::string three = "{ a: { set: { n: 1 } } }, { b: { set: { n: 2 } } }, { c: { set: { n: 3 } } }";
+    CHECK(run_flow("do: [ " + three + " ]", {}, {}, options).fault.title == "limit_steps");
+    // Nothing comes after it that could reach the limit once more.
+    for (const char* clause : {"{}", "{ errors: { with: { type: https://serverlessworkflow.io/spec/1.0.0/errors/runtime } } }", "{ retry: { limit: { attempt: { count: 2 } } } }"}) {
+        const Ran caught = run_flow("do: [ { t: { try: [ " + three + " ], catch: " + clause + " } } ]", {}, {}, options);
+        CHECK(caught.phase == Phase::faulted);
+        CHECK(caught.fault.title == "limit_steps");
+    }
 }
 
 TEST_CASE("cancelling a run reaches every branch and every effect", "[workflows][rules]")

@@ -58,6 +58,19 @@ TEST_CASE("the innermost session is used, a name finds another, and an unknown o
     CHECK_THAT(flow("{ a: { call: shop.open, with: { session: one } } }, { w: { call: shop.visit, with: { session: two } } }").fault.detail, Catch::Contains("'two'") && Catch::Contains("open: one"));
 }
 
+TEST_CASE("a session that was closed is not used again, with or without its name", "[workflows][sessions]")
+{
+    const std::string close = "{ c: { call: shop.close } }";
+    CHECK(asked(flow(kOpen + ", " + close)) == "open shop-1, close shop-1");
+    const Ran ran = flow(kOpen + ", " + close + ", " + kVisit);
+    CHECK(ran.phase == Phase::faulted);
+    CHECK_THAT(ran.fault.detail, Catch::Contains("no shop session is open here"));
+    CHECK(asked(flow(kOpen + ", { p: { call: shop.open } }, " + close + ", " + kVisit)) == "open shop-1, open shop-2, close shop-2, visit shop-1, end shop-1");
+    const Ran named = flow("{ a: { call: shop.open, with: { session: one } } }, { c: { call: shop.close, with: { session: one } } }, { v: { call: shop.visit, with: { session: one } } }");
+    CHECK(named.phase == Phase::faulted);
+    CHECK_THAT(named.fault.detail, Catch::Contains("'one'"));
+}
+
 TEST_CASE("do, try, functions and awaited workflows are no boundary", "[workflows][sessions]")
 {
     CHECK(asked(flow("{ d: { do: [ " + kOpen + " ] } }, " + kVisit)) == "open shop-1, visit shop-1, end shop-1");
