@@ -87,7 +87,7 @@ TEST_CASE("jobs run as another user only when the machine's policy names it", "[
     REQUIRE_FALSE(verdict);
     CHECK_THAT(verdict.error().what, Catch::Contains("postgres") && Catch::Contains("'runAs'"));
     CHECK(policy->withheld_from(offer) == *parse_json(R"([{"item":"user postgres","by":"policy.yaml: runAs"}])"));
-    CHECK_FALSE(agent::Policy{.unsigned_packages = true}.admit(offer));
+    CHECK_FALSE(agent::parse_policy("unsigned: true\n", "policy.yaml")->admit(offer));
 }
 
 TEST_CASE("what is withheld is listed for programs, each with the entry that withholds it", "[policy]")

@@ -193,7 +193,8 @@ TEST_CASE("an attempt takes one listener, and nothing else for one", "[broker][b
 {
     auto pair = platform::Channel::pair();
     REQUIRE(pair);
-    broker::Attempt attempt("job.1.1");
+    broker::Budget budget_of_attempt;
+    broker::Attempt attempt("job.1.1", budget_of_attempt);
     attempt.attach(std::move(pair->second), false);
     platform::Channel& runner = pair->first;
     const auto answer = [&](std::string_view text, const platform::Handle* along) {
