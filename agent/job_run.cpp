@@ -339,8 +339,22 @@ void JobRun::write_stuck()
     }
 }
 
+/// Nothing was begun: a runner that waited, and was killed or died as it was taken, costs no job. Once.
+bool JobRun::start_again(const RunnerEnd& end)
+{
+    if (!beginning() || cause_ || killed_ || std::exchange(started_again_, true)) return false;
+    log::warning("job", "{}: its runner ended before it began (signal {}, exit code {}): another is started", key_, end.signal, end.exit);
+    (void)ports_.keeper.forget(key_);
+    job_ = platform::Channel();
+    ready_ = false;
+    phase_ = Phase::starting;
+    start();
+    return true;
+}
+
 void JobRun::on_end(const RunnerEnd& end)
 {
+    if (start_again(end)) return;
     end_ = end;
     // What it said before it ended is still in its channel.
     for (int i = 0; i < 100'000 && channel() != nullptr && !final_recorded(); ++i) {

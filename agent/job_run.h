@@ -65,6 +65,7 @@ private:
     void write_stuck();
     void commit();
     void give_back(const std::string& why);
+    bool start_again(const RunnerEnd& end);
     void conclude();                          ///< writes the final event that the runner owes
     void broken(const std::string& why);
     void leave_if_over();
@@ -88,6 +89,7 @@ private:
     std::uint64_t acked_ = 0;                 // told to the runner
     std::uint64_t final_sequence_ = 0;
     bool synced_final_ = false;
+    bool started_again_ = false;
     std::uint64_t chatter_bytes_ = 0;         // of step and log records
     std::deque<protocol::Event> stuck_;       // not written for lack of disk
     std::optional<Cause> cause_;

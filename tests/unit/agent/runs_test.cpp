@@ -37,6 +37,40 @@ TEST_CASE("a runner that ends without a word ends its job as runner_lost, with h
     CHECK(world.ledger.events()[2].body["evidence"]["said"] == Json("said on stderr"));
 }
 
+TEST_CASE("a runner that ends before it begins costs no job: another is started, once", "[runs]")
+{
+    World world;
+    world.go();
+    world.start(world.spec());
+    world.say_with_channel({"broker"}, world.broker);
+    world.say_with_channel({"started", world.id.key(), "n1"}, world.runner);
+    world.ended("0", "9");
+    CHECK(world.heard() == keeper::Words{"forget", world.id.key()});
+    const keeper::Words again = world.heard();
+    REQUIRE(again.size() == 3);
+    CHECK(again[0] == "start");
+    CHECK(again[1] == world.id.key());
+    world.say_with_channel({"started", world.id.key(), "n2"}, world.runner);
+    world.ended("0", "9");
+    REQUIRE(world.ledger.wait_released());
+    REQUIRE(world.ledger.events().size() == 1);
+    CHECK(world.ledger.events()[0].body["reason"] == Json("runner_lost"));
+}
+
+TEST_CASE("a runner that ends after it was cancelled is not started again", "[runs]")
+{
+    World world;
+    world.go();
+    world.start(world.spec());
+    world.say_with_channel({"started", world.id.key(), "n1"}, world.runner);
+    world.runs->post(agent::command::Cancel{world.id, "anna", "enough"});
+    CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
+    world.ended("0", "9", "killed");
+    CHECK(world.heard() == keeper::Words{"forget", world.id.key()});
+    REQUIRE(world.ledger.wait_released());
+    CHECK(world.ledger.events().back().body["reason"] == Json("cancelled_by"));
+}
+
 TEST_CASE("behind a job's start the keeper is told to hold a runner ready for the same request", "[runs]")
 {
     World world(2);
