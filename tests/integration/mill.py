@@ -84,11 +84,11 @@ class Program:
         while todo:
             pid = todo.pop()
             below = []
-            for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-                try:
-                    below += task.read_text().split()
-                except OSError:
-                    pass
+            try:  # it may end while it is looked at
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    below += pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text().split()
+            except OSError:
+                pass
             for child in map(int, below):
                 todo.append(child)
                 try:
