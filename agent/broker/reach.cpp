@@ -8,17 +8,20 @@
 namespace mill::broker {
 namespace {
 
-// Resolver, certificates, time zone; the readings of `system.usage`.
-constexpr const char* kRead[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services", "/etc/protocols",
-                                 "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", "/var/run/nscd", "/etc/ssl", "/etc/pki", "/etc/ca-certificates",
-                                 "/etc/ld.so.cache", "/etc/localtime", "/proc", "/sys", "/dev/urandom", "/dev/random"};
+// Resolver, certificates, time zone; the readings of `system.usage`. Folders, not files: what is replaced while a job runs (resolv.conf, when the
+// network changes) is another file.
+constexpr const char* kRead[] = {"/etc", "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", "/var/run/nscd", "/proc", "/sys", "/dev/urandom", "/dev/random"};
 // The helper and its libraries.
 constexpr const char* kStart[] = {"/usr", "/lib", "/lib64"};
 
-std::string folder_of(const std::string& path)
+/// The folder itself; of a file, or of what is not there yet, the nearest one around it: a file is replaced by another beside it.
+std::string folder_for(std::string path)
 {
-    const auto slash = path.rfind('/');
-    return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+    while (path.size() > 1 && !platform::is_folder(path)) {
+        const auto slash = path.rfind('/');
+        path = slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+    }
+    return path;
 }
 
 }  // namespace
@@ -32,12 +35,8 @@ platform::FileAccess reach_of(const protocol::Permissions& grants)
     out.start.assign(std::begin(kStart), std::end(kStart));
     out.start.push_back(platform::program_folder());
     out.write = {"/dev/null"};
-    out.read.insert(out.read.end(), grants.read.begin(), grants.read.end());
-    for (const std::string& path : grants.write) {
-        out.write.push_back(path);
-        // A single file is replaced by way of another beside it, and one that is not there yet is made.
-        if (!platform::is_folder(path)) out.write.push_back(folder_of(path));
-    }
+    for (const std::string& path : grants.read) out.read.push_back(folder_for(path));
+    for (const std::string& path : grants.write) out.write.push_back(folder_for(path));
     return out;
 }
 

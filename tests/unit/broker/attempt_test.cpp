@@ -255,3 +255,25 @@ TEST_CASE("the calls of all jobs together have a bound, and what ends gives its 
     second.attempt.close();
     CHECK(all.bytes == 0);
 }
+
+TEST_CASE("a granted file that is replaced while the job runs, or comes later, is read all the same", "[broker][attempt]")
+{
+    const TempFolder folder;
+    const std::string path = folder.path() + "/data", later = folder.path() + "/later/file";
+    std::ofstream(path) << "one";
+    Bench bench;
+    bench.open(Json::object({{"files", Json::object({{"read", Json::array({path, later})}})}}));
+    bench.call(1, "file.read", Json::object({{"path", path}}));
+    CHECK(bench.hear()["result"]["content"].as_string() == "one");
+    std::ofstream(folder.path() + "/new") << "two";
+    std::filesystem::rename(folder.path() + "/new", path);
+    bench.call(2, "file.read", Json::object({{"path", path}}));
+    CHECK(bench.hear()["result"]["content"].as_string() == "two");
+    std::filesystem::create_directory(folder.path() + "/later");
+    std::ofstream(later) << "three";
+    bench.call(3, "file.read", Json::object({{"path", later}}));
+    CHECK(bench.hear()["result"]["content"].as_string() == "three");
+    std::ofstream(folder.path() + "/beside") << "no";
+    bench.call(4, "file.read", Json::object({{"path", folder.path() + "/beside"}}));
+    CHECK(bench.hear()["error"]["status"].as_integer() == 403);
+}
