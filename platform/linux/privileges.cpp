@@ -29,9 +29,10 @@ Status keep_starter_privileges()
 {
     if (::geteuid() != 0) return {};
     const auto failure = [](const char* what) { return fail(Errc::unavailable, fmt::format("cannot give up privileges: {}: {}", what, os_error(errno))); };
-    // The set that bounds children first: giving that up needs a capability that goes afterwards.
+    // The set that bounds children first: giving that up needs a capability that goes afterwards. Who has not got it gives up its own all the same.
+    Status bounded;
     for (int each = 0; ::prctl(PR_CAPBSET_READ, each, 0, 0, 0) >= 0; ++each)
-        if (!is_kept(each) && ::prctl(PR_CAPBSET_READ, each, 0, 0, 0) == 1 && ::prctl(PR_CAPBSET_DROP, each, 0, 0, 0) != 0) return failure("bounding set");
+        if (!is_kept(each) && ::prctl(PR_CAPBSET_READ, each, 0, 0, 0) == 1 && ::prctl(PR_CAPBSET_DROP, each, 0, 0, 0) != 0) bounded = failure("bounding set");
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct has[_LINUX_CAPABILITY_U32S_3] = {};
     if (::syscall(SYS_capget, &header, has) != 0) return failure("capget");
@@ -43,7 +44,7 @@ Status keep_starter_privileges()
         word.effective |= bit & has[each / 32].permitted;
     }
     if (::syscall(SYS_capset, &header, keeps) != 0) return failure("capset");
-    return {};
+    return bounded;
 }
 
 }  // namespace mill::platform
