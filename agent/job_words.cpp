@@ -78,6 +78,8 @@ Cause cause_of(const RunnerEnd& end, const std::optional<Cause>& cause, const Ru
     if (end.flag == "time") return {JobState::failed, Reason::timeout, fmt::format("the job ran longer than its {}", format_duration(limits.time)), Json()};
     if (end.flag == "cpu" || end.signal == kSignalCpu)
         return {JobState::failed, Reason::limit_cpu, fmt::format("the job used more than its {} of processor time", format_duration(limits.cpu)), Json()};
+    if (end.said.starts_with("bwrap: "))  // it never became the runner
+        return {JobState::failed, Reason::refused, "the sandbox cannot be made: " + end.said.substr(7, end.said.find('\n') - 7), Json::object({{"said", end.said}})};
     const std::string how = end.signal != 0 ? fmt::format("signal {}", end.signal) : fmt::format("exit status {}", end.exit);
     const Json said = end.said.empty() ? Json() : Json::object({{"said", end.said}});
     return {JobState::failed, Reason::runner_lost, "the runner ended without a word: " + how, said};

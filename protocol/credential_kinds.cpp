@@ -75,7 +75,7 @@ std::vector<std::string> credential_mistakes(std::string_view kind, const Json& 
 Result<MachineCredential> read_machine_credential(std::string_view kind, const Json& document)
 {
     if (!document.is_object()) return fail(Errc::invalid, "must hold members such as 'username: …', one a line, as YAML or JSON");
-    MachineCredential out{Json::object(), {}};
+    MachineCredential out{Json::object(), {}, false};
     std::string own(kind);
     for (const auto& [name, value] : document.as_object()) {
         if (name == "hosts") {
@@ -84,6 +84,8 @@ Result<MachineCredential> read_machine_credential(std::string_view kind, const J
                 if (!host.is_string() || host.as_string().empty()) return fail(Errc::invalid, "has a host that is no text");
                 out.hosts.push_back(host.as_string());
             }
+        } else if (name == "reveal" && value.is_bool()) {
+            out.reveal = value.as_bool();
         } else if (name == "kind") {
             if (!is_credential_kind(value.as_string())) return fail(Errc::invalid, "has a 'kind' that there is not");
             if (!own.empty() && own != value.as_string()) return fail(Errc::invalid, fmt::format("is of kind {}, the factory says {}", value.as_string(), own));

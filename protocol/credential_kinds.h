@@ -18,8 +18,9 @@ std::vector<std::string> credential_mistakes(std::string_view kind, const Json& 
 struct MachineCredential {
     Json values;                     ///< MEMBER → text
     std::vector<std::string> hosts;  ///< it may go nowhere else, whatever the factory says; empty: as the factory says
+    bool reveal = false;             ///< jobs that were granted it may have the value in plain
 };
-/// A credential that a machine holds, as its file says it: the members of its kind, and perhaps `kind` (which must be the same) and `hosts`.
+/// A credential that a machine holds, as its file says it: the members of its kind, and perhaps `kind` (which must be the same), `hosts` and `reveal: true`.
 /// `kind` empty: any. Errors: invalid, without a value in it.
 Result<MachineCredential> read_machine_credential(std::string_view kind, const Json& document);
 

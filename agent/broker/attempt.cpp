@@ -1,6 +1,9 @@
 #include "agent/broker/attempt.h"
 
 #include <algorithm>
+#include <system_error>
+
+#include <sys/socket.h>
 
 #include <fmt/core.h>
 
@@ -30,7 +33,12 @@ void Attempt::attach(platform::Channel channel, bool to_new_broker)
     }
     channel_ = std::move(channel);
     if (to_new_broker) say(reset_text());
-    reader_ = std::jthread([this] { read(over_.get_token()); });
+    try {
+        reader_ = std::jthread([this] { read(over_.get_token()); });
+    } catch (const std::system_error& error) {
+        log::error("broker", "attempt {}: no thread to read what it asks: {}", key_, error.what());
+        channel_ = {};  // its runner sees that nobody answers
+    }
 }
 
 void Attempt::open(std::shared_ptr<const Grants> grants)
@@ -113,6 +121,11 @@ void Attempt::give_back(std::size_t bytes)
 void Attempt::accept(platform::Message message)
 {
     calls_left_ -= 1;
+    if (message.handle.valid()) {
+        // Whatever it is: closing it must not wait for a peer that never takes what was sent.
+        constexpr linger kAtOnce{1, 0};
+        (void)::setsockopt(message.handle.native(), SOL_SOCKET, SO_LINGER, &kAtOnce, sizeof kAtOnce);
+    }
     auto incoming = parse_incoming(message.text);
     if (!incoming) {
         ++violations_;
@@ -132,10 +145,16 @@ void Attempt::take_listener(platform::Handle handle)
         log::warning("broker", "attempt {}: {}", key_, listener.error().what);
         return say(error_text(0, effect_error(listener.error(), "Listener not taken")));
     }
-    auto bridge = std::make_unique<Bridge>(key_, std::move(*listener), [this](const std::stop_token& stop) { return wait_for_grants(stop).first; },
+    std::unique_ptr<Bridge> bridge;
+    try {
+        bridge = std::make_unique<Bridge>(key_, std::move(*listener), [this](const std::stop_token& stop) { return wait_for_grants(stop).first; },
                                            [this](const EffectError& error) {
                                                if (note_refusal("the network of a command", error)) say(note_text("a command was refused the network: " + error.detail));
                                            });
+    } catch (const std::system_error& error) {
+        log::error("broker", "attempt {}: no thread for the network of its commands: {}", key_, error.what());
+        return say(note_text("commands have no network: the agent's machine has no thread left for it"));
+    }
     const std::scoped_lock lock(mutex_);
     bridge_ = std::move(bridge);
     if (over_.stop_requested()) bridge_->end();
@@ -148,7 +167,7 @@ void Attempt::start(EffectCall call, std::size_t bytes)
     std::string problem;
     if (open_.contains(id)) problem = fmt::format("the call {} is open already", id);
     else if (open_.size() >= kMaxOpenCalls || queue_.size() >= kMaxOpenCalls) problem = fmt::format("more than {} calls are open", kMaxOpenCalls);
-    else if (all_.bytes + bytes > all_.most) problem = fmt::format("the open calls of all jobs here have more than {} bytes", all_.most);
+    else if (open_bytes_ + bytes > kOwnBytes && all_.bytes + bytes > all_.most) problem = fmt::format("the open calls of all jobs here have more than {} bytes", all_.most);
     else if (open_bytes_ + bytes > kMaxOpenBytes) problem = fmt::format("the open calls have more than {} bytes", kMaxOpenBytes);
     if (!problem.empty()) {
         lock.unlock();
@@ -162,16 +181,28 @@ void Attempt::start(EffectCall call, std::size_t bytes)
     open_bytes_ += bytes;
     all_.bytes += bytes;
     queue_.push_back({std::move(call), deadline, open.stop.get_token()});
-    if (idle_ < queue_.size() && at_work_ < kMaxWorkers) hire();
+    if (idle_ < queue_.size() && at_work_ < kMaxWorkers && !hire()) {
+        queue_.pop_back();
+        open_.erase(id);
+        give_back(bytes);
+        lock.unlock();
+        return say(error_text(id, {"runtime", 503, "No worker", "the agent's machine has no thread left for the job's effects"}));
+    }
     lock.unlock();
     changed_.notify_all();
 }
 
-void Attempt::hire()
+/// Where no thread can be made (a limit of the machine or the unit) those that are there go on. False: there is none.
+bool Attempt::hire()
 {
-    if (over_.stop_requested()) return;
-    ++at_work_;
-    workers_.emplace_back([this] { work(over_.get_token()); });
+    if (over_.stop_requested()) return true;
+    try {
+        workers_.emplace_back([this] { work(over_.get_token()); });
+        ++at_work_;
+    } catch (const std::system_error& error) {
+        log::error("broker", "attempt {}: no thread for its calls: {}", key_, error.what());
+    }
+    return at_work_ > 0;
 }
 
 void Attempt::cancel(std::uint64_t id)
@@ -182,6 +213,7 @@ void Attempt::cancel(std::uint64_t id)
         const auto found = open_.find(id);
         if (found == open_.end()) return;
         stopping = found->second.stop;
+        std::erase_if(queue_, [&](const Work& item) { return item.stop == stopping.get_token(); });  // with what it holds
         give_back(found->second.bytes);
         open_.erase(found);
     }

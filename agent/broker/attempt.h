@@ -24,6 +24,7 @@ namespace mill::broker {
 inline constexpr std::size_t kMaxOpenCalls = 64;
 inline constexpr std::size_t kMaxOpenBytes = 64 * 1024 * 1024;  ///< of the messages of all open calls
 inline constexpr std::size_t kMaxAllBytes = 512 * 1024 * 1024; ///< of those of all attempts together
+inline constexpr std::size_t kOwnBytes = 1024 * 1024;          ///< so much each attempt may have whatever others have
 inline constexpr double kCallsPerSecond = 2000, kCallsAtOnce = 4000;  ///< a runner that says more is read later, not refused
 inline constexpr std::size_t kMaxWorkers = 16;
 inline constexpr int kMaxViolations = 32;                       ///< malformed messages, then its channel is closed
@@ -72,7 +73,7 @@ private:
     void expire();
     void end_all();
     std::optional<Milliseconds> next_expiry() const;
-    void hire();  // under the lock
+    bool hire();  // under the lock
     void work(const std::stop_token& stop);
     bool take(std::uint64_t id, const std::stop_token& stop);  ///< false when it is no longer open
     /// And which of the grants' files they are.

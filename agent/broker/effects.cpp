@@ -27,13 +27,16 @@ constexpr std::array kTable = {
 }  // namespace
 
 Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials, std::string missing,
-                                                  std::map<std::string, std::vector<std::string>> machine_hosts)
+                                                  std::map<std::string, std::vector<std::string>> machine_hosts, std::set<std::string> kept)
 {
     auto parsed = protocol::parse_permissions(permissions, "grants");
     if (!parsed) return fail(parsed.error());
     auto grants = std::make_shared<Grants>();
     grants->permissions = std::move(*parsed);
-    grants->revealed = revealed_texts(permissions, credentials);
+    Json in_plain = credentials;
+    for (const std::string& name : kept) in_plain.erase(name);
+    grants->revealed = revealed_texts(permissions, in_plain);
+    grants->kept = std::move(kept);
     grants->redactor = protocol::redactor_of_credentials(credentials);
     grants->credentials = std::move(credentials);
     grants->missing = std::move(missing);

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -25,11 +26,12 @@ struct Grants {
     Json credentials;   ///< NAME → {username, password, token, hosts, …}
     std::string missing; ///< why there are none although some are granted; empty: there are, or none are bound
     std::map<std::string, std::vector<std::string>> machine_hosts = {};  ///< NAME → where this machine's owner lets it go, at most
+    std::set<std::string> kept = {};  ///< NAMEs whose values this machine's owner lets no job have in plain
     Json revealed = Json::array();  ///< the texts that the job may have in plain, for the agent to mask
     Redactor redactor = {};  ///< knows every value of `credentials`
 };
 Result<std::shared_ptr<const Grants>> make_grants(const Json& permissions, Json credentials, std::string missing = {},
-                                                  std::map<std::string, std::vector<std::string>> machine_hosts = {});
+                                                  std::map<std::string, std::vector<std::string>> machine_hosts = {}, std::set<std::string> kept = {});
 
 class Logins;  // agent/broker/login.h
 

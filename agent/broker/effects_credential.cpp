@@ -1,5 +1,7 @@
 #include <set>
 
+#include <fmt/core.h>
+
 #include "agent/broker/credentials.h"
 #include "agent/broker/effects.h"
 #include "agent/broker/verdict.h"
@@ -22,6 +24,9 @@ Outcome<Json> credential_reveal(const Json& with, EffectContext& context)
     Json values = Json::object();
     for (const std::string& handle : handles) {
         if (auto allowed = may_reveal(context.grants.permissions, std::string_view(handle).substr(0, handle.find('.'))); !allowed) return tl::unexpected(allowed.error());
+        if (const std::string name = handle.substr(0, handle.find('.')); context.grants.kept.contains(name))
+            return refuse("authorization", 403, "Not revealed here",
+                          fmt::format("the machine that holds the credential '{}' lets no job have its value; 'reveal: true' in its file there would allow it", name));
         std::set<std::string> used;
         auto value = value_of_handle(handle, context.grants, used);
         if (!value) return tl::unexpected(value.error());

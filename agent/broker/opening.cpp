@@ -34,6 +34,7 @@ Status Opening::take(const std::string& name, const Result<std::string>& text)
         auto read = protocol::read_machine_credential(item["kind"].as_string(), document->value);
         if (!read) return wrong("its file " + read.error().what);
         credentials_.set(own, read->values.set("kind", item["kind"]).set("hosts", item["hosts"]));
+        if (!read->reveal) kept_.insert(own);
         if (!read->hosts.empty()) machine_hosts_[own] = std::move(read->hosts);
     }
     waits_.erase(name);
@@ -42,7 +43,7 @@ Status Opening::take(const std::string& name, const Result<std::string>& text)
 
 Result<std::shared_ptr<const Grants>> Opening::grants()
 {
-    return make_grants(permissions_, credentials_, missing_, machine_hosts_);
+    return make_grants(permissions_, credentials_, missing_, machine_hosts_, kept_);
 }
 
 }  // namespace mill::broker

@@ -28,6 +28,7 @@ private:
     std::string key_;
     Json permissions_, credentials_, machine_;
     std::map<std::string, std::vector<std::string>> machine_hosts_;
+    std::set<std::string> kept_;  // names whose values this machine's owner lets no job have
     std::string missing_;
     std::set<std::string> waits_;
 };

@@ -1,5 +1,6 @@
 #include "agent/broker/reach.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "platform/files.h"
@@ -17,10 +18,7 @@ constexpr const char* kStart[] = {"/usr", "/lib", "/lib64"};
 /// The folder itself; of a file, or of what is not there yet, the nearest one around it: a file is replaced by another beside it.
 std::string folder_for(std::string path)
 {
-    while (path.size() > 1 && !platform::is_folder(path)) {
-        const auto slash = path.rfind('/');
-        path = slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
-    }
+    while (path.size() > 1 && !platform::is_folder(path)) path = path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
     return path;
 }
 
@@ -35,8 +33,12 @@ platform::FileAccess reach_of(const protocol::Permissions& grants)
     out.start.assign(std::begin(kStart), std::end(kStart));
     out.start.push_back(platform::program_folder());
     out.write = {"/dev/null"};
-    for (const std::string& path : grants.read) out.read.push_back(folder_for(path));
-    for (const std::string& path : grants.write) out.write.push_back(folder_for(path));
+    const auto add = [](const std::string& granted, std::vector<std::string>& to) {
+        std::string folder = folder_for(granted);
+        to.push_back(folder == "/" ? granted : std::move(folder));  // everything only for who was granted everything
+    };
+    for (const std::string& path : grants.read) add(path, out.read);
+    for (const std::string& path : grants.write) add(path, out.write);
     return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include <grp.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -28,6 +29,7 @@ bool is_kept(int capability)
 Status keep_starter_privileges()
 {
     if (::geteuid() != 0) return {};
+    (void)::setgroups(0, nullptr);  // or files of root's groups were open to whoever we act for
     const auto failure = [](const char* what) { return fail(Errc::unavailable, fmt::format("cannot give up privileges: {}: {}", what, os_error(errno))); };
     // The set that bounds children first: giving that up needs a capability that goes afterwards. Who has not got it gives up its own all the same.
     Status bounded;

@@ -7,8 +7,11 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -67,12 +70,60 @@ bool lies_in(const std::string& path, const std::string& folder)
     return path == folder || folder == "/" || path.starts_with(folder + "/");
 }
 
+/// While it lives, files are opened with the rights of the sandbox's user, and no others. Thread: the only one (the keeper's).
+class AsUser {
+public:
+    explicit AsUser(const SandboxSpec& spec) : active_(spec.uid && geteuid() == 0)
+    {
+        if (!active_) return;
+        setfsgid(spec.gid.value_or(65534));
+        setfsuid(*spec.uid);
+    }
+    AsUser(const AsUser&) = delete;
+    AsUser& operator=(const AsUser&) = delete;
+    ~AsUser()
+    {
+        if (!active_) return;
+        setfsuid(0);
+        setfsgid(0);
+    }
+
+private:
+    const bool active_;
+};
+
+/// A granted path as the broker takes it: reached by the job's user, no part of it a link. A link in a folder that a job may write would lead
+/// where nobody granted anything.
+Result<std::string> path_without_links(const std::string& path, const SandboxSpec& spec)
+{
+    const Handle root(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    open_how how{};
+    how.flags = O_PATH | O_CLOEXEC;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    const std::size_t start = path.find_first_not_of('/');
+    const AsUser rights(spec);
+    const Handle opened(static_cast<int>(syscall(SYS_openat2, root.native(), start == std::string::npos ? "." : path.c_str() + start, &how, sizeof how)));
+    if (opened.valid()) {
+        std::string clean;
+        for (const char c : path)  // as it is seen by those who compare: without doubled and last slashes
+            if (c != '/' || clean.empty() || clean.back() != '/') clean += c;
+        while (clean.size() > 1 && clean.back() == '/') clean.pop_back();
+        return clean;
+    }
+    if (errno == ELOOP) {
+        const auto real = real_path(path);
+        return fail(Errc::denied, fmt::format("'{}' is, or lies behind, a symbolic link: a grant names the real path{}", path, real ? " (" + *real + ")" : ""));
+    }
+    const int number = errno;
+    return fail(number == ENOENT || number == ENOTDIR ? Errc::not_found : Errc::denied, fmt::format("{}: {}, for the user that jobs run as", path, os_error(number)));
+}
+
 const char* refused_place(const std::string& inside, bool writable)
 {
     const auto below = [&](const char* folder) { return lies_in(inside, folder); };
     if (!inside.starts_with('/') || (inside + "/").find("/../") != std::string::npos) return "is no absolute path";
     if (inside == "/") return "is everything, which is never mounted";
-    for (const char* folder : {"/proc", "/sys", "/dev", "/millwright", "/run/millwright"})
+    for (const char* folder : {"/proc", "/sys", "/dev", "/millwright", "/run/millwright", "/run/credentials"})
         if (below(folder)) return "is not mounted into a sandbox";
     if (inside == "/work" || inside == "/tmp" || inside == "/etc") return "has a private stand-in in the sandbox; grant what lies below it";
     for (const char* folder : {"/usr", "/bin", "/sbin", "/lib", "/lib64"})
@@ -115,7 +166,7 @@ public:
     Status mount(const Mount& mount)
     {
         if (const char* wrong = refused_place(mount.inside, mount.writable)) return fail(Errc::denied, fmt::format("'{}' {}", mount.inside, wrong));
-        auto outside = real_path(mount.outside);
+        auto outside = mount.granted ? path_without_links(mount.outside, spec_) : real_path(mount.outside);
         if (!outside) return fail(outside.error());
         const bool keep_out = mount.granted && !kept_out_.empty();
         if (keep_out && lies_in(*outside, kept_out_))
@@ -130,11 +181,11 @@ public:
         }
         struct stat info {};
         if (stat(outside->c_str(), &info) != 0) return fail(Errc::denied, fmt::format("{}: {}", *outside, os_error(errno)));
-        if (!spec_.uid || !S_ISREG(info.st_mode) || open_to_others(*outside)) {
+        if (mount.granted || !spec_.uid || !S_ISREG(info.st_mode) || open_to_others(*outside)) {
             add({"--ro-bind", *outside, mount.inside});
             return {};
         }
-        // A file that the sandbox's user could not open by its name: we open it, bubblewrap copies it.
+        // A file of ours, such as a package, that the sandbox's user could not open by its name: we open it, bubblewrap copies it.
         Handle file(open(outside->c_str(), O_RDONLY | O_CLOEXEC));
         if (!file.valid()) return fail(Errc::denied, fmt::format("{}: {}", *outside, os_error(errno)));
         add({"--perms", "0444", "--ro-bind-data", std::to_string(next_), mount.inside});

@@ -44,6 +44,51 @@ TEST_CASE("a granted folder is there: read-only or writable as granted", "[escap
     CHECK(*read_file(out.path() + "/copy", 100) == "content");
 }
 
+TEST_CASE("a granted path leads nowhere else: a link in it is refused, with the real path", "[escape]")
+{
+    const Folder victim, granted;
+    REQUIRE(write_file(victim.path() + "/rc", "secret", 0644));
+    REQUIRE(make_folder(granted.path() + "/true", 0755));
+    REQUIRE(symlink(victim.path().c_str(), (granted.path() + "/x").c_str()) == 0);
+    REQUIRE(symlink((victim.path() + "/rc").c_str(), (granted.path() + "/y").c_str()) == 0);
+    const auto starts = [&](const std::string& path, bool writable, bool is_grant) {
+        SandboxSpec spec = shell("true");
+        spec.mounts = {{path, path, writable, is_grant}};
+        return start_sandbox(spec);
+    };
+    for (const bool writable : {false, true})
+        for (const std::string& path : {granted.path() + "/x", granted.path() + "/y", granted.path() + "/x/rc"}) {
+            INFO(path);
+            const auto started = starts(path, writable, true);
+            REQUIRE_FALSE(started);
+            CHECK(started.error().code == Errc::denied);
+            CHECK_THAT(started.error().what, Catch::Contains("symbolic link") && Catch::Contains(victim.path()));
+        }
+    if (no_sandbox_here()) return;
+    CHECK(starts(granted.path() + "//true/", false, true));
+    CHECK(starts(granted.path() + "/x", false, false));  // the control: what is not a job's wish
+}
+
+TEST_CASE("a grant gives a job no file that its user could not read itself", "[escape]")
+{
+    if (geteuid() != 0) return skip("not started as root");
+    if (no_sandbox_here()) return;
+    const Folder folder;
+    REQUIRE(make_folder(folder.path() + "/closed", 0700));
+    REQUIRE(write_file(folder.path() + "/closed/file", "secret", 0644));
+    REQUIRE(write_file(folder.path() + "/own", "secret", 0600));
+    const auto reads = [&](const std::string& path, bool is_grant) {
+        SandboxSpec spec = shell("cat /granted");
+        spec.mounts = {{path, "/granted", false, is_grant}};
+        const auto started = start_sandbox(spec);
+        return started ? run_inside(spec).out : std::string("refused");
+    };
+    CHECK(reads(folder.path() + "/own", false) == "secret");  // the control: a package of ours
+    CHECK(reads(folder.path() + "/own", true).empty());
+    CHECK(reads(folder.path() + "/closed/file", false) == "secret");
+    CHECK(reads(folder.path() + "/closed/file", true) == "refused");
+}
+
 TEST_CASE("of the folder with our own keys nothing is seen, whatever is granted", "[escape]")
 {
     const Folder folder;
@@ -64,7 +109,7 @@ TEST_CASE("of the folder with our own keys nothing is seen, whatever is granted"
         const auto started = starts(path, true);
         REQUIRE_FALSE(started);
         CHECK(started.error().code == Errc::denied);
-        CHECK_THAT(started.error().what, Catch::Contains("Millwright's own"));
+        CHECK_THAT(started.error().what, Catch::Contains(path.find("/link") == std::string::npos ? "Millwright's own" : "symbolic link"));
     }
     if (no_sandbox_here()) return;
     CHECK(starts(own + "/keys/key", false));  // what we mount ourselves, such as the package

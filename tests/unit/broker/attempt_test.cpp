@@ -238,9 +238,9 @@ TEST_CASE("a runner that calls without pause is slowed down, not refused", "[bro
 TEST_CASE("the calls of all jobs together have a bound, and what ends gives its room back", "[broker][attempt]")
 {
     broker::Budget all;
-    all.most = 200'000;
+    all.most = 2'000'000;
     Bench first(false, &all), second(false, &all);  // no grants yet: calls wait
-    const std::string filler(150'000, 'x');
+    const std::string filler(1'500'000, 'x');
     const auto fill = [&](Bench& bench, int id) { bench.call(id, "file.write", Json::object({{"path", "/x"}, {"content", filler}}), 600'000); };
     fill(first, 1);
     while (all.bytes == 0) std::this_thread::yield();
