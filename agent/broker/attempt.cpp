@@ -45,13 +45,6 @@ void Attempt::open(std::shared_ptr<const Grants> grants)
 {
     {
         const std::scoped_lock lock(mutex_);
-        const auto& now = grants->permissions;
-        if (now.read != read_ || now.write != write_) {
-            ++files_;
-            hire();  // here and not in a worker's place: threads inherit what theirs is confined to
-        }
-        read_ = now.read;
-        write_ = now.write;
         grants_ = std::move(grants);
     }
     changed_.notify_all();
@@ -147,7 +140,7 @@ void Attempt::take_listener(platform::Handle handle)
     }
     std::unique_ptr<Bridge> bridge;
     try {
-        bridge = std::make_unique<Bridge>(key_, std::move(*listener), [this](const std::stop_token& stop) { return wait_for_grants(stop).first; },
+        bridge = std::make_unique<Bridge>(key_, std::move(*listener), [this](const std::stop_token& stop) { return wait_for_grants(stop); },
                                            [this](const EffectError& error) {
                                                if (note_refusal("the network of a command", error)) say(note_text("a command was refused the network: " + error.detail));
                                            });
@@ -181,7 +174,7 @@ void Attempt::start(EffectCall call, std::size_t bytes)
     open_bytes_ += bytes;
     all_.bytes += bytes;
     queue_.push_back({std::move(call), deadline, open.stop.get_token()});
-    if (idle_ < queue_.size() && at_work_ < kMaxWorkers && !hire()) {
+    if (idle_ < queue_.size() && at_work_ <= kMaxWorkers && !hire()) {
         queue_.pop_back();
         open_.erase(id);
         give_back(bytes);
@@ -196,6 +189,12 @@ void Attempt::start(EffectCall call, std::size_t bytes)
 bool Attempt::hire()
 {
     if (over_.stop_requested()) return true;
+    std::erase_if(workers_, [&](std::jthread& each) {  // those that made way: an ended thread keeps its stack until it is joined
+        const bool gone = std::find(gone_.begin(), gone_.end(), each.get_id()) != gone_.end();
+        if (gone) each.join();
+        return gone;
+    });
+    gone_.clear();
     try {
         workers_.emplace_back([this] { work(over_.get_token()); });
         ++at_work_;
@@ -268,38 +267,44 @@ bool Attempt::take(std::uint64_t id, const std::stop_token& stop)
     return true;
 }
 
-std::pair<std::shared_ptr<const Grants>, std::uint64_t> Attempt::wait_for_grants(const std::stop_token& stop)
+std::shared_ptr<const Grants> Attempt::wait_for_grants(const std::stop_token& stop)
 {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, stop, [&] { return grants_ != nullptr; });
-    return {grants_, files_};
+    return grants_;
 }
 
 void Attempt::work(const std::stop_token& stop)
 {
-    std::optional<std::uint64_t> confined;  // to which of the grants' files: nobody gets out of that again
+    std::optional<std::string> confined;  // to which places: nobody gets out of that again
     while (true) {
         std::unique_lock lock(mutex_);
         ++idle_;
-        changed_.wait(lock, stop, [&] { return !queue_.empty(); });
+        changed_.wait(lock, stop, [&] { return !queue_.empty() && (confined || confined_ < kMaxWorkers); });
         --idle_;
         if (stop.stop_requested()) return;
         Work item = std::move(queue_.front());
         queue_.pop_front();
         lock.unlock();
         if (item.stop.stop_requested()) continue;
-        const auto [grants, files] = wait_for_grants(item.stop);
+        const auto grants = wait_for_grants(item.stop);
         if (!grants || item.stop.stop_requested()) continue;
-        if (confined && *confined != files) {  // one that was hired since goes on with it
-            lock.lock();
+        std::string places = places_of(grants->permissions);
+        lock.lock();
+        if (confined && *confined != places) {  // one that is free yet goes on with it
             queue_.push_front(std::move(item));
             --at_work_;
+            --confined_;
+            gone_.push_back(std::this_thread::get_id());  // from here on without the lock
             lock.unlock();
             return changed_.notify_all();
         }
+        // One is always left that is free yet, or nobody could be hired any more: threads inherit what theirs is confined to.
+        if (!confined && ++confined_ == at_work_) (void)hire();
+        lock.unlock();
         EffectContext context{*grants, clients_, item.deadline, item.stop};
         const Status narrow = confined ? Status{} : platform::confine_files(reach_of(grants->permissions));
-        if (narrow) confined = files;
+        if (!confined) confined = std::move(places);  // in part at least, when that failed
         const Outcome<Json> outcome = narrow ? perform(item.call, context) : refuse("configuration", 500, "Not confined", narrow.error().what);
         if (!outcome) (void)note_refusal(item.call.effect, outcome.error());
         else if (item.call.effect == "credential.reveal") note_revealed((*outcome)["values"]);

@@ -76,8 +76,7 @@ private:
     bool hire();  // under the lock
     void work(const std::stop_token& stop);
     bool take(std::uint64_t id, const std::stop_token& stop);  ///< false when it is no longer open
-    /// And which of the grants' files they are.
-    std::pair<std::shared_ptr<const Grants>, std::uint64_t> wait_for_grants(const std::stop_token& stop);
+    std::shared_ptr<const Grants> wait_for_grants(const std::stop_token& stop);
     void say(const std::string& text);
     bool note_refusal(const std::string& effect, const EffectError& error);  ///< false: it is none, or one of too many
     void note_revealed(const Json& values);
@@ -96,8 +95,6 @@ private:
     mutable std::mutex mutex_;  // of all below
     std::condition_variable_any changed_;
     std::shared_ptr<const Grants> grants_;
-    std::vector<std::string> read_, write_;  // the files that were granted last
-    std::uint64_t files_ = 0;                // how often they changed
     std::map<std::uint64_t, Open> open_;
     std::deque<Work> queue_;
     std::size_t open_bytes_ = 0;
@@ -106,7 +103,9 @@ private:
     std::set<std::string> revealed_;     ///< that the log was told of
     std::unique_ptr<Bridge> bridge_;     ///< one at most, and for good
     std::size_t at_work_ = 0;            // workers that have not ended
+    std::size_t confined_ = 0;           // of them: to the files of the grants, as they were then
     std::vector<std::jthread> workers_;
+    std::vector<std::thread::id> gone_;  // of them: they end, or have ended
 
     std::jthread reader_;
 };

@@ -42,4 +42,14 @@ platform::FileAccess reach_of(const protocol::Permissions& grants)
     return out;
 }
 
+std::string places_of(const protocol::Permissions& grants)
+{
+    std::string out;
+    for (const auto* paths : {&grants.read, &grants.write}) {
+        for (const std::string& path : *paths) out += path + '\0' + platform::identity_of(folder_for(path)) + '\0';
+        out += '\0';
+    }
+    return out;
+}
+
 }  // namespace mill::broker

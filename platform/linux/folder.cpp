@@ -205,7 +205,13 @@ Result<Folder> Folder::parent(std::string_view name, std::string& last) const
     last = std::string(slash == std::string_view::npos ? name : name.substr(slash + 1));
     if (last.empty() || last == "." || last == ".." || last.find('\0') != std::string::npos)
         return fail(Errc::invalid, fmt::format("'{}' does not name a file", name));
-    return folder(slash == std::string_view::npos ? std::string_view{} : name.substr(0, slash));
+    const std::string_view above = slash == std::string_view::npos ? std::string_view{} : name.substr(0, slash);
+    auto opened = folder(above);
+    if (opened || opened.error().code != Errc::denied) return opened;
+    // As in open(): passed through, not listed.
+    auto handle = open_beneath(handle_.native(), above, O_PATH | O_DIRECTORY);
+    if (!handle) return fail(handle.error());
+    return Folder(std::move(*handle));
 }
 
 Result<FolderEntry> Folder::look(std::string_view name) const

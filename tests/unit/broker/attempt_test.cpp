@@ -210,7 +210,7 @@ TEST_CASE("a worker is confined to the granted files by the system, too, and oth
     bench.open(reading(first.path()));
     bench.call(1, "file.read", Json::object({{"path", first.path() + "/a"}}));
     CHECK(bench.hear()["result"]["content"].as_string() == "one");
-    if (!confined("/proc/thread-self")) CHECK(count() == before + (platform::can_confine_files() > 0 ? 1 : 0));
+    if (!confined("/proc/thread-self")) CHECK(count() == before + (platform::can_confine_files() > 0 ? 1 : 0));  // its spare is not
     bench.call(2, "file.read", Json::object({{"path", second.path() + "/b"}}));
     CHECK(bench.hear()["error"]["status"].as_integer() == 403);
     bench.open(reading(second.path()));
@@ -276,4 +276,54 @@ TEST_CASE("a granted file that is replaced while the job runs, or comes later, i
     std::ofstream(folder.path() + "/beside") << "no";
     bench.call(4, "file.read", Json::object({{"path", folder.path() + "/beside"}}));
     CHECK(bench.hear()["error"]["status"].as_integer() == 403);
+}
+
+TEST_CASE("a granted folder that is replaced while the job runs is read all the same, by a worker that was free yet", "[broker][attempt]")
+{
+    const TempFolder folder;
+    const std::string in = folder.path() + "/in";
+    const auto put = [&](const std::string& text) {
+        std::filesystem::create_directory(folder.path() + "/next");
+        std::ofstream(folder.path() + "/next/a") << text;
+        std::filesystem::remove_all(in);
+        std::filesystem::rename(folder.path() + "/next", in);
+    };
+    put("0");
+    Bench bench;
+    bench.open(Json::object({{"files", Json::object({{"read", Json::array({in})}})}}));
+    int id = 0;
+    for (int round = 0; round < 40; ++round) {  // more than there may be workers
+        put(std::to_string(round));
+        for (int i = 0; i < 3; ++i) bench.call(++id, "file.read", Json::object({{"path", in + "/a"}}));
+        for (int i = 0; i < 3; ++i) CHECK(bench.hear()["result"]["content"].as_string() == std::to_string(round));
+    }
+}
+
+TEST_CASE("each effect works on a granted folder and on a granted file as the confinement leaves them", "[broker][attempt]")
+{
+    const TempFolder folder, out;
+    std::filesystem::create_directories(folder.path() + "/in/deep");
+    std::ofstream(folder.path() + "/in/a") << "one";
+    std::ofstream(folder.path() + "/in/deep/b") << "two";
+    std::ofstream(folder.path() + "/file") << "three";
+    Bench bench;
+    bench.open(Json::object({{"files", Json::object({{"read", Json::array({folder.path() + "/in", folder.path() + "/file"})}, {"write", Json::array({out.path() + "/to", out.path() + "/one.txt"})}})}}));
+    std::filesystem::create_directories(out.path() + "/to");
+    int id = 0;
+    const auto result = [&](std::string effect, Json with) {
+        bench.call(++id, std::move(effect), std::move(with));
+        const Json answer = bench.hear();
+        INFO(dump_json(answer));
+        CHECK(answer.contains("result"));
+        return answer["result"];
+    };
+    CHECK(result("file.list", Json::object({{"path", folder.path() + "/in"}, {"recursive", true}}))["entries"].as_array().size() == 3);
+    CHECK(result("file.read", Json::object({{"path", folder.path() + "/file"}}))["content"] == Json("three"));
+    for (const std::string source : {"/in", "/in/deep", "/in/a", "/file"})
+        result("archive.create", Json::object({{"source", folder.path() + source}, {"target", out.path() + "/to/" + std::to_string(id) + ".zip"}}));
+    for (const char* mode : {"create", "append", "replace"}) {
+        result("file.write", Json::object({{"path", out.path() + "/to/x"}, {"content", "x"}, {"mode", mode}}));
+        result("file.write", Json::object({{"path", out.path() + "/one.txt"}, {"content", "x"}, {"mode", mode}}));
+    }
+    result("file.list", Json::object({{"path", out.path() + "/to"}}));
 }
