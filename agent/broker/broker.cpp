@@ -158,7 +158,10 @@ Status Broker::open(const Json& what)
         if (std::none_of(openings_.begin(), openings_.end(), [&](const Opening& other) { return other.waits_for().contains(name); })) asked.push_back(name);
     openings_.push_back(std::move(*opening));
     for (const std::string& name : asked)
-        if (auto said = keeper_.send(keeper::encode({"credential", name}), nullptr, {}, Milliseconds(10'000)); !said) return said;
+        if (auto said = keeper_.send(keeper::encode({"credential", name}), nullptr, {}, Milliseconds(10'000)); !said) {
+            forget_opening(key);
+            return opened(key, said);
+        }
     return {};
 }
 

@@ -208,7 +208,8 @@ void Keeper::hear_agent()
 
 void Keeper::hear_broker()
 {
-    while (broker_.peer.is_open()) {
+    // So much a turn, and nothing while answers wait for it: each holds an open file, and the sandboxes' ends and limits must not wait behind it.
+    for (int turn = 0; turn < 64 && broker_.peer.is_open() && !broker_.peer.is_waiting(); ++turn) {
         const auto words = broker_.peer.hear();
         if (words && !*words) return;
         if (!words) broker_.peer.close();

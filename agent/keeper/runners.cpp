@@ -40,8 +40,8 @@ Result<std::optional<platform::User>> user_for(const std::string& name, const st
     const auto user = platform::find_user(name);
     if (!user) return refuse("there is no such user on this machine");
     if (user->uid == 0 || user->gid == 0) return refuse("jobs never run as root, nor in its group");
-    for (const char* ours : {"millwright", "millwright-broker"})
-        if (const auto own = platform::find_user(ours); own && (own->uid == user->uid || own->gid == user->gid)) return refuse("that is a user of the agent itself");
+    for (const char* ours : {"millwright", "millwright-broker", "millwright-factory"})
+        if (const auto own = platform::find_user(ours); own && (own->uid == user->uid || own->gid == user->gid)) return refuse("that is a user of Millwright itself");
     if (!platform::is_root()) return refuse("the agent was not started as root, so all its jobs run as its own user");
     return std::optional(*user);
 }

@@ -173,7 +173,7 @@ class ProcessesTest(unittest.TestCase):
             job = run_in("sales", "games")
             self.assertEqual((job["state"], job["output"].split()[0]), ("successful", str(uid_of["games"])), job)
             self.assertNotEqual(world.ended(uid)["output"].strip(), str(uid_of["games"]))
-            for name, user, why in (("none", "no-such", "no such user"), ("own", "millwright", "user of the agent itself")):
+            for name, user, why in (("none", "no-such", "no such user"), ("own", "millwright", "user of Millwright itself")):
                 if user == "millwright" and facts["services"] == "root":
                     continue  # no such user here
                 job = run_in(name, user)
