@@ -144,9 +144,10 @@ std::string shared_memory(const Words& words)
     return outcome(shmget(static_cast<key_t>(words.number(0)), 0, 0));
 }
 
-/// PROCESS FIELD
+/// PROCESS FIELD [TENTHS]: looked at after so many tenths of a second.
 std::string status_of(const Words& words)
 {
+    usleep(static_cast<useconds_t>(words.number(2) * 100'000));
     FILE* file = fopen((std::string("/proc/") + words.text(0) + "/status").c_str(), "re");
     if (file == nullptr) return refused();
     char line[512];
