@@ -21,8 +21,6 @@ constexpr std::chrono::seconds kStartWait{30};    // sandbox, runner, broker
 constexpr std::chrono::seconds kCancelWait{5};    // from the word to the kill
 constexpr std::chrono::seconds kLeaveWait{5};     // a runner that was told that its last event is safe
 constexpr std::chrono::seconds kDiskWait{1};
-constexpr Milliseconds kSealPause{250}, kSealPauseMost{15'000};
-constexpr std::chrono::seconds kSealPatience{10}; // then effects that need no credential need not wait any longer
 
 }  // namespace
 
@@ -57,67 +55,6 @@ void JobRun::adopt(platform::Channel job, SteadyTime started, std::uint64_t last
     if (ended) send(Json::object({{"ack", last}}));
 }
 
-void JobRun::open_broker()
-{
-    opened_ = told_missing_ = false;
-    if (spec_.sealed.empty()) return ports_.to_broker(open_words(spec_));
-    sealing_since_ = ports_.clock.steady();
-    sealing_pause_ = Milliseconds(0);
-    ask_for_box();
-}
-
-void JobRun::ask_for_box()
-{
-    seal_at_.reset();
-    const std::string& key = ports_.broker_key();
-    if (key.empty()) return;
-    if (!ports_.seal({spec_.id, spec_.sealed, spec_.attempt_token, key})) not_sealed({Errc::unavailable, "too many attempts ask for their credentials"});
-}
-
-void JobRun::on_sealing_key(const Json* held)
-{
-    broker_new_ = held == nullptr;
-    if (held != nullptr) learn((*held)["reveal"]);
-    if (!opened_ && !spec_.sealed.empty() && phase_ != Phase::leaving && phase_ != Phase::over) ask_for_box();
-}
-
-void JobRun::on_sealed(const std::string& broker_key, Result<SealedBox> box)
-{
-    if (phase_ == Phase::leaving || phase_ == Phase::over) return;
-    if (broker_key != ports_.broker_key()) return;  // that broker is gone; a box for the new one is asked for
-    if (!box) return not_sealed(box.error());
-    sealing_trouble_.clear();
-    sealing_since_.reset();
-    ports_.to_broker(open_words(spec_, *box));
-}
-
-/// Before the start: another agent may have it while the factory is not reachable, else the job fails. Later the job goes on: what needs
-/// a credential fails with the reason.
-void JobRun::not_sealed(const Error& error)
-{
-    const SteadyTime now = ports_.clock.steady();
-    const bool again = is_retryable(error);
-    if (sealing_trouble_ != error.what) log::warning("job", "{}: {}", key_, error.what);
-    sealing_trouble_ = error.what;
-    if (again) {
-        sealing_pause_ = std::clamp(sealing_pause_ * 2, kSealPause, kSealPauseMost);
-        seal_at_ = now + sealing_pause_;
-    }
-    if (beginning()) {
-        if (error.code == Errc::not_found) give_back(error.what);
-        else if (!again) fail_start(error.what);
-        return;
-    }
-    if (opened_ || !broker_new_) return;  // it goes on with what it has
-    if (again && sealing_since_ && now < *sealing_since_ + kSealPatience) return;
-    ports_.to_broker(open_words(spec_, std::nullopt, error.what));
-}
-
-void JobRun::fail_start(const std::string& why)
-{
-    stop_now(Cause{JobState::failed, Reason::refused, why, Json()});
-}
-
 void JobRun::on_started(platform::Channel job, std::string nonce, const std::vector<std::string>& notes)
 {
     job_ = std::move(job);
@@ -140,35 +77,6 @@ void JobRun::on_refused(Errc code, const std::string& why)
     if (!cause_) cause_ = Cause{JobState::failed, ours ? Reason::internal : Reason::refused, why, Json()};
     end_ = RunnerEnd{};
     conclude();
-}
-
-void JobRun::on_opened(const Json& answer)
-{
-    if (const std::string& error = answer["error"].as_string(); !error.empty()) {
-        if (beginning()) return fail_start(error);
-        log::error("job", "{}: the broker does not open it: {}", key_, error);
-        // What needs no credential goes on; but words that were refused without any are not said again, and what a broker has it keeps.
-        if (broker_new_ && !std::exchange(told_missing_, true)) ports_.to_broker(open_words(spec_, std::nullopt, error));
-        return;
-    }
-    learn(answer["reveal"]);
-    opened_ = true;
-    commit();
-}
-
-/// What the job may have in plain is masked in what it says of itself.
-void JobRun::learn(const Json& revealed)
-{
-    for (const Json& text : revealed.as_array()) {
-        redactor_.add(text.as_string());
-        redact_in_log(text.as_string());
-    }
-}
-
-void JobRun::on_broker()
-{
-    broker_new_ = true;
-    if (phase_ != Phase::leaving && phase_ != Phase::over) open_broker();
 }
 
 /// Both sides are ready: from here on the attempt counts as started.
