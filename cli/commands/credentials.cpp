@@ -30,7 +30,9 @@ Result<int> set(Context& context, const Arguments& arguments)
     Result<Api*> api = context.api();
     if (!api) return fail(api.error());
     const std::string& file = arguments.text("--json-file");
-    const bool on_machine = arguments.text("--held") == "machine";
+    const std::string held = arguments.text("--held");
+    if (!held.empty() && held != "machine") return fail(Errc::invalid, fmt::format("--held takes 'machine' (the agents' machines have the values), not '{}'", held));
+    const bool on_machine = !held.empty();
     if (on_machine != file.empty())
         return fail(Errc::invalid, on_machine ? "--held machine has no --json-file: the values are put on the machines (man millwright-agent, CREDENTIALS)"
                                               : "--json-file FILE is needed: the values as a JSON object, '-' is standard input (or --held machine: agents' machines have them)");

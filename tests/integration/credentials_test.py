@@ -275,5 +275,15 @@ exec {BIN}/millwright-agent run --data {self.data}
         self.run_and_look(agent)
 
 
+class WrongUse(Test):
+    def test_a_place_that_is_none_is_not_taken_for_another(self):
+        with World() as world:
+            world.start_factory()
+            done = world.run("credentials", "set", "x", "--kind", "bearer", "--held", "elsewhere", check=False)
+            self.assertEqual(done.returncode, 65)
+            self.assertIn("'machine'", done.stderr)
+            self.assertIn("'elsewhere'", done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()
