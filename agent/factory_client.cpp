@@ -49,6 +49,7 @@ platform::HttpOptions http_options(const Config& config, std::string_view factor
     options.ca_file = config.ca_file;
     options.proxy = config.proxy.empty() ? platform::proxy_for(factory_url) : config.proxy;
     options.connections = 1;
+    options.threads = 1;  // few calls, all short: each further one only costs hand-overs
     return options;
 }
 

@@ -40,6 +40,7 @@ struct HttpOptions {
     /// Connect to this address whatever the host resolves to; several, parted by commas, are tried in order while none takes the connection.
     std::string pinned_address;
     std::size_t connections = 8;            ///< at once
+    std::size_t threads = 4;                ///< of the library, for all clients of the process: what its first client says counts
 };
 
 /// One client per loop and destination; keeps connections. Redirects are never followed.

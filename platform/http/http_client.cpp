@@ -28,13 +28,13 @@ struct Destination {
 
 using Deadline = std::chrono::steady_clock::time_point;
 
-/// The library's own threads: four do for all clients; must be said before its first use.
-void start_pool()
+/// The library's own threads, for all clients; must be said before its first use.
+void start_pool(std::size_t threads)
 {
     static std::once_flag once;
-    std::call_once(once, [] {
+    std::call_once(once, [threads] {
         try {
-            crossplat::threadpool::initialize_with_threads(4);
+            crossplat::threadpool::initialize_with_threads(threads);
         } catch (const std::exception&) {  // NOLINT: somebody was faster; the pool is there
         }
     });
@@ -131,7 +131,7 @@ HttpResponse head_of(const web_http::http_response& response)
 
 class CpprestClient : public HttpClient {
 public:
-    explicit CpprestClient(HttpOptions options) : options_(std::move(options)), slots_(options_.connections) { start_pool(); }
+    explicit CpprestClient(HttpOptions options) : options_(std::move(options)), slots_(options_.connections) { start_pool(options_.threads); }
 
     Result<HttpResponse> send(const HttpRequest& request, std::stop_token stop) override
     {
@@ -282,6 +282,13 @@ private:
         RestConfig out;
         out.set_timeout(std::chrono::hours(24));  // ours is the deadline: the library's restarts with each byte
         out.set_max_redirects(0);
+        // Head and body go out in two writes. On a kept connection the second would wait until the peer acknowledges the first, which
+        // it may put off for 40 ms. Called for each request; a connection that is not open yet is too young for that.
+        out.set_nativehandle_options([](web_http::client::native_handle handle) {
+            auto& socket = *static_cast<boost::asio::ip::tcp::socket*>(handle);
+            boost::system::error_code ignored;
+            if (socket.is_open()) socket.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+        });
         if (!options_.proxy.empty()) out.set_proxy(proxy());
         out.set_ssl_context_callback([options = options_, check](boost::asio::ssl::context& context) {
             TlsCheck::install(context.native_handle(), check);
