@@ -204,3 +204,23 @@ TEST_CASE("the packages that we ship load without a finding", "[workflows][packa
         CHECK(findings(*package) == "");
     }
 }
+
+TEST_CASE("a name is a DNS label and a version is a semantic one", "[workflows][package]")
+{
+    using workflows::is_dns_label;
+    using workflows::is_semantic_version;
+    for (const char* good : {"a", "7", "a-b", "order-status2", "a--b"}) CHECK(is_dns_label(good));
+    CHECK(is_dns_label(std::string(63, 'x')));
+    for (const char* bad : {"", "-", "-a", "a-", "A", "a_b", "a.b", "a b", "\xc3\xa9"}) CHECK_FALSE(is_dns_label(bad));
+    CHECK_FALSE(is_dns_label(std::string(64, 'x')));
+    CHECK_FALSE(is_dns_label(std::string_view("a\0b", 3)));
+
+    for (const char* good : {"0.0.0", "1.0.0", "10.20.30", "999999999.0.1", "1.0.0-a", "1.0.0-rc.1", "1.0.0+b.7", "1.0.0-rc.1+b-7", "1.0.0--"})
+        CHECK(is_semantic_version(good));
+    CHECK(is_semantic_version("1.0.0-" + std::string(80, 'a')));
+    for (const char* bad : {"", "1", "1.0", "1.0.", "1.0.0.", "1.0.0.0", "01.0.0", "1.00.0", "1.0.x", "v1.0.0", "1.0.0-", "1.0.0+", "1.0.0-a+",
+                            "1.0.0-a_b", "1.0.0+a+b", " 1.0.0", "1.0.0 ", "1.0.0\n", "1234567890.0.0", "-1.0.0", "1..0"})
+        CHECK_FALSE(is_semantic_version(bad));
+    CHECK_FALSE(is_semantic_version("1.0.0-" + std::string(81, 'a')));
+    CHECK_FALSE(is_semantic_version("1.0.0+" + std::string(81, 'a')));
+}
