@@ -4,20 +4,27 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "agent/fetcher.h"
 #include "agent/journal_ledger.h"
 #include "agent/lease.h"
 #include "agent/link.h"
 #include "agent/sealed_fetcher.h"
+#include "agent/self/control.h"
+#include "agent/self/pause.h"
+#include "agent/self/status.h"
 #include "agent/uplink.h"
 #include "platform/base/log.h"
 #include "platform/base/redact.h"
 #include "platform/files.h"
+#include "platform/local_http.h"
 #include "platform/machine.h"
 #include "platform/service_host.h"
 #include "protocol/version.h"
@@ -26,7 +33,7 @@ namespace mill::agent {
 namespace {
 
 constexpr int kTryAgain = 2, kBadConfiguration = 78;
-constexpr std::chrono::seconds kDrain{10};
+constexpr std::chrono::seconds kDrain{10}, kAlive{10};
 constexpr unsigned kFetchers = 2;
 constexpr std::size_t kMaxSeals = 4096;
 
@@ -86,19 +93,72 @@ Json held_here(const std::vector<std::string>& names, protocol::AgentMode mode)
     return out;
 }
 
-void stop_in_order(const Config& config, Desk& desk, Link& link, Runs& runs, Mailbox<Status>& finished, Journal& journal)
+void stop_in_order(const Leave& leave, Desk& desk, Link& link, Runs& runs, Mailbox<Status>& finished, Journal& journal)
 {
     desk.close();
     link.nudge();
-    const bool cancel = !config.finish_jobs;
-    runs.post(command::StopAll{"the agent is stopping", cancel});
-    std::optional<Status> ended = finished.receive_for(cancel ? Milliseconds(kDrain) : config.stop_wait);
-    if (!ended && !cancel) {
-        runs.post(command::StopAll{"the agent is stopping", true});
+    runs.post(command::StopAll{leave.why, !leave.finish_jobs});
+    std::optional<Status> ended = finished.receive_for(leave.finish_jobs ? leave.within : Milliseconds(kDrain));
+    if (!ended && leave.finish_jobs) {
+        runs.post(command::StopAll{leave.why, true});
         ended = finished.receive_for(kDrain);
     }
     if (!ended) log::warning("agent", "some jobs did not end in time; the keeper ends them");
     if (!journal.wait_empty(Milliseconds(kDrain))) log::warning("agent", "reports are left on disk; they go out at the next start");
+}
+
+/// How the program is to end: asked for on several threads, done by the main one.
+class Departure {
+public:
+    explicit Departure(platform::ServiceHost& host) : host_(host) {}
+    /// The first one counts.
+    void ask(Leave leave)
+    {
+        {
+            const std::scoped_lock lock(mutex_);
+            if (!leave_) leave_ = std::move(leave);
+        }
+        host_.request_stop();
+    }
+    std::optional<Leave> asked() const
+    {
+        const std::scoped_lock lock(mutex_);
+        return leave_;
+    }
+
+private:
+    platform::ServiceHost& host_;
+    mutable std::mutex mutex_;
+    std::optional<Leave> leave_;
+};
+
+Status check_settings(const ServeOptions& options)
+{
+    if (auto config = load_config(options.config_path, options.data_folder); !config) return fail(std::move(config.error()));
+    if (auto policy = load_policy(options.data_folder); !policy) return fail(std::move(policy.error()));
+    return {};
+}
+
+void set_pause(Desk& desk, Standing& standing, const Clock& clock, std::optional<Pause> pause)
+{
+    standing.set_pause(pause);
+    if (!pause) return desk.resume();
+    std::optional<SteadyTime> until;
+    if (pause->until) until = clock.steady() + (*pause->until - clock.now());
+    desk.pause(words_of(*pause), until);
+}
+
+/// Until a stop is requested. Each turn that every loop kept its promise the keeper is told that the agent lives; else it is not, and acts.
+void watch_over(platform::ServiceHost& host, const Vitals& vitals, Runs& runs)
+{
+    bool late = false;
+    while (!host.wait_for(kAlive)) {
+        const std::vector<std::string> overdue = vitals.overdue();
+        // Twice in a row: after a suspend or a SIGCONT every promise is broken for a moment.
+        if (overdue.empty() || !std::exchange(late, true)) runs.say_alive();
+        else log::error("agent", "these loops do not go on: {}; without a change the keeper starts the agent again, and the jobs go on", fmt::join(overdue, ", "));
+        late = !overdue.empty();
+    }
 }
 
 }  // namespace
@@ -123,12 +183,22 @@ int serve(const ServeOptions& options)
     auto journal = Journal::open(identity->folder + "/journal", clock);
     if (!journal) return exit_status(journal.error());
 
+    Departure departure(host);
+    Vitals vitals(clock);
+    Standing standing;
+    const WallTime since = clock.now();
     const unsigned slots = config->slots != 0 ? config->slots : std::clamp(std::thread::hardware_concurrency(), 1U, 16U);
     Desk desk(slots, clock);
     JournalLedger ledger(**journal, desk);
     Mailbox<SealRequest> seals(kMaxSeals);
     Runs runs(KeeperClient(platform::Channel::from(platform::Handle(3))), ledger, clock, config->warm.value_or(std::min(slots, 8U)),
               [&seals](SealRequest request) { return seals.try_send(std::move(request)); });
+    runs.watch(vitals.add("runs"));
+    runs.on_asked([&](Runs::Asked asked) {
+        if (auto ok = check_settings(options); !ok) return log::warning("agent", "not reloaded, the settings of before stay: {}", ok.error().what);
+        log::info("agent", "{}", asked == Runs::Asked::reload ? "reload" : "nothing runs: agent and keeper make way for the new programs");
+        departure.ask({.again = true, .why = "reload"});
+    });
     const auto tell = [&runs](Command command) { runs.post(std::move(command)); };
     if (auto done = runs.recover(remember(**journal, *policy, *config, desk), std::chrono::seconds(10)); !done) return exit_status(done.error());
 
@@ -136,9 +206,11 @@ int serve(const ServeOptions& options)
     FactoryClient for_link(*identity, *config, tokens), for_uplink(*identity, *config, tokens), for_lease(*identity, *config, tokens);
     Mailbox<Fetch> fetches(256);
     Lease lease(desk, for_lease, clock, tell);
-    Uplink uplink(**journal, for_uplink, [&tell](const protocol::AttemptId& id, const std::string& standing) {
-        tell(command::Drop{id, "the factory says this attempt is " + standing});
+    Uplink uplink(**journal, for_uplink, [&tell](const protocol::AttemptId& id, const std::string& word) {
+        tell(command::Drop{id, "the factory says this attempt is " + word});
     });
+    lease.watch(vitals.add("lease"));
+    uplink.watch(vitals.add("uplink"));
     Json facts = platform::find_facts();
     if (!runs.isolation().is_null()) facts.set("isolation", runs.isolation());  // the keeper knows, who starts the sandboxes
     facts.set("credentials", held_here(runs.credentials(), identity->mode));
@@ -146,13 +218,21 @@ int serve(const ServeOptions& options)
     Link link({*identity, *policy, clock, tokens, for_link, **journal, desk, fetches, tell,
                [&](const Terms& terms) {
                    lease.set_period(terms.renew);
+                   standing.set_terms(terms);
                    log::info("link", "subscribed at {} as {} with {} slots", identity->factory_url, identity->name, desk.slots());
                    if (std::exchange(said_ready, true)) return;
                    runs.say_ready("subscribed");
                    std::puts("ready");
                    std::fflush(stdout);
                },
-               std::move(facts)});
+               std::move(facts), &vitals.add("link")});
+    if (auto paused = load_pause(options.data_folder, clock.now()); !paused) {
+        log::error("agent", "{}", paused.error().what);
+        desk.pause("paused, and nobody can say by whom: " + paused.error().what, std::nullopt);
+    } else if (*paused) {
+        log::info("agent", "{}", words_of(**paused));
+        set_pause(desk, standing, clock, std::move(*paused));
+    }
     desk.set_on_change([&link] { link.nudge(); });
 
     if (const std::string& problem = runs.isolation()["problem"].as_string(); !problem.empty()) {
@@ -176,11 +256,33 @@ int serve(const ServeOptions& options)
     threads.emplace_back([&](std::stop_token stop) { lease.run(stop); });
     threads.emplace_back([&](std::stop_token stop) { link.run(stop); });
 
-    host.wait();
+    const auto status = [&] { return status_of({*identity, *config, options.data_folder, clock, desk, **journal, vitals, standing, runs.isolation(), since}); };
+    ControlPorts ports;
+    ports.status = status;
+    ports.check_settings = [&] { return check_settings(options); };
+    ports.pause = [&](std::optional<Pause> pause) {
+        if (auto saved = save_pause(options.data_folder, pause); !saved) return saved;
+        set_pause(desk, standing, clock, std::move(pause));
+        return Status{};
+    };
+    ports.leave = [&](Leave leave) { departure.ask(std::move(leave)); };
+    ports.renew = [&] { runs.say_renew(); };
+    ports.clock = &clock;
+    auto control = platform::serve_local_socket(control_path(options.data_folder), control_routes(std::move(ports)));
+    if (!control) log::warning("control", "nobody can ask this agent for its status or stop it by `millwright-agent`: {}", control.error().what);
+    Result<std::unique_ptr<platform::LocalServer>> metrics(nullptr);
+    if (!config->metrics.empty()) metrics = platform::serve_loopback(config->metrics, metrics_routes(status));
+    if (!metrics) log::warning("control", "no metrics: {}", metrics.error().what);
+
+    runs.say_alive();
+    watch_over(host, vitals, runs);
     host.stopping();
     // The loop of the runs ends by itself only when the keeper is gone.
     const std::optional<Status> lost = finished.receive_for(Milliseconds(0));
-    if (!lost) stop_in_order(*config, desk, link, runs, finished, **journal);
+    const Leave leave = departure.asked().value_or(Leave{false, config->finish_jobs, config->finish_jobs ? config->stop_wait : Milliseconds(kDrain), "the agent is stopping"});
+    if (!lost && !leave.again) stop_in_order(leave, desk, link, runs, finished, **journal);
+    if (control) control->reset();
+    if (metrics) metrics->reset();
     desk.set_on_change({});
     for (std::jthread& thread : threads) thread.request_stop();
     threads.clear();
@@ -190,7 +292,8 @@ int serve(const ServeOptions& options)
         log::error("agent", "{}", *lost ? "the keeper is gone" : lost->error().what);
         return kTryAgain;
     }
-    (void)for_link.post(protocol::route::kGoodbye, dump_json(Json::object({{"why", "stopped"}})), std::chrono::seconds(2), {});
+    if (leave.again) return keeper::kAgain;
+    (void)for_link.post(protocol::route::kGoodbye, dump_json(Json::object({{"why", leave.why}})), std::chrono::seconds(2), {});
     (void)runs.stop_keeper();
     return 0;
 }

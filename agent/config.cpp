@@ -18,6 +18,7 @@ Result<Config> parse_config(std::string_view yaml, std::string_view where)
     config.factory = fields.text("factory", "");
     config.proxy = fields.text("proxy", "");
     config.ca_file = fields.text("caFile", "");
+    config.metrics = fields.text("metrics", "");
     const auto bytes = [](Fields& from, std::string_view key, ByteCount& out) {
         const std::string text = from.text(key, format_bytes(out));
         auto read = parse_bytes(text);

@@ -1,5 +1,6 @@
 #include "agent/desk.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace mill::agent {
@@ -72,7 +73,7 @@ unsigned Desk::free() const
 
 bool Desk::shut_locked() const
 {
-    return closed_ || !disabled_.empty() || resting_locked();
+    return closed_ || !disabled_.empty() || paused_locked() || resting_locked();
 }
 
 void Desk::rest(Milliseconds time, std::string why)
@@ -81,6 +82,26 @@ void Desk::rest(Milliseconds time, std::string why)
         const std::scoped_lock lock(mutex_);
         rest_until_ = clock_.steady() + time;
         rest_why_ = std::move(why);
+    }
+    changed();
+}
+
+void Desk::pause(std::string words, std::optional<SteadyTime> until)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        pause_words_ = std::move(words);
+        pause_until_ = until;
+    }
+    changed();
+}
+
+void Desk::resume()
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        pause_words_.clear();
+        pause_until_.reset();
     }
     changed();
 }
@@ -99,14 +120,21 @@ std::string Desk::unable() const
     const std::scoped_lock lock(mutex_);
     if (closed_) return "the agent is stopping";
     if (!disabled_.empty()) return disabled_;
+    if (paused_locked()) return pause_words_;
     return resting_locked() ? rest_why_ : std::string();
 }
 
 std::optional<Milliseconds> Desk::resting() const
 {
     const std::scoped_lock lock(mutex_);
-    if (!resting_locked()) return std::nullopt;
-    return std::chrono::ceil<Milliseconds>(*rest_until_ - clock_.steady());
+    std::optional<SteadyTime> until;
+    if (resting_locked()) until = rest_until_;
+    if (paused_locked()) {
+        if (!pause_until_) return std::nullopt;
+        until = until ? std::max(*until, *pause_until_) : *pause_until_;
+    }
+    if (!until) return std::nullopt;
+    return std::chrono::ceil<Milliseconds>(*until - clock_.steady());
 }
 
 void Desk::close()

@@ -44,10 +44,14 @@ public:
     unsigned slots() const { return slots_; }
     /// No new ones for a while: something of this machine is in the way, and `why` says what.
     void rest(Milliseconds time, std::string why);
+    /// A person wants no new ones until `until`, or until `resume`; what runs goes on. `words` is what the factory is told.
+    void pause(std::string words, std::optional<SteadyTime> until);
+    void resume();
     /// No job can run here as long as this program runs.
     void disable(std::string why);
     /// Why nothing is asked for; empty when slots are free, or taken by jobs.
     std::string unable() const;
+    /// When it takes jobs again by itself.
     std::optional<Milliseconds> resting() const;
     void close();  ///< no new ones any more
 
@@ -61,6 +65,7 @@ private:
     void changed() const;
     bool shut_locked() const;
     bool resting_locked() const { return rest_until_ && clock_.steady() < *rest_until_; }
+    bool paused_locked() const { return !pause_words_.empty() && (!pause_until_ || clock_.steady() < *pause_until_); }
     const unsigned slots_;
     const Clock& clock_;
     std::function<void()> on_change_;
@@ -68,8 +73,8 @@ private:
     std::condition_variable_any some_held_;
     std::map<protocol::AttemptId, Holding> held_;
     std::vector<OfferAnswer> answers_;
-    std::optional<SteadyTime> rest_until_;
-    std::string rest_why_, disabled_;
+    std::optional<SteadyTime> rest_until_, pause_until_;
+    std::string rest_why_, pause_words_, disabled_;
     bool closed_ = false;
 };
 

@@ -226,6 +226,18 @@ Status Journal::acknowledge(const protocol::AttemptId& id, std::uint64_t sequenc
     return {};
 }
 
+Journal::Depth Journal::depth() const
+{
+    const std::scoped_lock lock(mutex_);
+    Depth out;
+    for (const auto& [id, entry] : state_.open()) {
+        out.attempts += entry.events.empty() ? 0 : 1;
+        out.events += entry.events.size();
+        for (const EventRef& event : entry.events) out.bytes += event.length;
+    }
+    return out;
+}
+
 bool Journal::empty() const
 {
     const std::scoped_lock lock(mutex_);

@@ -58,6 +58,11 @@ public:
     Result<std::vector<Batch>> pending(std::size_t max_bytes);
     Status acknowledge(const protocol::AttemptId& id, std::uint64_t sequence);
     bool empty() const;  ///< nothing to report
+    struct Depth {
+        std::size_t attempts = 0, events = 0;   ///< not acknowledged
+        std::uint64_t bytes = 0;                ///< of the events' texts
+    };
+    Depth depth() const;
     /// Waits until there is nothing to report; false when `wait` is over.
     bool wait_empty(Milliseconds wait);
     /// Waits until something safe on disk is unacknowledged; false when `wait` is over or `stop` requested.

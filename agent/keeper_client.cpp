@@ -50,6 +50,13 @@ Result<KeeperMessage> read_keeper_message(platform::Message message)
         if (count == 8) out.end.said = (*words)[7];
     } else if (verb == "held" && count == 2) {
         out.kind = KeeperMessage::Kind::held;
+    } else if (verb == "before" && count == 2) {
+        out.kind = KeeperMessage::Kind::before;
+        out.why = (*words)[1];
+    } else if (verb == "reload" && count == 1) {
+        out.kind = KeeperMessage::Kind::reload;
+    } else if (verb == "again" && count == 1) {
+        out.kind = KeeperMessage::Kind::again;
     } else if (verb == "listed" && count == 1) {
         out.kind = KeeperMessage::Kind::listed;
     } else if (verb == "broker" && with_channel) {

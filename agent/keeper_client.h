@@ -20,13 +20,13 @@ struct RunnerEnd {
 };
 
 struct KeeperMessage {
-    enum class Kind { started, refused, ended, held, listed, broker, isolation, credentials } kind = Kind::listed;
+    enum class Kind { started, refused, ended, held, before, listed, broker, isolation, credentials, reload, again } kind = Kind::listed;
     std::string key;
     platform::Channel channel;               ///< started, held (job channel), broker
     std::string nonce;                       ///< started: what the runner's `ready` says
     std::vector<std::string> notes;          ///< started
     Errc code = Errc::internal;              ///< refused
-    std::string why;                         ///< refused
+    std::string why;                         ///< refused, before
     RunnerEnd end;                           ///< ended
     Json isolation;                          ///< as a fact of this machine
     std::vector<std::string> names;          ///< credentials
@@ -51,6 +51,8 @@ public:
     Status isolation() { return say({"isolation"}); }
     Status credentials() { return say({"credentials"}); }
     Status ready(const std::string& text) { return say({"ready", text}); }
+    Status alive() { return say({"alive"}); }
+    Status renew() { return say({"renew"}); }
     Status stop() { return say({"stop"}); }
     /// Nothing when `wait` is over. Errors: unavailable (gone), corrupt.
     Result<std::optional<KeeperMessage>> receive(std::chrono::milliseconds wait);

@@ -6,6 +6,11 @@
 #include "protocol/version.h"
 
 namespace mill::agent {
+namespace {
+
+constexpr std::chrono::seconds kRenewalAnswer{10}, kRenewalGrace{60};
+
+}  // namespace
 
 SteadyTime lease_end(SteadyTime sent, Milliseconds lease)
 {
@@ -15,15 +20,26 @@ SteadyTime lease_end(SteadyTime sent, Milliseconds lease)
 void Lease::run(std::stop_token stop)
 {
     Backoff backoff;
-    while (desk_.wait_held(stop) && !stop.stop_requested()) {
+    const auto promise = [this](Milliseconds time) {
+        if (vital_ != nullptr) vital_->within(time + kRenewalGrace);
+    };
+    for (;;) {
+        if (vital_ != nullptr) vital_->idle();
+        if (!desk_.wait_held(stop) || stop.stop_requested()) return;
         // The offer itself is the first lease: most jobs end before a renewal is due.
+        promise(Milliseconds(period_ms_.load()));
         if (!clock_.sleep(Milliseconds(period_ms_.load()), stop)) return;
         Refusal refusal;
         for (;;) {
+            promise(kRenewalAnswer * 2);  // a kept connection that died is followed by a second try
             auto done = renew(stop, refusal);
-            if (done || stop.stop_requested()) break;
+            if (stop.stop_requested()) return;
+            if (vital_ != nullptr) done ? vital_->good() : vital_->bad(done.error().what);
+            if (done) break;
             log::warning("lease", "not renewed: {}", done.error().what);
-            if (!clock_.sleep(std::min(backoff.next(refusal), Milliseconds(period_ms_.load() / 3)), stop)) return;
+            const Milliseconds pause = std::min(backoff.next(refusal), Milliseconds(period_ms_.load() / 3));
+            promise(pause);
+            if (!clock_.sleep(pause, stop)) return;
         }
         backoff.reset();
     }
@@ -37,7 +53,7 @@ Status Lease::renew(std::stop_token stop, Refusal& refusal)
     for (const Holding& holding : held) attempts.push_back(to_json(holding.id));
     const SteadyTime sent = clock_.steady();
     auto answer = factory_.post(protocol::route::kLeases, dump_json(Json::object({{"attempts", Json(std::move(attempts))}})),
-                                std::chrono::seconds(10), stop, &refusal);
+                                kRenewalAnswer, stop, &refusal);
     if (!answer) return fail(std::move(answer.error()));
     for (const Json& item : (*answer)["attempts"].as_array()) {
         auto id = protocol::parse_attempt_id(item);

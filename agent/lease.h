@@ -18,6 +18,7 @@ public:
         : desk_(desk), factory_(factory), clock_(clock), tell_(std::move(tell))
     {
     }
+    void watch(Vitals::Loop& loop) { vital_ = &loop; }
     void run(std::stop_token stop);
     /// What the session says; any thread.
     void set_period(Milliseconds period) { period_ms_ = period.count(); }
@@ -30,6 +31,7 @@ private:
     const Clock& clock_;
     std::function<void(Command)> tell_;
     std::atomic<std::int64_t> period_ms_{15'000};
+    Vitals::Loop* vital_ = nullptr;
 };
 
 /// The agent's own end of a lease, before the factory's: a quarter is kept for clocks and the way.

@@ -16,6 +16,8 @@
 namespace mill::agent {
 namespace {
 
+constexpr std::chrono::seconds kSession{120};  // token, proof and session: each may take 20 s, twice
+
 Milliseconds period(const Json& json, std::string_view key, Milliseconds fallback)
 {
     const std::int64_t value = json[key].as_integer();
@@ -29,6 +31,7 @@ void Link::run(std::stop_token stop)
     std::string session;  // the token that the session was opened with
     while (!stop.stop_requested()) {
         Refusal refusal;
+        promise(kSession);
         auto token = parts_.tokens.get(stop);
         if (!token) {
             pause(token.error(), refusal, stop);
@@ -46,6 +49,7 @@ void Link::run(std::stop_token stop)
             fresh_token_ = true;
             if (connection_lost_) backoff_.reset();  // it was away and is back
             connection_lost_ = false;
+            if (parts_.vital != nullptr) parts_.vital->good();
             parts_.subscribed(terms_);
         }
         const Status polled = poll(*token, stop, refusal);
@@ -53,6 +57,7 @@ void Link::run(std::stop_token stop)
             if (failing_) log::info("link", "the factory is there again");
             failing_ = false;
             backoff_.reset();
+            if (parts_.vital != nullptr) parts_.vital->good();
             continue;
         }
         if (polled.error().code == Errc::cancelled) continue;  // nudged or stopped
@@ -78,7 +83,15 @@ void Link::pause(const Error& error, const Refusal& refusal, std::stop_token sto
                                "(millwright-agent enrol)");
     }
     failing_ = true;
-    parts_.tokens.pulse().wait(backoff_.next(refusal), refusal, stop);
+    if (parts_.vital != nullptr) parts_.vital->bad(error.what);
+    const Milliseconds time = backoff_.next(refusal);
+    promise(time);
+    parts_.tokens.pulse().wait(time, refusal, stop);
+}
+
+void Link::promise(Milliseconds time)
+{
+    if (parts_.vital != nullptr) parts_.vital->within(time + std::chrono::seconds(60));
 }
 
 Status Link::open_session(const std::string& token, std::stop_token stop, Refusal& refusal)
@@ -143,6 +156,7 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
     if (rest && want == 0) limit = std::min(limit, *rest + Milliseconds(10));
     Json body = Json::object({{"want", want}, {"answers", Json(std::move(said))}});
     if (const std::string unable = want == 0 ? parts_.desk.unable() : std::string(); !unable.empty()) body.set("unable", unable);
+    promise(limit * 2);  // a kept connection that died is followed by a second try
     auto answer = parts_.factory.post_as(token, protocol::route::kOffers, dump_json(body), limit, parked.get_token(), &refusal);
     {
         const std::scoped_lock lock(mutex_);

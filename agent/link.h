@@ -12,6 +12,7 @@
 #include "agent/journal.h"
 #include "agent/policy.h"
 #include "agent/runs.h"
+#include "agent/self/vitals.h"
 
 namespace mill::agent {
 
@@ -38,6 +39,7 @@ public:
         std::function<void(Command)> tell;
         std::function<void(const Terms&)> subscribed;  ///< a session is open and the poll goes out now
         Json facts;
+        Vitals::Loop* vital = nullptr;
     };
     explicit Link(Parts parts) : parts_(std::move(parts)) {}
     void run(std::stop_token stop);
@@ -49,6 +51,7 @@ private:
     Status poll(const std::string& token, std::stop_token stop, Refusal& refusal);
     void on_offer(const Json& json);
     void on_answer(const Json& answer);
+    void promise(Milliseconds time);
     void pause(const Error& error, const Refusal& refusal, std::stop_token stop);
 
     Parts parts_;

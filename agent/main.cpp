@@ -105,6 +105,7 @@ int run(const std::vector<std::string>& arguments)
     case Options::Command::serve: return agent::serve(options->serve);
     case Options::Command::policy_test: return run_policy_test(*options);
     case Options::Command::credentials: return agent::show_credentials(options->serve.data_folder, options->check, options->json);
+    case Options::Command::control: return agent::run_control(options->control);
     case Options::Command::once: return agent::run_once(options->request);
     }
     return kBug;

@@ -69,6 +69,24 @@ Result<Options> enrol_options(const std::vector<std::string>& arguments)
     return out;
 }
 
+/// What is asked of the agent that runs already.
+Result<Options> control_options(const std::vector<std::string>& arguments)
+{
+    const std::string& verb = arguments.front();
+    std::set<std::string, std::less<>> keys{"--data"}, flags{"--json"};
+    if (verb != "status") flags.insert("--no-wait");
+    if (verb == "pause" || verb == "drain") keys.insert({"--why", "--until", "--for"});
+    if (verb == "stop") keys.insert({"--why", "--after", "--within"});
+    auto values = read_values(arguments, keys, flags);
+    if (!values) return fail(std::move(values.error()));
+    Options out;
+    out.command = Options::Command::control;
+    out.control = {verb, absolute(get(*values, "--data")), get(*values, "--why"), get(*values, "--until"), get(*values, "--for"), get(*values, "--after"),
+                   get(*values, "--within"), values->contains("--json"), values->contains("--no-wait")};
+    if (out.control.data_folder.empty()) return fail(Errc::invalid, verb + " needs --data DIR, the agent's folder");
+    return out;
+}
+
 }  // namespace
 
 Result<Options> parse_options(const std::vector<std::string>& arguments)
@@ -112,6 +130,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
         if (out.serve.data_folder.empty()) return fail(Errc::invalid, "policy test needs --data DIR, the agent's folder");
         return out;
     }
+    for (const char* control : {"status", "reload", "renew", "pause", "resume", "drain", "stop"})
+        if (verb == control) return control_options(arguments);
     if (verb == "credentials") {
         if (arguments.size() < 2 || (arguments[1] != "list" && arguments[1] != "check"))
             return fail(Errc::invalid, "credentials is followed by 'list --data DIR' or 'check --data DIR'; values are never shown");
@@ -124,7 +144,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
         if (out.serve.data_folder.empty()) return fail(Errc::invalid, "credentials " + arguments[1] + " needs --data DIR, the agent's folder");
         return out;
     }
-    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol, run, policy test, credentials list and credentials check");
+    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol, run, status, pause, resume, drain, stop, reload, renew, policy test, credentials list and credentials check");
 }
 
 std::string help_text()
@@ -138,6 +158,17 @@ std::string help_text()
       --insecure      plain text to a factory on another machine
   millwright-agent run --data DIR [--config FILE]
       Runs until SIGTERM; prints 'ready' when it is subscribed.
+  millwright-agent status --data DIR [--json]
+      What the running agent is up to: factory, slots, jobs, reports that wait, each loop, and what is wrong; 1 when something is.
+  millwright-agent pause|drain --data DIR [--for 2h | --until TIME] [--why TEXT]
+      No new jobs, also after a restart; what runs goes on, and `millwright why` says who, why and until when. `drain` waits until nothing runs.
+  millwright-agent resume --data DIR
+  millwright-agent stop --data DIR [--after job|now] [--within 5m] [--why TEXT]
+      Ends the agent: `--after job` lets what runs finish, at most so long; else it is cancelled.
+  millwright-agent reload --data DIR
+      Reads config.yaml and policy.yaml anew; when they are wrong, says why and changes nothing. Jobs go on. (SIGHUP does the same.)
+  millwright-agent renew --data DIR
+      After an upgrade: the new programs take over; jobs go on. The keeper follows as soon as nothing runs.
   millwright-agent policy test FILE --data DIR [--json]
       Says item by item what policy.yaml would admit of a package.yaml or a Deployment ('-': standard input);
       77 when something is withheld.
@@ -146,7 +177,8 @@ std::string help_text()
       says what is wrong and what to type; 78 when something is.
   millwright-agent --version
 
-Files in DIR: policy.yaml (what this machine accepts), config.yaml (slots, warm, proxy, caFile, quotas, stop, log),
+Files in DIR: policy.yaml (what this machine accepts), config.yaml (slots, warm, proxy, caFile, quotas, stop, log, metrics),
+control (its socket: HTTP, /status, /healthz, /metrics), paused.json,
 credentials/NAME.yaml (the values of a credential that this machine holds; mode 600).
 
 Examples
@@ -155,7 +187,7 @@ Examples
   millwright-agent run --data ~/agent
   millwright-agent policy test reports/package.yaml --data ~/agent
 
-Exit status: 0 stopped, 1 a bug, 2 try again, 64 usage, 77 withheld, 78 bad configuration.
+Exit status: 0 stopped or done, 1 a bug (status: something is wrong), 2 try again, 3 no agent runs there, 64 usage, 77 withheld, 78 bad configuration.
 )";
 }
 

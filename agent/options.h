@@ -6,11 +6,12 @@
 
 #include "agent/app.h"
 #include "agent/enrol.h"
+#include "agent/self/control_command.h"
 
 namespace mill::agent {
 
 struct Options {
-    enum class Command { help, version, enrol, run, serve, once, policy_test, credentials } command = Command::help;
+    enum class Command { help, version, enrol, run, serve, once, policy_test, credentials, control } command = Command::help;
     EnrolOptions enrol;
     std::string code_file;     ///< instead of --code; "-" is standard input
     ServeOptions serve;        ///< run and serve
@@ -18,6 +19,7 @@ struct Options {
     std::string document;      ///< policy test; the policy is that of serve.data_folder
     bool check = false;        ///< credentials: reads what they hold, too
     bool json = false;
+    ControlOptions control;
 };
 
 /// Errors: invalid, naming the option.

@@ -15,6 +15,8 @@ using protocol::JobState;
 using protocol::Reason;
 
 constexpr int kMessagesATurn = 256;  // then one sync for all of them
+constexpr std::chrono::seconds kTurn{60};      // it is spoken to every ten
+constexpr std::chrono::minutes kSlowDisk{10};  // to start the agent again mends no disk, and would end the renewals, too
 
 }  // namespace
 
@@ -74,6 +76,7 @@ Status Runs::recover(std::vector<Remembered> remembered, Milliseconds wait)
         else if (said.kind == KeeperMessage::Kind::broker) broker_ = std::move(said.channel);
         else if (said.kind == KeeperMessage::Kind::isolation) isolation_ = said.isolation;
         else if (said.kind == KeeperMessage::Kind::credentials) credentials_ = std::move(said.names);
+        else if (said.kind == KeeperMessage::Kind::before) log::warning("agent", "started again; the process before this one ended: {}", said.why);
         else if (said.kind == KeeperMessage::Kind::listed) listed = true;
     }
     for (Remembered& item : remembered) {
@@ -112,14 +115,21 @@ void Runs::say_ready(std::string text)
     post(command::Work{[this, text = std::move(text)] { (void)keeper_.ready(text); }});
 }
 
+void Runs::say_alive() { post(command::Work{[this] { (void)keeper_.alive(); }}); }
+void Runs::say_renew() { post(command::Work{[this] { (void)keeper_.renew(); }}); }
+
 Status Runs::run(std::stop_token stop)
 {
     while (!stop.stop_requested() && !(stopping_ && runs_.empty() && taken_.empty())) {
+        if (vital_ != nullptr) vital_->within(kTurn);
         if (auto done = turn(stop); !done) {
             if (done.error().code == Errc::cancelled) break;
             return done;
         }
+        if (vital_ != nullptr && !sync_failed_) vital_->good();
+        if (vital_ != nullptr && sync_failed_) vital_->bad("the journal cannot be written");
     }
+    if (vital_ != nullptr) vital_->idle();
     return {};
 }
 
@@ -180,6 +190,7 @@ Status Runs::turn(std::stop_token stop)
 
 void Runs::finish_turn()
 {
+    if (vital_ != nullptr) vital_->within(kSlowDisk);
     if (auto synced = ledger_.sync(); !synced) {
         if (!sync_failed_) log::error("journal", "{}", synced.error().what);
         sync_failed_ = true;
@@ -205,6 +216,11 @@ Status Runs::on_keeper(KeeperMessage message)
         broker_asked_ = false;
         broker_key_.clear();  // a new one has a new key, and says it first
         for (const auto& [key, run] : runs_) run->on_broker();
+        return {};
+    }
+    if (message.kind == Kind::reload || message.kind == Kind::again) {
+        if (message.kind == Kind::again && (!runs_.empty() || !taken_.empty())) return {};  // not now: it asks again
+        if (asked_) asked_(message.kind == Kind::reload ? Asked::reload : Asked::again);
         return {};
     }
     JobRun* run = find(message.key);

@@ -13,6 +13,7 @@
 
 #include "agent/demand.h"
 #include "agent/job_run.h"
+#include "agent/self/vitals.h"
 #include "platform/base/mailbox.h"
 
 namespace mill::agent {
@@ -49,6 +50,11 @@ public:
     /// `warm`: so many runners at most are held ready for jobs like those of late; 0: none.
     Runs(KeeperClient keeper, Ledger& ledger, const Clock& clock, std::size_t warm = 0, Sealer sealer = {});
 
+    /// What the keeper asks of the program as a whole; called on the thread of the runs. Say it before `recover`.
+    enum class Asked { reload, again };
+    void on_asked(std::function<void(Asked)> asked) { asked_ = std::move(asked); }
+    void watch(Vitals::Loop& loop) { vital_ = &loop; }
+
     void post(Command command);
     /// Matches what the journal remembers with what the keeper still holds. Call once, before `run`. Errors: unavailable (keeper gone).
     Status recover(std::vector<Remembered> remembered, Milliseconds wait);
@@ -60,8 +66,10 @@ public:
     const std::vector<std::string>& credentials() const { return credentials_; }
     /// To the keeper; before or after `run`.
     Status stop_keeper() { return keeper_.stop(); }
-    /// To the keeper, from any thread.
+    /// To the keeper, from any thread: the service is up; all loops go on; newer programs are there.
     void say_ready(std::string text);
+    void say_alive();
+    void say_renew();
 
 private:
     Status turn(std::stop_token stop);
@@ -94,6 +102,8 @@ private:
     bool broker_asked_ = false;
     std::string broker_key_;                // what credentials are sealed to; empty until the broker said it
     Sealer sealer_;
+    std::function<void(Asked)> asked_;
+    Vitals::Loop* vital_ = nullptr;
     bool stopping_ = false;
     bool sync_failed_ = false;
     std::size_t first_ = 0;                 // whose channel is looked at first: nobody starves

@@ -8,6 +8,7 @@
 namespace mill::agent {
 namespace {
 
+constexpr std::chrono::seconds kReportAnswer{30}, kReportGrace{60};
 constexpr std::size_t kBatchBytes = 1024 * 1024;  // a final state with a large output goes alone
 
 /// The events' texts are JSON already: they are put in as they are.
@@ -34,7 +35,13 @@ void Uplink::run(std::stop_token stop)
 {
     Backoff backoff;
     bool failing = false;
-    while (journal_.wait_pending(std::nullopt, stop) && !stop.stop_requested()) {
+    const auto promise = [this](Milliseconds time) {
+        if (vital_ != nullptr) vital_->within(time + kReportGrace);
+    };
+    for (;;) {
+        if (vital_ != nullptr) vital_->idle();
+        if (!journal_.wait_pending(std::nullopt, stop) || stop.stop_requested()) return;
+        promise(kReportAnswer * 2);  // a kept connection that died is followed by a second try
         auto batches = journal_.pending(kBatchBytes);
         Refusal refusal;
         Status sent = batches ? send(*batches, stop, refusal) : Status(fail(std::move(batches.error())));
@@ -42,20 +49,24 @@ void Uplink::run(std::stop_token stop)
             if (failing) log::info("uplink", "reports arrive again");
             failing = false;
             backoff.reset();
+            if (vital_ != nullptr) vital_->good();
             continue;
         }
         if (stop.stop_requested()) return;
+        if (vital_ != nullptr) vital_->bad(sent.error().what);
         if (failing) log::debug("uplink", "still not: {}", sent.error().what);
         if (!failing) log::warning("uplink", "reports wait on this disk: {}", sent.error().what);
         failing = true;
-        factory_.pulse().wait(backoff.next(refusal), refusal, stop);
+        const Milliseconds pause = backoff.next(refusal);
+        promise(pause);
+        factory_.pulse().wait(pause, refusal, stop);
     }
 }
 
 Status Uplink::send(const std::vector<Journal::Batch>& batches, std::stop_token stop, Refusal& refusal)
 {
     if (batches.empty()) return {};
-    auto answer = factory_.post(protocol::route::kEvents, body_of(batches), std::chrono::seconds(30), stop, &refusal);
+    auto answer = factory_.post(protocol::route::kEvents, body_of(batches), kReportAnswer, stop, &refusal);
     if (!answer) return fail(std::move(answer.error()));
     bool progress = false;
     for (const Json& item : (*answer)["attempts"].as_array()) {

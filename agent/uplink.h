@@ -6,6 +6,7 @@
 
 #include "agent/factory_client.h"
 #include "agent/journal.h"
+#include "agent/self/vitals.h"
 
 namespace mill::agent {
 
@@ -17,6 +18,7 @@ public:
         : journal_(journal), factory_(factory), stale_(std::move(stale))
     {
     }
+    void watch(Vitals::Loop& loop) { vital_ = &loop; }
     void run(std::stop_token stop);
 
 private:
@@ -26,6 +28,7 @@ private:
     Journal& journal_;
     FactoryClient& factory_;
     std::function<void(const protocol::AttemptId&, const std::string&)> stale_;
+    Vitals::Loop* vital_ = nullptr;
 };
 
 }  // namespace mill::agent

@@ -24,6 +24,7 @@ public:
     Status start();
     /// Its ending when it has ended: then it is due again after a pause that grows up to 5 s, and starts anew after a good while.
     std::optional<platform::Ending> collect();
+    void at_once() { next_ = {}, pause_ = {}; }   ///< its end was wanted: no pause
     void signal(int number);
     /// SIGTERM, SIGKILL after `grace`; not wanted any more. Blocks up to `grace`.
     void end(std::chrono::milliseconds grace);

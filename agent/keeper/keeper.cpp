@@ -4,9 +4,11 @@
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "platform/append_file.h"
 #include "platform/base/log.h"
 #include "platform/files.h"
 #include "platform/privileges.h"
@@ -70,7 +72,7 @@ bool is_for_good(const platform::Ending& ending)
 }  // namespace
 
 Keeper::Keeper(const Settings& settings, platform::ServiceHost& host)
-    : host_(host), once_(settings.once), run_as_(platform::sandbox_user()), agent_(agent_program(settings)),
+    : host_(host), settings_(settings), once_(settings.once), run_as_(platform::sandbox_user()), agent_(agent_program(settings)),
       broker_(broker_program(settings)), runners_(settings.folder + "/millwright-runner", run_as_, settings.data),
       secrets_(secret_places(settings)), pool_([this](const std::string& name, const SandboxRequest& request) { return runners_.make(name, request); })
 {
@@ -99,6 +101,9 @@ int Keeper::run()
         watch_agent();
         watch_broker();
         watch_runners();
+        look_after_agent();
+        renew();
+        tell_service_manager();
     }
     finish();
     return exit_code_.value_or(0);
@@ -118,6 +123,8 @@ bool Keeper::wait()
     if (runners_.running() > 0 || untidy_) within(kLook);
     if (const auto refill = pool_.next(); refill && !stop_by_) within(*refill - now);
     if (stop_by_) within(*stop_by_ - now);
+    if (alive_) within(*alive_ + settings_.silence - now);
+    if (const auto often = host_.watchdog()) within(told_ + *often - now);
     if (agent().is_waiting() || broker_.peer.is_waiting()) within(50ms);
     std::vector<const Handle*> handles{&host_.signals(), &agent().handle(), &broker_.peer.handle(), agent_.end_handle(), broker_.end_handle()};
     for (const auto& [key, runner] : runners_.all())
@@ -132,7 +139,9 @@ bool Keeper::wait()
 
 void Keeper::take_signals()
 {
-    if (!host_.take_stop_signal() || stop_by_) return;
+    const auto came = host_.take_signals();
+    if (came.reload && !once_ && !stop_by_) agent().say({"reload"});
+    if (!came.stop || stop_by_) return;
     host_.stopping();
     if (once_) {
         exit_code_ = 0;
@@ -151,19 +160,28 @@ void Keeper::watch_agent()
     if (const auto ending = agent_.collect()) {
         agent_.peer.close();
         pool_.drop_all();  // the next one says anew what it needs
+        alive_.reset();
+        asked_again_ = false;
         if (stop_by_ || is_for_good(*ending)) {
             exit_code_ = ending->signal == 0 ? ending->exit_code : stop_by_ ? 0 : 1;
             return;
         }
-        log::warning("keeper", "the agent ended ({} {}); {} runners live on", ending->signal != 0 ? "signal" : "exit code",
-                     ending->signal != 0 ? ending->signal : ending->exit_code, runners_.running());
+        if (ending->signal == 0 && ending->exit_code == kAgain) {
+            log::info("keeper", "the agent starts again with new settings or programs; {} runners go on", runners_.running());
+            agent_.at_once();
+        } else {
+            const std::string how = fmt::format("{} {}", ending->signal != 0 ? "signal" : "exit code", ending->signal != 0 ? ending->signal : ending->exit_code);
+            log::warning("keeper", "the agent ended ({}); {} runners live on", how, runners_.running());
+            if (before_.empty()) before_ = how;
+        }
     }
     if (stop_by_ && Clock::now() >= *stop_by_) {
         log::warning("keeper", "the agent does not stop; it is killed");
         agent_.signal(SIGKILL);
         stop_by_ = Clock::now() + 5s;
     }
-    if (!stop_by_ && agent_.is_due(Clock::now()))
+    const bool makes_way = renew_ && runners_.all().empty();  // the new keeper starts it
+    if (!stop_by_ && !makes_way && agent_.is_due(Clock::now()))
         if (auto started = agent_.start(); !started) log::error("keeper", "{}", started.error().what);
     agent_.peer.flush();
 }
@@ -247,6 +265,8 @@ void Keeper::obey(const Words& words)
     else if (verb == "isolation") tell_isolation();
     else if (verb == "credentials") tell_credentials();
     else if (verb == "ready") host_.ready(key);
+    else if (verb == "alive") alive_ = Clock::now();
+    else if (verb == "renew") renew_ = !once_;
     else if (verb == "status") host_.status(key);
     else if (verb == "broker") {
         broker_.want();
@@ -301,6 +321,7 @@ void Keeper::list()
         agent().say({"held", key}, &runner.job);
         if (runner.ended) agent().say(*runner.ended);
     }
+    if (!before_.empty()) agent().say({"before", std::exchange(before_, {})});
     agent().say({"listed"});
 }
 
@@ -339,6 +360,43 @@ void Keeper::join_agent_and_broker()
     }
     broker_.peer.say({"agent"}, &ends->second.handle());
     agent().say({"broker"}, &ends->first.handle());
+}
+
+void Keeper::look_after_agent()
+{
+    if (!alive_ || stop_by_ || Clock::now() - *alive_ < settings_.silence) return;
+    log::error("keeper", "the agent has been silent for {} s and is killed; {} runners live on", settings_.silence.count(), runners_.running());
+    before_ = fmt::format("it was silent for {} s and was killed", settings_.silence.count());
+    alive_.reset();
+    agent_.signal(SIGKILL);
+}
+
+void Keeper::tell_service_manager()
+{
+    const auto often = host_.watchdog();
+    if (!often || Clock::now() - told_ < *often) return;
+    told_ = Clock::now();
+    host_.alive();
+}
+
+/// The new process is this one: same number, same place at the service manager. Nothing is handed on, so nothing may run.
+void Keeper::renew()
+{
+    if (!runners_.all().empty()) asked_again_ = false;
+    if (!renew_ || stop_by_ || exit_code_ || !runners_.all().empty()) return;
+    if (agent_.is_running()) {  // it may just be taking a job: it decides
+        if (!std::exchange(asked_again_, true)) agent().say({"again"});
+        return;
+    }
+    pool_.drop_all();
+    broker_.end(2s);
+    log::info("keeper", "nothing runs: the new keeper takes over");
+    std::vector<std::string> arguments{"--data", settings_.data};
+    if (!settings_.config.empty()) arguments.insert(arguments.end(), {"--config", settings_.config});
+    const auto failed = platform::become_program(settings_.folder + "/millwright-keeper", arguments);
+    log::error("keeper", "the new keeper cannot be started, this one goes on: {}", failed.error().what);
+    renew_ = false;
+    broker_.want();
 }
 
 void Keeper::finish()

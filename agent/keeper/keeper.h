@@ -17,6 +17,7 @@ struct Settings {
     std::string data;                        ///< the agent's folder
     std::string config;                      ///< handed on to the agent; may be empty
     std::string folder;                      ///< of our programs
+    std::chrono::seconds silence{60};        ///< of an agent that says `alive` every 10 s: then it is killed and started again
 };
 
 class Keeper {
@@ -45,8 +46,12 @@ private:
     void join_agent_and_broker();
     Peer& agent() { return once_ ? starter_ : agent_.peer; }
     void finish();
+    void look_after_agent();         // one that was alive and is silent is killed
+    void tell_service_manager();     // that this loop goes on
+    void renew();                    // newer programs: this process becomes the new keeper, once nothing runs
 
     platform::ServiceHost& host_;
+    const Settings settings_;
     bool once_;
     std::optional<platform::User> run_as_;
     Peer starter_;
@@ -56,6 +61,10 @@ private:
     Pool pool_;
     std::optional<std::chrono::steady_clock::time_point> stop_by_;  // set: stopping; the agent is killed then
     std::optional<int> exit_code_;
+    std::optional<std::chrono::steady_clock::time_point> alive_;    // when the agent said so last; none: not yet
+    std::chrono::steady_clock::time_point told_{};                  // when the service manager heard of us last
+    std::string before_;             // how the last agent ended, for the next one's log
+    bool renew_ = false, asked_again_ = false;
     bool untidy_ = false;            // groups of ended sandboxes are left
 };
 

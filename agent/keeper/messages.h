@@ -22,6 +22,8 @@ namespace mill::keeper {
 ///   ready TEXT            the service is up: told to the service manager; `status TEXT` likewise
 ///   isolation             asks for `isolation`
 ///   credentials           asks for `credentials`
+///   alive                 every loop of the agent goes on; an agent that said it once and then is silent for a minute is started again
+///   renew                 the programs on disk are newer: the keeper takes its own place as soon as nothing runs
 ///   stop                  end of the service: the keeper kills what is left, ends the broker and exits 0 when the agent has ended
 /// keeper → agent
 ///   started KEY NONCE [note…]   with the job channel; the runner's `ready` says the same NONCE
@@ -29,7 +31,10 @@ namespace mill::keeper {
 ///   ended KEY EXIT SIGNAL FLAGS CPU_MS PEAK_BYTES    FLAGS: "", "memory", "cpu", "time", "killed";
 ///                         behind it TEXT, the first 4 KiB of its standard error (outside text)
 ///   held KEY              with the job channel (running), followed by `ended` when it has ended already
+///   before WHY            how the agent before this one ended, when it was not asked to; behind the list's `held`
 ///   listed                end of the list
+///   reload                somebody asked the keeper (SIGHUP) that the settings be read again
+///   again                 nothing runs and newer programs wait: end with kAgain, unless something began meanwhile
 ///   broker                with the channel to the broker; also unasked, when a new broker was started
 ///   isolation USERNS SECCOMP MEMORY PROCESSES LANDLOCK PROBLEM PROC NESTING UID SERVICES   0 or 1, 0 or 1, words and number of
 ///                         platform/sandbox.h; UID "shared" (all sandboxes are this user's) or "separate"; SERVICES, whose agent and
@@ -43,6 +48,9 @@ namespace mill::keeper {
 ///   detach KEY            the runner has ended
 ///   credential NAME       with its file, opened; or `credential NAME CODE WHY`, CODE is an Errc name
 using Words = std::vector<std::string>;
+
+/// Exit code of an agent that wants to be started again at once: settings or programs are new. Its jobs go on.
+constexpr int kAgain = 75;
 
 std::string encode(const Words& words);
 /// Errors: corrupt. At most 4096 words.

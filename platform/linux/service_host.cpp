@@ -1,5 +1,6 @@
 #include "platform/service_host.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
@@ -67,7 +68,7 @@ ServiceHost::ServiceHost(Mode mode) : state_(new State)
         while (true) {
             const auto ready = wait_ready(state_->signals.native(), POLLIN, {}, end);
             if (!ready) return;
-            if (take_stop_signal()) state_->stop.request_stop();
+            if (take_signals().stop) state_->stop.request_stop();
         }
     });
 }
@@ -89,17 +90,36 @@ void ServiceHost::wait()
 
 const Handle& ServiceHost::signals() const { return state_->signals; }
 
-bool ServiceHost::take_stop_signal()
+bool ServiceHost::wait_for(std::chrono::milliseconds time)
+{
+    (void)wait_ready(-1, 0, SteadyPoint::clock::now() + time, state_->stop.get_token());
+    return state_->stop.stop_requested();
+}
+
+ServiceHost::Came ServiceHost::take_signals()
 {
     signalfd_siginfo info{};
-    bool stop = false;
-    while (read(state_->signals.native(), &info, sizeof info) == static_cast<ssize_t>(sizeof info))
-        stop = stop || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
-    return stop;
+    Came came;
+    while (read(state_->signals.native(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+        came.stop = came.stop || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
+        came.reload = came.reload || info.ssi_signo == SIGHUP;
+    }
+    return came;
 }
 
 void ServiceHost::ready(std::string_view status) { notify("READY=1\nSTATUS=" + one_line(status)); }
 void ServiceHost::status(std::string_view status) { notify("STATUS=" + one_line(status)); }
 void ServiceHost::stopping() { notify("STOPPING=1"); }
+void ServiceHost::alive() { notify("WATCHDOG=1"); }
+
+std::optional<std::chrono::milliseconds> ServiceHost::watchdog() const
+{
+    const char* time = std::getenv("WATCHDOG_USEC");
+    const char* whose = std::getenv("WATCHDOG_PID");
+    if (time == nullptr || (whose != nullptr && std::strtol(whose, nullptr, 10) != getpid())) return std::nullopt;
+    const long long microseconds = std::strtoll(time, nullptr, 10);
+    if (microseconds <= 0) return std::nullopt;
+    return std::chrono::milliseconds(std::max<long long>(microseconds / 2000, 1));
+}
 
 }  // namespace mill::platform

@@ -27,10 +27,10 @@ TEST_CASE("a polled host shows its signals on a handle", "[platform][service_hos
 {
     ServiceHost host(ServiceHost::Mode::polled);
     kill(getpid(), SIGHUP);
-    CHECK_FALSE(host.take_stop_signal());
+    CHECK_FALSE(host.take_signals().stop);
     kill(getpid(), SIGTERM);
-    CHECK(host.take_stop_signal());
-    CHECK_FALSE(host.take_stop_signal());
+    CHECK(host.take_signals().stop);
+    CHECK_FALSE(host.take_signals().stop);
 }
 
 TEST_CASE("the service manager is told by the notification protocol", "[platform][service_host]")

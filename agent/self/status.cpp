@@ -1,0 +1,176 @@
+#include "agent/self/status.h"
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "protocol/version.h"
+
+namespace mill::agent {
+namespace {
+
+std::string ago(const std::string& time, WallTime now)
+{
+    const auto then = parse_time(time);
+    if (!then) return time;
+    const auto seconds = (now - *then).count() / 1'000'000;
+    return seconds < 1 ? "just now" : format_duration(std::chrono::seconds(seconds)) + " ago";
+}
+
+void metric(std::string& out, std::string_view name, std::string_view help, std::string_view labels, const std::string& value)
+{
+    const std::string head = fmt::format("# HELP {} {}\n", name, help);
+    if (out.find(head) == std::string::npos) out += head + fmt::format("# TYPE {} gauge\n", name);
+    out += labels.empty() ? fmt::format("{} {}\n", name, value) : fmt::format("{}{{{}}} {}\n", name, labels, value);
+}
+
+/// As a label's value: backslash, quote and newline escaped.
+std::string label(std::string_view text)
+{
+    std::string out;
+    for (const char c : text) {
+        if (c == '\\' || c == '"') out += '\\';
+        if (c == '\n') out += "\\n";
+        else out += c;
+    }
+    return out;
+}
+
+std::string unix_seconds(const std::string& time)
+{
+    const auto parsed = parse_time(time);
+    return parsed ? fmt::format("{}.{:03}", parsed->microseconds / 1'000'000, parsed->microseconds / 1'000 % 1'000) : "0";
+}
+
+const Json* loop_of(const Json& status, std::string_view name)
+{
+    for (const Json& loop : status["loops"].as_array())
+        if (loop["name"].as_string() == name) return &loop;
+    return nullptr;
+}
+
+Json problems_of(const Json& status)
+{
+    Json out = Json::array();
+    for (const Json& loop : status["loops"].as_array()) {
+        if (loop["state"].as_string() == "overdue") out.push(Json(fmt::format("the loop '{}' does not go on", loop["name"].as_string())));
+        if (const Json* error = loop.find("lastError"); error != nullptr) out.push(Json(fmt::format("{}: {}", loop["name"].as_string(), (*error)["why"].as_string())));
+    }
+    if (const std::string& sandbox = status["isolation"]["problem"].as_string(); !sandbox.empty()) out.push(Json("no sandbox: " + sandbox));
+    if (const Json* approved = status.find("approved"); approved != nullptr && !approved->as_bool())
+        out.push(Json(fmt::format("not approved: millwright agents set {} --approve", status["name"].as_string())));
+    if (status.find("unable") != nullptr && status.find("paused") == nullptr) out.push(status["unable"]);
+    return out;
+}
+
+}  // namespace
+
+void Standing::set_terms(const Terms& terms)
+{
+    const std::scoped_lock lock(mutex_);
+    terms_ = terms;
+}
+
+void Standing::set_pause(std::optional<Pause> pause)
+{
+    const std::scoped_lock lock(mutex_);
+    pause_ = std::move(pause);
+}
+
+std::optional<Terms> Standing::terms() const
+{
+    const std::scoped_lock lock(mutex_);
+    return terms_;
+}
+
+std::optional<Pause> Standing::pause() const
+{
+    const std::scoped_lock lock(mutex_);
+    return pause_;
+}
+
+Json status_of(const StatusParts& parts)
+{
+    Json out = Json::object({{"name", parts.identity.name},
+                             {"id", parts.identity.agent_id},
+                             {"factory", parts.identity.factory_url},
+                             {"environment", parts.identity.environment},
+                             {"mode", std::string(protocol::name(parts.identity.mode))},
+                             {"version", std::string(protocol::kProgramVersion)},
+                             {"pid", static_cast<std::int64_t>(::getpid())},
+                             {"since", format_time(parts.since)},
+                             {"dataFolder", parts.data_folder}});
+    if (const auto terms = parts.standing.terms()) out.set("approved", terms->approved);
+    const auto held = parts.desk.held();
+    out.set("slots", Json::object({{"total", parts.desk.slots()}, {"taken", static_cast<std::int64_t>(held.size())}, {"free", parts.desk.free()}}));
+    if (const std::string why = parts.desk.unable(); !why.empty()) out.set("unable", why);
+    if (const auto pause = parts.standing.pause(); pause && (!pause->until || *pause->until > parts.clock.now())) out.set("paused", to_json(*pause));
+    Json attempts = Json::array();
+    for (const Holding& holding : held) attempts.push(protocol::to_json(holding.id).set("repeatable", holding.repeatable));
+    out.set("attempts", std::move(attempts));
+    const Journal::Depth depth = parts.journal.depth();
+    out.set("outbox", Json::object({{"attempts", static_cast<std::int64_t>(depth.attempts)},
+                                    {"events", static_cast<std::int64_t>(depth.events)},
+                                    {"bytes", static_cast<std::int64_t>(depth.bytes)},
+                                    {"file", static_cast<std::int64_t>(parts.journal.file_size())}}));
+    out.set("loops", parts.vitals.as_json());
+    out.set("isolation", parts.isolation);
+    out.set("problems", problems_of(out));
+    return out;
+}
+
+std::string metrics_of(const Json& status)
+{
+    std::string out;
+    metric(out, "millwright_agent_info", "The agent, its version and its factory.",
+           fmt::format(R"(name="{}",version="{}",factory="{}",mode="{}")", label(status["name"].as_string()), label(status["version"].as_string()),
+                       label(status["factory"].as_string()), label(status["mode"].as_string())),
+           "1");
+    metric(out, "millwright_agent_start_time_seconds", "When this process started, Unix time.", "", unix_seconds(status["since"].as_string()));
+    const Json* link = loop_of(status, "link");
+    metric(out, "millwright_agent_connected", "1: the factory answers.", "", link != nullptr && link->contains("lastGood") && !link->contains("lastError") ? "1" : "0");
+    for (const char* state : {"taken", "free"})
+        metric(out, "millwright_agent_slots", "Jobs that run here, and that still could.", fmt::format("state=\"{}\"", state), std::to_string(status["slots"][state].as_integer()));
+    metric(out, "millwright_agent_paused", "1: a person wants no new jobs here.", "", status.contains("paused") ? "1" : "0");
+    metric(out, "millwright_agent_outbox_events", "Reports on this disk that the factory has not acknowledged.", "", std::to_string(status["outbox"]["events"].as_integer()));
+    metric(out, "millwright_agent_outbox_bytes", "Size of these reports.", "", std::to_string(status["outbox"]["bytes"].as_integer()));
+    metric(out, "millwright_agent_problems", "How many things are wrong (millwright-agent status says which).", "", std::to_string(status["problems"].size()));
+    for (const Json& loop : status["loops"].as_array())
+        metric(out, "millwright_agent_loop_overdue", "1: a loop of this program does not go on.", fmt::format("loop=\"{}\"", label(loop["name"].as_string())),
+               loop["state"].as_string() == "overdue" ? "1" : "0");
+    for (const Json& loop : status["loops"].as_array())
+        if (const Json* good = loop.find("lastGood"); good != nullptr)
+            metric(out, "millwright_agent_loop_last_good_time_seconds", "When a loop's work went well last, Unix time.",
+                   fmt::format("loop=\"{}\"", label(loop["name"].as_string())), unix_seconds(good->as_string()));
+    return out;
+}
+
+std::string words_of_status(const Json& status, WallTime now)
+{
+    std::string out = fmt::format("{} ({}), version {}, process {}, started {}\n", status["name"].as_string(), status["mode"].as_string(), status["version"].as_string(),
+                                  status["pid"].as_integer(), ago(status["since"].as_string(), now));
+    const Json* link = loop_of(status, "link");
+    std::string factory = "no answer yet";
+    if (link != nullptr && link->contains("lastGood")) factory = "answered " + ago((*link)["lastGood"].as_string(), now);
+    if (link != nullptr && link->contains("lastError")) factory = fmt::format("does not answer since {}: {}", ago((*link)["lastError"]["at"].as_string(), now), (*link)["lastError"]["why"].as_string());
+    out += fmt::format("factory   {} ({}): {}\n", status["factory"].as_string(), status["environment"].as_string(), factory);
+    const Json& slots = status["slots"];
+    out += fmt::format("slots     {} of {} taken", slots["taken"].as_integer(), slots["total"].as_integer());
+    if (status.contains("unable")) out += "; takes no new jobs: " + status["unable"].as_string();
+    out += '\n';
+    for (const Json& attempt : status["attempts"].as_array())
+        out += fmt::format("          job {} attempt {}\n", attempt["job"].as_string(), attempt["attempt"].as_integer());
+    const Json& outbox = status["outbox"];
+    out += outbox["events"].as_integer() == 0 ? "reports   all delivered\n"
+                                              : fmt::format("reports   {} wait on this disk ({} bytes)\n", outbox["events"].as_integer(), outbox["bytes"].as_integer());
+    const Json& sandbox = status["isolation"];
+    out += fmt::format("sandbox   memory: {}, processes: {}, Landlock {}, users {}\n", sandbox["memory"].as_string(), sandbox["processes"].as_string(),
+                       sandbox["landlock"].as_integer() > 0 ? fmt::format("ABI {}", sandbox["landlock"].as_integer()) : "none", sandbox["uid"].as_string());
+    for (const Json& loop : status["loops"].as_array())
+        out += fmt::format("loop      {:<10} {}{}\n", loop["name"].as_string(), loop["state"].as_string(),
+                           loop.contains("lastGood") ? ", went well " + ago(loop["lastGood"].as_string(), now) : "");
+    for (const Json& problem : status["problems"].as_array()) out += "PROBLEM   " + problem.as_string() + "\n";
+    return out;
+}
+
+}  // namespace mill::agent

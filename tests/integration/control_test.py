@@ -1,0 +1,226 @@
+"""What a person on the agent's machine may ask of the running agent: status, pause, drain, stop, reload, renew. Jobs go on through all of it."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+from mill import BIN, Program, Test, World, wait_for
+
+WAITS = "\ndo:\n  - hold: { wait: PT4S }\n  - answer: { set: { done: true } }\n"
+QUICK = "\ndo:\n  - answer: { set: { done: true } }\n"
+
+
+class Control(Test):
+    def ask(self, world, data, *words, check=True, **more):
+        return world.command(BIN / "millwright-agent", *words, "--data", data, check=check, **more)
+
+    def status(self, world, data):
+        done = self.ask(world, data, "status", "--json", check=False)
+        return json.loads(done.stdout) if done.stdout else None
+
+    def begin(self, world, workflow=WAITS, **more):
+        world.start_factory()
+        agent = world.agent(**more)
+        return agent, world.folder / "srv-1", world.deploy("waits", workflow)
+
+    def running(self, world, uid):
+        wait_for("the job to run", lambda: world.job(uid)["state"] == "running")
+
+    def why(self, world, uid):
+        return world.run("why", uid).stdout
+
+    def test_status_tells_the_truth_and_so_do_health_and_metrics(self):
+        with World() as world:
+            world.start_factory()
+            data = world.enrol()
+            (data / "config.yaml").write_text("slots: 3\nmetrics: 127.0.0.1:0\n")
+            agent = world.start_agent(data)
+            trigger = world.deploy("waits", WAITS)
+            uid = world.trigger(trigger)
+            self.running(world, uid)
+            status = self.status(world, data)
+            self.assertEqual((status["name"], status["factory"], status["slots"]), ("srv-1", world.url, {"total": 3, "taken": 1, "free": 2}))
+            self.assertEqual([a["job"] for a in status["attempts"]], [uid])
+            self.assertEqual(status["pid"], agent.children("millwright-agent")[0])
+            self.assertEqual(sorted(loop["name"] for loop in status["loops"]), ["lease", "link", "runs", "uplink"])
+            self.assertEqual(status["problems"], [])
+            text = self.ask(world, data, "status").stdout
+            self.assertIn("1 of 3 taken", text)
+            self.assertIn(uid, text)
+            socket = data / "control"
+            self.assertEqual(socket.stat().st_mode & 0o777, 0o600)
+            curl = lambda *more: subprocess.run(["curl", "-s", "--unix-socket", socket, *more], capture_output=True, text=True).stdout
+            self.assertEqual(json.loads(curl("http://agent/healthz")), {"status": "ok", "problems": []})
+            metrics = curl("http://agent/metrics")
+            for line in ('millwright_agent_connected 1', 'millwright_agent_slots{state="taken"} 1', 'millwright_agent_outbox_events 0', 'millwright_agent_loop_overdue{loop="link"} 0'):
+                self.assertIn(line + "\n", metrics)
+            self.assertIn("wants POST", curl("http://agent/stop"))
+            world.ended(uid)
+            # The factory is away: the status says so, and since when.
+            world.factory.kill()
+            self.assertEqual(wait_for("the status to know", lambda: self.ask(world, data, "status", check=False).returncode == 1 and 1), 1)
+            status = self.status(world, data)
+            self.assertTrue(any("link" in problem for problem in status["problems"]), status["problems"])
+            self.assertIn('"status":"problems"', curl("http://agent/healthz"))
+            self.assertIn("millwright_agent_connected 0\n", curl("http://agent/metrics"))
+            agent.kill()
+
+    def test_nobody_runs_there_or_may_be_asked(self):
+        with World() as world:
+            done = self.ask(world, world.folder / "nothing", "status", check=False)
+            self.assertEqual((done.returncode, "no agent runs with the data folder" in done.stderr), (3, True), done.stderr)
+            done = self.ask(world, world.folder / "nothing", "stop", "--after", "job", check=False)
+            self.assertEqual(done.returncode, 3)
+
+    def test_a_reload_takes_new_settings_while_a_job_runs(self):
+        with World() as world:
+            agent, data, trigger = self.begin(world, slots=1)
+            before = agent.children("millwright-agent")[0]
+            uid = world.trigger(trigger)
+            self.running(world, uid)
+            (data / "config.yaml").write_text("slots: 5\n")
+            done = self.ask(world, data, "reload")
+            self.assertIn("1 jobs go on", done.stdout)
+            status = self.status(world, data)
+            self.assertNotEqual(status["pid"], before)
+            self.assertEqual((status["slots"]["total"], status["slots"]["taken"]), (5, 1))
+            job = world.ended(uid)
+            self.assertEqual((job["state"], job["attempt"], job["output"]), ("successful", 1, {"done": True}))
+            self.assertIsNone(agent.process.poll())
+
+    def test_a_file_that_is_wrong_leaves_the_old_settings_and_says_why(self):
+        with World() as world:
+            agent, data, trigger = self.begin(world, QUICK, slots=2)
+            before = self.status(world, data)["pid"]
+            (data / "config.yaml").write_text("slots: many\nsltos: 3\n")
+            done = self.ask(world, data, "reload", check=False)
+            self.assertEqual(done.returncode, 78)
+            self.assertIn("the settings of before stay", done.stderr)
+            self.assertIn("sltos", done.stderr)
+            (data / "config.yaml").write_text("slots: 2\n")
+            (data / "policy.yaml").write_text("unsigned: perhaps\n")
+            os.kill(agent.process.pid, signal.SIGHUP)
+            wait_for("the log to say it", lambda: "not reloaded" in agent.tail() and "policy.yaml" in agent.tail())
+            self.assertEqual(self.status(world, data)["pid"], before)
+            self.assertEqual(world.ended(world.trigger(trigger))["state"], "successful")
+            (data / "policy.yaml").write_text("unsigned: true\n")
+            os.kill(agent.process.pid, signal.SIGHUP)
+            wait_for("another process", lambda: (self.status(world, data) or {}).get("pid", before) != before)
+            self.assertEqual(world.ended(world.trigger(trigger))["state"], "successful")
+
+    def test_a_pause_holds_jobs_says_who_and_why_and_outlives_a_kill(self):
+        with World() as world:
+            agent, data, trigger = self.begin(world, QUICK)
+            self.ask(world, data, "pause", "--why", "the disk is being changed")
+            uid = world.trigger(trigger)
+            wait_for("why to say it", lambda: "the disk is being changed" in self.why(world, uid))
+            self.assertIn("paused on its machine by", self.why(world, uid))
+            os.kill(agent.children("millwright-agent")[0], signal.SIGKILL)
+            agent.wait_line("ready")
+            status = self.status(world, data)
+            self.assertEqual((status["paused"]["why"], status["slots"]["free"]), ("the disk is being changed", 0))
+            self.assertEqual(status["problems"], [])
+            self.assertEqual(world.job(uid)["state"], "ready")
+            self.ask(world, data, "resume")
+            self.assertEqual(world.ended(uid)["state"], "successful")
+            self.assertNotIn("paused", self.status(world, data))
+            self.assertFalse((data / "paused.json").exists())
+
+    def test_a_pause_ends_by_itself(self):
+        with World() as world:
+            agent, data, trigger = self.begin(world, QUICK)
+            self.ask(world, data, "pause", "--for", "2s")
+            self.assertEqual(world.ended(world.trigger(trigger))["state"], "successful")
+            for wrong in (["--for", "soon"], ["--until", "yesterday"], ["--until", "2020-01-01T00:00:00Z"], ["--for", "1h", "--until", "2099-01-01T00:00:00Z"]):
+                done = self.ask(world, data, "pause", *wrong, check=False)
+                self.assertEqual(done.returncode, 64, (wrong, done.stderr))
+
+    def test_a_drain_waits_for_what_runs(self):
+        with World() as world:
+            agent, data, trigger = self.begin(world)
+            uid = world.trigger(trigger)
+            self.running(world, uid)
+            done = self.ask(world, data, "drain", "--why", "patch day")
+            self.assertIn("drained", done.stdout)
+            self.assertEqual(world.job(uid)["state"], "successful")
+            late = world.trigger(trigger)
+            wait_for("why to say it", lambda: "patch day" in self.why(world, late))
+
+    def test_a_stop_after_the_job_lets_it_end_and_takes_no_other(self):
+        with World() as world:
+            agent, data, trigger = self.begin(world, slots=2)
+            uid = world.trigger(trigger)
+            self.running(world, uid)
+            done = self.ask(world, data, "stop", "--after", "job", "--within", "1m", "--why", "moving house")
+            self.assertIn("stopped", done.stdout)
+            self.assertEqual(world.job(uid)["state"], "successful")
+            self.assertEqual(agent.process.wait(10), 0)
+            late = world.trigger(trigger)
+            wait_for("why to say it", lambda: "moving house" in self.why(world, late))
+            self.assertEqual(world.job(late)["state"], "ready")
+
+    def test_a_stop_cancels_what_does_not_end_in_time(self):
+        with World() as world:
+            agent, data, trigger = self.begin(world, WAITS.replace("PT4S", "PT5M"))
+            uid = world.trigger(trigger)
+            self.running(world, uid)
+            self.ask(world, data, "stop", "--after", "job", "--within", "1s")
+            job = world.job(uid)
+            self.assertEqual((job["state"], job["reason"]), ("cancelled", "cancelled_by"))
+            self.assertEqual(agent.process.wait(10), 0)
+
+    def test_an_agent_that_hangs_is_started_again_and_its_job_goes_on(self):
+        with World() as world:
+            world.start_factory()
+            data = world.enrol()
+            keeper = Program(world, "keeper", [BIN / "millwright-keeper", "--data", data, "--silence", "12"], "ready")
+            uid = world.trigger(world.deploy("waits", WAITS.replace("PT4S", "PT20S")))
+            self.running(world, uid)
+            before = keeper.children("millwright-agent")[0]
+            os.kill(before, signal.SIGSTOP)
+            keeper.wait_line("ready", 40)
+            after = keeper.children("millwright-agent")
+            self.assertNotIn(before, after)
+            self.assertIn("the process before this one ended: it was silent for 12 s", keeper.tail())
+            job = world.ended(uid, 60)
+            self.assertEqual((job["state"], job["attempt"], job["output"]), ("successful", 1, {"done": True}))
+
+    def test_new_programs_take_over_while_a_job_runs_and_the_keeper_follows(self):
+        with World() as world:
+            world.start_factory()
+            data = world.enrol()
+            programs = world.folder / "programs"
+            programs.mkdir()
+            names = [p.name for p in BIN.iterdir() if p.name.startswith("millwright")]
+            for name in names:
+                shutil.copy2(BIN / name, programs / name)
+            os.chmod(programs, 0o755)
+            agent = Program(world, "agent", [programs / "millwright-agent", "run", "--data", data], "ready")
+            trigger = world.deploy("waits", WAITS)
+            uid = world.trigger(trigger)
+            self.running(world, uid)
+            old = {name: (programs / name).stat().st_ino for name in names}
+            for name in names:  # as a package manager does it: the new file takes the name
+                shutil.copy2(BIN / name, programs / (name + ".new"))
+                os.rename(programs / (name + ".new"), programs / name)
+            exe = lambda pid: os.stat(f"/proc/{pid}/exe").st_ino
+            keeper = agent.process.pid
+            before = agent.children("millwright-agent")[0]
+            done = self.ask(world, data, "renew")
+            self.assertIn("1 jobs go on", done.stdout)
+            after = agent.children("millwright-agent")[0]
+            self.assertNotEqual(after, before)
+            self.assertEqual(exe(after), (programs / "millwright-agent").stat().st_ino)
+            self.assertEqual(exe(keeper), old["millwright-keeper"], "the keeper left its job")
+            job = world.ended(uid)
+            self.assertEqual((job["state"], job["attempt"], job["output"]), ("successful", 1, {"done": True}))
+            wait_for("the new keeper", lambda: exe(keeper) == (programs / "millwright-keeper").stat().st_ino)
+            self.assertIsNone(agent.process.poll())
+            self.assertEqual(world.ended(world.trigger(trigger))["state"], "successful")
+            self.assertEqual(agent.stop(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,191 @@
+#include <filesystem>
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+#include "agent/desk.h"
+#include "agent/self/control.h"
+#include "agent/self/status.h"
+#include "agent/self/vitals.h"
+#include "platform/files.h"
+
+using namespace mill;
+using namespace mill::agent;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Folder {
+    std::string path;
+    Folder()
+    {
+        char name[] = "/tmp/agent-self-XXXXXX";
+        path = mkdtemp(name);
+    }
+    ~Folder() { std::filesystem::remove_all(path); }
+};
+
+struct Routes {
+    FakeClock clock;
+    Json status = Json::object({{"problems", Json::array()}});
+    Status settings, saved;
+    std::optional<Pause> paused;
+    std::optional<Leave> left;
+    int renewals = 0;
+    platform::LocalHandler handler;
+    Routes()
+    {
+        ControlPorts ports;
+        ports.status = [this] { return status; };
+        ports.check_settings = [this] { return settings; };
+        ports.pause = [this](std::optional<Pause> pause) {
+            paused = std::move(pause);
+            return saved;
+        };
+        ports.leave = [this](Leave leave) { left = std::move(leave); };
+        ports.renew = [this] { ++renewals; };
+        ports.clock = &clock;
+        handler = control_routes(std::move(ports));
+    }
+    platform::LocalResponse post(const std::string& path, const std::string& body = "") { return handler({"POST", path, body, "ada"}); }
+};
+
+}  // namespace
+
+TEST_CASE("a loop is overdue when it does not come back as it promised, and only then", "[agent][self]")
+{
+    FakeClock clock;
+    Vitals vitals(clock);
+    Vitals::Loop& link = vitals.add("link");
+    Vitals::Loop& lease = vitals.add("lease");
+    CHECK(vitals.overdue().empty());
+    link.within(10s);
+    lease.idle();
+    clock.advance(9s);
+    CHECK(vitals.overdue().empty());
+    clock.advance(2s);
+    CHECK(vitals.overdue() == std::vector<std::string>{"link"});
+    CHECK(vitals.as_json().as_array()[0]["state"].as_string() == "overdue");
+    CHECK(vitals.as_json().as_array()[1]["state"].as_string() == "waiting");
+    link.within(10s);
+    CHECK(vitals.overdue().empty());
+    link.bad("the factory is away");
+    CHECK(vitals.as_json().as_array()[0]["lastError"]["why"].as_string() == "the factory is away");
+    link.good();
+    CHECK_FALSE(vitals.as_json().as_array()[0].contains("lastError"));
+    CHECK(vitals.as_json().as_array()[0].contains("lastGood"));
+    link.bad(std::string(5000, 'x'));
+    CHECK(vitals.as_json().as_array()[0]["lastError"]["why"].as_string().size() == 1000);
+}
+
+TEST_CASE("a pause is kept on disk until it is over or taken back", "[agent][self]")
+{
+    const Folder folder;
+    const WallTime now{1'800'000'000'000'000};
+    CHECK_FALSE(load_pause(folder.path, now).value());
+    REQUIRE(save_pause(folder.path, Pause{"ada", "a \"long\" lunch", now, now + 1h}));
+    const auto read = load_pause(folder.path, now).value();
+    REQUIRE(read);
+    CHECK(words_of(*read) == "paused on its machine by ada since 2027-01-15T08:00:00Z until 2027-01-15T09:00:00Z: a \"long\" lunch");
+    CHECK_FALSE(load_pause(folder.path, now + 2h).value());
+    REQUIRE(save_pause(folder.path, std::nullopt));
+    REQUIRE(save_pause(folder.path, std::nullopt));
+    CHECK_FALSE(load_pause(folder.path, now).value());
+    // Cut at any byte it is an error with the file's name, never a pause that is not there.
+    REQUIRE(save_pause(folder.path, Pause{"ada", "lunch", now, std::nullopt}));
+    const std::string whole = platform::read_file(folder.path + "/paused.json", 10'000).value();
+    for (std::size_t length = 0; length + 2 < whole.size(); ++length) {
+        REQUIRE(platform::write_file(folder.path + "/paused.json", whole.substr(0, length), 0600));
+        CHECK_THAT(load_pause(folder.path, now).error().what, Catch::Contains("paused.json") && Catch::Contains("remove it"));
+    }
+}
+
+TEST_CASE("a paused desk gives no slot, says why, and opens at its time", "[agent][self]")
+{
+    FakeClock clock;
+    Desk desk(2, clock);
+    int changes = 0;
+    desk.set_on_change([&] { ++changes; });
+    desk.pause("paused by ada", clock.steady() + 10s);
+    CHECK(changes == 1);
+    CHECK(desk.free() == 0);
+    CHECK(desk.unable() == "paused by ada");
+    CHECK(desk.resting() == Milliseconds(10'000));
+    desk.rest(20s, "the disk is full");
+    CHECK(desk.resting() == Milliseconds(20'000));
+    clock.advance(11s);
+    CHECK(desk.unable() == "the disk is full");
+    clock.advance(10s);
+    CHECK(desk.free() == 2);
+    desk.pause("for good", std::nullopt);
+    CHECK_FALSE(desk.resting());
+    CHECK_FALSE(desk.take({{"j", 1, 1}, false}));
+    desk.resume();
+    CHECK(desk.free() == 2);
+    CHECK(desk.unable().empty());
+}
+
+TEST_CASE("what may be asked of a running agent, and how wrong words are answered", "[agent][self]")
+{
+    Routes routes;
+    CHECK(routes.post("/pause", R"({"why":"lunch","for":"30m"})").status == 200);
+    REQUIRE(routes.paused);
+    CHECK((routes.paused->by == "ada" && routes.paused->why == "lunch" && routes.paused->until == routes.clock.now() + 30min));
+    CHECK(routes.post("/resume").status == 200);
+    CHECK_FALSE(routes.paused);
+    for (const char* bad : {R"({"for":"soon"})", R"({"until":"tomorrow"})", R"({"until":"2001-01-01T00:00:00Z"})", R"({"for":"1h","until":"2099-01-01T00:00:00Z"})",
+                            R"({"whom":"me"})", R"({"why":5})", "[]", "{", "nonsense"}) {
+        CHECK(routes.post("/pause", bad).status == 400);
+        CHECK_FALSE(routes.paused);
+    }
+    routes.saved = fail(Errc::unavailable, "no space left");
+    CHECK(routes.post("/pause").status == 500);
+
+    CHECK(routes.post("/stop", R"({"after":"job","within":"5m","why":"moving"})").status == 200);
+    REQUIRE(routes.left);
+    CHECK((routes.left->finish_jobs && !routes.left->again && routes.left->within == 5min && routes.left->why == "stopped by ada: moving"));
+    routes.left.reset();
+    CHECK(routes.post("/stop", R"({"after":"lunch"})").status == 400);
+    CHECK_FALSE(routes.left);
+    CHECK(routes.post("/stop").status == 200);
+    CHECK_FALSE(routes.left->finish_jobs);
+
+    routes.left.reset();
+    routes.settings = fail(Errc::invalid, "config.yaml: slots");
+    CHECK(routes.post("/reload").status == 409);
+    CHECK(routes.post("/renew").status == 409);
+    CHECK((!routes.left && routes.renewals == 0));
+    routes.settings = {};
+    CHECK(routes.post("/renew").status == 200);
+    CHECK((routes.left->again && routes.renewals == 1));
+
+    CHECK(routes.handler({"GET", "/pause", "", "ada"}).status == 405);
+    CHECK(routes.handler({"POST", "/status", "", "ada"}).status == 404);
+    CHECK(routes.handler({"GET", "/status?x=1", "", "ada"}).status == 404);
+    CHECK(routes.handler({"GET", "/healthz", "", "ada"}).status == 200);
+    routes.status.set("problems", Json(Json::Array{Json("no sandbox")}));
+    CHECK(routes.handler({"GET", "/healthz", "", "ada"}).status == 503);
+    // The port of loopback, where anybody of this machine may ask, acts on nothing and names no job.
+    const auto reading = metrics_routes([&] { return routes.status; });
+    CHECK(reading({"POST", "/stop", "", ""}).status == 405);
+    CHECK(reading({"GET", "/status", "", ""}).status == 404);
+    CHECK(reading({"GET", "/metrics", "", ""}).status == 200);
+}
+
+TEST_CASE("metrics are well formed whatever a name holds", "[agent][self]")
+{
+    const Json status = Json::object({{"name", "a\"b\\c\nd"}, {"version", "1"}, {"factory", "http://x"}, {"mode", "unattended"}, {"since", "2026-11-26T10:00:00.500000Z"},
+                                      {"slots", Json::object({{"total", 2}, {"taken", 1}, {"free", 1}})}, {"problems", Json::array()},
+                                      {"outbox", Json::object({{"events", 7}, {"bytes", 900}})},
+                                      {"loops", Json(Json::Array{Json::object({{"name", "link"}, {"state", "working"}, {"lastGood", "2026-11-26T10:00:01.000000Z"}}),
+                                                                 Json::object({{"name", "uplink"}, {"state", "overdue"}})})}});
+    const std::string text = metrics_of(status);
+    CHECK_THAT(text, Catch::Contains(R"(millwright_agent_info{name="a\"b\\c\nd",version="1")"));
+    CHECK_THAT(text, Catch::Contains("millwright_agent_start_time_seconds 1795687200.500\n"));
+    CHECK_THAT(text, Catch::Contains("millwright_agent_connected 1\n") && Catch::Contains("millwright_agent_outbox_events 7\n"));
+    CHECK_THAT(text, Catch::Contains("millwright_agent_loop_overdue{loop=\"uplink\"} 1\n"));
+    std::size_t helps = 0;
+    for (std::size_t at = 0; (at = text.find("# HELP millwright_agent_loop_overdue", at)) != std::string::npos; ++at) ++helps;
+    CHECK(helps == 1);
+}
