@@ -18,10 +18,12 @@
 #include "agent/link.h"
 #include "agent/sealed_fetcher.h"
 #include "agent/self/control.h"
+#include "agent/self/own_log.h"
 #include "agent/self/pause.h"
 #include "agent/self/status.h"
 #include "agent/uplink.h"
 #include "platform/base/log.h"
+#include "platform/base/log_sink.h"
 #include "platform/base/redact.h"
 #include "platform/files.h"
 #include "platform/local_http.h"
@@ -33,7 +35,7 @@ namespace mill::agent {
 namespace {
 
 constexpr int kTryAgain = 2, kBadConfiguration = 78;
-constexpr std::chrono::seconds kDrain{10}, kAlive{10};
+constexpr std::chrono::seconds kDrain{10}, kAlive{10}, kLastWord{3};
 constexpr unsigned kFetchers = 2;
 constexpr std::size_t kMaxSeals = 4096;
 
@@ -107,6 +109,18 @@ void stop_in_order(const Leave& leave, Desk& desk, Link& link, Runs& runs, Mailb
     if (!journal.wait_empty(Milliseconds(kDrain))) log::warning("agent", "reports are left on disk; they go out at the next start");
 }
 
+/// As long as it lives, the program's log lines go to `own_log`, too.
+class LogCopy {
+public:
+    explicit LogCopy(OwnLog* own_log)
+    {
+        if (own_log != nullptr) log::set_sink([own_log](log::Level level, std::string_view room, std::string_view text) { own_log->take(level, room, text); });
+    }
+    LogCopy(const LogCopy&) = delete;
+    LogCopy& operator=(const LogCopy&) = delete;
+    ~LogCopy() { log::set_sink({}); }
+};
+
 /// How the program is to end: asked for on several threads, done by the main one.
 class Departure {
 public:
@@ -148,11 +162,42 @@ void set_pause(Desk& desk, Standing& standing, const Clock& clock, std::optional
     desk.pause(words_of(*pause), until);
 }
 
+/// What happened to this machine's clocks since the last look: a suspend moves the one that counts sleep, somebody's hand (or NTP) the one on the wall.
+class ClockWatch {
+public:
+    explicit ClockWatch(const Clock& clock) : clock_(clock), slept_(slept()), wall_(wall()) {}
+    /// True after a suspend: what was open is stale.
+    bool look()
+    {
+        const Microseconds slept_now = slept(), wall_now = wall();
+        const Microseconds sleep = slept_now - slept_, jump = wall_now - wall_;
+        slept_ = slept_now;
+        wall_ = wall_now;
+        if (sleep > kJump) log::info("clock", "this machine slept for {} until {}", format_duration(std::chrono::floor<std::chrono::seconds>(sleep)), format_time(clock_.now()));
+        if (jump > kJump || jump < -kJump)
+            log::warning("clock", "the clock on the wall was set {} by {}; leases and deadlines do not follow it", jump.count() > 0 ? "forward" : "back",
+                         format_duration(std::chrono::floor<std::chrono::seconds>(std::chrono::abs(jump))));
+        return sleep > kJump;
+    }
+
+private:
+    static constexpr std::chrono::seconds kJump{2};
+    Microseconds slept() const
+    {
+        return Microseconds(clock_.steady().microseconds) - std::chrono::duration_cast<Microseconds>(std::chrono::steady_clock::now().time_since_epoch());
+    }
+    Microseconds wall() const { return Microseconds(clock_.now().microseconds - clock_.steady().microseconds); }
+    const Clock& clock_;
+    Microseconds slept_, wall_;
+};
+
 /// Until a stop is requested. Each turn that every loop kept its promise the keeper is told that the agent lives; else it is not, and acts.
-void watch_over(platform::ServiceHost& host, const Vitals& vitals, Runs& runs)
+void watch_over(platform::ServiceHost& host, const Clock& clock, const Vitals& vitals, Runs& runs, Link& link)
 {
     bool late = false;
+    ClockWatch clocks(clock);
     while (!host.wait_for(kAlive)) {
+        if (clocks.look()) link.again();
         const std::vector<std::string> overdue = vitals.overdue();
         // Twice in a row: after a suspend or a SIGCONT every promise is broken for a moment.
         if (overdue.empty() || !std::exchange(late, true)) runs.say_alive();
@@ -185,6 +230,10 @@ int serve(const ServeOptions& options)
 
     Departure departure(host);
     Vitals vitals(clock);
+    auto own_log = OwnLog::open(identity->folder + "/log", clock);
+    if (!own_log) log::warning("log", "the factory does not get this log: {}", own_log.error().what);
+    const LogCopy copy(own_log ? own_log->get() : nullptr);
+    log::info("agent", "millwright-agent {} started as process {}, for {}", protocol::kProgramVersion, platform::process_number(), identity->name);
     Standing standing;
     const WallTime since = clock.now();
     const unsigned slots = config->slots != 0 ? config->slots : std::clamp(std::thread::hardware_concurrency(), 1U, 16U);
@@ -203,7 +252,7 @@ int serve(const ServeOptions& options)
     if (auto done = runs.recover(remember(**journal, *policy, *config, desk), std::chrono::seconds(10)); !done) return exit_status(done.error());
 
     Tokens tokens(*identity, *config, clock);
-    FactoryClient for_link(*identity, *config, tokens), for_uplink(*identity, *config, tokens), for_lease(*identity, *config, tokens);
+    FactoryClient for_link(*identity, *config, tokens), for_uplink(*identity, *config, tokens), for_lease(*identity, *config, tokens), for_log(*identity, *config, tokens);
     Mailbox<Fetch> fetches(256);
     Lease lease(desk, for_lease, clock, tell);
     Uplink uplink(**journal, for_uplink, [&tell](const protocol::AttemptId& id, const std::string& word) {
@@ -254,6 +303,7 @@ int serve(const ServeOptions& options)
     threads.emplace_back([&](std::stop_token stop) { SealedFetcher(*identity, *config, seals, tell).run(stop); });
     threads.emplace_back([&](std::stop_token stop) { uplink.run(stop); });
     threads.emplace_back([&](std::stop_token stop) { lease.run(stop); });
+    if (own_log) threads.emplace_back([&, &loop = vitals.add("log")](std::stop_token stop) { ship_log(**own_log, for_log, clock, loop, stop); });
     threads.emplace_back([&](std::stop_token stop) { link.run(stop); });
 
     const auto status = [&] { return status_of({*identity, *config, options.data_folder, clock, desk, **journal, vitals, standing, runs.isolation(), since}); };
@@ -275,12 +325,14 @@ int serve(const ServeOptions& options)
     if (!metrics) log::warning("control", "no metrics: {}", metrics.error().what);
 
     runs.say_alive();
-    watch_over(host, vitals, runs);
+    watch_over(host, clock, vitals, runs, link);
     host.stopping();
     // The loop of the runs ends by itself only when the keeper is gone.
     const std::optional<Status> lost = finished.receive_for(Milliseconds(0));
     const Leave leave = departure.asked().value_or(Leave{false, config->finish_jobs, config->finish_jobs ? config->stop_wait : Milliseconds(kDrain), "the agent is stopping"});
+    log::info("agent", "leaving: {}", leave.why);
     if (!lost && !leave.again) stop_in_order(leave, desk, link, runs, finished, **journal);
+    if (own_log && !lost && !leave.again) (*own_log)->wait_empty(kLastWord);
     if (control) control->reset();
     if (metrics) metrics->reset();
     desk.set_on_change({});

@@ -218,6 +218,13 @@ void Link::on_offer(const Json& json)
         parts_.tell(command::GiveBack{*id, "too many packages are being fetched"});
 }
 
+void Link::again()
+{
+    const std::scoped_lock lock(mutex_);
+    if (is_parked_) parked_.request_stop();
+    parts_.tokens.pulse().beat();
+}
+
 void Link::nudge()
 {
     const std::scoped_lock lock(mutex_);

@@ -45,6 +45,8 @@ public:
     void run(std::stop_token stop);
     /// Something changed that the parked poll should know: a slot got free while it wanted none, or there are answers.
     void nudge();
+    /// The machine slept: what is parked is on a connection that nobody holds any more.
+    void again();
 
 private:
     Status open_session(const std::string& token, std::stop_token stop, Refusal& refusal);

@@ -77,6 +77,8 @@ public:
     /// The answer kept with this jti, or the given one. Errors: denied (a counter not above the last: frozen, audit row), not_found.
     virtual void step_counter(CounterStep step, Done<std::string> done) = 0;
     virtual void open_session(SessionReport report, Done<SessionAnswer> done) = 0;
+    /// Keeps the lines above what is there, the newest kAgentLogLines of them; answers the highest sequence kept.
+    virtual void agent_log(std::string agent, std::vector<AgentLogLine> lines, Done<std::uint64_t> done) = 0;
     virtual void goodbye(std::string agent, std::string why, Done<Nothing> done) = 0;
     /// With online, offline_since and holds. Blocks: until the writer thread answers (a commit); not on the writer thread.
     virtual Result<std::vector<AgentRecord>> agents() = 0;

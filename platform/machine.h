@@ -1,6 +1,7 @@
 // platform/machine.h -- what this machine is and how busy it is.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 namespace mill::platform {
 
 std::string host_name();
+std::int64_t process_number();
 /// Facts of an agent, found by looking: {os:{name,version,kernel,arch}, cpus, memory (bytes), programs:{python3:"3.11.2",…},
 /// isolation:{…}, screen}. Takes up to a second.
 Json find_facts();

@@ -1,9 +1,8 @@
 #include "agent/self/status.h"
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 
+#include "platform/machine.h"
 #include "protocol/version.h"
 
 namespace mill::agent {
@@ -97,7 +96,7 @@ Json status_of(const StatusParts& parts)
                              {"environment", parts.identity.environment},
                              {"mode", std::string(protocol::name(parts.identity.mode))},
                              {"version", std::string(protocol::kProgramVersion)},
-                             {"pid", static_cast<std::int64_t>(::getpid())},
+                             {"pid", platform::process_number()},
                              {"since", format_time(parts.since)},
                              {"dataFolder", parts.data_folder}});
     if (const auto terms = parts.standing.terms()) out.set("approved", terms->approved);

@@ -74,6 +74,8 @@ void agent_session(Service&, const CallPtr&);
 void offers(Service&, const CallPtr&);
 void agent_events(Service&, const CallPtr&);
 void leases(Service&, const CallPtr&);
+void agent_log(Service&, const CallPtr&);
+void get_agent_log(Service&, const CallPtr&);
 void goodbye(Service&, const CallPtr&);
 // attempt_side.cpp
 void agent_package(Service&, const CallPtr&);

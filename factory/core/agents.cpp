@@ -234,6 +234,15 @@ void CoreImpl::open_session(SessionReport report, Done<SessionAnswer> done)
     });
 }
 
+void CoreImpl::agent_log(std::string id, std::vector<AgentLogLine> lines, Done<std::uint64_t> done)
+{
+    queue_.submit<std::uint64_t>(std::move(done), [this, id = std::move(id), lines = std::move(lines)]() -> Result<std::uint64_t> {
+        const auto found = agent_by_id(id);
+        if (!found) return fail(found.error());
+        return writer_.add_agent_log((*found)->key, lines);
+    });
+}
+
 void CoreImpl::goodbye(std::string id, std::string why, Done<Nothing> done)
 {
     queue_.submit<Nothing>(std::move(done), [=, this]() -> Result<Nothing> {

@@ -45,6 +45,7 @@ public:
     void delete_agent(std::string name, Who who, Done<Nothing> done) override;
     void step_counter(CounterStep step, Done<std::string> done) override;
     void open_session(SessionReport report, Done<SessionAnswer> done) override;
+    void agent_log(std::string agent, std::vector<AgentLogLine> lines, Done<std::uint64_t> done) override;
     void goodbye(std::string agent, std::string why, Done<Nothing> done) override;
     Result<std::vector<AgentRecord>> agents() override;
 

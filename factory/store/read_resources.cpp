@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -180,6 +181,23 @@ Result<std::vector<AgentRecord>> SqliteReader::agents()
 {
     static const std::string sql = fmt::format("select {} from agents where deleted = 0 order by name", kAgentColumns);
     return all<AgentRecord>(db_.query(sql.c_str()), agent_row);
+}
+
+Result<std::vector<AgentLogLine>> SqliteReader::agent_log(std::string_view agent_name, std::uint64_t after, std::size_t limit)
+{
+    const auto line_of = [](const Rows& row) {
+        return AgentLogLine{static_cast<std::uint64_t>(row.integer(0)), row.time(1), row.string(2), row.string(3), row.string(4)};
+    };
+    if (auto known = agent_by_name(agent_name); !known) return fail(known.error());
+    if (after > 0)
+        return all<AgentLogLine>(db_.query("select sequence, time, level, room, text from agent_log where agent = (select id from agents where name = ?1 and deleted = 0) "
+                                           "and sequence > ?2 order by sequence limit ?3", agent_name, after, std::uint64_t{limit}),
+                                 line_of);
+    auto newest = all<AgentLogLine>(db_.query("select sequence, time, level, room, text from agent_log where agent = (select id from agents where name = ?1 and deleted = 0) "
+                                              "order by sequence desc limit ?2", agent_name, std::uint64_t{limit}),
+                                    line_of);
+    if (newest) std::reverse(newest->begin(), newest->end());
+    return newest;
 }
 
 Result<Page<AuditRow>> SqliteReader::audit(std::string_view cursor, std::size_t limit)

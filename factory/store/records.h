@@ -159,6 +159,15 @@ struct DeliveryRecord {
     std::vector<DeliveryAttempt> history;   ///< filled by Reader::delivery only
 };
 
+constexpr std::size_t kAgentLogLines = 5000;   ///< kept of each agent
+
+/// A line of an agent's own log.
+struct AgentLogLine {
+    std::uint64_t sequence = 0;      ///< rises within an agent
+    WallTime time;
+    std::string level, room, text;   ///< level: debug, info, warning, error
+};
+
 struct AuditRow {
     std::uint64_t id = 0;
     WallTime time;

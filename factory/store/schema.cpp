@@ -77,6 +77,11 @@ insert into totals(state, count) values (4, 0), (5, 0), (6, 0), (7, 0);
     R"sql(
 create table package_inputs(digest text primary key, inputs text not null) without rowid;
 )sql",
+    // What agents say of themselves.
+    R"sql(
+create table agent_log(agent integer not null references agents(id), sequence integer not null, time integer not null, level text not null,
+    room text not null, text text not null, primary key(agent, sequence)) without rowid;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 

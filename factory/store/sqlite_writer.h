@@ -38,6 +38,7 @@ public:
     Status use_code(std::string_view id, std::string_view public_key, std::string_view agent) override;
     Status audit(const AuditRow& row) override;
 
+    Result<std::uint64_t> add_agent_log(AgentKey key, const std::vector<AgentLogLine>& lines) override;
     Result<AgentKey> insert_agent(const AgentRecord& agent) override;
     Status update_agent(AgentKey key, const AgentRecord& agent, bool mode_set) override;
     Status delete_agent(AgentKey key) override;

@@ -34,6 +34,8 @@ public:
     virtual Result<AgentRecord> agent_by_name(std::string_view agent_name) = 0;
     virtual Result<std::vector<AgentRecord>> agents() = 0;   ///< by name
 
+    /// Lines above `after` in order; `after` 0: the newest `limit`. Errors: not_found.
+    virtual Result<std::vector<AgentLogLine>> agent_log(std::string_view agent_name, std::uint64_t after, std::size_t limit) = 0;
     virtual Result<JobRecord> job(std::string_view uid) = 0;   ///< with input, output, …
     virtual Result<Page<JobRecord>> jobs(const JobQuery& query) = 0;
     virtual Result<std::vector<TimelineRow>> timeline(std::string_view job) = 0;

@@ -23,12 +23,36 @@ Status SqliteWriter::update_agent(AgentKey key, const AgentRecord& a, bool mode_
 Status SqliteWriter::delete_agent(AgentKey key)
 {
     if (auto ok = db_->run("delete from tokens where kind = 'agent' and subject = (select uid from agents where id = ?1)", key); !ok) return ok;
+    if (auto ok = db_->run("delete from agent_log where agent = ?1", key); !ok) return ok;
     return db_->run("update agents set deleted = 1 where id = ?1", key);   // jobs go on naming it
 }
 
 Status SqliteWriter::seen_agent(AgentKey key, WallTime when, std::string_view goodbye)
 {
     return db_->run("update agents set last_seen = ?2, goodbye = ?3 where id = ?1", key, when, goodbye);
+}
+
+Result<std::uint64_t> SqliteWriter::add_agent_log(AgentKey key, const std::vector<AgentLogLine>& lines)
+{
+    std::uint64_t last = 0;
+    {
+        Rows rows = db_->query("select coalesce(max(sequence), 0) from agent_log where agent = ?1", key);
+        if (!rows.next()) return none(rows, "agent", std::to_string(key));
+        last = static_cast<std::uint64_t>(rows.integer(0));
+    }
+    for (const AgentLogLine& line : lines) {
+        if (line.sequence <= last) continue;   // said twice
+        if (auto ok = db_->run("insert into agent_log(agent, sequence, time, level, room, text) values (?1, ?2, ?3, ?4, ?5, ?6)", key, line.sequence, line.time,
+                               line.level, line.room, line.text);
+            !ok)
+            return fail(ok.error());
+        last = line.sequence;
+    }
+    if (auto ok = db_->run("delete from agent_log where agent = ?1 and sequence <= (select sequence from agent_log where agent = ?1 order by sequence desc limit 1 offset ?2)",
+                           key, std::uint64_t{kAgentLogLines});
+        !ok)
+        return fail(ok.error());
+    return last;
 }
 
 Status SqliteWriter::step_counter(AgentKey key, std::uint64_t counter, std::string_view jti, std::string_view answer)

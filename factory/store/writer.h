@@ -142,6 +142,8 @@ public:
     virtual Status use_code(std::string_view id, std::string_view public_key, std::string_view agent) = 0;
     virtual Status audit(const AuditRow& row) = 0;
 
+    /// Lines above what is kept; of an agent's lines the newest kAgentLogLines stay. Answers the highest sequence.
+    virtual Result<std::uint64_t> add_agent_log(AgentKey key, const std::vector<AgentLogLine>& lines) = 0;
     virtual Result<AgentKey> insert_agent(const AgentRecord& agent) = 0;
     virtual Status update_agent(AgentKey key, const AgentRecord& agent, bool mode_set) = 0;   ///< all but counter, last seen
     virtual Status delete_agent(AgentKey key) = 0;

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "platform/base/clock.h"
+#include "platform/base/log_sink.h"
 #include "platform/base/redact.h"
 
 namespace mill::log {
@@ -14,6 +15,8 @@ namespace {
 std::atomic<Level> g_least{Level::info};
 std::string g_program = "millwright";
 bool g_journal = false;
+std::mutex g_sink_mutex;
+Sink g_sink;
 
 constexpr std::string_view kNames[] = {"debug", "info", "warning", "error"};
 constexpr int kPriorities[] = {7, 6, 4, 3};  // syslog(3), as the journal reads them
@@ -49,10 +52,22 @@ void write(Level level, std::string_view room, std::string_view text)
     const std::string line =
         g_journal ? fmt::format("<{}>{}: {}\n", kPriorities[index], room, clean)
                   : fmt::format("{} {} {} {}: {}\n", format_time(system_clock().now()), g_program, kNames[index], room, clean);
-    static std::mutex mutex;
-    const std::scoped_lock lock(mutex);
-    std::fwrite(line.data(), 1, line.size(), stderr);
-    std::fflush(stderr);
+    {
+        static std::mutex mutex;
+        const std::scoped_lock lock(mutex);
+        std::fwrite(line.data(), 1, line.size(), stderr);
+        std::fflush(stderr);
+    }
+    const std::scoped_lock lock(g_sink_mutex);
+    if (g_sink) g_sink(level, room, clean);
 }
+
+void set_sink(Sink sink)
+{
+    const std::scoped_lock lock(g_sink_mutex);
+    g_sink = std::move(sink);
+}
+
+std::string_view name(Level level) { return kNames[static_cast<int>(level)]; }
 
 }  // namespace mill::log

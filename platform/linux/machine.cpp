@@ -121,6 +121,8 @@ std::int64_t count_processes()
 
 }  // namespace
 
+std::int64_t process_number() { return ::getpid(); }
+
 std::string host_name()
 {
     char name[256] = {};

@@ -6,6 +6,7 @@
 
 #include "agent/desk.h"
 #include "agent/self/control.h"
+#include "agent/self/own_log.h"
 #include "agent/self/status.h"
 #include "agent/self/vitals.h"
 #include "platform/files.h"
@@ -188,4 +189,66 @@ TEST_CASE("metrics are well formed whatever a name holds", "[agent][self]")
     std::size_t helps = 0;
     for (std::size_t at = 0; (at = text.find("# HELP millwright_agent_loop_overdue", at)) != std::string::npos; ++at) ++helps;
     CHECK(helps == 1);
+}
+
+TEST_CASE("log lines wait on the disk until the factory has them, through a kill at any byte", "[agent][self]")
+{
+    const Folder folder;
+    const std::string path = folder.path + "/log";
+    FakeClock clock;
+    {
+        auto log = OwnLog::open(path, clock).value();
+        log->take(log::Level::info, "link", "one");
+        log->take(log::Level::error, "link", "two");
+        log->acknowledge(log->pending(1)[0].sequence);
+        log->take(log::Level::warning, "journal", "three");
+    }
+    const std::string whole = platform::read_file(path, 100'000).value();
+    for (std::size_t length = 0; length <= whole.size(); ++length) {
+        REQUIRE(platform::write_file(path, whole.substr(0, length), 0600));
+        auto log = OwnLog::open(path, clock).value();
+        const auto lines = log->pending(10);
+        for (std::size_t i = 1; i < lines.size(); ++i) CHECK(lines[i].sequence > lines[i - 1].sequence);
+        log->take(log::Level::info, "link", "four");
+        CHECK(log->pending(10).size() == lines.size() + 1);
+        CHECK(log->pending(10).back().text == "four");
+        if (length == whole.size()) CHECK((lines.size() == 3 && lines[1].text == "two" && lines[1].level == "error" && lines[2].room == "journal"));
+    }
+}
+
+TEST_CASE("a log over its quota loses its oldest lines and says how many", "[agent][self]")
+{
+    const Folder folder;
+    FakeClock clock;
+    auto log = OwnLog::open(folder.path + "/log", clock, 1000).value();
+    for (int i = 0; i < 50; ++i) log->take(log::Level::info, "link", std::string(100, static_cast<char>('a' + i % 26)));
+    auto lines = log->pending(100);
+    REQUIRE(lines.size() == 11);
+    CHECK_THAT(lines[0].text, Catch::StartsWith("40 lines before this one were not kept"));
+    CHECK(lines[0].sequence < lines[1].sequence);
+    log->acknowledge(lines[10].sequence);
+    CHECK(log->wait_empty(Milliseconds(0)));
+    CHECK(platform::read_file(folder.path + "/log", 10).value().empty());
+    log->take(log::Level::info, "link", "next");
+    REQUIRE(log->pending(10).size() == 1);
+    // The file stays bounded, however long nobody takes the lines.
+    for (int i = 0; i < 2000; ++i) log->take(log::Level::info, "link", std::string(100, 'x'));
+    CHECK(platform::read_file(folder.path + "/log", 1'000'000).value().size() < 8000);
+    log->take(log::Level::info, "link", std::string(1999, 'x') + "\xc3\xa9\xc3\xa9");
+    CHECK(log->pending(100).back().text == std::string(1999, 'x'));
+}
+
+TEST_CASE("a factory that knows higher numbers makes the lines go above them", "[agent][self]")
+{
+    const Folder folder;
+    FakeClock clock;
+    auto log = OwnLog::open(folder.path + "/log", clock).value();
+    log->take(log::Level::info, "link", "one");
+    log->take(log::Level::info, "link", "two");
+    const std::uint64_t last = log->pending(10)[1].sequence;
+    log->acknowledge(last + 1000);
+    REQUIRE(log->pending(10).size() == 2);
+    CHECK(log->pending(10)[0].sequence == last + 1001);
+    log->take(log::Level::info, "link", "three");
+    CHECK(log->pending(10)[2].sequence == last + 1003);
 }
