@@ -162,7 +162,9 @@ void Keeper::watch_agent()
         pool_.drop_all();  // the next one says anew what it needs
         alive_.reset();
         asked_again_ = false;
-        if (stop_by_ || is_for_good(*ending)) {
+        // Jobs are not ended for a file that somebody wrote wrongly meanwhile: as long as some run it is tried again.
+        const bool tried_again = ending->exit_code != 0 && runners_.running() > 0;
+        if (stop_by_ || (is_for_good(*ending) && !tried_again)) {
             exit_code_ = ending->signal == 0 ? ending->exit_code : stop_by_ ? 0 : 1;
             return;
         }

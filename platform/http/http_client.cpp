@@ -40,6 +40,14 @@ void start_pool(std::size_t threads)
     });
 }
 
+/// Head and body go out in two writes. On a kept connection the second would wait until the peer acknowledges the first, which it may put
+/// off for 40 ms. The library offers its handle for each request (a stream of TLS, or the socket); a connection that is not open yet is too young for that.
+void send_at_once(boost::asio::ip::tcp::socket& socket)
+{
+    boost::system::error_code ignored;
+    if (socket.is_open()) socket.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+}
+
 /// Bounds how many requests are under way at once.
 class Slots {
 public:
@@ -267,7 +275,7 @@ private:
         const auto make = [&] {
             auto made = std::make_shared<Destination>();
             made->tls = std::make_shared<TlsCheck>(uri.host);
-            made->client = std::make_unique<RestClient>(web::uri(base), config(made->tls));
+            made->client = std::make_unique<RestClient>(web::uri(base), config(made->tls, uri.scheme == "https"));
             return made;
         };
         if (!repeatable) return make();
@@ -277,18 +285,16 @@ private:
         return kept;
     }
 
-    RestConfig config(const std::shared_ptr<TlsCheck>& check) const
+    RestConfig config(const std::shared_ptr<TlsCheck>& check, bool tls) const
     {
         RestConfig out;
         out.set_timeout(std::chrono::hours(24));  // ours is the deadline: the library's restarts with each byte
         out.set_max_redirects(0);
-        // Head and body go out in two writes. On a kept connection the second would wait until the peer acknowledges the first, which
-        // it may put off for 40 ms. Called for each request; a connection that is not open yet is too young for that.
-        out.set_nativehandle_options([](web_http::client::native_handle handle) {
-            auto& socket = *static_cast<boost::asio::ip::tcp::socket*>(handle);
-            boost::system::error_code ignored;
-            if (socket.is_open()) socket.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
-        });
+        if (!tls) out.set_nativehandle_options([](web_http::client::native_handle handle) { send_at_once(*static_cast<boost::asio::ip::tcp::socket*>(handle)); });
+        else if (options_.proxy.empty())  // behind a proxy it is another type before the tunnel stands
+            out.set_nativehandle_options([](web_http::client::native_handle handle) {
+                send_at_once(static_cast<boost::asio::ssl::stream<boost::asio::ip::tcp::socket&>*>(handle)->next_layer());
+            });
         if (!options_.proxy.empty()) out.set_proxy(proxy());
         out.set_ssl_context_callback([options = options_, check](boost::asio::ssl::context& context) {
             TlsCheck::install(context.native_handle(), check);

@@ -24,7 +24,7 @@ namespace {
 tl::unexpected<Error> failure(const std::string& path, int error)
 {
     const Errc code = error == ENOENT || error == ENOTDIR ? Errc::not_found
-                      : error == EACCES || error == EPERM || error == EROFS || error == ELOOP ? Errc::denied
+                      : error == EACCES || error == EPERM || error == ELOOP ? Errc::denied
                                                                                               : Errc::unavailable;
     return fail(code, fmt::format("{}: {}", path, os_error(error)));
 }

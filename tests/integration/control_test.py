@@ -187,6 +187,23 @@ class Control(Test):
             job = world.ended(uid, 60)
             self.assertEqual((job["state"], job["attempt"], job["output"]), ("successful", 1, {"done": True}))
 
+    def test_a_crash_with_a_wrong_file_ends_no_job(self):
+        with World() as world:
+            agent, data, trigger = self.begin(world, WAITS.replace("PT4S", "PT8S"))
+            uid = world.trigger(trigger)
+            self.running(world, uid)
+            (data / "config.yaml").write_text("sltos: 3\n")
+            os.kill(agent.children("millwright-agent")[0], signal.SIGKILL)
+            wait_for("the agent to refuse the file", lambda: agent.tail().count("unknown key") or agent.tail().count("sltos"))
+            self.assertIsNone(agent.process.poll())
+            (data / "config.yaml").write_text("slots: 3\n")
+            job = world.ended(uid)
+            self.assertEqual((job["state"], job["attempt"], job["output"]), ("successful", 1, {"done": True}))
+            # With nothing that runs it ends, as it did at its start.
+            (data / "config.yaml").write_text("sltos: 3\n")
+            os.kill(agent.children("millwright-agent")[0], signal.SIGKILL)
+            self.assertEqual(agent.process.wait(20), 78)
+
     def test_new_programs_take_over_while_a_job_runs_and_the_keeper_follows(self):
         with World() as world:
             world.start_factory()
