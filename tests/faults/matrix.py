@@ -216,6 +216,34 @@ def outbox(field, jobs):
     field.start_agent()
 
 
+def stalled(seconds):
+    """The disk takes nothing and answers nothing; the leases must be renewed all the same."""
+    def strike(field, jobs):
+        field.begin(jobs // 2)
+        time.sleep(0.5)
+        subprocess.run(["fsfreeze", "-f", field.data], check=True)
+        try:
+            field.begin(jobs - jobs // 2)
+            time.sleep(seconds)
+        finally:
+            subprocess.run(["fsfreeze", "-u", field.data], check=True)
+    return strike
+
+
+def saturated(seconds):
+    """Every processor is busy, many times over."""
+    def strike(field, jobs):
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(8 * (os.cpu_count() or 1))]
+        try:
+            field.begin(jobs)
+            time.sleep(seconds)
+        finally:
+            for one in busy:
+                one.kill()
+                one.wait()
+    return strike
+
+
 SCENARIOS = {
     "network cut": dict(strike=line("cut", 3)),
     "half-open": dict(strike=line("stall", 4), seconds=150),
@@ -234,6 +262,9 @@ SCENARIOS = {
     "agent stopped 5 s": dict(strike=stopped(5)),
     "clock +1 h": dict(strike=clock(1), faketime=True),
     "clock -1 h": dict(strike=clock(-1), faketime=True),
+    "disk stalled 10 s": dict(strike=stalled(10), disk=True, seconds=120),
+    "disk stalled 90 s": dict(strike=stalled(90), disk=True, seconds=180, long=True),
+    "processors saturated": dict(strike=saturated(15), seconds=180, long=True),
     "disk full": dict(strike=disk("full"), tmpfs=True, seconds=120),
     "disk read-only": dict(strike=disk("read-only"), tmpfs=True, seconds=120),
 }
@@ -242,7 +273,7 @@ SCENARIOS = {
 def run(name, jobs):
     """(outcome, why it was skipped)"""
     scenario = SCENARIOS[name]
-    if scenario.get("tmpfs") and os.getuid() != 0:
+    if (scenario.get("tmpfs") or scenario.get("disk")) and os.getuid() != 0:
         return None, "needs root to mount"
     if scenario.get("faketime") and not os.path.exists(FAKETIME):
         return None, "needs faketime"
@@ -257,6 +288,16 @@ def run(name, jobs):
             data.mkdir()
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=2m,uid={NOBODY},gid={NOBODY},mode=700", "tmpfs", data], check=True)
             mounted = True
+        if scenario.get("disk"):
+            image, data = world.folder / "image", world.folder / "disk"
+            data.mkdir()
+            with image.open("wb") as file:
+                file.truncate(32 << 20)
+            subprocess.run(["mkfs.ext4", "-q", image], check=True)
+            if subprocess.run(["mount", "-o", "loop", image, data], capture_output=True).returncode != 0:
+                return None, "no loop device can be mounted here"
+            mounted = True
+            os.chown(data, NOBODY, NOBODY)
         field = None
         try:
             field = Field(world, environment=environment, data=data)
