@@ -12,6 +12,7 @@
 #include "agent/once.h"
 #include "agent/options.h"
 #include "agent/policy.h"
+#include "agent/service_command.h"
 #include "platform/append_file.h"
 #include "platform/base/log.h"
 #include "platform/base/yaml.h"
@@ -106,6 +107,7 @@ int run(const std::vector<std::string>& arguments)
     case Options::Command::policy_test: return run_policy_test(*options);
     case Options::Command::credentials: return agent::show_credentials(options->serve.data_folder, options->check, options->json);
     case Options::Command::control: return agent::run_control(options->control);
+    case Options::Command::service: return agent::service_command(options->service);
     case Options::Command::once: return agent::run_once(options->request);
     }
     return kBug;

@@ -87,6 +87,27 @@ Result<Options> control_options(const std::vector<std::string>& arguments)
     return out;
 }
 
+Result<Options> service_options(const std::vector<std::string>& arguments)
+{
+    using Action = ServiceRequest::Action;
+    static const std::map<std::string, Action, std::less<>> kActions{{"install", Action::install}, {"uninstall", Action::uninstall}, {"start", Action::start},
+                                                                     {"stop", Action::stop}, {"status", Action::status}, {"check", Action::check}};
+    const auto action = arguments.size() < 2 ? kActions.end() : kActions.find(arguments[1]);
+    if (action == kActions.end()) return fail(Errc::invalid, "service is followed by install, uninstall, start, stop or status");
+    const bool install = action->second == Action::install;
+    auto values = read_values({arguments.begin() + 1, arguments.end()}, install ? std::set<std::string, std::less<>>{"--data", "--config"} : std::set<std::string, std::less<>>{"--data"},
+                              {"--user", "--json"});
+    if (!values) return fail(std::move(values.error()));
+    Options out;
+    out.command = Options::Command::service;
+    out.service.action = action->second;
+    out.service.scope = values->contains("--user") ? ServiceScope::user : ServiceScope::system;
+    out.service.data = absolute(get(*values, "--data"));
+    out.service.config = absolute(get(*values, "--config"));
+    out.service.json = values->contains("--json");
+    return out;
+}
+
 }  // namespace
 
 Result<Options> parse_options(const std::vector<std::string>& arguments)
@@ -144,7 +165,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
         if (out.serve.data_folder.empty()) return fail(Errc::invalid, "credentials " + arguments[1] + " needs --data DIR, the agent's folder");
         return out;
     }
-    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol, run, status, pause, resume, drain, stop, reload, renew, policy test, credentials list and credentials check");
+    if (verb == "service") return service_options(arguments);
+    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol, run, status, pause, resume, drain, stop, reload, renew, policy test, credentials list, credentials check and service");
 }
 
 std::string help_text()
@@ -175,6 +197,11 @@ std::string help_text()
   millwright-agent credentials list|check --data DIR [--json]
       The credentials that this machine holds itself (held: machine), never their values; `check` reads each one and
       says what is wrong and what to type; 78 when something is.
+  millwright-agent service install|uninstall|start|stop|status [--user] [--data DIR] [--config FILE] [--json]
+      The agent as a service of systemd. install writes and enables a unit for these programs (not needed, and refused, where the
+      package did); --user is for a service of your own, without root. status ends with 0 running, 3 not, 4 not installed.
+      --data DIR      the agent's folder (/var/lib/millwright/agent; with --user ~/.local/share/millwright/agent)
+      --config FILE   install: settings instead of DIR/config.yaml
   millwright-agent --version
 
 Files in DIR: policy.yaml (what this machine accepts), config.yaml (slots, warm, proxy, caFile, quotas, stop, log, metrics),
@@ -186,6 +213,7 @@ Examples
   millwright agents invite --for 10m | millwright-agent enrol --data ~/agent --factory http://127.0.0.1:7460 --code-file -
   millwright-agent run --data ~/agent
   millwright-agent policy test reports/package.yaml --data ~/agent
+  millwright-agent service install --user && millwright-agent service status --user
 
 Exit status: 0 stopped or done, 1 a bug (status: something is wrong), 2 try again, 3 no agent runs there, 64 usage, 77 withheld, 78 bad configuration.
 )";
