@@ -51,7 +51,7 @@ int run_enrol(Options options)
     if (!enrolled) return complain(enrolled.error());
     fmt::print("enrolled as {} in environment {} of {}\n", enrolled->identity.name, enrolled->identity.environment, enrolled->identity.factory_url);
     if (!enrolled->approved) fmt::print("an administrator has to approve it before it gets jobs: millwright agents\n");
-    fmt::print("next: edit {}/policy.yaml, then: millwright-agent run --data {}\n", options.enrol.data_folder, options.enrol.data_folder);
+    fmt::print("next: edit {}/policy.yaml, then: {}\n", options.enrol.data_folder, agent::how_to_run(options.enrol.data_folder));
     return 0;
 }
 

@@ -79,7 +79,7 @@ Status control(const ServiceWorld& world, const std::vector<std::string>& words)
     return fail(Errc::unavailable, fmt::format("systemctl {}: {}", words.front(), said.empty() ? "failed without a word" : said));
 }
 
-ServiceAnswer refuse(int status, std::string_view text) { return {status, fmt::format("millwright-agent: {}\n", text)}; }
+ServiceAnswer refuse(int status, std::string_view text) { return {status, fmt::format("millwright-agent: {}\n", text), true}; }
 
 /// The agent's users have to reach the program that root starts. Empty: they do.
 std::string closed_to_others(const std::string& program)
@@ -131,7 +131,7 @@ ServiceAnswer install(const ServiceRequest& request, const ServiceWorld& world)
 ServiceAnswer uninstall(const ServiceRequest& request, const ServiceWorld& world)
 {
     const auto there = find_unit(world);
-    if (!there) return {0, fmt::format("there is no {}/{}: nothing to do\n", world.unit_folder, kName)};
+    if (!there) return {0, fmt::format("there is no {}/{}: nothing to do\n", world.unit_folder, kName), false};
     if (there->packaged) return refuse(kCannot, fmt::format("{} belongs to an installed package: apt remove millwright-agent", there->path));
     if (!there->ours) return refuse(kCannot, fmt::format("{} was not written by `{}`; remove it by hand", there->path, command_of(request, "install")));
     if (auto done = control(world, {"disable", "--now", kName}); !done) return refuse(kCannot, done.error().what);
@@ -139,7 +139,7 @@ ServiceAnswer uninstall(const ServiceRequest& request, const ServiceWorld& world
     if (!std::filesystem::remove(there->path, error) && error) return refuse(kCannot, fmt::format("{}: {}", there->path, error.message()));
     if (auto done = control(world, {"daemon-reload"}); !done) return refuse(kCannot, done.error().what);
     return {0, fmt::format("{} is gone; the data folder {} stays{}\n", there->path, data_of(request, world, there),
-                           request.scope == ServiceScope::system ? ", and so do the users" : "")};
+                           request.scope == ServiceScope::system ? ", and so do the users" : ""), false};
 }
 
 ServiceAnswer start_or_stop(const ServiceRequest& request, const ServiceWorld& world)
@@ -151,7 +151,7 @@ ServiceAnswer start_or_stop(const ServiceRequest& request, const ServiceWorld& w
     const auto enrolled = enrolled_factories(data);
     if (start && enrolled && enrolled->empty()) return refuse(kCannot, fmt::format("{} is not enrolled at a factory: {}", data, how_to_enrol(data)));
     if (auto done = control(world, {start ? "start" : "stop", kName}); !done) return refuse(kCannot, done.error().what);
-    return {0, start ? "started\n" : "stopped\n"};
+    return {0, start ? "started\n" : "stopped\n", false};
 }
 
 std::map<std::string, std::string> properties(std::string_view text)
@@ -175,9 +175,12 @@ Json enrolments(const std::string& data)
     if (!ids) return Json();
     Json out = Json::array();
     for (const std::string& id : *ids) {
-        const auto identity = load_identity(data, id);
+        // Not load_identity: root looks at files of the user millwright here, and needs no key.
         Json one = Json::object({{"factoryId", id}});
-        if (identity) one.set("name", identity->name).set("environment", identity->environment).set("factory", identity->factory_url);
+        const auto text = platform::read_file(fmt::format("{}/factories/{}/agent.json", data, id), kMaxUnit);
+        const auto agent = text ? parse_json(*text) : Result<Json>(fail(Errc::not_found, ""));
+        if (agent && agent->is_object())
+            one.set("name", (*agent)["name"]).set("environment", (*agent)["environment"]).set("factory", (*agent)["factoryUrl"]);
         out.push(std::move(one));
     }
     return out;
@@ -206,7 +209,7 @@ ServiceAnswer show_status(const ServiceRequest& request, const ServiceWorld& wor
     const std::string data = data_of(request, world, unit);
     const std::string pid = found["MainPID"] == "0" ? std::string() : found["MainPID"];
     const Json enrolled = enrolments(data);
-    ServiceAnswer answer{!installed ? kNoUnit : active ? 0 : kInactive, {}};
+    ServiceAnswer answer{!installed ? kNoUnit : active ? 0 : kInactive, {}, false};
     if (request.json) {
         Json out = Json::object({{"installed", installed}, {"active", active}, {"state", found["ActiveState"]}, {"data", data}, {"enrolled", enrolled}});
         if (installed) out.set("unit", path).set("enabled", found["UnitFileState"] == "enabled");
@@ -232,12 +235,23 @@ ServiceAnswer check(const ServiceRequest& request, const ServiceWorld& world)
 {
     const std::string data = data_of(request, world, std::nullopt);
     const auto enrolled = enrolled_factories(data);
-    if (!enrolled || !enrolled->empty()) return {0, {}};  // what is wrong with it the agent says itself
+    if (!enrolled || !enrolled->empty()) return {0, {}, false};  // what is wrong with it the agent says itself
     return refuse(kNotEnrolled, fmt::format("this machine is not enrolled at a factory, so the agent is not started. {}; then: {}", how_to_enrol(data),
                                             command_of(request, "start")));
 }
 
 }  // namespace
+
+std::string how_to_run(const std::string& data)
+{
+    std::error_code error;
+    const std::string whole = std::filesystem::absolute(data, error).lexically_normal().string();
+    for (const ServiceScope scope : {ServiceScope::system, ServiceScope::user})
+        if (const auto unit = find_unit(service_world(scope)); unit && data_of_unit(unit->text) == whole)
+            return fmt::format("{}millwright-agent service start{}", scope == ServiceScope::system && !platform::is_root() ? "sudo " : "",
+                               scope == ServiceScope::user ? " --user" : "");
+    return "millwright-agent run --data " + shell_word(data);
+}
 
 ServiceWorld service_world(ServiceScope scope)
 {
@@ -308,8 +322,7 @@ ServiceAnswer run_service(const ServiceRequest& request, const ServiceWorld& wor
 int service_command(const ServiceRequest& request)
 {
     const ServiceAnswer answer = run_service(request, service_world(request.scope));
-    const bool wrong = answer.status != 0 && answer.text.starts_with("millwright-agent: ") && !(request.action == Action::status && answer.status == kInactive);
-    std::fputs(answer.text.c_str(), wrong ? stderr : stdout);
+    std::fputs(answer.text.c_str(), answer.refused ? stderr : stdout);
     return answer.status;
 }
 

@@ -35,9 +35,13 @@ ServiceWorld service_world(ServiceScope scope);
 struct ServiceAnswer {
     int status = 0;    ///< 0 done; of `status` as systemctl: 3 not running, 4 not installed; of `check` 1: not enrolled; 64, 77, 78
     std::string text;  ///< whole lines, for a person or a program
+    bool refused = false;  ///< or failed: the text is for standard error
 };
 /// Blocks: while systemctl does (a start up to a minute and a half).
 ServiceAnswer run_service(const ServiceRequest& request, const ServiceWorld& world);
+
+/// What to type so that an enrolled folder's agent runs: its service where it has one, else the program.
+std::string how_to_run(const std::string& data);
 
 /// Runs and prints it; the exit status.
 int service_command(const ServiceRequest& request);
