@@ -1,10 +1,15 @@
 // `millwright-agent service` against a stand-in for systemctl and folders of its own; the real systemd is in tests/integration.
 #include "agent/service_command.h"
 
+#include <cstdlib>
+#include <regex>
+
 #include <catch2/catch.hpp>
 #include <sys/stat.h>
 
+#include "agent/config.h"
 #include "agent/options.h"
+#include "agent/policy.h"
 #include "platform/files.h"
 #include "tests/unit/agent/agent_world.h"
 
@@ -117,6 +122,7 @@ TEST_CASE("a person's unit has what a person's manager can do", "[service]")
     CHECK(line_of(*text, "WantedBy") == "WantedBy=default.target");
     CHECK(line_of(*text, "Type") == "Type=notify");
     CHECK_FALSE(line_of(*text, "Delegate").empty());
+    CHECK_FALSE(line_of(*text, "WatchdogSec").empty());
     for (const char* key : {"CapabilityBoundingSet", "ProtectSystem", "ProtectHome", "PrivateTmp", "StateDirectory", "RuntimeDirectory", "After", "ReadWritePaths"}) {
         INFO(key);
         CHECK(line_of(*text, key).empty());
@@ -287,4 +293,22 @@ TEST_CASE("the command line of service names what it does not know", "[service]"
     CHECK_THAT(parse_options({"service"}).error().what, Catch::Contains("install, uninstall, start, stop or status"));
     CHECK_THAT(parse_options({"service", "restart"}).error().what, Catch::Contains("install, uninstall"));
     CHECK_THAT(parse_options({"service", "start", "--config", "x"}).error().what, Catch::Contains("--config"));
+}
+
+TEST_CASE("the settings that the package ships are strict, and each key in them is one that is known", "[service]")
+{
+    const char* source = std::getenv("MILL_SOURCE");
+    const std::string folder = (source != nullptr ? std::string(source) : std::string(".")) + "/packaging/systemd/";
+    CHECK(platform::read_file(folder + "policy.yaml", 100'000).value_or("") == default_policy_text());
+    const std::string settings = platform::read_file(folder + "agent.yaml", 100'000).value_or("");
+    REQUIRE_FALSE(settings.empty());
+    const auto as_it_is = parse_config(settings, "agent.yaml");
+    REQUIRE(as_it_is);
+    CHECK(as_it_is->slots == Config{}.slots);
+    const auto all = parse_config(std::regex_replace(settings, std::regex("# ([a-zA-Z]+: )"), "$1"), "agent.yaml");
+    CAPTURE(all ? std::string() : all.error().what);
+    REQUIRE(all);
+    CHECK(all->ca_file == "/etc/millwright/ca.pem");
+    CHECK(all->stop_wait == Config{}.stop_wait);
+    CHECK(all->package_quota == Config{}.package_quota);
 }
