@@ -63,7 +63,8 @@ struct ServiceBench {
         Identity identity;
         identity.factory_id = "f-1";
         identity.factory_url = "https://factory.example.com";
-        identity.factory_key = identity.private_key = std::string(32, 'k');
+        identity.factory_key = std::string(32, 'k');
+        identity.private_key = std::string(32, 'k');
         identity.token_url = "https://factory.example.com/token";
         identity.agent_id = "a-1";
         identity.name = "srv-9";
