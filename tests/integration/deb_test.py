@@ -80,13 +80,15 @@ until_true state_is $job successful && say job-ended-well || millwright show $jo
 [ "$(value MainPID)" = "$pid" ] && say same-process-afterwards
 ran who && say job-ran-after-upgrade
 grep -q 'unsigned: true' /etc/millwright/policy.yaml && say settings-kept
-if millwright-agent --help | grep -q 'millwright-agent renew'; then
-    fresh() { for p in $(pgrep -f 'millwright-(keeper|agent)'); do case "$(readlink /proc/$p/exe)" in *"(deleted)") return 1 ;; esac; done; }
-    until_true fresh && say programs-renewed
-else
-    say programs-renewed
-fi
+fresh() { p=$(pgrep -u millwright -f 'millwright-agent serve') && case "$(readlink /proc/$p/exe)" in *"(deleted)") return 1 ;; esac; }
+until_true fresh && say programs-renewed
+[ "$(value MainPID)" = "$pid" ] && say same-process-after-renewal
 
+millwright-agent stop --data /var/lib/millwright/agent
+until_true eval '! systemctl -q is-active millwright-agent'
+dpkg -i /debs/2/millwright-agent_*.deb > /tmp/dpkg.log 2>&1; systemctl -q is-active millwright-agent || say what-was-stopped-stays-stopped
+
+systemctl start millwright-agent
 dpkg -r millwright-agent > /tmp/dpkg.log 2>&1 && say removed
 systemctl -q is-active millwright-agent || say stopped-by-removal
 [ -d /var/lib/millwright/agent/factories ] && [ -f /etc/millwright/policy.yaml ] && say state-kept
