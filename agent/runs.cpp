@@ -206,6 +206,10 @@ void Runs::finish_turn()
             ++at;
         }
     }
+    if (again_ && runs_.empty() && taken_.empty()) {
+        again_ = false;
+        if (asked_) asked_(Asked::again);
+    }
 }
 
 Status Runs::on_keeper(KeeperMessage message)
@@ -219,8 +223,8 @@ Status Runs::on_keeper(KeeperMessage message)
         return {};
     }
     if (message.kind == Kind::reload || message.kind == Kind::again) {
-        if (message.kind == Kind::again && (!runs_.empty() || !taken_.empty())) return {};  // not now: it asks again
-        if (asked_) asked_(message.kind == Kind::reload ? Asked::reload : Asked::again);
+        if (message.kind == Kind::again) again_ = true;   // as soon as nothing runs: it asks once
+        else if (asked_) asked_(Asked::reload);
         return {};
     }
     JobRun* run = find(message.key);

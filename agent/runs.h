@@ -104,6 +104,7 @@ private:
     Sealer sealer_;
     std::function<void(Asked)> asked_;
     Vitals::Loop* vital_ = nullptr;
+    bool again_ = false;                    // the keeper wants to make way for a newer one
     bool stopping_ = false;
     bool sync_failed_ = false;
     std::size_t first_ = 0;                 // whose channel is looked at first: nobody starves

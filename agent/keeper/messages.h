@@ -34,7 +34,7 @@ namespace mill::keeper {
 ///   before WHY            how the agent before this one ended, when it was not asked to; behind the list's `held`
 ///   listed                end of the list
 ///   reload                somebody asked the keeper (SIGHUP) that the settings be read again
-///   again                 nothing runs and newer programs wait: end with kAgain, unless something began meanwhile
+///   again                 nothing runs and newer programs wait: end with kAgain as soon as that is so for the agent, too; said once
 ///   broker                with the channel to the broker; also unasked, when a new broker was started
 ///   isolation USERNS SECCOMP MEMORY PROCESSES LANDLOCK PROBLEM PROC NESTING UID SERVICES   0 or 1, 0 or 1, words and number of
 ///                         platform/sandbox.h; UID "shared" (all sandboxes are this user's) or "separate"; SERVICES, whose agent and
