@@ -11,7 +11,7 @@
 namespace mill::agent {
 
 struct Options {
-    enum class Command { help, version, enrol, run, serve, once, policy_test, credentials, control } command = Command::help;
+    enum class Command { help, version, enrol, run, serve, once, policy_test, credentials, rotate, control } command = Command::help;
     EnrolOptions enrol;
     std::string code_file;     ///< instead of --code; "-" is standard input
     ServeOptions serve;        ///< run and serve
