@@ -77,8 +77,8 @@ int run_rotate(const Options& options)
     const std::string& data = options.serve.data_folder;
     auto lock = agent::lock_data_folder(data);
     if (!lock && lock.error().code == Errc::conflict)
-        return complain({Errc::unavailable, fmt::format("{}: an agent runs there; stop it for the change of its key, or let it do that itself: 'keyMaxAge: 90d' in {}/config.yaml",
-                                                        lock.error().what, data)});
+        return complain({Errc::unavailable, fmt::format("{}: an agent runs there; stop it for the change of its key (millwright-agent stop --data {} --after job), or let it do that "
+                                                        "itself: 'keyMaxAge: 90d' in {}/config.yaml", lock.error().what, data, data)});
     if (!lock) return complain(lock.error());
     auto config = agent::load_config(options.serve.config_path, data);
     if (!config) return complain(config.error());
