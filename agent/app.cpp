@@ -274,7 +274,7 @@ int serve(const ServeOptions& options)
                    std::puts("ready");
                    std::fflush(stdout);
                },
-               std::move(facts), &vitals.add("link")});
+               std::move(facts), &vitals.add("link"), config->subscribe ? std::nullopt : std::optional(config->poll_interval)});
     if (auto paused = load_pause(options.data_folder, clock.now()); !paused) {
         log::error("agent", "{}", paused.error().what);
         desk.pause("paused, and nobody can say by whom: " + paused.error().what, std::nullopt);

@@ -19,6 +19,19 @@ Result<Config> parse_config(std::string_view yaml, std::string_view where)
     config.proxy = fields.text("proxy", "");
     config.ca_file = fields.text("caFile", "");
     config.metrics = fields.text("metrics", "");
+    config.certificate_file = fields.text("clientCertificate", "");
+    config.key_file = fields.text("clientKey", "");
+    if (config.certificate_file.empty() != config.key_file.empty())
+        fields.mistake(config.key_file.empty() ? "clientKey" : "clientCertificate", "is missing: a client certificate needs both");
+    config.subscribe = fields.boolean("subscribe", true);
+    if (auto interval = parse_duration(fields.text("pollInterval", "30s")); interval && *interval >= Milliseconds(1'000) && *interval <= std::chrono::hours(1)) config.poll_interval = *interval;
+    else fields.mistake("pollInterval", interval ? "must be from 1s to 1h" : interval.error().what);
+    if (fields.has("pollInterval") && config.subscribe) fields.mistake("pollInterval", "is for 'subscribe: false' only: a subscribed agent hears of a job at once");
+    if (fields.has("keyMaxAge")) {
+        auto age = parse_duration(fields.text("keyMaxAge"));
+        if (age && *age >= std::chrono::hours(1)) config.key_max_age = *age;
+        else fields.mistake("keyMaxAge", age ? "must be at least 1h" : age.error().what);
+    }
     const auto bytes = [](Fields& from, std::string_view key, ByteCount& out) {
         const std::string text = from.text(key, format_bytes(out));
         auto read = parse_bytes(text);

@@ -17,6 +17,10 @@ struct Config {
     std::string factory;                       ///< id of the factory to serve, when several are enrolled
     std::string proxy;                         ///< "http://host:port"; empty: what https_proxy, http_proxy, no_proxy say
     std::string ca_file;                       ///< PEM, beside the system's authorities
+    std::string certificate_file, key_file;    ///< PEM: the client certificate that a gateway before the factory may ask for
+    bool subscribe = true;                     ///< false: no parked poll, one short one each poll_interval
+    Milliseconds poll_interval{30'000};
+    Milliseconds key_max_age{0};               ///< an older key is changed by the running agent; 0: only `rotate` does
     bool finish_jobs = false;                  ///< at a stop: wait for running jobs (up to stop_wait), else cancel them
     Milliseconds stop_wait{30'000};
     ByteCount package_quota = mebibytes(2048); ///< of DIR/packages; the least recently used go first

@@ -1,5 +1,6 @@
 #include "agent/enrol.h"
 
+#include <cstdlib>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -23,8 +24,9 @@ bool is_loopback(const std::string& host)
 /// The key of an enrolment whose answer never came: the same code with the same key gets the same answer.
 class PendingKey {
 public:
+    /// Without a code: the same key each time, so that a command that is started again goes on.
     PendingKey(const std::string& data_folder, const std::string& code)
-        : path_(data_folder + "/enrolment-key"), code_(to_hex(platform::sha256(code)))
+        : path_(data_folder + "/enrolment-key"), code_(code.empty() ? "admission" : to_hex(platform::sha256(code)))
     {
     }
     Result<platform::SigningKey> get() const
@@ -48,22 +50,92 @@ private:
     std::string path_, code_;
 };
 
-Error explain(Error error, const Refusal& refusal, const EnrolOptions& options)
+bool says(const std::string& text, std::string_view words) { return text.find(words) != std::string::npos; }
+
+/// What went wrong, whose matter it is, and what to type.
+Error explain(Error error, const Refusal& refusal, const EnrolOptions& options, const platform::HttpOptions& http)
 {
-    if (refusal.status == 401 || refusal.status == 403)
-        error.what = "the factory does not accept this code: " + error.what + "; ask for a new one (millwright agents invite)";
-    else if (refusal.status == 409)
+    const auto answers_not = [&] { return fmt::format("{} answers, but is no Millwright factory: {}; look at the address (scheme, port, path)", options.factory, error.what); };
+    if (refusal.status == 407 || error.code == Errc::cancelled || error.code == Errc::timeout) return error;
+    if (refusal.status == 0 && error.code == Errc::denied) {
+        error.what = fmt::format("the factory {} is not trusted: {}; of a private authority give its certificate: 'caFile: FILE' in config.yaml (--config FILE), and see "
+                                 "that this machine's clock is right: it says {}", options.factory, error.what, format_time(system_clock().now()));
+    } else if (refusal.status == 0) {
+        const std::string through = http.proxy.empty() ? std::string() : " through the proxy that config.yaml or https_proxy names";
+        const bool refused = says(error.what, "407");
+        error.what = refused ? fmt::format("the proxy wants a user and a password (407): config.yaml: 'proxy: http://USER:PASSWORD@HOST:PORT' ({})", error.what)
+                             : fmt::format("the factory {} is not reachable{}: {}", options.factory, through, error.what);
+        if (refused) error.code = Errc::denied;
+    } else if (error.code == Errc::corrupt || !refusal.problem) {
+        if (refusal.status < 500) {
+            error.what = answers_not();
+            error.code = Errc::invalid;
+        }
+    } else if (refusal.status == 404) {
+        error.what = options.code.empty() && refusal.name == "unknown_route"
+                         ? fmt::format("the factory {} is older than this agent and admits by code only: millwright agents invite, then --code-file FILE", options.factory)
+                         : answers_not();
+    } else if ((refusal.status == 401 || refusal.status == 403) && !options.code.empty()) {
+        error.what = "the factory does not accept this code: " + error.what;
+        if (!says(error.what, "agents invite")) error.what += "; an administrator makes a new one (millwright agents invite)";
+    } else if (refusal.status == 409 && !says(error.what, "--name")) {
         error.what = fmt::format("{}; choose another name with --name", error.what);
-    else if (refusal.status == 404)
-        error.what = fmt::format("{} answers, but is no factory of this kind: {}", options.factory, error.what);
-    else if (refusal.status == 0)
-        error.what = fmt::format("the factory {} is not reachable: {}", options.factory, error.what);
+    }
     return error;
 }
 
-}  // namespace
+/// How far this machine's clock is off, when that matters.
+std::string clock_note(const Refusal& refusal)
+{
+    if (!refusal.date) return {};
+    const std::int64_t seconds = (system_clock().now() - *refusal.date).count() / 1'000'000;
+    return std::abs(seconds) > 20 ? clock_words(seconds) : std::string();
+}
 
-Result<Enrolled> enrol(const EnrolOptions& options)
+/// The identity that this folder has at the factory. Errors: not_found, corrupt.
+Result<Identity> known_at(const std::string& data_folder, const std::string& url)
+{
+    auto ids = enrolled_factories(data_folder);
+    if (!ids) return fail(std::move(ids.error()));
+    for (const std::string& id : *ids) {
+        auto identity = load_identity(data_folder, id);
+        if (!identity) return fail(std::move(identity.error()));
+        if (identity->factory_url == url) return identity;
+    }
+    return fail(Errc::not_found, "not enrolled there");
+}
+
+/// Fine when the factory refuses this identity for good. Errors: conflict (it works), what kept us from asking.
+Status is_refused(const Identity& identity, const Config& config, std::stop_token stop)
+{
+    Refusal refusal;
+    auto token = Tokens(identity, config, system_clock()).get(std::move(stop), &refusal);
+    if (token)
+        return fail(Errc::conflict, fmt::format("this folder is enrolled as agent '{}' of {} already, and the factory knows it: there is nothing to do; another agent on this "
+                                                "machine needs another --data", identity.name, identity.factory_url));
+    for (const char* name : {"unknown_agent", "revoked", "copied_key", "other_key"})
+        if (refusal.name == name) return {};
+    return fail(fmt::format("this folder is enrolled as agent '{}' already", identity.name), std::move(token.error()));
+}
+
+Result<Json> swap_code(platform::HttpClient& client, const EnrolOptions& options, const std::string& url, const std::string& name, const platform::SigningKey& key,
+                       std::stop_token stop, Refusal& refusal)
+{
+    platform::HttpRequest request;
+    request.method = "POST";
+    request.uri = url + std::string(protocol::route::kEnrol);
+    request.headers = {{"Content-Type", "application/json"}};
+    request.body = dump_json(Json::object({{"version", protocol::kVersion},
+                                           {"must", Json::array()},
+                                           {"code", options.code},
+                                           {"name", name},
+                                           {"mode", std::string(protocol::name(options.mode))},
+                                           {"publicKey", to_base64(key.public_key)},
+                                           {"facts", platform::find_facts()}}));
+    return call(client, std::move(request), std::move(stop), &refusal);
+}
+
+Result<std::string> factory_address(const EnrolOptions& options)
 {
     auto uri = platform::parse_uri(options.factory);
     if (!uri) return fail("--factory", std::move(uri.error()));
@@ -72,42 +144,15 @@ Result<Enrolled> enrol(const EnrolOptions& options)
         return fail(Errc::invalid, fmt::format("--factory: {} is plain text to another machine; use https, or say --insecure", options.factory));
     std::string url = uri->scheme + "://" + uri->authority() + uri->path;
     while (url.ends_with('/')) url.pop_back();
+    return url;
+}
 
-    if (auto made = platform::make_folder(options.data_folder, 0700); !made) return fail(std::move(made.error()));
-    // Also a folder that was there before: keys and journal are nobody else's business.
-    std::error_code ignored;
-    std::filesystem::permissions(options.data_folder, std::filesystem::perms::owner_all, ignored);
-    auto lock = lock_data_folder(options.data_folder);
-    if (!lock) return fail(std::move(lock.error()));
-    auto config = load_config(options.config_path, options.data_folder);
-    if (!config) return fail(std::move(config.error()));
-
-    const PendingKey pending(options.data_folder, options.code);
-    auto key = pending.get();
-    if (!key) return fail(std::move(key.error()));
+Result<Identity> identity_in(const Json& said, const EnrolOptions& options, const std::string& url, const platform::SigningKey& key)
+{
     Identity identity;
     identity.factory_url = url;
-    identity.private_key = key->private_key;
+    identity.private_key.set(key.private_key);
     identity.mode = options.mode;
-    const std::string name = options.name.empty() ? platform::host_name() : options.name;
-    const Json body = Json::object({{"version", protocol::kVersion},
-                                    {"must", Json::array()},
-                                    {"code", options.code},
-                                    {"name", name},
-                                    {"mode", std::string(protocol::name(options.mode))},
-                                    {"publicKey", to_base64(key->public_key)},
-                                    {"facts", platform::find_facts()}});
-    auto client = platform::make_http_client(http_options(*config, url));
-    platform::HttpRequest request;
-    request.method = "POST";
-    request.uri = url + std::string(protocol::route::kEnrol);
-    request.headers = {{"Content-Type", "application/json"}};
-    request.body = dump_json(body);
-    Refusal refusal;
-    auto answer = call(*client, std::move(request), {}, &refusal);
-    if (!answer) return fail(explain(std::move(answer.error()), refusal, options));
-
-    const Json& said = *answer;
     auto pinned = from_base64(said["factoryKey"].as_string());
     identity.agent_id = said["agentId"].as_string();
     identity.factory_id = said["factoryId"].as_string();
@@ -117,11 +162,71 @@ Result<Enrolled> enrol(const EnrolOptions& options)
     if (!pinned || pinned->size() != 32 || identity.agent_id.empty() || identity.factory_id.empty() || identity.token_url.empty())
         return fail(Errc::corrupt, fmt::format("{} answered, but not with an identity", options.factory));
     identity.factory_key = std::move(*pinned);
-    if (auto saved = save_identity(options.data_folder, identity); !saved) return fail(std::move(saved.error()));
+    return identity;
+}
+
+}  // namespace
+
+Result<Enrolled> enrol(const EnrolOptions& options, std::stop_token stop)
+{
+    auto url = factory_address(options);
+    if (!url) return fail(std::move(url.error()));
+    if (auto made = platform::make_folder(options.data_folder, 0700); !made) return fail(std::move(made.error()));
+    // Also a folder that was there before: keys and journal are nobody else's business.
+    std::error_code ignored;
+    std::filesystem::permissions(options.data_folder, std::filesystem::perms::owner_all, ignored);
+    auto lock = lock_data_folder(options.data_folder);
+    if (!lock) return fail(std::move(lock.error()));
+    auto config = load_config(options.config_path, options.data_folder);
+    if (!config) return fail(std::move(config.error()));
+
+    Enrolled out;
+    std::string name = options.name;
+    auto known = known_at(options.data_folder, *url);
+    if (!known && known.error().code != Errc::not_found) return fail(std::move(known.error()));
+    if (known) {
+        if (auto refused = is_refused(*known, *config, stop); !refused) return fail(std::move(refused.error()));
+        if (name.empty()) name = known->name;
+    }
+    if (name.empty()) name = platform::host_name();
+
+    const PendingKey pending(options.data_folder, options.code);
+    auto key = pending.get();
+    if (!key) return fail(std::move(key.error()));
+    const platform::HttpOptions http = http_options(*config, *url);
+    auto client = platform::make_http_client(http);
+    Refusal refusal;
+    const auto ask = [&] {
+        if (!options.code.empty()) return swap_code(*client, options, *url, name, *key, stop, refusal);
+        const auto show = options.show ? options.show : [](const Waiting&) {};
+        return be_admitted(*client, {*url, name, options.environment, options.mode, *key}, show, system_clock(), stop, refusal);
+    };
+    auto answer = ask();
+    out.note = clock_note(refusal);
+    if (!answer) {
+        Error error = explain(std::move(answer.error()), refusal, options, http);
+        if (!out.note.empty()) error.what += "; " + out.note;
+        return fail(std::move(error));
+    }
+    auto identity = identity_in(*answer, options, *url, *key);
+    if (!identity) return fail(std::move(identity.error()));
+    out.again = known && known->factory_id == identity->factory_id;
+    if (!out.again && platform::exists(options.data_folder + "/factories/" + identity->factory_id + "/agent.json")) {
+        // The same factory under another address.
+        auto before = load_identity(options.data_folder, identity->factory_id);
+        if (!before) return fail(std::move(before.error()));
+        before->factory_url = *url;
+        if (auto refused = is_refused(*before, *config, stop); !refused) return fail(std::move(refused.error()));
+        out.again = true;
+    }
+    auto saved = out.again ? replace_identity(options.data_folder, *identity) : save_identity(options.data_folder, *identity);
+    if (!saved) return fail(std::move(saved.error()));
     pending.forget();
     if (const std::string path = options.data_folder + "/policy.yaml"; !platform::exists(path))
         if (auto written = platform::write_file(path, default_policy_text(), 0644); !written) return fail(std::move(written.error()));
-    return Enrolled{std::move(identity), said["approved"].as_bool()};
+    out.identity = std::move(*identity);
+    out.approved = (*answer)["approved"].as_bool();
+    return out;
 }
 
 }  // namespace mill::agent

@@ -1,8 +1,11 @@
 // agent/enrol.h -- makes this machine an agent of a factory: a key made here, a one-use code swapped for an identity.
 #pragma once
 
+#include <functional>
+#include <stop_token>
 #include <string>
 
+#include "agent/admission.h"
 #include "agent/identity.h"
 
 namespace mill::agent {
@@ -11,19 +14,24 @@ struct EnrolOptions {
     std::string data_folder;
     std::string config_path;
     std::string factory;           ///< URL
-    std::string code;              ///< secret
-    std::string name;              ///< empty: the host's
+    std::string code;              ///< secret; empty: an administrator admits it while it waits
+    std::string name;              ///< empty: as it was enrolled before, else the host's
     protocol::AgentMode mode = protocol::AgentMode::unattended;
     bool insecure = false;         ///< plain text to another machine
+    std::string environment{};     ///< wished, without a code
+    std::function<void(const Waiting&)> show{};   ///< without a code
 };
 
 struct Enrolled {
     Identity identity;
     bool approved = true;
+    bool again = false;            ///< in place of an identity that the factory refused
+    std::string note;              ///< what a person should know besides, or empty
 };
 
-/// Errors: invalid (URL, name), denied (the code is wrong, used or over), conflict (name taken, enrolled already, folder in use),
-/// unavailable and timeout (factory not reachable). `what` says what to do about it.
-Result<Enrolled> enrol(const EnrolOptions& options);
+/// In a folder whose identity the factory refuses (revoked, deleted, its key copied) the new one takes its place; what the journal still
+/// has to report stays. Errors: invalid (URL, name), denied (the code is wrong, used or over; refused), conflict (name taken, enrolled and
+/// working, folder in use), unavailable and timeout (factory not reachable; nobody decided), cancelled. `what` says what to do about it.
+Result<Enrolled> enrol(const EnrolOptions& options, std::stop_token stop = {});
 
 }  // namespace mill::agent

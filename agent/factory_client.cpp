@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "platform/base/encode.h"
+#include "platform/base/http_date.h"
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
 #include "platform/base/redact.h"
@@ -18,8 +19,14 @@ namespace {
 
 constexpr Milliseconds kMaxBackoff{30'000};
 
-std::optional<Milliseconds> read_retry_after(const std::string& text)
+/// Seconds or a time (RFC 9110, 10.2.3), the latter by the clock of the one who said it.
+std::optional<Milliseconds> read_retry_after(const std::string& text, const std::optional<WallTime>& said_at)
 {
+    constexpr Milliseconds longest{3'600'000};
+    if (auto time = parse_http_date(text)) {
+        const Microseconds left = *time - said_at.value_or(system_clock().now());
+        return std::clamp(std::chrono::duration_cast<Milliseconds>(left), Milliseconds(0), longest);
+    }
     unsigned seconds = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
     if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
@@ -47,6 +54,8 @@ platform::HttpOptions http_options(const Config& config, std::string_view factor
 {
     platform::HttpOptions options;
     options.ca_file = config.ca_file;
+    options.certificate_file = config.certificate_file;
+    options.key_file = config.key_file;
     options.proxy = config.proxy.empty() ? platform::proxy_for(factory_url) : config.proxy;
     options.connections = 1;
     options.threads = 1;  // few calls, all short: each further one only costs hand-overs
@@ -63,11 +72,16 @@ Result<Json> call(platform::HttpClient& client, platform::HttpRequest request, s
     // A connection that was kept may have ended meanwhile: once more, on a new one.
     if (!response && response.error().code == Errc::unavailable) response = client.send(request, stop);
     if (!response) return fail(std::move(response.error()));
+    if (refusal != nullptr)
+        if (auto date = parse_http_date(response->header("date"))) refusal->date = *date;
     Json body;
     if (!response->body.empty()) {
         auto json = parse_json(response->body);
         if (json) body = std::move(*json);
-        else if (response->status < 300) return fail(where, Error{Errc::corrupt, "the answer is no JSON: " + json.error().what});
+        else if (response->status < 300) {
+            if (refusal != nullptr) refusal->status = response->status;
+            return fail(where, Error{Errc::corrupt, "the answer is no JSON: " + json.error().what});
+        }
     }
     if (response->status >= 200 && response->status < 300) return body;
     std::string name = body["type"].as_string();
@@ -75,8 +89,12 @@ Result<Json> call(platform::HttpClient& client, platform::HttpRequest request, s
     if (refusal != nullptr) {
         refusal->status = response->status;
         refusal->name = name == "blank" ? std::string() : name;
-        refusal->retry_after = read_retry_after(response->header("retry-after"));
+        refusal->problem = body["detail"].is_string() || body["error"].is_string();
+        refusal->body = body;
+        refusal->retry_after = read_retry_after(response->header("retry-after"), refusal->date);
     }
+    if (response->status == 407)
+        return fail(Errc::denied, fmt::format("the proxy wants a user and a password (407): config.yaml: 'proxy: http://USER:PASSWORD@HOST:PORT' ({})", where));
     // /token answers as RFC 6749 says: error, error_description.
     std::string detail = body["detail"].as_string();
     if (detail.empty()) detail = body["error_description"].as_string();
@@ -100,84 +118,6 @@ void Pulse::wait(Milliseconds wait, const Refusal& refusal, std::stop_token stop
     std::unique_lock lock(mutex_);
     const std::uint64_t before = beats_;
     beaten_.wait_for(lock, stop, wait, [&] { return refusal.status == 0 && beats_ != before; });
-}
-
-Tokens::Tokens(const Identity& identity, const Config& config, const Clock& clock)
-    : identity_(identity), clock_(clock), client_(platform::make_http_client(http_options(config, identity.token_url)))
-{
-}
-
-Result<std::string> Tokens::get(std::stop_token stop)
-{
-    const std::scoped_lock lock(mutex_);
-    if (!token_.empty() && clock_.steady() < renew_at_) return token_;
-    return renew(stop);
-}
-
-void Tokens::refused(std::string_view token)
-{
-    const std::scoped_lock lock(mutex_);
-    if (token_ == token) token_.clear();
-}
-
-bool proves_key(const Identity& identity, std::string_view challenge, const Json& answer)
-{
-    auto proof = from_base64(answer["factoryProof"].as_string());
-    return proof && platform::verify(identity.factory_key, std::string("millwright-session:").append(challenge), *proof);
-}
-
-Error not_the_factory(const Identity& identity)
-{
-    return {Errc::denied, fmt::format("{} is not the factory that this agent was enrolled at: it cannot prove the pinned key", identity.factory_url)};
-}
-
-/// Nothing that proves who we are goes to a place that cannot show the key we pinned.
-Status Tokens::prove(std::stop_token stop)
-{
-    const std::string challenge = to_base64(random_bytes(32));
-    platform::HttpRequest request;
-    request.method = "POST";
-    request.uri = identity_.factory_url + std::string(protocol::route::kProof);
-    request.headers = {{"Content-Type", "application/json"}};
-    request.body = dump_json(Json::object({{"challenge", challenge}}));
-    request.timeout = std::chrono::seconds(15);
-    request.repeatable = true;
-    auto answer = call(*client_, std::move(request), stop);
-    if (!answer) return fail("the factory's proof", std::move(answer.error()));
-    if (!proves_key(identity_, challenge, *answer)) return fail(not_the_factory(identity_));
-    return {};
-}
-
-Result<std::string> Tokens::renew(std::stop_token stop)
-{
-    if (auto proved = prove(stop); !proved) return fail(std::move(proved.error()));
-    auto counter = next_counter(identity_);
-    if (!counter) return fail(std::move(counter.error()));
-    const std::int64_t now = clock_.now().microseconds / 1'000'000;
-    const Json claims = Json::object({{"iss", identity_.agent_id},
-                                      {"sub", identity_.agent_id},
-                                      {"aud", identity_.token_url},
-                                      {"iat", now},
-                                      {"exp", now + 55},
-                                      {"jti", to_hex(random_bytes(16))},
-                                      {"ctr", *counter}});
-    auto jwt = platform::make_jwt(identity_.private_key, identity_.agent_id, dump_json(claims));
-    if (!jwt) return fail(std::move(jwt.error()));
-    platform::HttpRequest request;
-    request.method = "POST";
-    request.uri = identity_.factory_url + std::string(protocol::route::kToken);
-    request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
-    request.body = "grant_type=client_credentials&client_assertion_type=" +
-                   percent_encode("urn:ietf:params:oauth:client-assertion-type:jwt-bearer") + "&client_assertion=" + percent_encode(*jwt);
-    request.timeout = std::chrono::seconds(15);
-    auto answer = call(*client_, std::move(request), stop);
-    if (!answer) return fail("session token", std::move(answer.error()));
-    token_ = (*answer)["access_token"].as_string();
-    if (token_.empty()) return fail(Errc::corrupt, "session token: the answer holds none");
-    redact_in_log(token_);
-    const std::int64_t life = std::max<std::int64_t>(10, (*answer)["expires_in"].as_integer());
-    renew_at_ = clock_.steady() + Microseconds(life * 750'000);
-    return token_;
 }
 
 FactoryClient::FactoryClient(const Identity& identity, const Config& config, Tokens& tokens)

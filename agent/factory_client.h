@@ -22,6 +22,9 @@ struct Refusal {
     int status = 0;
     std::string name;                          ///< of the problem: last word of urn:millwright:problem:NAME, or ""
     std::optional<Milliseconds> retry_after;
+    bool problem = false;                      ///< the answer was a problem document (RFC 7807) or an error of RFC 6749
+    Json body;                                 ///< of the answer, when it was JSON
+    std::optional<WallTime> date;              ///< the answer's Date, of a success too
 };
 
 /// One JSON call. The body of a 2xx as JSON (null when empty). Errors: by status (401 and 403 denied, 404 not_found, 409 conflict,
@@ -43,6 +46,9 @@ private:
     std::uint64_t beats_ = 0;
 };
 
+/// "this machine's clock is 90 s ahead of the factory's: …"; negative is behind.
+std::string clock_words(std::int64_t seconds);
+
 /// True when `answer.factoryProof` signs `challenge` with the key that was pinned at enrolment.
 bool proves_key(const Identity& identity, std::string_view challenge, const Json& answer);
 Error not_the_factory(const Identity& identity);
@@ -51,15 +57,20 @@ Error not_the_factory(const Identity& identity);
 class Tokens {
 public:
     Tokens(const Identity& identity, const Config& config, const Clock& clock);
-    /// Errors: denied (enrolment ended, key frozen), unavailable, timeout, cancelled.
-    Result<std::string> get(std::stop_token stop);
+    /// A key that is to follow is tried when the factory knows another one: the answer to its change was lost.
+    /// Errors: denied (what happened to this agent, and whose command mends it), unavailable, timeout, cancelled.
+    Result<std::string> get(std::stop_token stop, Refusal* refusal = nullptr);
+    /// Another key, here and at the factory. Whatever is cut short leaves a key that works. Errors: as get; not_found (an older factory).
+    Status rotate(std::stop_token stop);
     /// The factory refused `token`: the next get makes a new one.
     void refused(std::string_view token);
     Pulse& pulse() { return pulse_; }
 
 private:
     Status prove(std::stop_token stop);
-    Result<std::string> renew(std::stop_token stop);
+    Result<std::string> renew(std::stop_token stop, Refusal& refusal);
+    Result<Json> ask(const std::string& key, std::stop_token stop, Refusal& refusal);
+    Status change_key(std::stop_token stop);
     const Identity& identity_;
     const Clock& clock_;
     std::unique_ptr<platform::HttpClient> client_;
@@ -67,6 +78,9 @@ private:
     std::mutex mutex_;
     std::string token_;
     SteadyTime renew_at_;
+    const Milliseconds max_age_;
+    Microseconds ahead_{0};   ///< how far this machine's clock is ahead of the factory's
+    bool told_ahead_ = false;
 };
 
 /// Calls with the agent's token, over a connection of its own. Thread: one.

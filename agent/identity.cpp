@@ -25,6 +25,35 @@ bool plain_name(std::string_view name)
     return name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == std::string_view::npos;
 }
 
+Json about(const Identity& identity)
+{
+    return Json::object({{"factoryUrl", identity.factory_url},
+                         {"factoryId", identity.factory_id},
+                         {"tokenUrl", identity.token_url},
+                         {"agentId", identity.agent_id},
+                         {"name", identity.name},
+                         {"environment", identity.environment},
+                         {"mode", std::string(protocol::name(identity.mode))}});
+}
+
+/// A replacement that a crash cut short is done again: its one file holds all of it.
+Status finish_replacement(const std::string& folder)
+{
+    const std::string path = folder + "/identity.next";
+    if (!platform::exists(path)) return {};
+    auto text = platform::read_secret_file(path);
+    if (!text) return fail(path, std::move(text.error()));
+    auto json = parse_json(*text);
+    if (!json) return fail(path, std::move(json.error()));
+    const std::pair<const char*, std::string> files[] = {{"key", (*json)["key"].as_string() + "\n"},
+                                                         {"factory.pub", (*json)["factoryKey"].as_string() + "\n"},
+                                                         {"agent.json", dump_json((*json)["about"], 2) + "\n"}};
+    for (const auto& [name, bytes] : files)
+        if (auto done = platform::write_file(folder + "/" + name, bytes, 0600); !done) return done;
+    if (auto gone = platform::remove_tree(folder + "/key.next"); !gone) return gone;   // it was to follow the key before
+    return platform::remove_tree(path);
+}
+
 }  // namespace
 
 Status save_identity(const std::string& data_folder, const Identity& identity)
@@ -35,20 +64,75 @@ Status save_identity(const std::string& data_folder, const Identity& identity)
     if (platform::exists(folder)) return fail(Errc::conflict, fmt::format("this agent is enrolled at factory {} already ({})", identity.factory_id, folder));
     const std::string draft = parent + "/.new-" + new_uid();
     if (auto made = platform::make_folder(draft, 0700); !made) return made;
-    const Json about = Json::object({{"factoryUrl", identity.factory_url},
-                                     {"factoryId", identity.factory_id},
-                                     {"tokenUrl", identity.token_url},
-                                     {"agentId", identity.agent_id},
-                                     {"name", identity.name},
-                                     {"environment", identity.environment},
-                                     {"mode", std::string(protocol::name(identity.mode))}});
-    const std::pair<const char*, std::string> files[] = {{"key", to_base64(identity.private_key) + "\n"},
+    const std::pair<const char*, std::string> files[] = {{"key", to_base64(identity.private_key.get()) + "\n"},
                                                          {"counter", "0\n"},
                                                          {"factory.pub", to_base64(identity.factory_key) + "\n"},
-                                                         {"agent.json", dump_json(about, 2) + "\n"}};
+                                                         {"agent.json", dump_json(about(identity), 2) + "\n"}};
     for (const auto& [name, bytes] : files)
         if (auto done = platform::write_file(draft + "/" + name, bytes, 0600); !done) return done;
     return platform::replace_file(draft, folder);
+}
+
+Status replace_identity(const std::string& data_folder, const Identity& identity)
+{
+    if (!plain_name(identity.factory_id)) return fail(Errc::invalid, "the factory's id is no plain name");
+    const std::string folder = factories_of(data_folder) + "/" + identity.factory_id;
+    if (!platform::exists(folder + "/agent.json")) return fail(Errc::not_found, folder + " holds no identity");
+    const Json whole = Json::object({{"key", to_base64(identity.private_key.get())}, {"factoryKey", to_base64(identity.factory_key)}, {"about", about(identity)}});
+    if (auto done = platform::write_file(folder + "/identity.next", dump_json(whole) + "\n", 0600); !done) return done;
+    return finish_replacement(folder);
+}
+
+namespace {
+
+Result<platform::SigningKey> read_pair(const std::string& path)
+{
+    auto text = platform::read_secret_file(path);
+    if (!text) return fail(path, std::move(text.error()));
+    auto json = parse_json(*text);
+    if (!json) return fail(path, std::move(json.error()));
+    auto secret = from_base64((*json)["key"].as_string());
+    auto open = from_base64((*json)["publicKey"].as_string());
+    if (!secret || !open || secret->size() != 32 || open->size() != 32) return fail(Errc::corrupt, path + ": not the two halves of a key");
+    return platform::SigningKey{*secret, *open};
+}
+
+}  // namespace
+
+Result<platform::SigningKey> known_next_key(const Identity& identity)
+{
+    const std::string path = identity.folder + "/key.next";
+    if (!platform::exists(path)) return fail(Errc::not_found, path + " is not there");
+    auto pair = read_pair(path);
+    // A crash between the two steps of promote_key left it.
+    if (pair && pair->private_key == identity.private_key.get()) return fail(Errc::not_found, path + " is the key already");
+    return pair;
+}
+
+Result<platform::SigningKey> next_key(const Identity& identity)
+{
+    if (auto known = known_next_key(identity); known || known.error().code != Errc::not_found) return known;
+    platform::SigningKey key = platform::make_signing_key();
+    const Json json = Json::object({{"key", to_base64(key.private_key)}, {"publicKey", to_base64(key.public_key)}});
+    const std::string path = identity.folder + "/key.next";
+    if (auto done = platform::write_file(path, dump_json(json) + "\n", 0600); !done) return fail(path, std::move(done.error()));
+    return key;
+}
+
+Status promote_key(const Identity& identity, const platform::SigningKey& next)
+{
+    const std::string path = identity.folder + "/key";
+    if (auto done = platform::write_file(path, to_base64(next.private_key) + "\n", 0600); !done) return fail(path, std::move(done.error()));
+    identity.private_key.set(next.private_key);
+    return platform::remove_tree(identity.folder + "/key.next");
+}
+
+Milliseconds key_age(const Identity& identity)
+{
+    std::error_code error;
+    const auto written = std::filesystem::last_write_time(identity.folder + "/key", error);
+    if (error) return Milliseconds(0);
+    return std::chrono::duration_cast<Milliseconds>(std::filesystem::file_time_type::clock::now() - written);
 }
 
 Result<std::vector<std::string>> enrolled_factories(const std::string& data_folder)
@@ -68,6 +152,7 @@ Result<Identity> load_identity(const std::string& data_folder, const std::string
 {
     Identity identity;
     identity.folder = factories_of(data_folder) + "/" + factory_id;
+    if (auto finished = finish_replacement(identity.folder); !finished) return fail(std::move(finished.error()));
     const auto secret = [&](const char* name) -> Result<std::string> {
         const std::string path = identity.folder + "/" + name;
         auto text = platform::read_secret_file(path);

@@ -11,6 +11,7 @@
 #include "platform/base/log.h"
 #include "platform/base/redact.h"
 #include "platform/crypto.h"
+#include "platform/network_watch.h"
 #include "protocol/version.h"
 
 namespace mill::agent {
@@ -28,11 +29,14 @@ Milliseconds period(const Json& json, std::string_view key, Milliseconds fallbac
 
 void Link::run(std::stop_token stop)
 {
+    // What waits for the factory does not wait on when the network is there again.
+    const auto network = platform::watch_network([this] { parts_.tokens.pulse().beat(); });
+    if (!network) log::debug("link", "changes of the network are not seen: {}", network.error().what);
     std::string session;  // the token that the session was opened with
     while (!stop.stop_requested()) {
         Refusal refusal;
         promise(kSession);
-        auto token = parts_.tokens.get(stop);
+        auto token = parts_.tokens.get(stop, &refusal);
         if (!token) {
             pause(token.error(), refusal, stop);
             continue;
@@ -56,6 +60,7 @@ void Link::run(std::stop_token stop)
         if (polled) {
             if (failing_) log::info("link", "the factory is there again");
             failing_ = false;
+            denied_.clear();
             backoff_.reset();
             if (parts_.vital != nullptr) parts_.vital->good();
             continue;
@@ -75,13 +80,12 @@ void Link::run(std::stop_token stop)
 void Link::pause(const Error& error, const Refusal& refusal, std::stop_token stop)
 {
     if (stop.stop_requested()) return;
-    if (failing_) log::debug("link", "still not: {}", error.what);
-    if (!failing_) {
-        log::warning("link", "no work can be asked for: {}", error.what);
-        if (error.code == Errc::denied)
-            log::error("link", "the factory does not accept this agent; when it was deleted or its key was copied: enrol it again "
-                               "(millwright-agent enrol)");
-    }
+    // Why it is not accepted may only be known by the second answer: the first one ended a parked poll.
+    const bool news = !failing_ || (error.code == Errc::denied && error.what != denied_);
+    if (!news) log::debug("link", "still not: {}", error.what);
+    else if (error.code == Errc::denied) log::error("link", "the factory does not accept this agent, which goes on asking: {}", error.what);
+    else log::warning("link", "no work can be asked for: {}", error.what);
+    if (error.code == Errc::denied) denied_ = error.what;
     failing_ = true;
     if (parts_.vital != nullptr) parts_.vital->bad(error.what);
     const Milliseconds time = backoff_.next(refusal);
@@ -155,6 +159,7 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
     const auto rest = parts_.desk.resting();
     if (rest && want == 0) limit = std::min(limit, *rest + Milliseconds(10));
     Json body = Json::object({{"want", want}, {"answers", Json(std::move(said))}});
+    if (parts_.interval) body.set("waitMs", 0).set("nextMs", parts_.interval->count());
     if (const std::string unable = want == 0 ? parts_.desk.unable() : std::string(); !unable.empty()) body.set("unable", unable);
     promise(limit * 2);  // a kept connection that died is followed by a second try
     auto answer = parts_.factory.post_as(token, protocol::route::kOffers, dump_json(body), limit, parked.get_token(), &refusal);
@@ -169,7 +174,25 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
         return fail("offers", std::move(answer.error()));
     }
     on_answer(*answer);
+    if (parts_.interval && (*answer)["offers"].empty() && (*answer)["cancels"].empty()) pass_interval(stop);
     return {};
+}
+
+/// Not subscribed: until the next poll is due, or there is something to say.
+void Link::pass_interval(std::stop_token stop)
+{
+    std::stop_source resting;
+    const std::stop_callback with_all(stop, [&] { resting.request_stop(); });
+    {
+        const std::scoped_lock lock(mutex_);
+        if (parts_.desk.has_answers()) return;
+        parked_ = resting;
+        is_parked_ = true;
+    }
+    promise(*parts_.interval);
+    parts_.clock.sleep(*parts_.interval, resting.get_token());
+    const std::scoped_lock lock(mutex_);
+    is_parked_ = false;
 }
 
 void Link::on_answer(const Json& answer)

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -40,6 +41,7 @@ public:
         std::function<void(const Terms&)> subscribed;  ///< a session is open and the poll goes out now
         Json facts;
         Vitals::Loop* vital = nullptr;
+        std::optional<Milliseconds> interval{};        ///< not subscribed: between two polls; else they are parked
     };
     explicit Link(Parts parts) : parts_(std::move(parts)) {}
     void run(std::stop_token stop);
@@ -54,12 +56,14 @@ private:
     void on_offer(const Json& json);
     void on_answer(const Json& answer);
     void promise(Milliseconds time);
+    void pass_interval(std::stop_token stop);
     void pause(const Error& error, const Refusal& refusal, std::stop_token stop);
 
     Parts parts_;
     Terms terms_;
     Backoff backoff_;
     bool failing_ = false;
+    std::string denied_;                  // what was said last about it
     bool fresh_token_ = true;             // a 401 may be answered with a new token at once
     bool connection_lost_ = false;        // the last failure was no answer at all
     unsigned nothing_new_ = 0;            // polls in a row that gave only what is known

@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "agent/app.h"
 #include "agent/credentials_command.h"
 #include "agent/enrol.h"
+#include "agent/factory_client.h"
 #include "agent/once.h"
 #include "agent/options.h"
 #include "agent/policy.h"
@@ -18,6 +20,7 @@
 #include "platform/base/yaml.h"
 #include "platform/base/redact.h"
 #include "platform/files.h"
+#include "platform/service_host.h"
 #include "protocol/version.h"
 
 namespace {
@@ -25,7 +28,7 @@ namespace {
 using namespace mill;
 using agent::Options;
 
-constexpr int kBug = 1, kTryAgain = 2, kUsage = 64, kRefused = 77, kBadConfiguration = 78;
+constexpr int kBug = 1, kTryAgain = 2, kUsage = 64, kInterrupted = 130, kRefused = 77, kBadConfiguration = 78;
 
 int complain(const Error& error)
 {
@@ -45,14 +48,53 @@ int run_enrol(Options options)
     }
     while (!options.enrol.code.empty() && std::string_view(" \r\n\t").find(options.enrol.code.back()) != std::string_view::npos)
         options.enrol.code.pop_back();
-    if (options.enrol.code.empty()) return complain({Errc::invalid, "the code is empty"});
-    redact_in_log(options.enrol.code);
-    auto enrolled = agent::enrol(options.enrol);
+    if (options.enrol.code.empty() && !options.code_file.empty()) return complain({Errc::invalid, options.code_file + ": the code is empty"});
+    std::optional<platform::ServiceHost> host;   // Ctrl-C ends the waiting
+    if (options.enrol.code.empty()) host.emplace();
+    else redact_in_log(options.enrol.code);
+    options.enrol.show = [&](const agent::Waiting& waiting) {
+        fmt::print("this machine asks to be admitted\n  code         {}\n  fingerprint  {}\nAn administrator of the factory compares both and admits it within {}:\n"
+                   "  millwright agents admit {}{} [--environment E] [--name N] [--label K=V]\nwaiting; Ctrl-C ends that, and the same command goes on with it\n",
+                   waiting.code, waiting.fingerprint, format_duration(Milliseconds(waiting.life.count() / 1000 * 1000)), waiting.code,
+                   options.enrol.environment.empty() ? "" : " --environment " + options.enrol.environment);
+        std::fflush(stdout);
+    };
+    auto enrolled = agent::enrol(options.enrol, host ? host->stop() : std::stop_token());
+    if (!enrolled && enrolled.error().code == Errc::cancelled) {
+        std::fprintf(stderr, "millwright-agent: %s\n", redacted(enrolled.error().what).c_str());
+        return kInterrupted;
+    }
     if (!enrolled) return complain(enrolled.error());
+    if (!enrolled->note.empty()) std::fprintf(stderr, "millwright-agent: warning: %s\n", enrolled->note.c_str());
+    if (enrolled->again) fmt::print("the identity before was refused by the factory and is replaced; reports that were not sent yet are kept\n");
     fmt::print("enrolled as {} in environment {} of {}\n", enrolled->identity.name, enrolled->identity.environment, enrolled->identity.factory_url);
-    if (!enrolled->approved) fmt::print("an administrator has to approve it before it gets jobs: millwright agents\n");
+    if (!enrolled->approved) fmt::print("an administrator has to approve it before it gets jobs: millwright agents set {} --approve\n", enrolled->identity.name);
     fmt::print("next: edit {}/policy.yaml, then: {}\n", options.enrol.data_folder, agent::how_to_run(options.enrol.data_folder));
     return 0;
+}
+
+int run_rotate(const Options& options)
+{
+    const std::string& data = options.serve.data_folder;
+    auto lock = agent::lock_data_folder(data);
+    if (!lock && lock.error().code == Errc::conflict)
+        return complain({Errc::unavailable, fmt::format("{}: an agent runs there; stop it for the change of its key (millwright-agent stop --data {} --after job), or let it do that "
+                                                        "itself: 'keyMaxAge: 90d' in {}/config.yaml", lock.error().what, data, data)});
+    if (!lock) return complain(lock.error());
+    auto config = agent::load_config(options.serve.config_path, data);
+    if (!config) return complain(config.error());
+    auto ids = agent::enrolled_factories(data);
+    if (!ids) return complain(ids.error());
+    if (ids->empty()) return complain({Errc::invalid, data + " is not enrolled at a factory: millwright-agent enrol"});
+    int status = 0;
+    for (const std::string& id : *ids) {
+        auto identity = agent::load_identity(data, id);
+        if (!identity) return complain(identity.error());
+        agent::Tokens tokens(*identity, *config, system_clock());
+        if (auto done = tokens.rotate({}); !done) status = complain({done.error().code, fmt::format("agent {} of {}: {}", identity->name, identity->factory_url, done.error().what)});
+        else fmt::print("agent {} of {} has a new key\n", identity->name, identity->factory_url);
+    }
+    return status;
 }
 
 int run_policy_test(const Options& options)
@@ -102,10 +144,12 @@ int run(const std::vector<std::string>& arguments)
     case Options::Command::help: std::fputs(agent::help_text().c_str(), stdout); return 0;
     case Options::Command::version: fmt::print("millwright-agent {}\n", protocol::kProgramVersion); return 0;
     case Options::Command::enrol: return run_enrol(std::move(*options));
+    case Options::Command::rotate: return run_rotate(*options);
     case Options::Command::run: return run_keeper(*options);
     case Options::Command::serve: return agent::serve(options->serve);
     case Options::Command::policy_test: return run_policy_test(*options);
     case Options::Command::credentials: return agent::show_credentials(options->serve.data_folder, options->check, options->json);
+    case Options::Command::doctor: return agent::run_doctor(options->doctor);
     case Options::Command::control: return agent::run_control(options->control);
     case Options::Command::service: return agent::service_command(options->service);
     case Options::Command::once: return agent::run_once(options->request);

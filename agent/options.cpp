@@ -47,7 +47,7 @@ std::string absolute(const std::string& path)
 
 Result<Options> enrol_options(const std::vector<std::string>& arguments)
 {
-    auto values = read_values(arguments, {"--data", "--config", "--factory", "--code", "--code-file", "--name", "--mode"}, {"--insecure"});
+    auto values = read_values(arguments, {"--data", "--config", "--factory", "--code", "--code-file", "--name", "--mode", "--environment"}, {"--insecure"});
     if (!values) return fail(std::move(values.error()));
     Options out;
     out.command = Options::Command::enrol;
@@ -60,7 +60,11 @@ Result<Options> enrol_options(const std::vector<std::string>& arguments)
     out.code_file = get(*values, "--code-file");
     if (out.enrol.data_folder.empty()) return fail(Errc::invalid, "enrol needs --data DIR");
     if (out.enrol.factory.empty()) return fail(Errc::invalid, "enrol needs --factory URL");
-    if (out.enrol.code.empty() == out.code_file.empty()) return fail(Errc::invalid, "enrol needs either --code CODE or --code-file FILE ('-': standard input)");
+    out.enrol.environment = get(*values, "--environment");
+    if (!out.enrol.code.empty() && !out.code_file.empty()) return fail(Errc::invalid, "enrol takes --code CODE or --code-file FILE ('-': standard input), not both");
+    if (!out.enrol.environment.empty() && values->contains("--code")) return fail(Errc::invalid, "--environment: with a code the invitation says which environment");
+    if (!out.enrol.environment.empty() && values->contains("--code-file")) return fail(Errc::invalid, "--environment: with a code the invitation says which environment");
+    if (values->contains("--code") && out.enrol.code.empty()) return fail(Errc::invalid, "--code is empty; without a code leave it out, and an administrator admits this machine");
     if (values->contains("--mode")) {
         const auto mode = protocol::parse_mode(get(*values, "--mode"));
         if (!mode) return fail(Errc::invalid, "--mode is 'unattended' or 'attended'");
@@ -131,6 +135,15 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
         if (out.serve.data_folder.empty()) return fail(Errc::invalid, verb + " needs --data DIR");
         return out;
     }
+    if (verb == "rotate") {
+        auto values = read_values(arguments, {"--data", "--config"}, {});
+        if (!values) return fail(std::move(values.error()));
+        out.command = Options::Command::rotate;
+        out.serve.data_folder = absolute(get(*values, "--data"));
+        out.serve.config_path = absolute(get(*values, "--config"));
+        if (out.serve.data_folder.empty()) return fail(Errc::invalid, "rotate needs --data DIR, the agent's folder");
+        return out;
+    }
     if (verb == "once") {
         auto values = read_values(arguments, {"--request"}, {});
         if (!values) return fail(std::move(values.error()));
@@ -165,17 +178,27 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
         if (out.serve.data_folder.empty()) return fail(Errc::invalid, "credentials " + arguments[1] + " needs --data DIR, the agent's folder");
         return out;
     }
+    if (verb == "doctor") {
+        auto values = read_values(arguments, {"--data", "--config"}, {"--json"});
+        if (!values) return fail(std::move(values.error()));
+        out.command = Options::Command::doctor;
+        out.doctor = {absolute(get(*values, "--data")), absolute(get(*values, "--config")), values->contains("--json")};
+        if (out.doctor.data_folder.empty()) return fail(Errc::invalid, "doctor needs --data DIR, the agent's folder");
+        return out;
+    }
     if (verb == "service") return service_options(arguments);
-    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol, run, status, pause, resume, drain, stop, reload, renew, policy test, credentials list, credentials check and service");
+    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol, run, rotate, status, pause, resume, drain, stop, reload, renew, policy test, credentials list, credentials check, doctor and service");
 }
 
 std::string help_text()
 {
     return R"(millwright-agent runs a factory's jobs on this machine.
 
-  millwright-agent enrol --data DIR --factory URL --code CODE|--code-file FILE
+  millwright-agent enrol --data DIR --factory URL [--code CODE|--code-file FILE] [--environment NAME]
                          [--name NAME] [--mode unattended|attended] [--config FILE] [--insecure]
-      Makes a key on this machine and swaps a one-use code (millwright agents invite) for an identity.
+      Makes a key on this machine and swaps a one-use code (millwright agents invite) for an identity. Without a code it
+      shows a short one and waits up to 15 minutes for an administrator to admit it (millwright agents admit CODE).
+      A folder whose agent was revoked or deleted, or whose key was copied, is enrolled again in place.
       --code-file -   reads the code from standard input, so that it is in no process list
       --insecure      plain text to a factory on another machine
   millwright-agent run --data DIR [--config FILE]
@@ -191,12 +214,17 @@ std::string help_text()
       Reads config.yaml and policy.yaml anew; when they are wrong, says why and changes nothing. Jobs go on. (SIGHUP does the same.)
   millwright-agent renew --data DIR
       After an upgrade: the new programs take over; jobs go on. The keeper follows as soon as nothing runs.
+  millwright-agent rotate --data DIR [--config FILE]
+      Another key for a stopped agent, here and at the factory. A running one does it by itself: keyMaxAge: 90d in config.yaml.
   millwright-agent policy test FILE --data DIR [--json]
       Says item by item what policy.yaml would admit of a package.yaml or a Deployment ('-': standard input);
       77 when something is withheld.
   millwright-agent credentials list|check --data DIR [--json]
       The credentials that this machine holds itself (held: machine), never their values; `check` reads each one and
       says what is wrong and what to type; 78 when something is.
+  millwright-agent doctor --data DIR [--config FILE] [--json]
+      Looks at this machine, the folder and the way to the factory (name, proxy, certificate, clock, key, sandbox, disk, …) and says what to
+      mend and how; 1 when something is wrong. Changes nothing; the agent may run meanwhile.
   millwright-agent service install|uninstall|start|stop|status [--user] [--data DIR] [--config FILE] [--json]
       The agent as a service of systemd. install writes and enables a unit for these programs (not needed, and refused, where the
       package did); --user is for a service of your own, without root. status ends with 0 running, 3 not, 4 not installed.
@@ -204,13 +232,15 @@ std::string help_text()
       --config FILE   install: settings instead of DIR/config.yaml
   millwright-agent --version
 
-Files in DIR: policy.yaml (what this machine accepts), config.yaml (slots, warm, proxy, caFile, quotas, stop, log, metrics),
+Files in DIR: policy.yaml (what this machine accepts), config.yaml (slots, warm, proxy, caFile, clientCertificate, clientKey,
+subscribe, pollInterval, keyMaxAge, quotas, stop, log, metrics),
 control (its socket: HTTP, /status, /healthz, /metrics), paused.json,
 credentials/NAME.yaml (the values of a credential that this machine holds; mode 600).
 
 Examples
   millwright-agent credentials check --data /var/lib/millwright/agent
-  millwright agents invite --for 10m | millwright-agent enrol --data ~/agent --factory http://127.0.0.1:7460 --code-file -
+  millwright agents invite --approve --for 10m | millwright-agent enrol --data ~/agent --factory http://127.0.0.1:7460 --code-file -
+  millwright-agent enrol --data ~/agent --factory http://127.0.0.1:7460
   millwright-agent run --data ~/agent
   millwright-agent policy test reports/package.yaml --data ~/agent
   millwright-agent service install --user && millwright-agent service status --user

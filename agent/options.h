@@ -7,12 +7,13 @@
 #include "agent/app.h"
 #include "agent/enrol.h"
 #include "agent/self/control_command.h"
+#include "agent/self/doctor.h"
 #include "agent/service_command.h"
 
 namespace mill::agent {
 
 struct Options {
-    enum class Command { help, version, enrol, run, serve, once, policy_test, credentials, control, service } command = Command::help;
+    enum class Command { help, version, enrol, run, serve, once, policy_test, credentials, rotate, control, doctor, service } command = Command::help;
     EnrolOptions enrol;
     std::string code_file;     ///< instead of --code; "-" is standard input
     ServeOptions serve;        ///< run and serve
@@ -21,6 +22,7 @@ struct Options {
     bool check = false;        ///< credentials: reads what they hold, too
     bool json = false;
     ControlOptions control;
+    DoctorOptions doctor;
     ServiceRequest service;
 };
 

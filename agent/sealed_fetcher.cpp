@@ -28,7 +28,16 @@ void SealedFetcher::run(std::stop_token stop)
 
 Result<SealedBox> SealedFetcher::fetch(const SealRequest& request, std::stop_token stop)
 {
-    auto signature = platform::sign(identity_.private_key, protocol::sealing_request(request.id, request.broker_key));
+    const std::string key = identity_.private_key.get();
+    auto box = fetch_signed(request, key, stop);
+    // The key was changed meanwhile: the factory has the new one a moment before it is here.
+    if (!box && box.error().code == Errc::denied && identity_.private_key.get() != key) box = fetch_signed(request, identity_.private_key.get(), stop);
+    return box;
+}
+
+Result<SealedBox> SealedFetcher::fetch_signed(const SealRequest& request, const std::string& key, std::stop_token stop)
+{
+    auto signature = platform::sign(key, protocol::sealing_request(request.id, request.broker_key));
     if (!signature) return fail("credentials", std::move(signature.error()));
     Json::Array names;
     for (const std::string& name : request.names) names.emplace_back(name);

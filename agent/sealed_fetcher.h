@@ -22,6 +22,7 @@ public:
     Result<SealedBox> fetch(const SealRequest& request, std::stop_token stop);
 
 private:
+    Result<SealedBox> fetch_signed(const SealRequest& request, const std::string& key, std::stop_token stop);
     const Identity& identity_;
     Mailbox<SealRequest>& work_;
     std::function<void(Command)> tell_;

@@ -47,6 +47,9 @@ public:
     virtual const std::string& factory_id() const = 0;
     virtual const CoreOptions& options() const = 0;
 
+    /// An audit row for what changed outside of the store.
+    virtual void note(std::string action, std::string kind, std::string subject, Json detail, Who who, Done<Nothing> done) = 0;
+
     // Settings (small values of the factory itself: its key's public half, …).
     virtual void put_setting(std::string key, std::string value, Done<Nothing> done) = 0;
 
@@ -70,8 +73,12 @@ public:
     virtual void put_code(CodeRecord code, Who who, Done<CodeRecord> done) = 0;
 
     // Agents.
-    /// Errors: denied (code unknown, used up or over), conflict (name taken), invalid (name outside the code's pattern).
+    /// Errors: denied (code unknown, used up or over), conflict (name taken; a code that says `takeOver` takes it), invalid (name outside the code's pattern).
     virtual void enrol(EnrolRequest request, Done<AgentRecord> done) = 0;
+    /// Errors: conflict (name taken, and not said to take it over).
+    virtual void admit(AdmitRequest request, Who who, Done<AgentRecord> done) = 0;
+    /// The agent's key is `new_key` from now on; said again it is fine. Errors: conflict (its key is not `old_key`), not_found.
+    virtual void change_key(std::string agent, std::string old_key, std::string new_key, Who who, Done<AgentRecord> done) = 0;
     virtual void set_agent(std::string name, AgentPatch patch, Who who, Done<AgentRecord> done) = 0;
     virtual void delete_agent(std::string name, Who who, Done<Nothing> done) = 0;   ///< conflict: it holds jobs
     /// The answer kept with this jti, or the given one. Errors: denied (a counter not above the last: frozen, audit row), not_found.

@@ -48,11 +48,24 @@ struct EnrolRequest {
     Json facts;
 };
 
+/// An administrator admits a machine that asked (factory/agents/admissions.h).
+struct AdmitRequest {
+    std::string name, public_key;
+    protocol::AgentMode mode = protocol::AgentMode::unattended;
+    std::string environment;
+    Json labels, facts;
+    Json approve_in;          ///< environments besides its own
+    bool take_over = false;   ///< of the agent that has the name: its key ends, its jobs and history stay
+    std::string code;         ///< for the audit log
+};
+
 struct AgentPatch {
     std::optional<protocol::AgentMode> mode;
     std::optional<Json> labels;          ///< replaces
     std::optional<std::string> environment;
-    std::optional<bool> approved, paused, frozen;
+    std::optional<bool> approved, paused, frozen;   ///< approved: for its own environment
+    std::optional<Json> approved_in;     ///< replaces; approves, when there is one in it
+    bool revoked = false;                ///< its key ends for good; only enrolling it again mends that
 };
 
 struct SessionReport {
@@ -98,6 +111,8 @@ struct Poll {
     std::uint32_t want = 0;
     std::vector<OfferAnswer> answers;
     std::string unable;    ///< why this machine can run no job at all at the moment; shown by `why`
+    std::optional<Milliseconds> wait{};   ///< how long it stays parked at most; else, and at most, options().poll
+    Milliseconds next{0};  ///< an agent that is not subscribed: it asks again after this time, and is there meanwhile
 };
 
 struct CancelOrder {
@@ -145,7 +160,7 @@ struct AttemptAccess {
 
 /// One reason why a job is not further, or how it ended.
 struct WhyReason {
-    std::string code;      ///< stable: agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, missing_fact, missing_label, missing_credential,
+    std::string code;      ///< stable: agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
                            ///< slots_full, agent_busy, agent_unable, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
                            ///< cancel_sent, running, ended, retried, offered, queue, free
     std::string subject;   ///< agent, trigger or environment

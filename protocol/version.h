@@ -11,6 +11,9 @@ inline constexpr std::string_view kProgramVersion = MILL_VERSION;
 /// Paths of the agent's side (all POST with JSON unless said otherwise; protocol/README.md has the bodies).
 namespace route {
 inline constexpr std::string_view kEnrol = "/agent/v1/enrol";
+inline constexpr std::string_view kAdmission = "/agent/v1/admission";    // no token: an administrator decides
+inline constexpr std::string_view kAdmissionPoll = "/agent/v1/admission/poll";
+inline constexpr std::string_view kKey = "/agent/v1/key";                // another key
 inline constexpr std::string_view kProof = "/agent/v1/proof";            // no token: the factory shows its key first
 inline constexpr std::string_view kToken = "/agent/v1/token";            // form-encoded, RFC 6749
 inline constexpr std::string_view kSession = "/agent/v1/session";

@@ -35,6 +35,15 @@ Status set_labels(Json& body, const Arguments& arguments)
     return {};
 }
 
+/// Texts of an option that may be repeated, as a list.
+void set_list(Json& body, const Arguments& arguments, std::string_view option, std::string_view member)
+{
+    if (!arguments.has(option)) return;
+    Json list = Json::array();
+    for (const std::string& text : arguments.texts(option)) list.push(Json(text));
+    body.set(std::string(member), std::move(list));
+}
+
 Result<int> invite(Context& context, const Arguments& arguments)
 {
     Result<Api*> api = context.api();
@@ -53,7 +62,10 @@ Result<int> invite(Context& context, const Arguments& arguments)
         if (!life) return context.usage("--for: " + life.error().what);
         body.set("forMs", static_cast<std::int64_t>(life->count()));
     }
-    if (arguments.has("--approve")) body.set("approve", true);
+    body.set("approve", arguments.has("--approve"));
+    set_list(body, arguments, "--approve-in", "approveIn");
+    if (arguments.has("--approve-in")) body.set("approve", true);
+    if (arguments.has("--take-over")) body.set("takeOver", true);
     const Result<Json> made = (*api)->post("/v1/agents/invitations", body);
     if (!made) return fail(made.error());
     Console& console = context.console;
@@ -67,6 +79,55 @@ Result<int> invite(Context& context, const Arguments& arguments)
     return kDone;
 }
 
+std::vector<std::string> request_row(const Json& request, WallTime now)
+{
+    const Json& os = request["facts"]["os"];
+    const std::string& takes = request["takes"].as_string();
+    return {request["code"].as_string(), one_line(request["name"].as_string()) + (takes.empty() ? "" : " (taken: " + takes + ")"), request["mode"].as_string(),
+            request["environment"].as_string(), one_line(request["address"].as_string()), one_line(os["name"].as_string() + " " + os["version"].as_string()),
+            request["fingerprint"].as_string(), show_age(request["createdAt"].as_string(), now)};
+}
+
+Result<int> requests(Context& context, const Arguments&)
+{
+    return show_listing(context, {.path = "/v1/agents/requests",
+                                  .headings = {"CODE", "NAME", "MODE", "ENVIRONMENT", "ADDRESS", "SYSTEM", "FINGERPRINT", "SINCE"},
+                                  .row = request_row,
+                                  .none = "no machine asks to be admitted; `millwright-agent enrol --data DIR --factory URL` on a machine asks"});
+}
+
+Result<int> admit(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    Json body = Json::object();
+    if (arguments.has("--environment")) body.set("environment", arguments.text("--environment"));
+    if (arguments.has("--name")) body.set("name", arguments.text("--name"));
+    set_list(body, arguments, "--approve-in", "approveIn");
+    if (arguments.has("--take-over")) body.set("takeOver", true);
+    if (Status labels = set_labels(body, arguments); !labels) return context.usage(labels.error().what);
+    const Result<Json> agent = (*api)->post(join_path("/v1/agents/requests", arguments.text("CODE"), "/admit"), body);
+    if (!agent) return fail(agent.error());
+    if (context.console.json()) context.console.document(*agent);
+    else
+        context.console.line(fmt::format("{} is an agent of environment {}, {}; its key is {}", one_line((*agent)["name"].as_string()), one_line((*agent)["environment"].as_string()),
+                                         (*agent)["mode"].as_string(), (*agent)["fingerprint"].as_string()));
+    return kDone;
+}
+
+Result<int> refuse(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    Json body = Json::object();
+    if (arguments.has("--why")) body.set("why", arguments.text("--why"));
+    const std::string code = arguments.text("CODE");
+    const Result<Json> done = (*api)->post(join_path("/v1/agents/requests", code, "/refuse"), body);
+    if (!done) return fail(done.error());
+    if (!context.console.json()) context.console.line(fmt::format("{} is refused", one_line(code)));
+    return kDone;
+}
+
 Result<int> set(Context& context, const Arguments& arguments)
 {
     Result<Api*> api = context.api();
@@ -75,12 +136,15 @@ Result<int> set(Context& context, const Arguments& arguments)
     if (arguments.has("--mode")) body.set("mode", arguments.text("--mode"));
     if (arguments.has("--pause")) body.set("paused", true);
     if (arguments.has("--resume")) body.set("paused", false);
+    if (arguments.has("--freeze")) body.set("frozen", true);
     if (arguments.has("--unfreeze")) body.set("frozen", false);
+    if (arguments.has("--revoke")) body.set("revoked", true);
     if (arguments.has("--environment")) body.set("environment", arguments.text("--environment"));
     if (arguments.has("--approve")) body.set("approved", true);
+    set_list(body, arguments, "--approve-in", "approvedIn");
     if (Status labels = set_labels(body, arguments); !labels) return context.usage(labels.error().what);
     if (body.empty()) {
-        return context.usage("nothing to set: say --mode, --pause, --resume, --approve, --unfreeze, --environment or --label");
+        return context.usage("nothing to set: say --mode, --pause, --resume, --approve, --approve-in, --freeze, --unfreeze, --revoke, --environment or --label");
     }
     const std::string& name = arguments.text("NAME");
     const Result<Json> agent = (*api)->send({.method = "PATCH", .path = join_path("/v1/agents", name), .body = body});
@@ -96,35 +160,72 @@ Result<int> set(Context& context, const Arguments& arguments)
 
 Command agents_command()
 {
-    return {.name = "agents", .summary = "List agents; `agents invite` admits one, `agents set` changes one", .examples = "millwright agents\nmillwright agents --json", .options = {}, .run = list};
+    return {.name = "agents", .summary = "List agents; `agents invite` and `agents admit` let one in, `agents set` changes one", .examples = "millwright agents\nmillwright agents --json", .options = {}, .run = list};
 }
 
 Command agents_invite_command()
 {
     return {.name = "agents invite",
             .summary = "Make a code with which a machine enrols; prints the code",
-            .examples = "millwright agents invite --environment default --name 'srv-*' --approve\nmillwright agents invite --label site=berlin --uses 10 --for 30m",
+            .examples = "millwright agents invite --environment default --name 'srv-*' --approve\nmillwright agents invite --label site=berlin --uses 10 --for 30m\nmillwright agents invite --name srv-1 --take-over --approve",
             .options = {{"--environment", "NAME", "Environment that the agents join"},
                         {"--name", "PATTERN", "Names that they may take"},
                         {"--label", "K=V", "A label that they get; may be repeated", false, true},
                         {"--uses", "N", "How many machines may use the code (1)"},
                         {"--for", "DURATION", "How long it is valid (10m)"},
-                        {"--approve", "", "They are approved at once"}},
+                        {"--approve", "", "They are approved at once; else `agents set NAME --approve` does it"},
+                        {"--approve-in", "NAME", "For this environment, too; '*' for all; may be repeated", false, true},
+                        {"--take-over", "", "The agent of that --name gets a new key; the one before ends"}},
             .run = invite};
+}
+
+Command agents_requests_command()
+{
+    return {.name = "agents requests",
+            .summary = "List machines that ask to be admitted without a code, for fifteen minutes",
+            .examples = "millwright agents requests\nmillwright agents requests --json",
+            .options = {},
+            .run = requests};
+}
+
+Command agents_admit_command()
+{
+    return {.name = "agents admit",
+            .summary = "Admit a machine that asks; compare the fingerprint with what the machine shows first",
+            .examples = "millwright agents admit BQKR-7TZM\nmillwright agents admit BQKR-7TZM --environment it-services --name srv-7 --label site=berlin",
+            .options = {{"CODE", "", "As the machine shows it", true},
+                        {"--environment", "NAME", "Environment that it joins (as it asked, or default)"},
+                        {"--name", "NAME", "Another name than it asked for"},
+                        {"--label", "K=V", "A label that it gets; may be repeated", false, true},
+                        {"--approve-in", "NAME", "It may have jobs of this environment, too; may be repeated", false, true},
+                        {"--take-over", "", "It becomes the agent of that name; the key of the one before ends"}},
+            .run = admit};
+}
+
+Command agents_refuse_command()
+{
+    return {.name = "agents refuse",
+            .summary = "Refuse a machine that asks to be admitted",
+            .examples = "millwright agents refuse BQKR-7TZM --why 'nobody here knows this machine'",
+            .options = {{"CODE", "", "As `agents requests` shows it", true}, {"--why", "TEXT", "What the machine is told"}},
+            .run = refuse};
 }
 
 Command agents_set_command()
 {
     return {.name = "agents set",
             .summary = "Change an agent: mode, state, labels, approval",
-            .examples = "millwright agents set srv-1 --mode unattended\nmillwright agents set srv-1 --pause\nmillwright agents set srv-2 --approve",
+            .examples = "millwright agents set srv-1 --mode unattended\nmillwright agents set srv-1 --pause\nmillwright agents set srv-2 --approve\nmillwright agents set srv-3 --revoke",
             .options = {{"NAME", "", "The agent", true},
                         {"--mode", "MODE", "attended or unattended"},
                         {"--pause", "", "Running jobs go on, no new ones"},
                         {"--resume", "", "Takes new jobs again"},
+                        {"--freeze", "", "It may not call the factory until --unfreeze"},
                         {"--unfreeze", "", "Admit it again after its key was used twice; enrol it anew unless you know why"},
+                        {"--revoke", "", "Its key ends for good: it has to be enrolled again (`agents invite --name NAME --take-over`)"},
                         {"--environment", "NAME", "Moves it there"},
-                        {"--approve", "", "It may be given jobs"},
+                        {"--approve", "", "It may be given jobs of its environment"},
+                        {"--approve-in", "NAME", "Replaces the environments that it is approved for; '*' is all; may be repeated", false, true},
                         {"--label", "K=V", "Replaces its labels; may be repeated", false, true}},
             .run = set};
 }

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands/commands.h"
-#include "cli/http_date.h"
+#include "platform/base/http_date.h"
 #include "platform/files.h"
 #include "platform/sandbox.h"
 
@@ -62,7 +62,7 @@ void look_at_clock(const platform::HttpResponse& answer, std::vector<Check>& out
     const std::int64_t off = seconds < 0 ? -seconds : seconds;
     out.push_back({"clock", off <= 5 ? "ok" : off <= 30 ? "warning" : "error",
                    off <= 1 ? "agrees with the factory's" : fmt::format("is {} s {} the factory's", off, seconds > 0 ? "ahead of" : "behind"),
-                   off <= 5 ? "" : "synchronise the clocks (systemd-timesyncd or chrony): enrolment and sessions fail beyond a minute"});
+                   off <= 5 ? "" : "synchronise the clocks (systemd-timesyncd or chrony): certificates and times in logs go by them, and agents of earlier versions get no session beyond a minute"});
 }
 
 void look_at_factory(Context& context, std::vector<Check>& out)

@@ -3,30 +3,25 @@
 #include <fmt/format.h>
 
 #include "factory/api/form.h"
+#include "factory/api/identity_answer.h"
 #include "factory/api/handlers.h"
 #include "platform/base/encode.h"
 #include "platform/base/fields.h"
 #include "platform/base/log.h"
 #include "platform/crypto.h"
+#include "protocol/identity.h"
 #include "protocol/version.h"
 
 namespace mill::factory::handler {
 namespace {
 
+std::string frozen_words(const std::string& name)
+{
+    return fmt::format("agent '{0}' is frozen (copied_key): two machines used its key, one went back to an old state, or an administrator froze it. An administrator of the factory "
+                       "lets it be enrolled again (`millwright agents invite --name {0} --take-over`) or, when they know why, go on (`millwright agents set {0} --unfreeze`)", name);
+}
+
 constexpr std::string_view kAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-std::string token_url(Service& service, const Call& call)
-{
-    return service.base_url(call.http) + std::string(protocol::route::kToken);
-}
-
-bool is_agent_name(std::string_view name)
-{
-    if (name.empty() || name.size() > 100 || name.front() == '-' || name == "invitations") return false;
-    for (const char c : name)
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.')) return false;
-    return true;
-}
 
 }  // namespace
 
@@ -43,7 +38,7 @@ void enrol(Service& service, const CallPtr& call)
     auto code = protocol::parse_token(fields.text("code"));
     if (!code || code->kind != "code") fields.mistake("code", "is not of the form mw_code_…: it is what `millwright agents invite` prints");
     request.name = fields.text("name");
-    if (!is_agent_name(request.name)) fields.mistake("name", "must be 1 to 100 letters, digits, '-', '_' or '.'");
+    if (!is_agent_name(request.name)) fields.mistake("name", kAgentNameRule);
     if (const auto mode = protocol::parse_mode(fields.one_of("mode", {"attended", "unattended"}, "unattended"))) request.mode = *mode;
     auto key = from_base64(fields.text("publicKey"));
     if (!key || key->size() != 32) fields.mistake("publicKey", "must be 32 bytes in base64");
@@ -58,13 +53,19 @@ void enrol(Service& service, const CallPtr& call)
             log::warning("api", "enrolment from {} refused: {}", call->http.remote, agent.error().what);
             return reply_error(*call, agent.error());
         }
-        const std::string url = token_url(service, *call);
-        service.remember_audience(url);
         log::info("api", "agent '{}' enrolled from {}{}", agent->name, call->http.remote, agent->approved ? "" : ", waits for approval");
-        reply(*call, 201, Json::object({{"version", Json(answered)}, {"agentId", Json(agent->id)}, {"name", Json(agent->name)}, {"factoryId", Json(service.core.factory_id())},
-                                        {"factoryKey", Json(to_base64(service.key.public_key()))}, {"tokenUrl", Json(url)}, {"environment", Json(agent->environment)},
-                                        {"approved", Json(agent->approved)}, {"publishers", Json::array()}}));
+        service.sessions.end(agent->id);   // of the key before, when the name was taken over
+        reply_identity(service, *call, *agent, 201, answered);
     });
+}
+
+void reply_identity(Service& service, const Call& call, const AgentRecord& agent, int status, std::int64_t version)
+{
+    const std::string url = service.base_url(call.http) + std::string(protocol::route::kToken);
+    service.remember_audience(url);
+    reply(call, status, Json::object({{"version", Json(version)}, {"agentId", Json(agent.id)}, {"name", Json(agent.name)}, {"factoryId", Json(service.core.factory_id())},
+                                      {"factoryKey", Json(to_base64(service.key.public_key()))}, {"tokenUrl", Json(url)}, {"environment", Json(agent.environment)},
+                                      {"approved", Json(agent.approved)}, {"publishers", Json::array()}}));
 }
 
 void agent_token(Service& service, const CallPtr& call)
@@ -83,6 +84,9 @@ void agent_token(Service& service, const CallPtr& call)
     auto agent = service.core.reader()->agent(*issuer);
     if (!agent && agent.error().code != Errc::not_found) return reply_error(*call, agent.error());
     if (!agent) return refuse(401, "invalid_client", "this agent is not known here: enrol it again", "unknown_agent");
+    if (agent->public_key.empty())
+        return refuse(403, "access_denied", fmt::format("agent '{0}' was revoked by an administrator of the factory; enrol it again with an invitation of theirs "
+                                                        "(`millwright agents invite --name {0} --take-over`)", agent->name), "revoked");
     std::set<std::string> audiences;
     {
         const std::scoped_lock lock(service.audiences_mutex);
@@ -91,16 +95,19 @@ void agent_token(Service& service, const CallPtr& call)
     if (service.options.base_url)
         if (const auto base = service.options.base_url(); !base.empty()) audiences.insert(base + std::string(protocol::route::kToken));
     auto assertion = verify_assertion(jwt, agent->public_key, audiences, service.clock.now());
-    if (!assertion) return refuse(401, "invalid_client", assertion.error().what);
-    if (agent->frozen)
-        return refuse(403, "access_denied", fmt::format("agent '{}' is frozen (copied_key): two machines used its key; enrol it anew, or PATCH /v1/agents/{} {{\"frozen\":false}}",
-                                                        agent->name, agent->name), "copied_key");
+    if (!assertion) {
+        // Another key: the agent may have one that the factory does not know yet, or the factory one that the agent lost.
+        const bool other_key = assertion.error().code == Errc::denied;
+        return refuse(401, "invalid_client", other_key ? fmt::format("{}: the factory knows another key of agent '{}'", assertion.error().what, agent->name) : assertion.error().what,
+                      other_key ? "other_key" : "oauth");
+    }
+    if (agent->frozen) return refuse(403, "access_denied", frozen_words(agent->name), "copied_key");
     CounterStep step{agent->id, assertion->counter, assertion->jti, std::to_string(service.clock.now().microseconds)};
     service.core.step_counter(std::move(step), [&service, call, refuse, id = agent->id, name = agent->name, jti = assertion->jti](const Result<std::string>& kept) {
         if (!kept && kept.error().code == Errc::denied) {
             service.sessions.end(id);
             log::error("api", "agent '{}' is frozen: {}", name, kept.error().what);
-            return refuse(403, "access_denied", fmt::format("agent '{}' is frozen (copied_key): {}", name, kept.error().what), "copied_key");
+            return refuse(403, "access_denied", frozen_words(name), "copied_key");
         }
         if (!passed(*call, kept)) return;
         WallTime issued;
@@ -108,6 +115,34 @@ void agent_token(Service& service, const CallPtr& call)
         const auto grant = service.sessions.grant(id, jti, issued);
         reply(*call, 200, Json::object({{"access_token", Json(grant.token)}, {"token_type", "Bearer"}, {"expires_in", Json(grant.expires_in)}}),
               {{"Cache-Control", "no-store"}});
+    });
+}
+
+void agent_key(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call);
+    if (!json) return;
+    Fields fields(*json, "key");
+    fields.ignore_unknown();
+    const std::string text = fields.text("publicKey");
+    const auto key = from_base64(text);
+    const auto by_new = from_base64(fields.text("signature")), by_old = from_base64(fields.text("signatureBefore"));
+    if (!key || key->size() != 32) fields.mistake("publicKey", "must be 32 bytes in base64");
+    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    const auto agent = service.core.reader()->agent(call->agent);
+    if (!passed(*call, agent)) return;
+    const std::string said = protocol::key_change(agent->id, text);
+    const auto signs = [&](const std::string& public_key, const Result<std::string>& signature) { return signature && platform::verify(public_key, said, *signature); };
+    if (!signs(*key, by_new)) return reply_problem(*call, 403, "the new key did not sign the change", "signature");
+    // Once changed, the answer that was lost is asked for with the old key, or with the new one.
+    const bool changed = agent->public_key == *key;
+    if (!changed && !signs(agent->public_key, by_old)) return reply_problem(*call, 403, "the key before did not sign the change", "signature");
+    const Who who{fmt::format("agent {}", agent->name), call->http.remote};
+    service.core.change_key(agent->id, agent->public_key, *key, who, [&service, call](const Result<AgentRecord>& done) {
+        if (!passed(*call, done)) return;
+        service.sessions.end(done->id);
+        log::info("api", "agent '{}' has a new key", done->name);
+        reply(*call, 200, Json::object({{"agentId", Json(done->id)}}));
     });
 }
 

@@ -134,6 +134,8 @@ void offers(Service& service, const CallPtr& call)
         else if (answer != "busy" && answer != "not_held") fields.mistake("answers", "must say busy or not_held");
         else poll.answers.push_back(OfferAnswer{std::move(*id), answer == "busy", each["why"].as_string().substr(0, 1000)});
     }
+    if (fields.has("waitMs")) poll.wait = Milliseconds(fields.integer("waitMs", 0, 3'600'000));
+    poll.next = Milliseconds(fields.integer("nextMs", 0, 3'600'000, 0));
     poll.unable = fields.text("unable", "").substr(0, 500);
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
     call->http.body = {};   // thousands of these are parked

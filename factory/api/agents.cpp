@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "factory/api/handlers.h"
+#include "factory/api/identity_answer.h"
 #include "factory/api/render.h"
 #include "factory/resources/resource.h"
 #include "platform/base/fields.h"
@@ -14,6 +15,8 @@ void unknown_agent(const Call& call)
     reply_problem(call, 404, fmt::format("agent '{}' is not there; GET /v1/agents lists them", call["name"].substr(0, 120)), "unknown_agent");
 }
 
+}  // namespace
+
 Json labels_of(Fields& fields, std::string_view key)
 {
     Json labels = fields.object(key, Json::object());
@@ -23,7 +26,25 @@ Json labels_of(Fields& fields, std::string_view key)
     return labels;
 }
 
-}  // namespace
+Json environments_of(Fields& fields, std::string_view key)
+{
+    Json out = Json::array();
+    const auto names = fields.texts(key);
+    if (names.size() > 100) fields.mistake(key, "has more than 100 names");
+    for (const std::string& name : names) {
+        if (name != "*" && !is_name(name)) fields.mistake(key, fmt::format("has '{}', which is no name of an environment", name.substr(0, 100)));
+        out.push(Json(name));
+    }
+    return out;
+}
+
+bool is_agent_name(std::string_view name)
+{
+    if (name.empty() || name.size() > 100 || name.front() == '-' || name == "invitations" || name == "requests") return false;
+    for (const char c : name)
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.')) return false;
+    return true;
+}
 
 void list_agents(Service& service, const CallPtr& call)
 {
@@ -60,19 +81,22 @@ void patch_agent(Service& service, const CallPtr& call)
     if (fields.has("paused")) patch.paused = fields.boolean("paused");
     if (fields.has("approved")) patch.approved = fields.boolean("approved");
     if (fields.has("frozen")) patch.frozen = fields.boolean("frozen");
+    if (fields.has("revoked")) patch.revoked = fields.boolean("revoked");
+    if (json->contains("revoked") && !patch.revoked) fields.mistake("revoked", "can only be set: a revoked agent is enrolled again (`millwright agents invite --name NAME --take-over`)");
     if (fields.has("environment")) patch.environment = fields.text("environment");
+    if (fields.has("approvedIn")) patch.approved_in = environments_of(fields, "approvedIn");
     if (fields.has("labels")) patch.labels = labels_of(fields, "labels");
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
-    if (json->empty()) return reply_problem(*call, 400, "agent: nothing to change; known are mode, paused, approved, frozen, environment, labels");
+    if (json->empty()) return reply_problem(*call, 400, "agent: nothing to change; known are mode, paused, approved, approvedIn, frozen, revoked, environment, labels");
     // Who may run what is trust; the rest is operation.
-    if (patch.approved || patch.frozen || patch.environment || patch.labels)
-        if (auto allowed = require(call->identity, Role::admin, "changing approval, freeze, environment or labels of an agent"); !allowed)
+    if (patch.approved || patch.approved_in || patch.frozen || patch.revoked || patch.environment || patch.labels)
+        if (auto allowed = require(call->identity, Role::admin, "changing approval, freeze, revocation, environment or labels of an agent"); !allowed)
             return reply_error(*call, allowed.error());
     const auto agent = find_agent(service, (*call)["name"]);
     if (!agent) return unknown_agent(*call);
     if (patch.environment && !service.core.reader()->document("Environment", *patch.environment) && *patch.environment != agent->environment)
         return reply_problem(*call, 409, fmt::format("environment '{}' is not there", *patch.environment));
-    const bool ends_sessions = patch.frozen.value_or(false);
+    const bool ends_sessions = patch.frozen.value_or(false) || patch.revoked;
     service.core.set_agent(agent->name, std::move(patch), call->who(), [&service, call, ends_sessions](const Result<AgentRecord>& changed) {
         if (!passed(*call, changed)) return;
         if (ends_sessions) service.sessions.end(changed->id);
@@ -104,12 +128,18 @@ void invite(Service& service, const CallPtr& call)
     const bool approve = fields.boolean("approve", true);
     if (!is_name(environment)) fields.mistake("environment", fmt::format("'{}' is no name of an environment", environment.substr(0, 120)));
     if (pattern.empty() || pattern.size() > 200) fields.mistake("name", "must be a pattern of 1 to 200 characters");
+    const Json approve_in = environments_of(fields, "approveIn");
+    const bool take_over = fields.boolean("takeOver", false);
+    if (take_over && (pattern.find_first_of("*?") != std::string::npos || uses != 1))
+        fields.mistake("takeOver", "needs the one name that is taken over in 'name', without '*' or '?', and 'uses' of 1");
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
     const auto token = protocol::make_token("code");
     CodeRecord code;
     code.id = token.id;
     code.sha256 = platform::sha256(token.text);
     code.terms = Json::object({{"environment", Json(environment)}, {"name", Json(pattern)}, {"labels", labels}, {"approve", Json(approve)}});
+    if (!approve_in.empty()) code.terms.set("approveIn", approve_in);
+    if (take_over) code.terms.set("takeOver", true);
     code.uses_left = static_cast<std::uint32_t>(uses);
     code.created = service.clock.now();
     code.expires = code.created + Milliseconds(life);

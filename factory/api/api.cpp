@@ -15,7 +15,7 @@ constexpr std::string_view kAudiences = "token_urls";
 
 Service::Service(ApiOptions given, Core& the_core, const Vault& the_vault, std::unique_ptr<PackageChecker> the_checker, FactoryKey the_key, Clock& the_clock)
     : options(std::move(given)), core(the_core), vault(the_vault), key(std::move(the_key)), clock(the_clock), tokens(core, clock),
-      sessions(key.derive("millwright-agent-sessions"), clock), checker(std::move(the_checker)), events(core)
+      sessions(key.derive("millwright-agent-sessions"), clock), admissions(clock), checker(std::move(the_checker)), events(core)
 {
     if (auto stored = core.reader()->setting(kAudiences))
         if (auto list = parse_json(*stored))

@@ -65,9 +65,16 @@ void patch_agent(Service&, const CallPtr&);
 void delete_agent(Service&, const CallPtr&);
 void invite(Service&, const CallPtr&);
 void list_invitations(Service&, const CallPtr&);
+// admissions.cpp
+void list_admissions(Service&, const CallPtr&);
+void admit(Service&, const CallPtr&);
+void refuse_admission(Service&, const CallPtr&);
+void ask_admission(Service&, const CallPtr&);
+void poll_admission(Service&, const CallPtr&);
 // agent_identity.cpp
 void enrol(Service&, const CallPtr&);
 void agent_token(Service&, const CallPtr&);
+void agent_key(Service&, const CallPtr&);
 // agent_side.cpp
 void agent_proof(Service&, const CallPtr&);
 void agent_session(Service&, const CallPtr&);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "platform/fingerprint.h"
+
 namespace mill::factory {
 
 void set_time(Json& out, std::string_view key, const std::optional<WallTime>& time)
@@ -63,14 +65,16 @@ Json token_json(const TokenRecord& token)
 
 Json agent_json(const AgentRecord& agent)
 {
-    const std::string_view state = agent.frozen ? "frozen" : !agent.approved ? "unapproved" : agent.paused ? "paused" : agent.online ? "online" : "offline";
+    const std::string_view state = agent.public_key.empty() ? "revoked" : agent.frozen ? "frozen" : !agent.approved ? "unapproved" : agent.paused ? "paused" : agent.online ? "online" : "offline";
     Json jobs = Json::array();
     for (const auto& uid : agent.holds) jobs.push(Json(uid));
     Json out = Json::object({{"id", Json(agent.id)}, {"name", Json(agent.name)}, {"mode", Json(protocol::name(agent.mode))}, {"state", Json(state)},
                              {"online", Json(agent.online)}, {"approved", Json(agent.approved)}, {"paused", Json(agent.paused)},
+                             {"approvedIn", agent.approved_in.is_array() ? agent.approved_in : agent.approved ? Json::array({Json("*")}) : Json::array()},
                              {"frozen", Json(agent.frozen)}, {"environment", Json(agent.environment)},
                              {"labels", agent.labels.is_object() ? agent.labels : Json::object()}, {"slots", Json(agent.slots)},
                              {"busy", Json(agent.holds.size())}, {"jobs", std::move(jobs)}});
+    set_text(out, "fingerprint", platform::fingerprint(agent.public_key));
     set_time(out, "offlineSince", agent.offline_since);
     set_text(out, "goodbye", agent.goodbye);
     set_time(out, "createdAt", agent.created);

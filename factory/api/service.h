@@ -4,6 +4,7 @@
 #include <atomic>
 #include <set>
 
+#include "factory/agents/admissions.h"
 #include "factory/agents/factory_key.h"
 #include "factory/agents/sessions.h"
 #include "factory/agents/tokens.h"
@@ -28,6 +29,7 @@ struct Service {
     Clock& clock;
     Tokens tokens;
     AgentSessions sessions;
+    Admissions admissions;
     InputSchemaCache inputs;
     LogWaiters log_waiters;
     Later later;            ///< timed calls

@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include "factory/core/core_impl.h"
-#include "platform/base/ids.h"
-#include "platform/base/text.h"
-#include "platform/crypto.h"
+#include "platform/fingerprint.h"
 
 namespace mill::factory::core {
 
@@ -67,51 +65,6 @@ Status CoreImpl::go_offline(Agent& agent, std::string_view why)
     return feed({.time = clock_.now(), .kind = "agent", .subject = agent.record.name, .what = "offline", .agent = {}, .reason = why, .detail = {}});
 }
 
-void CoreImpl::enrol(EnrolRequest request, Done<AgentRecord> done)
-{
-    queue_.submit<AgentRecord>(std::move(done), [=, this]() -> Result<AgentRecord> {
-        const auto code = writer_.code(request.code_id);
-        if (!code || !platform::equal_constant_time(code->sha256, request.code_sha256))
-            return fail(Errc::denied, "the enrolment code is not known: ask for a new one (`millwright agents invite`)");
-        if (code->expires <= clock_.now())
-            return fail(Errc::denied, fmt::format("the enrolment code was valid until {}: ask for a new one (`millwright agents invite`)", format_time(code->expires)));
-        if (const auto again = writer_.code_used_by(code->id, request.public_key); again) {
-            const auto agent = agent_by_id(*again);
-            if (agent && (*agent)->record.name == request.name) return (*agent)->record;
-        }
-        if (code->uses_left == 0) return fail(Errc::denied, "the enrolment code was used up: ask for a new one (`millwright agents invite`)");
-        const std::string& pattern = code->terms["name"].as_string();
-        if (!pattern.empty() && !matches_pattern(pattern, request.name))
-            return fail(Errc::invalid, fmt::format("the enrolment code is for names like '{}', not '{}'", pattern, request.name));
-        if (agent_by_name(request.name)) return fail(Errc::conflict, fmt::format("there is an agent '{}' already", request.name));
-
-        AgentRecord record;
-        record.id = new_uid();
-        record.name = request.name;
-        record.public_key = request.public_key;
-        record.mode = request.mode;
-        record.environment = code->terms["environment"].is_string() ? code->terms["environment"].as_string() : "default";
-        record.labels = code->terms["labels"].is_object() ? code->terms["labels"] : Json::object();
-        record.facts = request.facts;
-        record.approved = code->terms["approve"].as_bool();
-        record.created = clock_.now();
-        const auto key = writer_.insert_agent(record);
-        if (!key) return fail(key.error());
-        if (auto ok = writer_.use_code(code->id, request.public_key, record.id); !ok) return fail(ok.error());
-        if (auto ok = audit({fmt::format("agent {}", record.name), {}}, "enrol", "Agent", record.name, Json::object({{"code", code->id}, {"invitedBy", code->created_by}})); !ok)
-            return fail(ok.error());
-        if (auto ok = feed({.time = record.created, .kind = "agent", .subject = record.name, .what = "enrolled", .agent = {}, .reason = {}, .detail = {}}); !ok)
-            return fail(ok.error());
-        Agent& agent = agents_[*key];
-        agent.key = *key;
-        agent.record = record;
-        agent_ids_[record.id] = *key;
-        board_.put_agent(*key, record);
-        waiting_texts_.clear();
-        return record;
-    });
-}
-
 void CoreImpl::set_agent(std::string name, AgentPatch patch, Who who, Done<AgentRecord> done)
 {
     queue_.submit<AgentRecord>(std::move(done), [=, this]() -> Result<AgentRecord> {
@@ -125,10 +78,28 @@ void CoreImpl::set_agent(std::string name, AgentPatch patch, Who who, Done<Agent
             changes.set("mode", protocol::name(*patch.mode));
         }
         if (patch.labels) changes.set("labels", agent.record.labels = *patch.labels);
-        if (patch.environment) changes.set("environment", agent.record.environment = *patch.environment);
-        if (patch.approved) changes.set("approved", agent.record.approved = *patch.approved);
+        AgentRecord& record = agent.record;
+        if (patch.environment && record.approved && record.approved_in.is_array()) {   // who moves it may approve it: as it was there, so here
+            Json moved = Json::array();
+            for (const Json& name : record.approved_in.as_array()) moved.push(name.as_string() == record.environment ? Json(*patch.environment) : name);
+            record.approved_in = std::move(moved);
+        }
+        if (patch.environment) changes.set("environment", record.environment = *patch.environment);
+        if (patch.approved) {
+            changes.set("approved", record.approved = *patch.approved);
+            if (!record.approved) record.approved_in = Json::array();
+            else if (record.approved_in.is_array()) record.approved_in = approvals(record.environment, record.approved_in);
+        }
+        if (patch.approved_in) {
+            changes.set("approvedIn", record.approved_in = *patch.approved_in);
+            record.approved = !patch.approved_in->empty();
+        }
         if (patch.paused) changes.set("paused", agent.record.paused = *patch.paused);
         if (patch.frozen) changes.set("frozen", agent.record.frozen = *patch.frozen);
+        if (patch.revoked) {
+            changes.set("revoked", true).set("key", platform::fingerprint(agent.record.public_key));
+            if (auto ok = give_key(agent, {}, false); !ok) return fail(ok.error());
+        }
         if (auto ok = keep(agent); !ok) return fail(ok.error());
         if (auto ok = audit(who, "set", "Agent", name, changes); !ok) return fail(ok.error());
         if (auto ok = feed({.time = clock_.now(), .kind = "agent", .subject = name, .what = "changed", .agent = {}, .reason = {}, .detail = changes}); !ok)
@@ -202,6 +173,7 @@ void CoreImpl::open_session(SessionReport report, Done<SessionAnswer> done)
         if (!found) return fail(found.error());
         Agent& agent = **found;
         if (agent.record.frozen) return fail(Errc::denied, fmt::format("agent '{}' is frozen because its key was used twice", agent.record.name));
+        if (agent.record.public_key.empty()) return fail(Errc::denied, fmt::format("agent '{}' was revoked: enrol it again", agent.record.name));
         AgentRecord next = agent.record;
         if (report.mode && !agent.mode_set) next.mode = *report.mode;
         next.slots = std::max<std::uint32_t>(1, report.slots);

@@ -27,6 +27,7 @@ public:
     const std::string& factory_id() const override { return factory_id_; }
     const CoreOptions& options() const override { return options_; }
 
+    void note(std::string action, std::string kind, std::string subject, Json detail, Who who, Done<Nothing> done) override;
     void put_setting(std::string key, std::string value, Done<Nothing> done) override;
     void put_document(std::string kind, std::string name, Json spec, std::uint64_t expected_generation, Who who, Done<Document> done) override;
     void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) override;
@@ -41,6 +42,8 @@ public:
     void put_code(CodeRecord code, Who who, Done<CodeRecord> done) override;
 
     void enrol(EnrolRequest request, Done<AgentRecord> done) override;
+    void admit(AdmitRequest request, Who who, Done<AgentRecord> done) override;
+    void change_key(std::string agent, std::string old_key, std::string new_key, Who who, Done<AgentRecord> done) override;
     void set_agent(std::string name, AgentPatch patch, Who who, Done<AgentRecord> done) override;
     void delete_agent(std::string name, Who who, Done<Nothing> done) override;
     void step_counter(CounterStep step, Done<std::string> done) override;
@@ -93,6 +96,9 @@ private:
     Result<Agent*> agent_by_id(std::string_view id);
     Result<Agent*> agent_by_name(std::string_view name);
     Status keep(Agent& agent);                     ///< writes the row and puts it on the board
+    Result<AgentRecord> join(AgentRecord record, bool take_over, const Who& who, std::string_view action, Json detail);   ///< agent_keys.cpp
+    Status give_key(Agent& agent, const std::string& public_key, bool anew);   ///< agent_keys.cpp
+    static Json approvals(const std::string& environment, const Json& more);
     Status come_online(Agent& agent);
     Status go_offline(Agent& agent, std::string_view why);
 

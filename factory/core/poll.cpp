@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "factory/core/core_impl.h"
@@ -35,6 +37,7 @@ std::uint64_t CoreImpl::park(Poll poll, Done<PollAnswer> done)
         const auto found = agent_by_id(poll.agent);
         if (!found) return fail(found.error());
         Agent& agent = **found;
+        if (agent.record.public_key.empty()) return fail(Errc::denied, fmt::format("agent '{}' was revoked: enrol it again", agent.record.name));
         if (agent.record.frozen) return fail(Errc::denied, fmt::format("agent '{}' is frozen because its key was used twice", agent.record.name));
         end_poll(agent, Error{Errc::conflict, "a newer poll of this agent took the place of this one"});
         for (const OfferAnswer& said : poll.answers)
@@ -46,7 +49,8 @@ std::uint64_t CoreImpl::park(Poll poll, Done<PollAnswer> done)
                 if (auto ok = fresh_token(active); !ok) return fail(ok.error());
         }
         agent.unable = poll.unable.substr(0, 500);
-        agent.parked = Parked{ticket, answer, clock_.steady() + options_.poll, poll.want};
+        agent.next_poll = poll.next;
+        agent.parked = Parked{ticket, answer, clock_.steady() + std::min(poll.wait.value_or(options_.poll), options_.poll), poll.want};
         free_now(agent);
         stirred_.insert(agent.key);
         if (auto ok = dispatch(); !ok) return fail(ok.error());
@@ -78,7 +82,7 @@ void CoreImpl::end_poll(Agent& agent, Error error)
     if (!agent.parked) return;
     const auto done = std::move(agent.parked->done);
     agent.parked.reset();
-    agent.gap_until = clock_.steady() + options_.poll_gap;
+    agent.gap_until = clock_.steady() + options_.poll_gap + agent.next_poll;
     board_.want(agent.key, 0);
     done(fail(std::move(error)));
 }
@@ -237,7 +241,7 @@ void CoreImpl::answer_poll(Agent& agent, bool even_if_empty)
     if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.drop.empty()) return;
     const auto done = std::move(agent.parked->done);
     agent.parked.reset();
-    agent.gap_until = clock_.steady() + options_.poll_gap;
+    agent.gap_until = clock_.steady() + options_.poll_gap + agent.next_poll;
     board_.want(agent.key, 0);
     done(std::move(answer));
 }

@@ -33,6 +33,7 @@ struct Agent {
     bool mode_set = false;         ///< an administrator chose the mode
     bool online = false;
     SteadyTime gap_until;          ///< online without a poll until then
+    Milliseconds next_poll{0};     ///< as its last poll said
     std::optional<Parked> parked;
     std::string unable;            ///< as its last poll said
     SteadyTime rest_until;         ///< it said busy: no offers before

@@ -48,6 +48,27 @@ bool holds(const AgentRecord& agent, const std::string& credential)
 
 }  // namespace
 
+namespace {
+
+bool approved_for(const AgentRecord& agent, const std::string& environment)
+{
+    if (!agent.approved_in.is_array()) return true;
+    for (const Json& name : agent.approved_in.as_array())
+        if (name.as_string() == environment || name.as_string() == "*") return true;
+    return false;
+}
+
+/// The command that adds one; the list is set all together.
+std::string approve_in(const AgentRecord& agent, const std::string& environment)
+{
+    std::string command = fmt::format("millwright agents set {}", agent.name);
+    if (agent.approved)
+        for (const Json& name : agent.approved_in.as_array()) command += fmt::format(" --approve-in {}", name.as_string());
+    return command + fmt::format(" --approve-in {}", environment);
+}
+
+}  // namespace
+
 std::vector<Lack> lacks(const Needs& needs, const Environment& environment, const AgentRecord& agent)
 {
     std::vector<Lack> out;
@@ -56,7 +77,13 @@ std::vector<Lack> lacks(const Needs& needs, const Environment& environment, cons
                        fmt::format("{} is not in environment '{}' (it was enrolled in '{}')", agent.name, environment.name, agent.environment),
                        environment.members.empty() ? fmt::format("millwright agents set {} --environment {}", agent.name, environment.name) : ""});
     if (!agent.approved)
-        out.push_back({"agent_not_approved", fmt::format("{} is not approved", agent.name), fmt::format("millwright agents set {} --approve", agent.name)});
+        out.push_back({"agent_not_approved", fmt::format("{} is not approved", agent.name),
+                       agent.environment == environment.name ? fmt::format("millwright agents set {} --approve", agent.name) : approve_in(agent, environment.name)});
+    else if (!approved_for(agent, environment.name))
+        out.push_back({"agent_not_approved", fmt::format("{} is not approved for environment '{}'", agent.name, environment.name), approve_in(agent, environment.name)});
+    if (agent.public_key.empty())
+        out.push_back({"agent_revoked", fmt::format("{} was revoked: it has to be enrolled again", agent.name),
+                       fmt::format("millwright agents invite --name {} --take-over", agent.name)});
     if (agent.frozen)
         out.push_back({"agent_frozen", fmt::format("{} is frozen because its key was used twice", agent.name),
                        fmt::format("millwright agents set {} --unfreeze", agent.name)});

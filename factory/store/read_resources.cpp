@@ -156,6 +156,7 @@ AgentRecord agent_row(const Rows& rows)
     agent.slots = static_cast<std::uint32_t>(rows.integer(11));
     agent.counter = static_cast<std::uint64_t>(rows.integer(12));
     agent.created = rows.time(13);
+    agent.approved_in = rows.json(16);
     agent.last_seen = rows.optional_time(14);
     agent.goodbye = rows.string(15);
     return agent;

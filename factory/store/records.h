@@ -56,7 +56,7 @@ struct TokenRecord {
 
 struct CodeRecord {
     std::string id, sha256;
-    Json terms;              ///< {environment, name (pattern), labels {}, approve}
+    Json terms;              ///< {environment, name (pattern), labels {}, approve, approveIn [], takeOver}
     std::uint32_t uses_left = 1;
     WallTime created, expires;
     std::string created_by;
@@ -64,12 +64,13 @@ struct CodeRecord {
 
 struct AgentRecord {
     std::string id, name;
-    std::string public_key;  ///< 32 bytes
+    std::string public_key;  ///< 32 bytes; empty: revoked
     protocol::AgentMode mode = protocol::AgentMode::unattended;
     std::string environment; ///< it was enrolled in
     Json labels;             ///< {K: V}
     Json facts;              ///< {…} as the agent found them
     bool approved = false, frozen = false, paused = false;
+    Json approved_in;        ///< names of environments whose jobs it may be given, "*" for all; null: all (approved before there was such a list)
     std::uint32_t slots = 1;
     std::uint64_t counter = 0;   ///< of its last session
     WallTime created;

@@ -82,6 +82,10 @@ create table package_inputs(digest text primary key, inputs text not null) witho
 create table agent_log(agent integer not null references agents(id), sequence integer not null, time integer not null, level text not null,
     room text not null, text text not null, primary key(agent, sequence)) without rowid;
 )sql",
+    // An approval holds for environments. Agents of before keep theirs for all of them (null).
+    R"sql(
+alter table agents add column approved_in text;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 

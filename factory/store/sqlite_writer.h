@@ -41,6 +41,7 @@ public:
     Result<std::uint64_t> add_agent_log(AgentKey key, const std::vector<AgentLogLine>& lines) override;
     Result<AgentKey> insert_agent(const AgentRecord& agent) override;
     Status update_agent(AgentKey key, const AgentRecord& agent, bool mode_set) override;
+    Status agent_key(AgentKey key, std::string_view public_key, bool anew) override;
     Status delete_agent(AgentKey key) override;
     Status seen_agent(AgentKey key, WallTime when, std::string_view goodbye) override;
     Status step_counter(AgentKey key, std::uint64_t counter, std::string_view jti, std::string_view answer) override;

@@ -4,10 +4,10 @@ namespace mill::factory::sqlite {
 
 Result<AgentKey> SqliteWriter::insert_agent(const AgentRecord& a)
 {
-    if (auto ok = db_->run("insert into agents(uid, name, public_key, mode, environment, labels, facts, approved, frozen, paused, slots, created) "
-                           "values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    if (auto ok = db_->run("insert into agents(uid, name, public_key, mode, environment, labels, facts, approved, frozen, paused, slots, created, approved_in) "
+                           "values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
                            a.id, a.name, Blob{a.public_key}, static_cast<int>(a.mode), a.environment, a.labels, a.facts, a.approved, a.frozen,
-                           a.paused, a.slots, a.created);
+                           a.paused, a.slots, a.created, a.approved_in);
         !ok)
         return fail(ok.error());
     return db_->last_id();
@@ -16,8 +16,14 @@ Result<AgentKey> SqliteWriter::insert_agent(const AgentRecord& a)
 Status SqliteWriter::update_agent(AgentKey key, const AgentRecord& a, bool mode_set)
 {
     return db_->run("update agents set mode = ?2, mode_set = ?3, environment = ?4, labels = ?5, facts = ?6, approved = ?7, frozen = ?8, "
-                    "paused = ?9, slots = ?10, goodbye = ?11 where id = ?1",
-                    key, static_cast<int>(a.mode), mode_set, a.environment, a.labels, a.facts, a.approved, a.frozen, a.paused, a.slots, a.goodbye);
+                    "paused = ?9, slots = ?10, goodbye = ?11, approved_in = ?12 where id = ?1",
+                    key, static_cast<int>(a.mode), mode_set, a.environment, a.labels, a.facts, a.approved, a.frozen, a.paused, a.slots, a.goodbye, a.approved_in);
+}
+
+Status SqliteWriter::agent_key(AgentKey key, std::string_view public_key, bool anew)
+{
+    if (!anew) return db_->run("update agents set public_key = ?2 where id = ?1", key, Blob{public_key});
+    return db_->run("update agents set public_key = ?2, counter = 0, jti = '', jti_answer = '' where id = ?1", key, Blob{public_key});
 }
 
 Status SqliteWriter::delete_agent(AgentKey key)
@@ -72,7 +78,7 @@ Result<std::vector<Writer::KeptAgent>> SqliteWriter::load_agents()
     static const std::string sql = "select " + std::string(kAgentColumns) + ", mode_set from agents where deleted = 0 order by name";
     Rows rows = db_->query(sql.c_str());
     std::vector<KeptAgent> out;
-    while (rows.next()) out.push_back({rows.integer(0), agent_row(rows), rows.boolean(16)});
+    while (rows.next()) out.push_back({rows.integer(0), agent_row(rows), rows.boolean(17)});
     if (!rows.status()) return fail(rows.status().error());
     return out;
 }

@@ -145,7 +145,9 @@ public:
     /// Lines above what is kept; of an agent's lines the newest kAgentLogLines stay. Answers the highest sequence.
     virtual Result<std::uint64_t> add_agent_log(AgentKey key, const std::vector<AgentLogLine>& lines) = 0;
     virtual Result<AgentKey> insert_agent(const AgentRecord& agent) = 0;
-    virtual Status update_agent(AgentKey key, const AgentRecord& agent, bool mode_set) = 0;   ///< all but counter, last seen
+    virtual Status update_agent(AgentKey key, const AgentRecord& agent, bool mode_set) = 0;   ///< all but key, counter, last seen
+    /// An empty key: none fits. `anew`: the session counter begins again, too.
+    virtual Status agent_key(AgentKey key, std::string_view public_key, bool anew) = 0;
     virtual Status delete_agent(AgentKey key) = 0;
     virtual Status seen_agent(AgentKey key, WallTime when, std::string_view goodbye) = 0;
     virtual Status step_counter(AgentKey key, std::uint64_t counter, std::string_view jti, std::string_view answer) = 0;

@@ -259,7 +259,7 @@ private:
             out.headers().add(name, value);
         }
         if (!typed) out.headers().remove(web_http::header_names::content_type);
-        if (!options_.pinned_address.empty() && !hosted) out.headers().add(web_http::header_names::host, uri.authority());
+        if ((!options_.pinned_address.empty() || uri.host.find(':') != std::string::npos) && !hosted) out.headers().add(web_http::header_names::host, uri.authority());
         if (request.body.empty() && (request.method == "POST" || request.method == "PUT" || request.method == "PATCH"))
             out.headers().add(web_http::header_names::content_length, "0");
         return out;
@@ -270,17 +270,17 @@ private:
     std::shared_ptr<Destination> client_for(const Uri& uri, const std::string& pinned, bool repeatable)
     {
         const std::string address = pinned.empty() ? uri.host : pinned;
-        const std::string host = address.find(':') != std::string::npos ? "[" + address + "]" : address;
-        const std::string base = fmt::format("{}://{}:{}", uri.scheme, host, uri.port);
+        // IPv6 without brackets: with them the library would ask the resolver for a name of that spelling.
+        const web::uri base = web::uri_builder().set_scheme(uri.scheme).set_host(address).set_port(uri.port).to_uri();
         const auto make = [&] {
             auto made = std::make_shared<Destination>();
             made->tls = std::make_shared<TlsCheck>(uri.host);
-            made->client = std::make_unique<RestClient>(web::uri(base), config(made->tls, uri.scheme == "https"));
+            made->client = std::make_unique<RestClient>(base, config(made->tls, uri.scheme == "https"));
             return made;
         };
         if (!repeatable) return make();
         const std::scoped_lock lock(mutex_);
-        auto& kept = kept_[base + " " + uri.host];
+        auto& kept = kept_[base.to_string() + " " + uri.host];
         if (!kept) kept = make();
         return kept;
     }

@@ -2,10 +2,12 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "factory/agents/admissions.h"
 #include "factory/api/routes.h"
 #include "factory/api/run_call.h"
 #include "factory/resources/kinds.h"
 #include "factory/resources/resource.h"
+#include "platform/base/http_date.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size)
 {
@@ -13,6 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     using namespace mill::factory;
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     if (const auto match = match_route("GET", text); match && match->route != nullptr && match->allowed.empty()) std::abort();
+    if (const std::string code = normal_user_code(text); !code.empty() && normal_user_code(code) != code) std::abort();
+    (void)parse_http_date(text);
     const auto json = parse_json(text, {64 * 1024, 64});
     if (!json) return 0;
     if (const auto document = parse_document(*json)) {

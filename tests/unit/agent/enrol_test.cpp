@@ -30,15 +30,59 @@ TEST_CASE("enrolment leaves key, counter, pinned key and a strict policy, closed
     CHECK(identity->agent_id == "agent-7");
     CHECK(identity->factory_url == factory.url());
     CHECK(identity->mode == protocol::AgentMode::attended);
-    CHECK(platform::verify(*from_base64(public_key), "x", *platform::sign(identity->private_key, "x")));
+    CHECK(platform::verify(*from_base64(public_key), "x", *platform::sign(identity->private_key.get(), "x")));
     struct stat status {};
     REQUIRE(::stat((identity->folder + "/key").c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
     REQUIRE(::stat(identity->folder.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0700);
     CHECK(platform::read_file(folder.path + "/policy.yaml", 10000)->find("unsigned: false") != std::string::npos);
+    const auto token = [&](int status, const Json& body) {
+        factory.on("/agent/v1/token", [=](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
+            reply.status = status;
+            reply.body = dump_json(body);
+            return true;
+        });
+    };
+    SECTION("an identity that the factory refuses for good is replaced, and what was not reported stays")
+    {
+        for (const char* name : {"revoked", "copied_key", "unknown_agent", "other_key"}) {
+            token(403, Json::object({{"type", std::string("urn:millwright:problem:") + name}, {"detail", "no"}}));
+            REQUIRE(platform::write_file(identity->folder + "/journal", "reports", 0600));
+            REQUIRE(platform::write_file(identity->folder + "/counter", "7\n", 0600));
+            const auto again = agent::enrol(options);
+            INFO(name);
+            REQUIRE(again);
+            CHECK(again->again);
+            const auto now = agent::load_identity(folder.path, "f-1");
+            CHECK(now->private_key.get() != identity->private_key.get());
+            CHECK(platform::read_file(identity->folder + "/journal", 100).value() == "reports");
+            CHECK(agent::next_counter(*now).value() > 7);
+        }
+    }
+    SECTION("a factory that only does not answer leaves all as it is")
+    {
+        token(503, Json::object({{"detail", "later"}}));
+        const auto again = agent::enrol(options);
+        REQUIRE_FALSE(again);
+        CHECK(again.error().code == Errc::unavailable);
+        CHECK(agent::load_identity(folder.path, "f-1")->private_key.get() == identity->private_key.get());
+    }
+    SECTION("a replacement that was cut short is finished at the next start")
+    {
+        const auto next = platform::make_signing_key();
+        const Json whole = Json::object({{"key", to_base64(next.private_key)}, {"factoryKey", to_base64(std::string(32, 'f'))},
+                                         {"about", *parse_json(*platform::read_file(identity->folder + "/agent.json", 10000))}});
+        REQUIRE(platform::write_file(identity->folder + "/identity.next", dump_json(whole), 0600));
+        const auto now = agent::load_identity(folder.path, "f-1");
+        REQUIRE(now);
+        CHECK(now->private_key.get() == next.private_key);
+        CHECK(now->factory_key == std::string(32, 'f'));
+        CHECK_FALSE(platform::exists(identity->folder + "/identity.next"));
+    }
     SECTION("and a second time at the same factory is a conflict that keeps the first")
     {
+        token(200, Json::object({{"access_token", "mw_agent_1"}, {"expires_in", 3600}}));
         const auto again = agent::enrol(options);
         REQUIRE_FALSE(again);
         CHECK(again.error().code == Errc::conflict);
@@ -115,4 +159,57 @@ TEST_CASE("each token costs one number of the durable counter, and a refused tok
     CHECK(world.client.post("/agent/v1/leases", "{\"attempts\":[]}", 5s, {}));
     CHECK(world.factory.until([](auto& f) { return f.counters == std::vector<std::int64_t>{1, 2}; }));
     CHECK(agent::next_counter(world.identity).value() == 3);
+}
+
+TEST_CASE("a Retry-After is kept as seconds and as a time, the latter by the factory's clock; back-offs stay under half a minute", "[link]")
+{
+    FakeFactory factory;
+    const auto client = platform::make_http_client({});
+    const auto asked = [&](const std::string& after) {
+        factory.on("/later", [after](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
+            reply.status = 503;
+            reply.headers = {{"Retry-After", after}};
+            reply.body = "{}";
+            return true;
+        });
+        platform::HttpRequest request;
+        request.method = "POST";
+        request.uri = factory.url() + "/later";
+        request.body = "{}";
+        agent::Refusal refusal;
+        CHECK_FALSE(agent::call(*client, request, {}, &refusal));
+        REQUIRE(refusal.date);
+        return refusal.retry_after;
+    };
+    CHECK(asked("7") == 7000ms);
+    CHECK(asked("Sun, 22 Nov 2020 14:09:36 GMT") == 0ms);   // over by now
+    CHECK(asked("Sun, 22 Nov 2099 14:09:36 GMT") == 3'600'000ms);
+    CHECK(asked("soon") == std::nullopt);
+    agent::Backoff backoff;
+    agent::Refusal refusal;
+    refusal.retry_after = 7000ms;
+    CHECK(backoff.next(refusal) >= 7000ms);
+    for (int i = 0; i < 100; ++i) CHECK(backoff.next() <= 30'000ms);
+}
+
+TEST_CASE("a machine whose clock is off gets a token all the same: its assertion lives by the factory's clock", "[tokens]")
+{
+    TemporaryFolder folder;
+    FakeFactory factory;
+    const auto identity = factory.enrolled(folder.path);
+    std::string assertion;
+    factory.on("/agent/v1/token", [&](const factory::HttpCall& call, const Json&, factory::HttpReply&) {
+        assertion = *percent_decode(call.body.substr(call.body.find("client_assertion=") + 17));
+        return false;
+    });
+    const Config config;
+    const FakeClock behind(WallTime{1'000'000'000'000'000});   // 2001
+    Tokens tokens(identity, config, behind);
+    REQUIRE(tokens.get({}));
+    const std::int64_t expires = (*parse_json(*platform::jwt_claims_unverified(assertion)))["exp"].as_integer();
+    const std::int64_t now = system_clock().now().microseconds / 1'000'000;
+    CHECK(expires > now + 30);
+    CHECK(expires < now + 80);
+    CHECK_THAT(agent::clock_words(-90), Catch::Contains("90 s behind"));
+    CHECK_THAT(agent::clock_words(90), Catch::Contains("90 s ahead of"));
 }

@@ -13,6 +13,7 @@ AgentRecord agent(const std::string& name, Json facts = Json::object())
 {
     AgentRecord out;
     out.name = name;
+    out.public_key = "k";
     out.environment = "prod";
     out.approved = true;
     out.facts = std::move(facts);

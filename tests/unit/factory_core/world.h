@@ -100,7 +100,7 @@ public:
         CodeRecord record;
         record.id = code.id;
         record.sha256 = platform::sha256(code.text);
-        record.terms = Json::object({{"environment", environment}, {"approve", approve}});
+        record.terms = Json::object({{"environment", environment}, {"approve", approve}, {"approveIn", Json::array({"*"})}});
         record.expires = clock_->now() + minutes(10);
         REQUIRE(await<CodeRecord>([&](auto done) { core_->put_code(record, who, done); }));
         auto out = await<AgentRecord>([&](auto done) { core_->enrol({code.id, record.sha256, name, std::string(32, 'k') + name, mode, facts}, done); });

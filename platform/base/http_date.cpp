@@ -1,4 +1,4 @@
-#include "cli/http_date.h"
+#include "platform/base/http_date.h"
 
 #include <array>
 #include <charconv>
@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-namespace mill::cli {
+namespace mill {
 
 Result<WallTime> parse_http_date(std::string_view text)
 {
@@ -19,4 +19,4 @@ Result<WallTime> parse_http_date(std::string_view text)
     return wrong();
 }
 
-}  // namespace mill::cli
+}  // namespace mill

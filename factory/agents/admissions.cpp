@@ -1,0 +1,184 @@
+#include "factory/agents/admissions.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "platform/base/encode.h"
+#include "platform/base/ids.h"
+#include "platform/crypto.h"
+
+namespace mill::factory {
+namespace {
+
+constexpr std::string_view kCodeAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+static_assert(kCodeAlphabet.size() == 32);
+constexpr std::size_t kCodeLength = 8;
+constexpr Milliseconds kEarly{200};   // of clocks and the network's pace
+
+Error over()
+{
+    return {Errc::not_found, "this request is not known (any more): it ran out, or the factory was started anew; ask again"};
+}
+
+}  // namespace
+
+std::string make_user_code()
+{
+    std::string code;
+    for (const char c : random_bytes(kCodeLength)) {
+        if (code.size() == kCodeLength / 2) code += '-';
+        code += kCodeAlphabet[static_cast<unsigned char>(c) % kCodeAlphabet.size()];   // 256 = 8 * 32: even
+    }
+    return code;
+}
+
+std::string normal_user_code(std::string_view typed)
+{
+    std::string code;
+    if (typed.size() > 40) return {};
+    for (char c : typed) {
+        if (c == '-' || c == ' ') continue;
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+        if (kCodeAlphabet.find(c) == std::string_view::npos) return {};
+        if (code.size() == kCodeLength / 2) code += '-';
+        code += c;
+    }
+    return code.size() == kCodeLength + 1 ? code : std::string();
+}
+
+void Admissions::drop_old()
+{
+    const WallTime now = clock_.now();
+    std::erase_if(by_id_, [&](const auto& item) { return item.second.expires <= now; });
+    const SteadyTime minute_ago = clock_.steady() - std::chrono::minutes(1);
+    std::erase_if(asked_, [&](const auto& item) { return item.second.empty() || item.second.back() < minute_ago; });
+}
+
+/// One more now, unless there were `most` in the last minute.
+bool Admissions::within(std::deque<SteadyTime>& times, std::size_t most)
+{
+    const SteadyTime now = clock_.steady();
+    while (!times.empty() && times.front() < now - std::chrono::minutes(1)) times.pop_front();
+    if (times.size() >= most) return false;
+    times.push_back(now);
+    return true;
+}
+
+Status Admissions::knock(const std::string& address)
+{
+    const std::scoped_lock lock(mutex_);
+    drop_old();
+    constexpr std::size_t most_addresses = 10'000;   // kept for a minute each
+    const bool room = asked_.size() < most_addresses || asked_.contains(address);
+    if (room && within(asked_[address], kAsksPerMinute)) return {};
+    return fail(Errc::unavailable, fmt::format("more than {} requests in a minute from this address: try again in a minute", kAsksPerMinute));
+}
+
+Result<Admission> Admissions::ask(Admission wish)
+{
+    const std::scoped_lock lock(mutex_);
+    drop_old();
+    std::size_t here = 0;
+    for (auto& [id, known] : by_id_) {
+        if (known.public_key == wish.public_key && known.state == Admission::State::waiting) {
+            known.name = std::move(wish.name);
+            known.environment = std::move(wish.environment);
+            known.mode = wish.mode;
+            known.facts = std::move(wish.facts);
+            known.address = std::move(wish.address);
+            known.interval = kInterval;
+            known.next_poll = clock_.steady();
+            return known;
+        }
+        here += known.address == wish.address ? 1 : 0;
+    }
+    if (by_id_.size() >= kMost)
+        return fail(Errc::unavailable, fmt::format("{} machines wait to be admitted already, more are not taken: an administrator decides (`millwright agents requests`)", kMost));
+    if (here >= kPerAddress)
+        return fail(Errc::unavailable, fmt::format("{} machines of this address ask to be admitted already, more are not taken: an administrator decides (`millwright agents requests`)", kPerAddress));
+    wish.id = new_uid();
+    const auto taken = [&](const std::string& code) {
+        return std::any_of(by_id_.begin(), by_id_.end(), [&](const auto& item) { return item.second.code == code; });
+    };
+    do wish.code = make_user_code();
+    while (taken(wish.code));
+    wish.challenge = to_base64(random_bytes(32));
+    wish.created = clock_.now();
+    wish.expires = wish.created + kLife;
+    wish.interval = kInterval;
+    wish.next_poll = clock_.steady();
+    return by_id_.emplace(wish.id, wish).first->second;
+}
+
+Result<Admission> Admissions::find(const std::string& id)
+{
+    const std::scoped_lock lock(mutex_);
+    drop_old();
+    const auto found = by_id_.find(id);
+    if (found == by_id_.end()) return fail(over());
+    return found->second;
+}
+
+Result<Admission> Admissions::poll(const std::string& id)
+{
+    const std::scoped_lock lock(mutex_);
+    drop_old();
+    const auto found = by_id_.find(id);
+    if (found == by_id_.end()) return fail(over());
+    Admission& known = found->second;
+    const SteadyTime now = clock_.steady();
+    const bool early = now + kEarly < known.next_poll;
+    if (early) known.interval += kSlower;   // RFC 8628, 3.5: slow_down
+    known.next_poll = now + known.interval;
+    if (early) return fail(Errc::unavailable, fmt::format("asked too often: once in {} is enough", format_duration(known.interval)));
+    return known;
+}
+
+std::vector<Admission> Admissions::waiting()
+{
+    const std::scoped_lock lock(mutex_);
+    drop_old();
+    std::vector<Admission> out;
+    for (const auto& [id, known] : by_id_)   // a version 7 id sorts by time
+        if (known.state == Admission::State::waiting) out.push_back(known);
+    return out;
+}
+
+Result<Admission> Admissions::by_code(std::string_view typed)
+{
+    const std::string code = normal_user_code(typed);
+    const std::scoped_lock lock(mutex_);
+    drop_old();
+    // Guesses are counted before they are compared: else the last one of a minute could still hit.
+    const bool may_guess = within(wrong_, kGuessesPerMinute);
+    if (!may_guess) return fail(Errc::unavailable, "too many codes that nobody waits with: try again in a minute");
+    for (const auto& [id, known] : by_id_) {
+        if (code.empty() || !platform::equal_constant_time(known.code, code)) continue;
+        wrong_.pop_back();
+        if (known.state == Admission::State::waiting) return known;
+        return fail(Errc::conflict, fmt::format("the request {} is decided already: it was {}", known.code, known.state == Admission::State::refused ? "refused" : "admitted"));
+    }
+    return fail(Errc::not_found, fmt::format("nobody waits with the code '{}': `millwright agents requests` lists who does; a code lives for {}",
+                                             code.empty() ? std::string(typed.substr(0, 40)) : code, format_duration(kLife)));
+}
+
+void Admissions::admitted(const std::string& id, const std::string& agent)
+{
+    const std::scoped_lock lock(mutex_);
+    const auto found = by_id_.find(id);
+    if (found == by_id_.end()) return;
+    found->second.state = Admission::State::admitted;
+    found->second.agent = agent;
+}
+
+void Admissions::refused(const std::string& id, std::string why)
+{
+    const std::scoped_lock lock(mutex_);
+    const auto found = by_id_.find(id);
+    if (found == by_id_.end()) return;
+    found->second.state = Admission::State::refused;
+    found->second.why = std::move(why);
+}
+
+}  // namespace mill::factory
