@@ -14,7 +14,7 @@ using platform::LocalResponse;
 
 constexpr std::size_t kMostWhy = 500;
 
-LocalResponse refuse(int status, const std::string& detail) { return {status, dump_json(Json::object({{"detail", detail}})) + "\n"}; }
+LocalResponse say_no(int status, const std::string& detail) { return {status, dump_json(Json::object({{"detail", detail}})) + "\n"}; }
 LocalResponse say(const Json& value) { return {200, dump_json(value) + "\n"}; }
 
 LocalResponse health(const Json& status)
@@ -37,7 +37,7 @@ LocalResponse on_reload(const ControlPorts& ports, const LocalRequest& request)
 {
     if (auto ok = ports.check_settings(); !ok) {
         log::warning("control", "not reloaded, the settings of before stay: {}", ok.error().what);
-        return refuse(409, "not reloaded, the settings of before stay: " + ok.error().what);
+        return say_no(409, "not reloaded, the settings of before stay: " + ok.error().what);
     }
     log::info("control", "reload, asked for by {}", request.user);
     ports.leave({.again = true, .why = "reload"});
@@ -46,7 +46,7 @@ LocalResponse on_reload(const ControlPorts& ports, const LocalRequest& request)
 
 LocalResponse on_renew(const ControlPorts& ports, const LocalRequest& request)
 {
-    if (auto ok = ports.check_settings(); !ok) return refuse(409, "not renewed, the settings are wrong: " + ok.error().what);
+    if (auto ok = ports.check_settings(); !ok) return say_no(409, "not renewed, the settings are wrong: " + ok.error().what);
     log::info("control", "new programs take over, asked for by {}", request.user);
     ports.renew();
     ports.leave({.again = true, .why = "upgrade"});
@@ -56,7 +56,7 @@ LocalResponse on_renew(const ControlPorts& ports, const LocalRequest& request)
 LocalResponse on_pause(const ControlPorts& ports, const LocalRequest& request)
 {
     auto json = body_of(request);
-    if (!json) return refuse(400, json.error().what);
+    if (!json) return say_no(400, json.error().what);
     Fields fields(*json, "pause");
     Pause pause{request.user, fields.text("why", "").substr(0, kMostWhy), ports.clock->now(), std::nullopt};
     if (fields.has("for") && fields.has("until")) fields.mistake("until", "say either for or until");
@@ -71,24 +71,24 @@ LocalResponse on_pause(const ControlPorts& ports, const LocalRequest& request)
         else if (*time <= pause.since) fields.mistake("until", "is over already");
         else pause.until = *time;
     }
-    if (auto ok = fields.done(); !ok) return refuse(400, ok.error().what);
+    if (auto ok = fields.done(); !ok) return say_no(400, ok.error().what);
     const Json said = to_json(pause);
     log::info("control", "{}", words_of(pause));
-    if (auto ok = ports.pause(std::move(pause)); !ok) return refuse(500, ok.error().what);
+    if (auto ok = ports.pause(std::move(pause)); !ok) return say_no(500, ok.error().what);
     return say(said);
 }
 
 LocalResponse on_resume(const ControlPorts& ports, const LocalRequest& request)
 {
     log::info("control", "resumed by {}", request.user);
-    if (auto ok = ports.pause(std::nullopt); !ok) return refuse(500, ok.error().what);
+    if (auto ok = ports.pause(std::nullopt); !ok) return say_no(500, ok.error().what);
     return say(Json::object({{"resumed", true}}));
 }
 
 LocalResponse on_stop(const ControlPorts& ports, const LocalRequest& request)
 {
     auto json = body_of(request);
-    if (!json) return refuse(400, json.error().what);
+    if (!json) return say_no(400, json.error().what);
     Fields fields(*json, "stop");
     Leave leave;
     leave.finish_jobs = fields.one_of("after", {"job", "now"}, "now") == "job";
@@ -100,7 +100,7 @@ LocalResponse on_stop(const ControlPorts& ports, const LocalRequest& request)
     }
     const std::string why = fields.text("why", "").substr(0, kMostWhy);
     leave.why = "stopped by " + request.user + (why.empty() ? "" : ": " + why);
-    if (auto ok = fields.done(); !ok) return refuse(400, ok.error().what);
+    if (auto ok = fields.done(); !ok) return say_no(400, ok.error().what);
     log::info("control", "{}", leave.why);
     ports.leave(std::move(leave));
     return say(Json::object({{"stopping", true}}));
@@ -123,18 +123,18 @@ platform::LocalHandler control_routes(ControlPorts ports)
         if (request.method == "GET" && request.target == "/healthz") return health(ports.status());
         if (request.method == "GET" && request.target == "/metrics") return metrics(ports.status());
         for (const Route& route : kActions)
-            if (request.target == route.path) return request.method == "POST" ? route.action(ports, request) : refuse(405, request.target + " wants POST");
-        return refuse(404, "there are /status, /healthz, /metrics, and by POST /reload, /renew, /pause, /resume, /stop");
+            if (request.target == route.path) return request.method == "POST" ? route.action(ports, request) : say_no(405, request.target + " wants POST");
+        return say_no(404, "there are /status, /healthz, /metrics, and by POST /reload, /renew, /pause, /resume, /stop");
     };
 }
 
 platform::LocalHandler metrics_routes(std::function<Json()> status)
 {
     return [status = std::move(status)](const LocalRequest& request) -> LocalResponse {
-        if (request.method != "GET") return refuse(405, "only GET is known here");
+        if (request.method != "GET") return say_no(405, "only GET is known here");
         if (request.target == "/metrics") return metrics(status());
         if (request.target == "/healthz") return health(status());
-        return refuse(404, "there are /metrics and /healthz");
+        return say_no(404, "there are /metrics and /healthz");
     };
 }
 

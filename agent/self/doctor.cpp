@@ -11,6 +11,7 @@
 #include "agent/policy.h"
 #include "agent/self/control.h"
 #include "platform/base/encode.h"
+#include "platform/base/ids.h"
 #include "platform/base/redact.h"
 #include "platform/crypto.h"
 #include "platform/files.h"
@@ -162,7 +163,7 @@ void look_at_factory(const Identity& identity, const Config& config, Report& rep
         report.ok("proxy", through ? fmt::format("{}:{} ({})", through->host, through->port, config.proxy.empty() ? "from the environment" : "from config.yaml") : "is no URI");
     }
     auto client = platform::make_http_client(http_options(config, identity.factory_url));
-    const std::string challenge = to_base64(platform::random_bytes(32));
+    const std::string challenge = to_base64(random_bytes(32));
     platform::HttpRequest request;
     request.method = "POST";
     request.uri = identity.factory_url + std::string(protocol::route::kProof);

@@ -37,9 +37,9 @@ TEST_CASE("enrolment leaves key, counter, pinned key and a strict policy, closed
     REQUIRE(::stat(identity->folder.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0700);
     CHECK(platform::read_file(folder.path + "/policy.yaml", 10000)->find("unsigned: false") != std::string::npos);
-    const auto token = [&](int status, const Json& body) {
+    const auto token = [&](int code, const Json& body) {
         factory.on("/agent/v1/token", [=](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
-            reply.status = status;
+            reply.status = code;
             reply.body = dump_json(body);
             return true;
         });
@@ -119,7 +119,7 @@ TEST_CASE("enrolment errors say what to do", "[enrol]")
     agent::EnrolOptions options{folder.path, {}, factory.url(), "mw_code_x", "srv-9", protocol::AgentMode::unattended, false};
     const auto answer = [&](int status, const std::string& detail) {
         factory.on("/agent/v1/enrol", [=](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
-            reply.status = status;
+            reply.status = code;
             reply.body = dump_json(Json::object({{"type", "about:blank"}, {"detail", detail}}));
             return true;
         });
