@@ -119,7 +119,7 @@ TEST_CASE("enrolment errors say what to do", "[enrol]")
     agent::EnrolOptions options{folder.path, {}, factory.url(), "mw_code_x", "srv-9", protocol::AgentMode::unattended, false};
     const auto answer = [&](int status, const std::string& detail) {
         factory.on("/agent/v1/enrol", [=](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
-            reply.status = code;
+            reply.status = status;
             reply.body = dump_json(Json::object({{"type", "about:blank"}, {"detail", detail}}));
             return true;
         });
