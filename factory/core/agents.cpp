@@ -81,7 +81,7 @@ void CoreImpl::set_agent(std::string name, AgentPatch patch, Who who, Done<Agent
         AgentRecord& record = agent.record;
         if (patch.environment && record.approved && record.approved_in.is_array()) {   // who moves it may approve it: as it was there, so here
             Json moved = Json::array();
-            for (const Json& name : record.approved_in.as_array()) moved.push(name.as_string() == record.environment ? Json(*patch.environment) : name);
+            for (const Json& place : record.approved_in.as_array()) moved.push(place.as_string() == record.environment ? Json(*patch.environment) : place);
             record.approved_in = std::move(moved);
         }
         if (patch.environment) changes.set("environment", record.environment = *patch.environment);
