@@ -138,8 +138,9 @@ TEST_CASE("what two say to each other passes, each end by itself, and is counted
     Passed passed;
     std::jthread between([&] { pass_between(left.server, right.client, std::nullopt, passed, {}); });
     const std::string much(3'000'000, 'x');
+    Status written;  // looked at behind the join: assertions are for one thread
     std::jthread writes([&] {
-        CHECK(left.client.send(much, kLong, {}));
+        written = left.client.send(much, kLong, {});
         left.client.end_sending();
     });
     std::string got;
@@ -149,6 +150,8 @@ TEST_CASE("what two say to each other passes, each end by itself, and is counted
         if (piece->empty()) break;
         got += *piece;
     }
+    writes.join();
+    CHECK(written);
     CHECK(got == much);
     CHECK(right.server.send("and the answer", kLong, {}));  // after the other end has ended
     right.server.end_sending();
