@@ -28,6 +28,7 @@
 #include "platform/files.h"
 #include "platform/local_http.h"
 #include "platform/machine.h"
+#include "platform/process.h"
 #include "platform/service_host.h"
 #include "protocol/version.h"
 
@@ -148,7 +149,9 @@ private:
 
 Status check_settings(const ServeOptions& options)
 {
-    if (auto config = load_config(options.config_path, options.data_folder); !config) return fail(std::move(config.error()));
+    auto config = load_config(options.config_path, options.data_folder);
+    if (!config) return fail(std::move(config.error()));
+    if (auto files = check_files(*config); !files) return files;
     if (auto policy = load_policy(options.data_folder); !policy) return fail(std::move(policy.error()));
     return {};
 }
@@ -190,6 +193,22 @@ private:
     const Clock& clock_;
     Microseconds slept_, wall_;
 };
+
+/// A program that does not even say its version would end the service instead of renewing it.
+Status check_programs()
+{
+    for (const char* name : {"millwright-agent", "millwright-keeper", "millwright-broker", "millwright-runner"}) {
+        platform::ProcessSpec spec;
+        spec.program = platform::sibling_program(name);
+        spec.arguments = {"--version"};
+        spec.environment = platform::environment_for_children();
+        auto ran = platform::run_process(spec, "", 4096, std::chrono::seconds(5));
+        if (!ran) return fail(spec.program, std::move(ran.error()));
+        if (ran->ending.exit_code != 0 || ran->ending.signal != 0 || !ran->out.starts_with(name))
+            return fail(Errc::invalid, fmt::format("{} --version does not answer as it should: install it again", spec.program));
+    }
+    return {};
+}
 
 /// Until a stop is requested. Each turn that every loop kept its promise the keeper is told that the agent lives; else it is not, and acts.
 void watch_over(platform::ServiceHost& host, const Clock& clock, const Vitals& vitals, Runs& runs, Link& link)
@@ -316,6 +335,7 @@ int serve(const ServeOptions& options)
         return Status{};
     };
     ports.leave = [&](Leave leave) { departure.ask(std::move(leave)); };
+    ports.check_programs = check_programs;
     ports.renew = [&] { runs.say_renew(); };
     ports.clock = &clock;
     auto control = platform::serve_local_socket(control_path(options.data_folder), control_routes(std::move(ports)));

@@ -1,5 +1,7 @@
 #include "agent/config.h"
 
+#include <fmt/format.h>
+
 #include "platform/base/fields.h"
 #include "platform/base/yaml.h"
 #include "platform/files.h"
@@ -62,6 +64,23 @@ Result<Config> load_config(const std::string& path, const std::string& data_fold
     if (!text && path.empty() && text.error().code == Errc::not_found) return Config{};
     if (!text) return fail(file, std::move(text.error()));
     return parse_config(*text, file);
+}
+
+Status check_files(const Config& config)
+{
+    struct Named {
+        std::string_view setting;
+        const std::string& file;
+        std::string_view holds;
+    };
+    for (const Named& each : {Named{"caFile", config.ca_file, "-----BEGIN CERTIFICATE-----"}, Named{"clientCertificate", config.certificate_file, "-----BEGIN CERTIFICATE-----"},
+                              Named{"clientKey", config.key_file, "PRIVATE KEY-----"}}) {
+        if (each.file.empty()) continue;
+        auto text = platform::read_file(each.file, 16 * 1024 * 1024);
+        if (!text) return fail(Errc::invalid, fmt::format("{}: {}: {}", each.setting, each.file, text.error().what));
+        if (text->find(each.holds) == std::string::npos) return fail(Errc::invalid, fmt::format("{}: {} holds none in PEM", each.setting, each.file));
+    }
+    return {};
 }
 
 }  // namespace mill::agent

@@ -34,4 +34,7 @@ Result<Config> parse_config(std::string_view yaml, std::string_view where);
 /// `path` empty: DIR/config.yaml if it is there. Errors: invalid, not_found (a path was given), denied, unavailable.
 Result<Config> load_config(const std::string& path, const std::string& data_folder);
 
+/// The files that the settings name, looked into: certificates are some, keys can be read. Errors: invalid, naming setting and file.
+Status check_files(const Config& config);
+
 }  // namespace mill::agent

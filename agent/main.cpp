@@ -14,12 +14,14 @@
 #include "agent/once.h"
 #include "agent/options.h"
 #include "agent/policy.h"
+#include "agent/printable.h"
 #include "agent/service_command.h"
 #include "platform/append_file.h"
 #include "platform/base/log.h"
 #include "platform/base/yaml.h"
 #include "platform/base/redact.h"
 #include "platform/files.h"
+#include "platform/privileges.h"
 #include "platform/service_host.h"
 #include "protocol/version.h"
 
@@ -32,7 +34,7 @@ constexpr int kBug = 1, kTryAgain = 2, kUsage = 64, kInterrupted = 130, kRefused
 
 int complain(const Error& error)
 {
-    std::fprintf(stderr, "millwright-agent: %s\n", redacted(error.what).c_str());
+    std::fprintf(stderr, "millwright-agent: %s\n", agent::printable(redacted(error.what)).c_str());
     if (error.code == Errc::internal) return kBug;
     return is_retryable(error) ? kTryAgain : kBadConfiguration;
 }
@@ -49,6 +51,7 @@ int run_enrol(Options options)
     while (!options.enrol.code.empty() && std::string_view(" \r\n\t").find(options.enrol.code.back()) != std::string_view::npos)
         options.enrol.code.pop_back();
     if (options.enrol.code.empty() && !options.code_file.empty()) return complain({Errc::invalid, options.code_file + ": the code is empty"});
+    if (auto ok = platform::become_owner_of(options.enrol.data_folder); !ok) return complain(ok.error());
     std::optional<platform::ServiceHost> host;   // Ctrl-C ends the waiting
     if (options.enrol.code.empty()) host.emplace();
     else redact_in_log(options.enrol.code);
@@ -76,6 +79,7 @@ int run_enrol(Options options)
 int run_rotate(const Options& options)
 {
     const std::string& data = options.serve.data_folder;
+    if (auto ok = platform::become_owner_of(data); !ok) return complain(ok.error());
     auto lock = agent::lock_data_folder(data);
     if (!lock && lock.error().code == Errc::conflict)
         return complain({Errc::unavailable, fmt::format("{}: an agent runs there; stop it for the change of its key (millwright-agent stop --data {} --after job), or let it do that "

@@ -11,6 +11,8 @@ namespace mill::platform {
 
 std::string host_name();
 std::int64_t process_number();
+std::int64_t parent_process_number();
+bool process_is_there(std::int64_t number);   ///< also when it is another user's
 /// Facts of an agent, found by looking: {os:{name,version,kernel,arch}, cpus, memory (bytes), programs:{python3:"3.11.2",…},
 /// isolation:{…}, screen}. Takes up to a second.
 Json find_facts();

@@ -47,6 +47,7 @@ LocalResponse on_reload(const ControlPorts& ports, const LocalRequest& request)
 LocalResponse on_renew(const ControlPorts& ports, const LocalRequest& request)
 {
     if (auto ok = ports.check_settings(); !ok) return say_no(409, "not renewed, the settings are wrong: " + ok.error().what);
+    if (auto ok = ports.check_programs(); !ok) return say_no(409, "not renewed, the programs of before go on: " + ok.error().what);
     log::info("control", "new programs take over, asked for by {}", request.user);
     ports.renew();
     ports.leave({.again = true, .why = "upgrade"});

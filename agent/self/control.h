@@ -24,6 +24,7 @@ struct ControlPorts {
     std::function<Status()> check_settings;          ///< reads the files anew; what is wrong with them
     std::function<Status(std::optional<Pause>)> pause;
     std::function<void(Leave)> leave;
+    std::function<Status()> check_programs;          ///< whether those on the disk start at all
     std::function<void()> renew;                     ///< newer programs are on the disk
     const Clock* clock = nullptr;
 };

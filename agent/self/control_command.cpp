@@ -1,12 +1,15 @@
 #include "agent/self/control_command.h"
 
 #include <cstdio>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "agent/printable.h"
 #include "agent/self/control.h"
 #include "agent/self/status.h"
 #include "platform/base/redact.h"
+#include "platform/machine.h"
 
 namespace mill::agent {
 namespace {
@@ -17,7 +20,7 @@ constexpr std::chrono::seconds kRestart{30};
 
 int complain(int status, const std::string& words)
 {
-    std::fprintf(stderr, "millwright-agent: %s\n", redacted(words).c_str());
+    std::fprintf(stderr, "millwright-agent: %s\n", printable(redacted(words)).c_str());
     return status;
 }
 
@@ -62,18 +65,38 @@ int wait_for_new(const ControlOptions& options, std::int64_t before)
     return complain(kNoAnswer, fmt::format("the agent did not come back within {} s; its log says why", kRestart.count()));
 }
 
-int wait_until(const ControlOptions& options, bool gone)
+/// Drained: nothing runs and all is reported, or the factory does not take the reports.
+int wait_for_drained(const ControlOptions& options)
+{
+    bool said = false;
+    while (true) {
+        auto status = ask(options, "GET", "/status", Json());
+        // A reload or a crash: the pause outlives it.
+        if (!status && status.error().code != Errc::not_found) return complain(status.error(), options.data_folder);
+        if (status && (*status)["slots"]["taken"].as_integer() == 0) {
+            if ((*status)["outbox"]["events"].as_integer() == 0) {
+                fmt::print("drained: nothing runs, all reports are delivered; it takes no new jobs until: millwright-agent resume --data {}\n", options.data_folder);
+                return 0;
+            }
+            if (!(*status)["problems"].empty() && !std::exchange(said, true))
+                std::fprintf(stderr, "nothing runs any more; waiting for the factory to take the last reports (%s)\n", printable((*status)["problems"].as_array()[0].as_string()).c_str());
+        }
+        system_clock().sleep(Milliseconds(100), {});
+    }
+}
+
+/// Until the keeper is gone. An agent that crashed on its way out and was started again is asked once more.
+int wait_for_end(const ControlOptions& options, std::int64_t keeper, std::int64_t agent, const Json& body)
 {
     while (true) {
         auto status = ask(options, "GET", "/status", Json());
-        if (!status && status.error().code == Errc::not_found) {
-            if (!gone) return complain(kNotRunning, "the agent ended meanwhile");
+        if (!status && status.error().code == Errc::not_found && !platform::process_is_there(keeper)) {
             fmt::print("stopped\n");
             return 0;
         }
-        if (status && !gone && (*status)["slots"]["taken"].as_integer() == 0 && (*status)["outbox"]["events"].as_integer() == 0) {
-            fmt::print("drained: nothing runs, all reports are delivered; it takes no new jobs until: millwright-agent resume --data {}\n", options.data_folder);
-            return 0;
+        if (status && (*status)["pid"].as_integer() != agent) {
+            agent = (*status)["pid"].as_integer();
+            (void)ask(options, "POST", "/stop", body);
         }
         system_clock().sleep(Milliseconds(100), {});
     }
@@ -98,8 +121,9 @@ int run_control(const ControlOptions& options)
     if (status >= 400) return complain(status == 400 ? kUsage : kRefused, (*answer)["detail"].as_string());
     if (options.json) fmt::print("{}\n", dump_json(*answer));
     if (options.verb == "reload" || options.verb == "renew") return options.no_wait ? 0 : wait_for_new(options, (*before)["pid"].as_integer());
-    if (options.verb == "drain") return options.no_wait ? 0 : wait_until(options, false);
-    if (options.verb == "stop") return options.no_wait ? 0 : wait_until(options, true);
+    if (options.verb == "drain") return options.no_wait ? 0 : wait_for_drained(options);
+    if (options.verb == "stop")
+        return options.no_wait ? 0 : wait_for_end(options, (*before)["keeper"].as_integer(), (*before)["pid"].as_integer(), body);
     if (!options.json && options.verb == "pause")
         fmt::print("no new jobs{}; what runs goes on ({} now)\n", answer->contains("until") ? " until " + (*answer)["until"].as_string() : "", (*before)["slots"]["taken"].as_integer());
     if (!options.json && options.verb == "resume") fmt::print("takes jobs again\n");

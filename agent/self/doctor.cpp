@@ -9,6 +9,7 @@
 #include "agent/credentials_command.h"
 #include "agent/factory_client.h"
 #include "agent/policy.h"
+#include "agent/printable.h"
 #include "agent/self/control.h"
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
@@ -17,6 +18,7 @@
 #include "platform/files.h"
 #include "platform/local_http.h"
 #include "platform/machine.h"
+#include "platform/privileges.h"
 #include "platform/sandbox.h"
 #include "protocol/version.h"
 
@@ -36,7 +38,7 @@ public:
 private:
     void add(std::string code, std::string state, std::string text, std::string fix)
     {
-        list_.push_back({std::move(code), std::move(state), redacted(text), redacted(fix)});
+        list_.push_back({std::move(code), std::move(state), printable(redacted(text)), printable(redacted(fix))});
     }
     std::vector<Finding> list_;
 };
@@ -99,7 +101,9 @@ void look_at_folder(const DoctorOptions& options, Report& report)
 
 void look_at_settings(const DoctorOptions& options, Report& report)
 {
-    if (auto config = load_config(options.config_path, options.data_folder); config) report.ok("settings", "config.yaml is in order");
+    auto config = load_config(options.config_path, options.data_folder);
+    if (const Status files = config ? check_files(*config) : Status(); !files) report.error("settings", files.error().what, "correct the path in config.yaml, then: millwright-agent reload");
+    else if (config) report.ok("settings", "config.yaml is in order");
     else report.error("settings", config.error().what, "mend the file; a running agent keeps the settings of before until: millwright-agent reload");
     auto policy = load_policy(options.data_folder);
     if (!policy) report.error("policy", policy.error().what, "mend policy.yaml");
@@ -211,11 +215,13 @@ std::vector<Finding> examine(const DoctorOptions& options)
     look_at_programs(report);
     look_at_sandbox(report);
     look_at_interpreters(report);
+    if (platform::is_folder(options.data_folder)) look_at_credentials(options, report);
+    // As the agent sees it from here on, and so that what lies there leads root nowhere.
+    if (auto ok = platform::become_owner_of(options.data_folder); !ok) report.error("folder", ok.error().what, "run this as root, or as the agent's user");
     look_at_folder(options, report);
     if (!platform::is_folder(options.data_folder)) return report.take();
     look_at_disk(options.data_folder, report);
     look_at_settings(options, report);
-    look_at_credentials(options, report);
     look_at_identity(options, report);
     look_at_running(options, report);
     return report.take();

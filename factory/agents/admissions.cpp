@@ -79,21 +79,30 @@ Result<Admission> Admissions::ask(Admission wish)
 {
     const std::scoped_lock lock(mutex_);
     drop_old();
-    std::size_t here = 0;
-    for (auto& [id, known] : by_id_) {
-        if (known.public_key == wish.public_key && known.state == Admission::State::waiting) {
-            known.name = std::move(wish.name);
-            known.environment = std::move(wish.environment);
-            known.mode = wish.mode;
+    const auto is_open = [](const Admission& known) { return known.state == Admission::State::waiting || known.state == Admission::State::deciding; };
+    std::size_t here = 0, open = 0;
+    for (auto at = by_id_.begin(); at != by_id_.end();) {
+        Admission& known = at->second;
+        const bool same_key = known.public_key == wish.public_key && is_open(known);
+        const bool same_wish = known.name == wish.name && known.environment == wish.environment && known.mode == wish.mode;
+        if (same_key && (same_wish || known.state == Admission::State::deciding)) {
             known.facts = std::move(wish.facts);
             known.address = std::move(wish.address);
             known.interval = kInterval;
             known.next_poll = clock_.steady();
             return known;
         }
-        here += known.address == wish.address ? 1 : 0;
+        if (same_key) {   // what an administrator has read is not what it asks for any more
+            at = by_id_.erase(at);
+            continue;
+        }
+        open += is_open(known) ? 1 : 0;
+        here += is_open(known) && known.address == wish.address ? 1 : 0;
+        ++at;
     }
-    if (by_id_.size() >= kMost)
+    // Those that are decided are kept to be told so; a flood of them makes way, the oldest first.
+    for (auto at = by_id_.begin(); at != by_id_.end() && by_id_.size() >= 10 * kMost;) at = is_open(at->second) ? std::next(at) : by_id_.erase(at);
+    if (open >= kMost)
         return fail(Errc::unavailable, fmt::format("{} machines wait to be admitted already, more are not taken: an administrator decides (`millwright agents requests`)", kMost));
     if (here >= kPerAddress)
         return fail(Errc::unavailable, fmt::format("{} machines of this address ask to be admitted already, more are not taken: an administrator decides (`millwright agents requests`)", kPerAddress));
@@ -157,10 +166,26 @@ Result<Admission> Admissions::by_code(std::string_view typed)
         if (code.empty() || !platform::equal_constant_time(known.code, code)) continue;
         wrong_.pop_back();
         if (known.state == Admission::State::waiting) return known;
-        return fail(Errc::conflict, fmt::format("the request {} is decided already: it was {}", known.code, known.state == Admission::State::refused ? "refused" : "admitted"));
+        return fail(Errc::conflict, fmt::format("the request {} is decided already: it was {}", known.code, known.state == Admission::State::refused ? "refused" : known.state == Admission::State::deciding ? "being decided by somebody else" : "admitted"));
     }
     return fail(Errc::not_found, fmt::format("nobody waits with the code '{}': `millwright agents requests` lists who does; a code lives for {}",
                                              code.empty() ? std::string(typed.substr(0, 40)) : code, format_duration(kLife)));
+}
+
+bool Admissions::decide(const std::string& id)
+{
+    const std::scoped_lock lock(mutex_);
+    const auto found = by_id_.find(id);
+    if (found == by_id_.end() || found->second.state != Admission::State::waiting) return false;
+    found->second.state = Admission::State::deciding;
+    return true;
+}
+
+void Admissions::undecided(const std::string& id)
+{
+    const std::scoped_lock lock(mutex_);
+    const auto found = by_id_.find(id);
+    if (found != by_id_.end() && found->second.state == Admission::State::deciding) found->second.state = Admission::State::waiting;
 }
 
 void Admissions::admitted(const std::string& id, const std::string& agent)

@@ -25,7 +25,7 @@ struct Admission {
     Json facts;
     std::string address;     ///< of the peer
     WallTime created, expires;
-    enum class State { waiting, admitted, refused } state = State::waiting;
+    enum class State { waiting, deciding, admitted, refused } state = State::waiting;
     std::string agent;       ///< id, once admitted
     std::string why;         ///< of a refusal
     Milliseconds interval{0};   ///< at which it may poll
@@ -42,7 +42,8 @@ public:
 
     /// Counts a request of this address before anything is looked up for it. Errors: unavailable (too many in a minute).
     Status knock(const std::string& address);
-    /// The request as it waits now. The same key again: the same code, with what it says now. Errors: unavailable (too many; try later).
+    /// The request as it waits now. The same key again: the same code, but another one when it asks for something else than an administrator
+    /// may have read by now (name, environment, mode). Errors: unavailable (too many; try later).
     Result<Admission> ask(Admission wish);
     /// By the request's id. Errors: not_found (unknown, or over), unavailable (polled too early: its interval is longer from now on).
     Result<Admission> poll(const std::string& id);
@@ -51,6 +52,9 @@ public:
     std::vector<Admission> waiting();   ///< oldest first
     /// By the code as a person typed it. Errors: not_found; unavailable (too many wrong codes: guessing).
     Result<Admission> by_code(std::string_view typed);
+    /// One administrator decides: false when another one is at it, or has. `undecided`: it came to nothing, and waits again.
+    bool decide(const std::string& id);
+    void undecided(const std::string& id);
     void admitted(const std::string& id, const std::string& agent);
     void refused(const std::string& id, std::string why);
 

@@ -112,6 +112,7 @@ void poll_admission(Service& service, const CallPtr& call)
     if (!now && now.error().code == Errc::not_found) return gone(now.error());
     if (!now) return too_often(*call, now.error(), "slow_down", service.admissions.find(id).value_or(*known).interval);
     switch (now->state) {
+    case Admission::State::deciding:
     case Admission::State::waiting:
         return reply(*call, 202, Json::object({{"state", "waiting"}, {"intervalMs", Json(now->interval.count())}}));
     case Admission::State::refused:
@@ -166,7 +167,9 @@ void admit(Service& service, const CallPtr& call)
     request.mode = asked->mode;
     request.facts = asked->facts;
     request.code = asked->code;
+    if (!service.admissions.decide(asked->id)) return reply_problem(*call, 409, "somebody else decides about this request at this moment");
     service.core.admit(std::move(request), call->who(), [&service, call, id = asked->id](const Result<AgentRecord>& agent) {
+        if (!agent) service.admissions.undecided(id);
         if (!passed(*call, agent)) return;
         service.admissions.admitted(id, agent->id);
         service.sessions.end(agent->id);   // of the key before, when the name was taken over
@@ -186,7 +189,9 @@ void refuse_admission(Service& service, const CallPtr& call)
     const auto asked = asked_for(service, *call);
     if (!asked) return;
     Json detail = Json::object({{"code", Json(asked->code)}, {"key", Json(platform::fingerprint(asked->public_key))}, {"address", Json(asked->address)}, {"why", Json(why)}});
+    if (!service.admissions.decide(asked->id)) return reply_problem(*call, 409, "somebody else decides about this request at this moment");
     service.core.note("refuse", "Agent", asked->name, std::move(detail), call->who(), [&service, call, id = asked->id, why](const Result<Nothing>& noted) {
+        if (!noted) service.admissions.undecided(id);
         if (!passed(*call, noted)) return;
         service.admissions.refused(id, why.empty() ? "no reason was given" : why);
         reply_empty(*call);

@@ -9,6 +9,7 @@
 namespace mill::factory::handler {
 namespace {
 
+constexpr std::int64_t kAhead = 100LL * 366 * 24 * 3600 * 1'000'000;   // of the time in microseconds, where sequences begin: no line blocks those behind it
 constexpr std::size_t kMostLines = 1000, kMostText = 4000, kMostRoom = 40;
 
 bool is_level(std::string_view text) { return text == "debug" || text == "info" || text == "warning" || text == "error"; }
@@ -18,6 +19,7 @@ Result<AgentLogLine> read_line(const Json& json)
     AgentLogLine line;
     const std::int64_t sequence = json["sequence"].as_integer();
     auto time = parse_time(json["time"].as_string());
+    if (sequence > system_clock().now().microseconds + kAhead) return fail(Errc::invalid, fmt::format("lines: {} is no sequence", sequence));
     if (sequence <= 0) return fail(Errc::invalid, "lines: a line's sequence is a number above 0");
     if (!time) return fail(Errc::invalid, fmt::format("lines: line {}: time: {}", sequence, time.error().what));
     line.sequence = static_cast<std::uint64_t>(sequence);

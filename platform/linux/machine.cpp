@@ -9,6 +9,8 @@
 #include <map>
 #include <sstream>
 
+#include <csignal>
+
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -122,6 +124,14 @@ std::int64_t count_processes()
 }  // namespace
 
 std::int64_t process_number() { return ::getpid(); }
+std::int64_t parent_process_number() { return ::getppid(); }
+bool process_is_there(std::int64_t number)
+{
+    // "NUMBER (NAME) STATE …": one that has ended and was not waited for by its parent is Z.
+    const auto text = read_file(fmt::format("/proc/{}/stat", number), 4096);
+    const std::size_t end = text ? text->rfind(") ") : std::string::npos;
+    return end != std::string::npos && end + 2 < text->size() && (*text)[end + 2] != 'Z' && (*text)[end + 2] != 'X';
+}
 
 std::string host_name()
 {

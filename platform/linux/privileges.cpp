@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -47,6 +48,15 @@ Status keep_starter_privileges()
     }
     if (::syscall(SYS_capset, &header, keeps) != 0) return failure("capset");
     return bounded;
+}
+
+Status become_owner_of(const std::string& folder)
+{
+    struct stat info {};
+    if (::geteuid() != 0 || ::lstat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid == 0) return {};
+    if (::setgroups(0, nullptr) != 0 || ::setresgid(info.st_gid, info.st_gid, info.st_gid) != 0 || ::setresuid(info.st_uid, info.st_uid, info.st_uid) != 0)
+        return fail(Errc::denied, fmt::format("{} belongs to user {}, whom this process cannot become: {}", folder, info.st_uid, os_error(errno)));
+    return {};
 }
 
 }  // namespace mill::platform

@@ -187,7 +187,7 @@ Status write_output(const std::string& path, std::string_view bytes)
 
 Result<Handle> lock_file(const std::string& path)
 {
-    auto file = open_file(path, O_RDWR | O_CREAT, 0600);
+    auto file = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
     if (!file) return fail(file.error());
     if (flock(file->native(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) return failure(path, errno);

@@ -161,6 +161,42 @@ class Control(Test):
             wait_for("why to say it", lambda: "moving house" in self.why(world, late))
             self.assertEqual(world.job(late)["state"], "ready")
 
+    def test_a_stop_is_not_lost_when_the_agent_crashes_on_its_way_out(self):
+        with World() as world:
+            agent, data, trigger = self.begin(world, slots=1)
+            uid = world.trigger(trigger)
+            self.running(world, uid)
+            stop = subprocess.Popen([BIN / "millwright-agent", "stop", "--data", data, "--after", "job", "--within", "1m"], stdout=subprocess.PIPE, text=True)
+            wait_for("it to be told", lambda: "stopped by" in agent.tail())
+            os.kill(agent.children("millwright-agent")[0], signal.SIGKILL)
+            self.assertEqual((stop.communicate(timeout=60)[0], stop.returncode), ("stopped\n", 0))
+            self.assertEqual(agent.process.wait(10), 0)
+            self.assertEqual(world.job(uid)["state"], "successful")
+
+    def test_programs_that_do_not_start_are_not_taken(self):
+        with World() as world:
+            world.start_factory()
+            data = world.enrol()
+            programs = world.folder / "programs"
+            programs.mkdir()
+            for path in BIN.iterdir():
+                if path.name.startswith("millwright"):
+                    shutil.copy2(path, programs / path.name)
+            os.chmod(programs, 0o755)
+            agent = Program(world, "agent", [programs / "millwright-agent", "run", "--data", data], "ready")
+            before = self.status(world, data)["pid"]
+            os.unlink(programs / "millwright-keeper")
+            shutil.copy2("/bin/false", programs / "millwright-keeper")
+            done = self.ask(world, data, "renew", check=False)
+            self.assertEqual(done.returncode, 78)
+            self.assertIn("millwright-keeper --version does not answer", done.stderr)
+            self.assertEqual(self.status(world, data)["pid"], before)
+            (data / "config.yaml").write_text("caFile: /nope.pem\n")
+            done = self.ask(world, data, "reload", check=False)
+            self.assertEqual((done.returncode, "caFile: /nope.pem" in done.stderr), (78, True), done.stderr)
+            self.assertEqual(self.status(world, data)["pid"], before)
+            agent.kill()
+
     def test_a_stop_cancels_what_does_not_end_in_time(self):
         with World() as world:
             agent, data, trigger = self.begin(world, WAITS.replace("PT4S", "PT5M"))

@@ -162,6 +162,7 @@ class ProcessesTest(unittest.TestCase):
             def run_in(name, user):
                 trigger = world.deploy(f"who-{name}", whoami, "permissions: { commands: [ python3 ] }\n", environment=name)
                 world.run("apply", "-f", world.write(f"{name}-environment.yaml", environment % (name, user)))
+                world.run("agents", "set", "srv-1", "--approve-in", "default", "--approve-in", name)
                 return world.ended(world.trigger(trigger))
 
             job = run_in("sales", "games")

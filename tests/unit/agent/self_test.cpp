@@ -30,7 +30,7 @@ struct Folder {
 struct Routes {
     FakeClock clock;
     Json status = Json::object({{"problems", Json::array()}});
-    Status settings, saved;
+    Status settings, saved, programs;
     std::optional<Pause> paused;
     std::optional<Leave> left;
     int renewals = 0;
@@ -45,6 +45,7 @@ struct Routes {
             return saved;
         };
         ports.leave = [this](Leave leave) { left = std::move(leave); };
+        ports.check_programs = [this] { return programs; };
         ports.renew = [this] { ++renewals; };
         ports.clock = &clock;
         handler = control_routes(std::move(ports));
@@ -158,6 +159,10 @@ TEST_CASE("what may be asked of a running agent, and how wrong words are answere
     CHECK(routes.post("/renew").status == 409);
     CHECK((!routes.left && routes.renewals == 0));
     routes.settings = {};
+    routes.programs = fail(Errc::invalid, "millwright-keeper --version");
+    CHECK(routes.post("/renew").status == 409);
+    CHECK((!routes.left && routes.renewals == 0));
+    routes.programs = {};
     CHECK(routes.post("/renew").status == 200);
     CHECK((routes.left->again && routes.renewals == 1));
 

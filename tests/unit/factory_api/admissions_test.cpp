@@ -75,17 +75,55 @@ TEST_CASE("the same key waits once, under one code, for fifteen minutes", "[admi
     Admissions admissions(clock);
     const auto first = admissions.ask(wish_of(1));
     REQUIRE(first);
-    Admission again = wish_of(1);
-    again.name = "other";
-    CHECK(admissions.ask(again)->code == first->code);
+    CHECK(admissions.ask(wish_of(1))->code == first->code);
     REQUIRE(admissions.waiting().size() == 1);
-    CHECK(admissions.waiting().front().name == "other");
     clock.advance(Admissions::kLife - std::chrono::seconds(1));
     CHECK(admissions.by_code(first->code));
     clock.advance(std::chrono::seconds(1));
     CHECK(admissions.by_code(first->code).error().code == Errc::not_found);
     CHECK(admissions.poll(first->id).error().code == Errc::not_found);
     CHECK(admissions.waiting().empty());
+}
+
+TEST_CASE("what an administrator has read behind a code is what it admits", "[admissions]")
+{
+    FakeClock clock;
+    Admissions admissions(clock);
+    const auto first = admissions.ask(wish_of(1));
+    for (int which = 0; which < 3; ++which) {
+        Admission other = wish_of(1);
+        if (which == 0) other.name = "srv-prod-1";
+        if (which == 1) other.environment = "prod";
+        if (which == 2) other.mode = protocol::AgentMode::attended;
+        const auto second = admissions.ask(other);
+        REQUIRE(second);
+        CHECK(second->code != first->code);
+        CHECK(admissions.waiting().size() == 1);
+        CHECK(admissions.by_code(first->code).error().code == Errc::not_found);
+    }
+}
+
+TEST_CASE("one administrator decides, and what is decided makes room for others", "[admissions]")
+{
+    FakeClock clock;
+    Admissions admissions(clock);
+    const auto asked = admissions.ask(wish_of(1));
+    REQUIRE(admissions.decide(asked->id));
+    CHECK_FALSE(admissions.decide(asked->id));
+    CHECK_THAT(admissions.by_code(asked->code).error().what, Contains("being decided"));
+    CHECK(admissions.ask(wish_of(1))->code == asked->code);
+    admissions.undecided(asked->id);   // the store failed
+    REQUIRE(admissions.decide(asked->id));
+    admissions.admitted(asked->id, "agent-1");
+    CHECK_FALSE(admissions.decide(asked->id));
+    int number = 1;
+    for (std::size_t i = 0; i < 3 * Admissions::kPerAddress; ++i) {
+        const auto one = admissions.ask(wish_of(++number));
+        REQUIRE(one);
+        REQUIRE(admissions.decide(one->id));
+        admissions.refused(one->id, "no");
+    }
+    CHECK(admissions.find(asked->id)->state == Admission::State::admitted);
 }
 
 TEST_CASE("who polls too early is slowed down, and stays so", "[admissions]")
