@@ -264,8 +264,7 @@ int serve(const ServeOptions& options)
     runs.watch(vitals.add("runs"));
     runs.on_asked([&](Runs::Asked asked) {
         if (auto ok = check_settings(options); !ok) return log::warning("agent", "not reloaded, the settings of before stay: {}", ok.error().what);
-        log::info("agent", "{}", asked == Runs::Asked::reload ? "reload" : "nothing runs: agent and keeper make way for the new programs");
-        departure.ask({.again = true, .why = "reload"});
+        departure.ask({.again = true, .why = asked == Runs::Asked::reload ? "reload" : "nothing runs: agent and keeper make way for the new programs"});
     });
     const auto tell = [&runs](Command command) { runs.post(std::move(command)); };
     if (auto done = runs.recover(remember(**journal, *policy, *config, desk), std::chrono::seconds(10)); !done) return exit_status(done.error());
@@ -325,7 +324,7 @@ int serve(const ServeOptions& options)
     if (own_log) threads.emplace_back([&, &loop = vitals.add("log")](std::stop_token stop) { ship_log(**own_log, for_log, clock, loop, stop); });
     threads.emplace_back([&](std::stop_token stop) { link.run(stop); });
 
-    const auto status = [&] { return status_of({*identity, *config, options.data_folder, clock, desk, **journal, vitals, standing, runs.isolation(), since}); };
+    const auto status = [&] { return status_of({*identity, options.data_folder, clock, desk, **journal, vitals, standing, runs.isolation(), since}); };
     ControlPorts ports;
     ports.status = status;
     ports.check_settings = [&] { return check_settings(options); };

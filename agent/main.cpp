@@ -14,10 +14,10 @@
 #include "agent/once.h"
 #include "agent/options.h"
 #include "agent/policy.h"
-#include "agent/printable.h"
 #include "agent/service_command.h"
 #include "platform/append_file.h"
 #include "platform/base/log.h"
+#include "platform/base/printable.h"
 #include "platform/base/yaml.h"
 #include "platform/base/redact.h"
 #include "platform/files.h"
@@ -34,7 +34,7 @@ constexpr int kBug = 1, kTryAgain = 2, kUsage = 64, kInterrupted = 130, kRefused
 
 int complain(const Error& error)
 {
-    std::fprintf(stderr, "millwright-agent: %s\n", agent::printable(redacted(error.what)).c_str());
+    std::fprintf(stderr, "millwright-agent: %s\n", one_line(redacted(error.what)).c_str());
     if (error.code == Errc::internal) return kBug;
     return is_retryable(error) ? kTryAgain : kBadConfiguration;
 }
@@ -64,7 +64,7 @@ int run_enrol(Options options)
     };
     auto enrolled = agent::enrol(options.enrol, host ? host->stop() : std::stop_token());
     if (!enrolled && enrolled.error().code == Errc::cancelled) {
-        std::fprintf(stderr, "millwright-agent: %s\n", redacted(enrolled.error().what).c_str());
+        std::fprintf(stderr, "millwright-agent: %s\n", one_line(redacted(enrolled.error().what)).c_str());
         return kInterrupted;
     }
     if (!enrolled) return complain(enrolled.error());

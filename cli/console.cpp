@@ -28,28 +28,6 @@ std::string painted(bool colour, Style style, std::string_view text)
     return fmt::format("\x1b[{}m{}\x1b[0m", code_of(style), text);
 }
 
-/// Reads one code point at `at` and moves on; bytes that are not UTF-8 count as one each.
-char32_t next_code_point(std::string_view text, std::size_t& at)
-{
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char first = byte(at);
-    const std::size_t length = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
-    if (length == 0 || at + length > text.size()) {
-        ++at;
-        return 0xFFFD;
-    }
-    char32_t point = length == 1 ? first : first & (0xFFu >> (length + 1));
-    for (std::size_t i = 1; i < length; ++i) {
-        if ((byte(at + i) & 0xC0) != 0x80) {
-            ++at;
-            return 0xFFFD;
-        }
-        point = (point << 6) | (byte(at + i) & 0x3Fu);
-    }
-    at += length;
-    return point;
-}
-
 std::size_t width_of(char32_t point)
 {
     if (point == 0x200B || point == 0x200D || (point >= 0x0300 && point <= 0x036F) || (point >= 0xFE00 && point <= 0xFE0F) ||
@@ -61,29 +39,6 @@ std::size_t width_of(char32_t point)
                       (point >= 0xFFE0 && point <= 0xFFE6) || (point >= 0x1F300 && point <= 0x1FAFF) ||
                       (point >= 0x20000 && point <= 0x3FFFD);
     return wide ? 2 : 1;
-}
-
-std::string cleaned(std::string_view text, bool keep_lines)
-{
-    std::string out;
-    out.reserve(text.size());
-    for (std::size_t at = 0; at < text.size();) {
-        const std::size_t from = at;
-        const char32_t point = next_code_point(text, at);
-        if (point == '\n' || point == '\t') {
-            out += keep_lines ? static_cast<char>(point) : ' ';
-        } else if (point == '\r' && at < text.size() && text[at] == '\n') {
-            continue;
-        } else if (point < 0x20 || (point >= 0x7F && point < 0xA0) || (point >= 0x202A && point <= 0x202E) ||
-                   (point >= 0x2066 && point <= 0x2069)) {
-            out += '?';  // would move the cursor, change colours or turn the text's direction
-        } else if (point == 0xFFFD && text[from] != '\xEF') {
-            out += "\xEF\xBF\xBD";
-        } else {
-            out += text.substr(from, at - from);
-        }
-    }
-    return out;
 }
 
 }  // namespace
@@ -125,9 +80,6 @@ Style style_of_state(std::string_view state)
     const auto in = [&](const auto& list) { return std::find(std::begin(list), std::end(list), state) != std::end(list); };
     return in(kGood) ? Style::good : in(kBad) ? Style::bad : in(kBusy) ? Style::busy : Style::plain;
 }
-
-std::string one_line(std::string_view text) { return cleaned(text, false); }
-std::string printable(std::string_view text) { return cleaned(text, true); }
 
 std::size_t display_width(std::string_view utf8)
 {

@@ -8,6 +8,7 @@
 
 #include "platform/base/clock.h"
 #include "platform/base/json.h"
+#include "platform/base/printable.h"
 
 namespace mill::cli {
 
@@ -47,10 +48,6 @@ private:
 /// The colour of a job's, delivery's or agent's state.
 Style style_of_state(std::string_view state);
 
-/// Text from outside on one line: control characters become '?', line ends become spaces.
-std::string one_line(std::string_view text);
-/// As above, keeping line ends and tabs.
-std::string printable(std::string_view text);
 /// Columns that a terminal needs: combining marks 0, wide characters 2.
 std::size_t display_width(std::string_view utf8);
 

@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "agent/printable.h"
 #include "agent/self/control.h"
 #include "agent/self/status.h"
+#include "platform/base/printable.h"
 #include "platform/base/redact.h"
 #include "platform/machine.h"
 
@@ -20,7 +20,7 @@ constexpr std::chrono::seconds kRestart{30};
 
 int complain(int status, const std::string& words)
 {
-    std::fprintf(stderr, "millwright-agent: %s\n", printable(redacted(words)).c_str());
+    std::fprintf(stderr, "millwright-agent: %s\n", one_line(redacted(words)).c_str());
     return status;
 }
 
@@ -79,7 +79,7 @@ int wait_for_drained(const ControlOptions& options)
                 return 0;
             }
             if (!(*status)["problems"].empty() && !std::exchange(said, true))
-                std::fprintf(stderr, "nothing runs any more; waiting for the factory to take the last reports (%s)\n", printable((*status)["problems"].as_array()[0].as_string()).c_str());
+                std::fprintf(stderr, "nothing runs any more; waiting for the factory to take the last reports (%s)\n", one_line((*status)["problems"].as_array()[0].as_string()).c_str());
         }
         system_clock().sleep(Milliseconds(100), {});
     }

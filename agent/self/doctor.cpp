@@ -9,10 +9,10 @@
 #include "agent/credentials_command.h"
 #include "agent/factory_client.h"
 #include "agent/policy.h"
-#include "agent/printable.h"
 #include "agent/self/control.h"
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
+#include "platform/base/printable.h"
 #include "platform/base/redact.h"
 #include "platform/crypto.h"
 #include "platform/files.h"
@@ -38,7 +38,7 @@ public:
 private:
     void add(std::string code, std::string state, std::string text, std::string fix)
     {
-        list_.push_back({std::move(code), std::move(state), printable(redacted(text)), printable(redacted(fix))});
+        list_.push_back({std::move(code), std::move(state), one_line(redacted(text)), one_line(redacted(fix))});
     }
     std::vector<Finding> list_;
 };

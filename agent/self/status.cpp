@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "agent/printable.h"
+#include "platform/base/printable.h"
 #include "platform/machine.h"
 #include "protocol/version.h"
 
@@ -153,11 +153,11 @@ std::string words_of_status(const Json& status, WallTime now)
     const Json* link = loop_of(status, "link");
     std::string factory = "no answer yet";
     if (link != nullptr && link->contains("lastGood")) factory = "answered " + ago((*link)["lastGood"].as_string(), now);
-    if (link != nullptr && link->contains("lastError")) factory = fmt::format("does not answer since {}: {}", ago((*link)["lastError"]["at"].as_string(), now), printable((*link)["lastError"]["why"].as_string()));
+    if (link != nullptr && link->contains("lastError")) factory = fmt::format("does not answer since {}: {}", ago((*link)["lastError"]["at"].as_string(), now), one_line((*link)["lastError"]["why"].as_string()));
     out += fmt::format("factory   {} ({}): {}\n", status["factory"].as_string(), status["environment"].as_string(), factory);
     const Json& slots = status["slots"];
     out += fmt::format("slots     {} of {} taken", slots["taken"].as_integer(), slots["total"].as_integer());
-    if (status.contains("unable")) out += "; takes no new jobs: " + printable(status["unable"].as_string());
+    if (status.contains("unable")) out += "; takes no new jobs: " + one_line(status["unable"].as_string());
     out += '\n';
     for (const Json& attempt : status["attempts"].as_array())
         out += fmt::format("          job {} attempt {}\n", attempt["job"].as_string(), attempt["attempt"].as_integer());
@@ -170,7 +170,7 @@ std::string words_of_status(const Json& status, WallTime now)
     for (const Json& loop : status["loops"].as_array())
         out += fmt::format("loop      {:<10} {}{}\n", loop["name"].as_string(), loop["state"].as_string(),
                            loop.contains("lastGood") ? ", went well " + ago(loop["lastGood"].as_string(), now) : "");
-    for (const Json& problem : status["problems"].as_array()) out += "PROBLEM   " + printable(problem.as_string()) + "\n";
+    for (const Json& problem : status["problems"].as_array()) out += "PROBLEM   " + one_line(problem.as_string()) + "\n";
     return out;
 }
 

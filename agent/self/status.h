@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "agent/config.h"
 #include "agent/desk.h"
 #include "agent/identity.h"
 #include "agent/journal.h"
@@ -31,7 +30,6 @@ private:
 
 struct StatusParts {
     const Identity& identity;
-    const Config& config;
     const std::string& data_folder;
     const Clock& clock;
     const Desk& desk;

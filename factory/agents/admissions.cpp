@@ -138,7 +138,7 @@ Result<Admission> Admissions::poll(const std::string& id)
     Admission& known = found->second;
     const SteadyTime now = clock_.steady();
     const bool early = now + kEarly < known.next_poll;
-    if (early) known.interval += kSlower;   // RFC 8628, 3.5: slow_down
+    if (early) known.interval = std::min(known.interval + kSlower, kSlowest);   // RFC 8628, 3.5: slow_down; bounded, since a captured poll can be said again
     known.next_poll = now + known.interval;
     if (early) return fail(Errc::unavailable, fmt::format("asked too often: once in {} is enough", format_duration(known.interval)));
     return known;
@@ -166,7 +166,8 @@ Result<Admission> Admissions::by_code(std::string_view typed)
         if (code.empty() || !platform::equal_constant_time(known.code, code)) continue;
         wrong_.pop_back();
         if (known.state == Admission::State::waiting) return known;
-        return fail(Errc::conflict, fmt::format("the request {} is decided already: it was {}", known.code, known.state == Admission::State::refused ? "refused" : known.state == Admission::State::deciding ? "being decided by somebody else" : "admitted"));
+        if (known.state == Admission::State::deciding) return fail(Errc::conflict, fmt::format("somebody else decides about {} at this moment", known.code));
+        return fail(Errc::conflict, fmt::format("the request {} is decided already: it was {}", known.code, known.state == Admission::State::refused ? "refused" : "admitted"));
     }
     return fail(Errc::not_found, fmt::format("nobody waits with the code '{}': `millwright agents requests` lists who does; a code lives for {}",
                                              code.empty() ? std::string(typed.substr(0, 40)) : code, format_duration(kLife)));
@@ -195,6 +196,7 @@ void Admissions::admitted(const std::string& id, const std::string& agent)
     if (found == by_id_.end()) return;
     found->second.state = Admission::State::admitted;
     found->second.agent = agent;
+    found->second.facts = {};   // up to 64 KiB that nobody asks for any more
 }
 
 void Admissions::refused(const std::string& id, std::string why)
@@ -204,6 +206,7 @@ void Admissions::refused(const std::string& id, std::string why)
     if (found == by_id_.end()) return;
     found->second.state = Admission::State::refused;
     found->second.why = std::move(why);
+    found->second.facts = {};
 }
 
 }  // namespace mill::factory

@@ -36,7 +36,7 @@ struct Admission {
 class Admissions {
 public:
     static constexpr std::size_t kMost = 200, kPerAddress = 20, kAsksPerMinute = 60, kGuessesPerMinute = 20;
-    static constexpr Milliseconds kLife{15 * 60'000}, kInterval{2'000}, kSlower{5'000};
+    static constexpr Milliseconds kLife{15 * 60'000}, kInterval{2'000}, kSlower{5'000}, kSlowest{60'000};
 
     explicit Admissions(Clock& clock) : clock_(clock) {}
 

@@ -25,6 +25,16 @@ class Control(Test):
         agent = world.agent(**more)
         return agent, world.folder / "srv-1", world.deploy("waits", workflow)
 
+    def copied_programs(self, world):
+        """A folder of the programs that may be replaced, and their names."""
+        programs = world.folder / "programs"
+        programs.mkdir()
+        names = [path.name for path in BIN.iterdir() if path.name.startswith("millwright")]
+        for name in names:
+            shutil.copy2(BIN / name, programs / name)
+        os.chmod(programs, 0o755)
+        return programs, names
+
     def running(self, world, uid):
         wait_for("the job to run", lambda: world.job(uid)["state"] == "running")
 
@@ -177,12 +187,7 @@ class Control(Test):
         with World() as world:
             world.start_factory()
             data = world.enrol()
-            programs = world.folder / "programs"
-            programs.mkdir()
-            for path in BIN.iterdir():
-                if path.name.startswith("millwright"):
-                    shutil.copy2(path, programs / path.name)
-            os.chmod(programs, 0o755)
+            programs, _ = self.copied_programs(world)
             agent = Program(world, "agent", [programs / "millwright-agent", "run", "--data", data], "ready")
             before = self.status(world, data)["pid"]
             os.unlink(programs / "millwright-keeper")
@@ -244,12 +249,7 @@ class Control(Test):
         with World() as world:
             world.start_factory()
             data = world.enrol()
-            programs = world.folder / "programs"
-            programs.mkdir()
-            names = [p.name for p in BIN.iterdir() if p.name.startswith("millwright")]
-            for name in names:
-                shutil.copy2(BIN / name, programs / name)
-            os.chmod(programs, 0o755)
+            programs, names = self.copied_programs(world)
             agent = Program(world, "agent", [programs / "millwright-agent", "run", "--data", data], "ready")
             trigger = world.deploy("waits", WAITS)
             uid = world.trigger(trigger)
