@@ -49,6 +49,8 @@ private:
 /// "this machine's clock is 90 s ahead of the factory's: …"; negative is behind.
 std::string clock_words(std::int64_t seconds);
 
+/// Whether what answers at the factory's address holds the key that was pinned. Errors: those of `call`.
+Result<bool> ask_for_proof(platform::HttpClient& client, const Identity& identity, Milliseconds timeout, std::stop_token stop, Refusal& refusal);
 /// True when `answer.factoryProof` signs `challenge` with the key that was pinned at enrolment.
 bool proves_key(const Identity& identity, std::string_view challenge, const Json& answer);
 Error not_the_factory(const Identity& identity);

@@ -112,26 +112,32 @@ Error not_the_factory(const Identity& identity)
     return {Errc::denied, fmt::format("{} is not the factory that this agent was enrolled at: it cannot prove the pinned key", identity.factory_url)};
 }
 
-/// Nothing that proves who we are goes to a place that cannot show the key we pinned.
-Status Tokens::prove(std::stop_token stop)
+Result<bool> ask_for_proof(platform::HttpClient& client, const Identity& identity, Milliseconds timeout, std::stop_token stop, Refusal& refusal)
 {
     const std::string challenge = to_base64(random_bytes(32));
     platform::HttpRequest request;
     request.method = "POST";
-    request.uri = identity_.factory_url + std::string(protocol::route::kProof);
+    request.uri = identity.factory_url + std::string(protocol::route::kProof);
     request.headers = {{"Content-Type", "application/json"}};
     request.body = dump_json(Json::object({{"challenge", challenge}}));
-    request.timeout = std::chrono::seconds(15);
-    request.repeatable = true;
+    request.timeout = timeout;
+    auto answer = call(client, std::move(request), std::move(stop), &refusal);
+    if (!answer) return fail(std::move(answer.error()));
+    return proves_key(identity, challenge, *answer);
+}
+
+/// Nothing that proves who we are goes to a place that cannot show the key we pinned.
+Status Tokens::prove(std::stop_token stop)
+{
     Refusal refusal;
-    auto answer = call(*client_, std::move(request), stop, &refusal);
-    if (!answer) return fail("the factory's proof", std::move(answer.error()));
+    const auto proved = ask_for_proof(*client_, identity_, std::chrono::seconds(15), std::move(stop), refusal);
+    if (!proved) return fail("the factory's proof", proved.error());
     // An assertion lives by the factory's clock (its Date): a machine whose clock is wrong works all the same, and says so.
     ahead_ = refusal.date ? clock_.now() - *refusal.date : Microseconds(0);
     const std::int64_t seconds = ahead_.count() / 1'000'000, off = std::abs(seconds);
     if (off <= kClockSlack) ahead_ = Microseconds(0);
     if (off > kClockSlack && !std::exchange(told_ahead_, true)) log::warning("agent", "{}", clock_words(seconds));
-    if (!proves_key(identity_, challenge, *answer)) return fail(not_the_factory(identity_));
+    if (!*proved) return fail(not_the_factory(identity_));
     return {};
 }
 

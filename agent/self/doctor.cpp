@@ -10,11 +10,8 @@
 #include "agent/factory_client.h"
 #include "agent/policy.h"
 #include "agent/self/control.h"
-#include "platform/base/encode.h"
-#include "platform/base/ids.h"
 #include "platform/base/printable.h"
 #include "platform/base/redact.h"
-#include "platform/crypto.h"
 #include "platform/files.h"
 #include "platform/local_http.h"
 #include "platform/machine.h"
@@ -146,10 +143,9 @@ void look_at_clock(const Refusal& answer, Report& report)
     const std::int64_t seconds = (system_clock().now() - *answer.date).count() / 1'000'000;
     const std::int64_t off = std::abs(seconds);
     if (off <= 5) return report.ok("clock", "agrees with the factory's");
-    const std::string text = fmt::format("{} s {} the factory's", off, seconds > 0 ? "ahead of" : "behind");
-    const std::string fix = "timedatectl set-ntp true (systemd-timesyncd or chrony)";
-    if (off <= 60) report.warning("clock", text, fix);
-    else report.error("clock", text, fix);
+    const std::string fix = "timedatectl set-ntp true";
+    if (off <= 60) report.warning("clock", clock_words(seconds), fix);
+    else report.error("clock", clock_words(seconds), fix);
 }
 
 /// Name, way, certificate, and that it is the factory this agent was enrolled at and nobody in between.
@@ -167,16 +163,9 @@ void look_at_factory(const Identity& identity, const Config& config, Report& rep
         report.ok("proxy", through ? fmt::format("{}:{} ({})", through->host, through->port, config.proxy.empty() ? "from the environment" : "from config.yaml") : "is no URI");
     }
     auto client = platform::make_http_client(http_options(config, identity.factory_url));
-    const std::string challenge = to_base64(random_bytes(32));
-    platform::HttpRequest request;
-    request.method = "POST";
-    request.uri = identity.factory_url + std::string(protocol::route::kProof);
-    request.headers = {{"Content-Type", "application/json"}};
-    request.body = dump_json(Json::object({{"challenge", challenge}}));
-    request.timeout = kAsk;
     Refusal refusal;
     const SteadyTime begun = system_clock().steady();
-    auto answer = call(*client, std::move(request), {}, &refusal);
+    const auto answer = ask_for_proof(*client, identity, kAsk, {}, refusal);
     const auto took = std::chrono::ceil<Milliseconds>(system_clock().steady() - begun);
     look_at_clock(refusal, report);
     if (!answer && answer.error().code == Errc::denied && refusal.status == 0)
@@ -185,7 +174,7 @@ void look_at_factory(const Identity& identity, const Config& config, Report& rep
     if (!answer && refusal.status == 0) return report.error("factory", answer.error().what, "start it, open the way to it (firewall, proxy), or enrol at its new address");
     if (!answer) return report.error("factory", answer.error().what, fmt::format("{} answers, but is no factory, or something in between answers for it", identity.factory_url));
     if (uri->scheme == "https") report.ok("tls", "its certificate is trusted");
-    if (!proves_key(identity, challenge, *answer))
+    if (!*answer)
         return report.error("factory-key", not_the_factory(identity).what, "another factory answers at this address, or something in between: ask its administrator; enrol again when it was set up anew");
     report.ok("factory", fmt::format("{} answered in {} ms and is the one this agent was enrolled at", identity.factory_url, took.count()));
 }
