@@ -15,7 +15,9 @@ namespace mill::platform {
 struct Mount {
     std::string outside, inside;
     bool writable = false;
-    bool granted = false;                     ///< because a job asked for it: `kept_out` holds for it
+    /// Because a job asked for it: `kept_out` holds for it, and the program is told by one more `--mounted PLACE=IDENTITY` behind its arguments
+    /// what must lie there. It is to look (platform/mounted.h) before it reads anything from outside.
+    bool granted = false;
 };
 
 struct SandboxSpec {

@@ -10,6 +10,7 @@
 #include "platform/base/log.h"
 #include "platform/confine.h"
 #include "platform/confine_files.h"
+#include "platform/mounted.h"
 #include "platform/stream.h"
 #include "protocol/version.h"
 
@@ -19,13 +20,13 @@ constexpr int kUsage = 64, kOwnFailure = 70;
 
 struct Options {
     mill::runner::RunnerOptions run;
-    std::vector<std::string> writable;
+    std::vector<std::string> writable, mounted;
     std::string check;
     bool json = false, check_input = false, bridge = false;
 };
 
 constexpr const char* kHelp = "millwright-runner: runs one job in its sandbox. Started by millwright-keeper; people use `millwright run` and `millwright check`.\n"
-                              "usage: millwright-runner [--commands [--bridge]] [--writable PATH]… [--nonce TEXT] [--workspace DIR] [--package FILE]   (descriptors 3 and 4: channels to agent and broker)\n"
+                              "usage: millwright-runner [--commands [--bridge]] [--writable PATH]… [--mounted PATH=ID]… [--nonce TEXT] [--workspace DIR] [--package FILE]   (descriptors 3 and 4: channels to agent and broker)\n"
                               "       millwright-runner --check FILE.mwp [--json]   exits 65 when the package has errors\n"
                               "       millwright-runner --check-input   reads {\"schema\":…,\"value\":…}; exits 65 when the value does not fit\n"
                               "       millwright-runner --version\n";
@@ -69,6 +70,8 @@ int run(const Options& options)
     // Commands are given secrets by way of this process's memory; they run as the same user.
     if (options.run.commands) mill::platform::hide_memory();
     // Before the first thread, and before anything from outside is read.
+    for (const std::string& mounted : options.mounted)
+        if (auto ok = mill::platform::check_mounted(mounted); !ok) return failed(ok.error());
     if (auto ok = confine(options); !ok) return failed(ok.error());
     using mill::platform::Channel, mill::platform::Handle;
     auto* runner = new mill::runner::Runner(Channel::from(Handle(3)), Channel::from(Handle(4)), options.run, std::move(listener));  // see leave()
@@ -94,6 +97,7 @@ int main(int count, char** values)
             else if (word == "--json") options.json = true;
             else if (word == "--check-input") options.check_input = true;
             else if (word == "--writable" && more) options.writable.push_back(words[++at]);
+            else if (word == mill::platform::kMountedOption && more) options.mounted.push_back(words[++at]);
             else if (word == "--nonce" && more) options.run.nonce = words[++at];
             else if (word == "--workspace" && more) options.run.workspace = words[++at];
             else if (word == "--package" && more) options.run.package = words[++at];

@@ -58,6 +58,7 @@ public:
     std::unique_ptr<Process> process;
     std::unique_ptr<Cgroup> group;
     Handle info, text;
+    std::vector<Handle> granted;
     std::vector<std::string> remarks;
 
     ~LinuxSandbox() override
@@ -104,6 +105,7 @@ public:
         }
         ended_ = *ending;
         group.reset();
+        granted.clear();
         return ending;
     }
 
@@ -172,6 +174,7 @@ Result<std::unique_ptr<Sandbox>> start_sandbox(const SandboxSpec& spec)
     const int filter_number = next++, info_number = next++;
     auto layout = make_layout(spec, next, filter_number, info_number);
     if (!layout) return fail(layout.error());
+    sandbox->granted = std::move(layout->granted);
 
     ProcessSpec start;
     start.program = kBubblewrap;

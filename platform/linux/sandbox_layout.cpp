@@ -21,6 +21,8 @@
 #include "platform/crypto.h"
 #include "platform/files.h"
 #include "platform/linux/isolation.h"
+#include "platform/linux/mounted.h"
+#include "platform/mounted.h"
 
 namespace mill::platform {
 namespace {
@@ -92,9 +94,14 @@ private:
     const bool active_;
 };
 
+struct Granted {
+    std::string path;
+    Handle place;  ///< held so that no other thing gets its inode
+};
+
 /// A granted path as the broker takes it: reached by the job's user, no part of it a link. A link in a folder that a job may write would lead
 /// where nobody granted anything.
-Result<std::string> path_without_links(const std::string& path, const SandboxSpec& spec)
+Result<Granted> path_without_links(const std::string& path, const SandboxSpec& spec)
 {
     const Handle root(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
     open_how how{};
@@ -102,13 +109,13 @@ Result<std::string> path_without_links(const std::string& path, const SandboxSpe
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
     const std::size_t start = path.find_first_not_of('/');
     const AsUser rights(spec);
-    const Handle opened(static_cast<int>(syscall(SYS_openat2, root.native(), start == std::string::npos ? "." : path.c_str() + start, &how, sizeof how)));
+    Handle opened(static_cast<int>(syscall(SYS_openat2, root.native(), start == std::string::npos ? "." : path.c_str() + start, &how, sizeof how)));
     if (opened.valid()) {
         std::string clean;
         for (const char c : path)  // as it is seen by those who compare: without doubled and last slashes
             if (c != '/' || clean.empty() || clean.back() != '/') clean += c;
         while (clean.size() > 1 && clean.back() == '/') clean.pop_back();
-        return clean;
+        return Granted{std::move(clean), std::move(opened)};
     }
     if (errno == ELOOP) {
         const auto real = real_path(path);
@@ -166,7 +173,7 @@ public:
     Status mount(const Mount& mount)
     {
         if (const char* wrong = refused_place(mount.inside, mount.writable)) return fail(Errc::denied, fmt::format("'{}' {}", mount.inside, wrong));
-        auto outside = mount.granted ? path_without_links(mount.outside, spec_) : real_path(mount.outside);
+        auto outside = mount.granted ? granted(mount) : real_path(mount.outside);
         if (!outside) return fail(outside.error());
         const bool keep_out = mount.granted && !kept_out_.empty();
         if (keep_out && lies_in(*outside, kept_out_))
@@ -199,13 +206,26 @@ public:
         const std::string inside = "/millwright/" + base_name(spec_.program);
         add({"--ro-bind", program, inside, "--chdir", "/work", "--remount-ro", "/", "--", inside});
         out_.arguments.insert(out_.arguments.end(), spec_.arguments.begin(), spec_.arguments.end());
+        for (std::string& mounted : mounted_) add({kMountedOption, std::move(mounted)});
         return std::move(out_);
     }
 
 private:
+    Result<std::string> granted(const Mount& mount)
+    {
+        auto found = path_without_links(mount.outside, spec_);
+        if (!found) return fail(found.error());
+        struct stat info {};
+        if (fstat(found->place.native(), &info) != 0) return fail(Errc::denied, fmt::format("{}: {}", found->path, os_error(errno)));
+        mounted_.push_back(mount.inside + "=" + mounted_identity(info));
+        out_.granted.push_back(std::move(found->place));
+        return std::move(found->path);
+    }
+
     const SandboxSpec& spec_;
     const std::string kept_out_;
     std::vector<std::string> covered_;  // places inside where it would be seen
+    std::vector<std::string> mounted_;  // words of kMountedOption
     int next_;
     Layout out_;
 };

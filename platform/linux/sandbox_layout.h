@@ -12,6 +12,7 @@ namespace mill::platform {
 struct Layout {
     std::vector<std::string> arguments;
     std::vector<std::pair<int, Handle>> files;  ///< descriptors that bubblewrap itself reads, with their numbers
+    std::vector<Handle> granted;                ///< what the granted mounts are: to be held as long as the sandbox lives
 };
 
 /// Numbers from `first` on are free for `files`. Errors: as start_sandbox.

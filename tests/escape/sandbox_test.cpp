@@ -1,6 +1,11 @@
 // What the sandbox gives, and what it refuses to start at all.
 #include <catch2/catch.hpp>
 
+#include <atomic>
+#include <cstdio>
+#include <thread>
+
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -87,6 +92,37 @@ TEST_CASE("a grant gives a job no file that its user could not read itself", "[e
     CHECK(reads(folder.path() + "/own", true).empty());
     CHECK(reads(folder.path() + "/closed/file", false) == "secret");
     CHECK(reads(folder.path() + "/closed/file", true) == "refused");
+}
+
+TEST_CASE("a granted path that is exchanged while the sandbox is made is found out inside", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    const Folder place;
+    place.put("victim/file", "secret\n", 0644);
+    place.put("granted/file", "public\n", 0644);
+    const std::string granted = place.path() + "/granted", link = place.path() + "/link";
+    REQUIRE(symlink((place.path() + "/victim").c_str(), link.c_str()) == 0);
+    std::atomic<bool> enough = false;
+    std::thread exchange([&] {
+        while (!enough) (void)renameat2(AT_FDCWD, granted.c_str(), AT_FDCWD, link.c_str(), RENAME_EXCHANGE);
+    });
+    unsigned refused_before = 0, found_out = 0, read = 0, leaked = 0;
+    for (int i = 0; i < 150; ++i) {
+        SandboxSpec spec = payload({"read", "/place/file"});
+        spec.mounts = {{granted, "/place", false, true}};
+        const auto ran = run_sandbox(spec, {}, 4096);
+        if (!ran) ++refused_before;  // the link was there at once
+        else if (ran->ending.exit_code == 3) ++found_out;
+        else if (ran->out == "got secret\n") ++leaked;
+        else if (ran->out == "got public\n") ++read;
+    }
+    enough = true;
+    exchange.join();
+    CAPTURE(refused_before, found_out, read);
+    CHECK(leaked == 0);
+    CHECK(found_out > 0);  // the controls: the race was run, and won by both
+    CHECK(read > 0);
+    CHECK(refused_before > 0);
 }
 
 TEST_CASE("of the folder with our own keys nothing is seen, whatever is granted", "[escape]")

@@ -1,4 +1,4 @@
-// escape_payload [--reach SPEC] [--confined|--confined-commands|--confined-bridge|--confined-files|--own-namespaces] VERB [WORD…]: tries one thing and says what it managed.
+// escape_payload [--reach SPEC] [--confined|--confined-commands|--confined-bridge|--confined-files|--own-namespaces] VERB [WORD…] [--mounted PLACE=IDENTITY]…: tries one thing and says what it managed.
 #include "tests/escape/payload/payload.h"
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 
 #include "platform/confine.h"
 #include "platform/confine_files.h"
+#include "platform/mounted.h"
 
 namespace payload {
 
@@ -92,6 +93,10 @@ int main(int argc, char** argv)
     if (!words.empty() && words.front() == "--own-namespaces") {  // a control's, in which it may do more than in bubblewrap's
         (void)!unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWNET);
         words.erase(words.begin());
+    }
+    for (std::size_t size = words.size(); size >= 2 && words[size - 2] == mill::platform::kMountedOption; size = words.size()) {
+        if (!mill::platform::check_mounted(words.back())) return 3;
+        words.resize(size - 2);
     }
     if (words.empty()) return 64;
     const std::string name = words.front();
