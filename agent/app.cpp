@@ -12,19 +12,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "agent/fetcher.h"
-#include "agent/journal_ledger.h"
-#include "agent/lease.h"
-#include "agent/link.h"
-#include "agent/sealed_fetcher.h"
+#include "agent/at_factory.h"
+#include "agent/self/clock_watch.h"
 #include "agent/self/control.h"
-#include "agent/self/own_log.h"
+#include "agent/self/log_copy.h"
 #include "agent/self/pause.h"
 #include "agent/self/status.h"
-#include "agent/uplink.h"
 #include "platform/base/log.h"
-#include "platform/base/log_sink.h"
-#include "platform/base/redact.h"
 #include "platform/files.h"
 #include "platform/local_http.h"
 #include "platform/machine.h"
@@ -37,8 +31,6 @@ namespace {
 
 constexpr int kTryAgain = 2, kBadConfiguration = 78;
 constexpr std::chrono::seconds kDrain{10}, kAlive{10}, kLastWord{3};
-constexpr unsigned kFetchers = 2;
-constexpr std::size_t kMaxSeals = 4096;
 
 int exit_status(const Error& error)
 {
@@ -46,45 +38,41 @@ int exit_status(const Error& error)
     return is_retryable(error) ? kTryAgain : kBadConfiguration;
 }
 
-Result<Identity> choose_identity(const std::string& data_folder, const Config& config)
+using Factories = std::vector<std::unique_ptr<AtFactory>>;
+
+/// Those of the data folder that can be served; what keeps others from it goes to `unserved`. Errors: none can.
+Result<Factories> open_factories(AtFactory::Machine machine, std::vector<Unserved>& unserved)
 {
-    auto ids = enrolled_factories(data_folder);
+    auto ids = enrolled_factories(machine.data_folder);
     if (!ids) return fail(std::move(ids.error()));
     if (ids->empty())
         return fail(Errc::invalid, fmt::format("{} is not enrolled at a factory: millwright-agent enrol --data {} --factory URL --code CODE",
-                                               data_folder, data_folder));
-    if (config.factory.empty() && ids->size() > 1)
-        return fail(Errc::invalid, fmt::format("{} is enrolled at {} factories; say in config.yaml which one to serve: 'factory: {}'",
-                                               data_folder, ids->size(), ids->front()));
-    return load_identity(data_folder, config.factory.empty() ? ids->front() : config.factory);
+                                               machine.data_folder, machine.data_folder));
+    if (const std::string& only = machine.config.factory; !only.empty()) {
+        if (std::find(ids->begin(), ids->end(), only) == ids->end())
+            return fail(Errc::invalid, fmt::format("config.yaml: 'factory: {}' is none of those that {} is enrolled at: {}", only, machine.data_folder, fmt::join(*ids, ", ")));
+        *ids = {only};
+    }
+    machine.alone = ids->size() == 1;
+    Factories out;
+    std::optional<Error> first;
+    for (const std::string& id : *ids) {
+        auto opened = AtFactory::open(machine, id);
+        if (opened) {
+            out.push_back(std::move(*opened));
+            continue;
+        }
+        if (!machine.alone) log::error("agent", "the factory {} is not served: {}", id, opened.error().what);
+        unserved.push_back({id, opened.error().what});
+        if (!first) first = std::move(opened.error());
+    }
+    if (out.empty()) return fail(std::move(*first));
+    return out;
 }
 
-/// What the journal holds, as the runs need it.
-std::vector<Remembered> remember(const Journal& journal, const Policy& policy, const Config& config, Desk& desk)
+Milliseconds left_until(SteadyTime limit, const Clock& clock)
 {
-    std::vector<Remembered> out;
-    for (const Journal::Held& held : journal.held()) {
-        Remembered item;
-        item.started = held.stage != Stage::taken;
-        item.ended = held.stage == Stage::ended;
-        item.started_at = held.started;
-        item.last_sequence = held.last_sequence;
-        auto json = parse_json(held.offer);
-        auto offer = json ? protocol::parse_offer(*json) : Result<protocol::Offer>(fail(Errc::corrupt, "no offer"));
-        if (offer) {
-            redact_in_log(offer->attempt_token);
-            auto grants = policy.admit(*offer);
-            protocol::Permissions none;  // the policy was tightened meanwhile: no further effect
-            none.limits = offer->permissions.limits;
-            item.spec = spec_of(*offer, grants ? *grants : none, config);
-        }
-        item.spec.id = held.id;
-        // When it was renewed last is not known: half of a lease is left at least, and the first renewal says more.
-        if (offer && offer->repeatable) item.lease_end = system_clock().steady() + offer->lease / 2;
-        desk.keep({held.id, item.spec.repeatable, offer ? offer->lease : Milliseconds(60'000)});
-        out.push_back(std::move(item));
-    }
-    return out;
+    return std::max(Milliseconds(0), std::chrono::ceil<Milliseconds>(limit - clock.steady()));
 }
 
 /// The fact `credentials`: names of those that this machine holds. "*": there may be more, in a person's keyring, which nobody lists.
@@ -96,10 +84,10 @@ Json held_here(const std::vector<std::string>& names, protocol::AgentMode mode)
     return out;
 }
 
-void stop_in_order(const Leave& leave, Desk& desk, Link& link, Runs& runs, Mailbox<Status>& finished, Journal& journal)
+void stop_in_order(const Leave& leave, Slots& slots, const Factories& factories, const Clock& clock, Runs& runs, Mailbox<Status>& finished)
 {
-    desk.close();
-    link.nudge();
+    slots.close();
+    for (const auto& factory : factories) factory->nudge();
     runs.post(command::StopAll{leave.why, !leave.finish_jobs});
     std::optional<Status> ended = finished.receive_for(leave.finish_jobs ? leave.within : Milliseconds(kDrain));
     if (!ended && leave.finish_jobs) {
@@ -107,20 +95,19 @@ void stop_in_order(const Leave& leave, Desk& desk, Link& link, Runs& runs, Mailb
         ended = finished.receive_for(kDrain);
     }
     if (!ended) log::warning("agent", "some jobs did not end in time; the keeper ends them");
-    if (!journal.wait_empty(Milliseconds(kDrain))) log::warning("agent", "reports are left on disk; they go out at the next start");
+    const SteadyTime limit = clock.steady() + kDrain;
+    for (const auto& factory : factories)
+        if (!factory->journal().wait_empty(left_until(limit, clock)))
+            log::warning("agent", "reports for {} are left on disk; they go out at the next start", factory->identity().factory_url);
 }
 
-/// As long as it lives, the program's log lines go to `own_log`, too.
-class LogCopy {
-public:
-    explicit LogCopy(OwnLog* own_log)
-    {
-        if (own_log != nullptr) log::set_sink([own_log](log::Level level, std::string_view room, std::string_view text) { own_log->take(level, room, text); });
-    }
-    LogCopy(const LogCopy&) = delete;
-    LogCopy& operator=(const LogCopy&) = delete;
-    ~LogCopy() { log::set_sink({}); }
-};
+std::vector<LogCopy::Target> log_targets(const Factories& factories)
+{
+    std::vector<LogCopy::Target> out;
+    for (const auto& factory : factories)
+        out.push_back({factory->identity().factory_id, factory->own_log(), [at = factory.get()](const protocol::AttemptId& id) { return at->desk().holds(id) || at->journal().knows(id); }});
+    return out;
+}
 
 /// How the program is to end: asked for on several threads, done by the main one.
 class Departure {
@@ -153,46 +140,24 @@ Status check_settings(const ServeOptions& options)
     if (!config) return fail(std::move(config.error()));
     if (auto files = check_files(*config); !files) return files;
     if (auto policy = load_policy(options.data_folder); !policy) return fail(std::move(policy.error()));
+    auto ids = enrolled_factories(options.data_folder);
+    if (!ids) return fail(std::move(ids.error()));
+    for (const std::string& id : *ids) {
+        const std::string folder = options.data_folder + "/factories/" + id;
+        if (!platform::exists(folder + "/policy.yaml")) continue;
+        if (auto policy = load_policy(folder); !policy) return fail(std::move(policy.error()));
+    }
     return {};
 }
 
-void set_pause(Desk& desk, Standing& standing, const Clock& clock, std::optional<Pause> pause)
+void set_pause(Slots& slots, Standing& standing, const Clock& clock, std::optional<Pause> pause)
 {
     standing.set_pause(pause);
-    if (!pause) return desk.resume();
+    if (!pause) return slots.resume();
     std::optional<SteadyTime> until;
     if (pause->until) until = clock.steady() + (*pause->until - clock.now());
-    desk.pause(words_of(*pause), until);
+    slots.pause(words_of(*pause), until);
 }
-
-/// What happened to this machine's clocks since the last look: a suspend moves the one that counts sleep, somebody's hand (or NTP) the one on the wall.
-class ClockWatch {
-public:
-    explicit ClockWatch(const Clock& clock) : clock_(clock), slept_(slept()), wall_(wall()) {}
-    /// True after a suspend: what was open is stale.
-    bool look()
-    {
-        const Microseconds slept_now = slept(), wall_now = wall();
-        const Microseconds sleep = slept_now - slept_, jump = wall_now - wall_;
-        slept_ = slept_now;
-        wall_ = wall_now;
-        if (sleep > kJump) log::info("clock", "this machine slept for {} until {}", format_duration(std::chrono::floor<std::chrono::seconds>(sleep)), format_time(clock_.now()));
-        if (jump > kJump || jump < -kJump)
-            log::warning("clock", "the clock on the wall was set {} by {}; leases and deadlines do not follow it", jump.count() > 0 ? "forward" : "back",
-                         format_duration(std::chrono::floor<std::chrono::seconds>(std::chrono::abs(jump))));
-        return sleep > kJump;
-    }
-
-private:
-    static constexpr std::chrono::seconds kJump{2};
-    Microseconds slept() const
-    {
-        return Microseconds(clock_.steady().microseconds) - std::chrono::duration_cast<Microseconds>(std::chrono::steady_clock::now().time_since_epoch());
-    }
-    Microseconds wall() const { return Microseconds(clock_.now().microseconds - clock_.steady().microseconds); }
-    const Clock& clock_;
-    Microseconds slept_, wall_;
-};
 
 /// A program that does not even say its version would end the service instead of renewing it.
 Status check_programs()
@@ -211,12 +176,13 @@ Status check_programs()
 }
 
 /// Until a stop is requested. Each turn that every loop kept its promise the keeper is told that the agent lives; else it is not, and acts.
-void watch_over(platform::ServiceHost& host, const Clock& clock, const Vitals& vitals, Runs& runs, Link& link)
+void watch_over(platform::ServiceHost& host, const Clock& clock, const Vitals& vitals, Runs& runs, const Factories& factories)
 {
     bool late = false;
     ClockWatch clocks(clock);
     while (!host.wait_for(kAlive)) {
-        if (clocks.look()) link.again();
+        if (clocks.look())
+            for (const auto& factory : factories) factory->again();
         const std::vector<std::string> overdue = vitals.overdue();
         // Twice in a row: after a suspend or a SIGCONT every promise is broken for a moment.
         if (overdue.empty() || !std::exchange(late, true)) runs.say_alive();
@@ -239,72 +205,44 @@ int serve(const ServeOptions& options)
         return kTryAgain;
     }
     if (!lock) return exit_status(lock.error());
-    auto policy = load_policy(options.data_folder);
-    if (!policy) return exit_status(policy.error());
-    auto identity = choose_identity(options.data_folder, *config);
-    if (!identity) return exit_status(identity.error());
     const Clock& clock = system_clock();
-    auto journal = Journal::open(identity->folder + "/journal", clock);
-    if (!journal) return exit_status(journal.error());
+    const unsigned slot_count = config->slots != 0 ? config->slots : std::clamp(std::thread::hardware_concurrency(), 1U, 16U);
+    Vitals vitals(clock);
+    Slots slots(slot_count, clock);
+    std::vector<Unserved> unserved;
+    auto factories = open_factories({options.data_folder, *config, clock, slots, vitals}, unserved);
+    if (!factories) return exit_status(factories.error());
 
     Departure departure(host);
-    Vitals vitals(clock);
-    auto own_log = OwnLog::open(identity->folder + "/log", clock);
-    if (!own_log) log::warning("log", "the factory does not get this log: {}", own_log.error().what);
-    const LogCopy copy(own_log ? own_log->get() : nullptr);
-    log::info("agent", "millwright-agent {} started as process {}, for {}", protocol::kProgramVersion, platform::process_number(), identity->name);
+    const LogCopy copy(log_targets(*factories));
+    log::info("agent", "millwright-agent {} started as process {}", protocol::kProgramVersion, platform::process_number());
     Standing standing;
     const WallTime since = clock.now();
-    const unsigned slots = config->slots != 0 ? config->slots : std::clamp(std::thread::hardware_concurrency(), 1U, 16U);
-    Desk desk(slots, clock);
-    JournalLedger ledger(**journal, desk);
-    Mailbox<SealRequest> seals(kMaxSeals);
-    Runs runs(KeeperClient(platform::Channel::from(platform::Handle(3))), ledger, clock, config->warm.value_or(std::min(slots, 8U)),
-              [&seals](SealRequest request) { return seals.try_send(std::move(request)); });
+    Ledgers ledgers(*factories);
+    Runs runs(KeeperClient(platform::Channel::from(platform::Handle(3))), ledgers, clock, config->warm.value_or(std::min(slot_count, 8U)), [&ledgers](SealRequest request) {
+        AtFactory* factory = ledgers.of(request.id);
+        return factory != nullptr && factory->seal(std::move(request));
+    });
     runs.watch(vitals.add("runs"));
     runs.on_asked([&](Runs::Asked asked) {
         if (auto ok = check_settings(options); !ok) return log::warning("agent", "not reloaded, the settings of before stay: {}", ok.error().what);
         departure.ask({.again = true, .why = asked == Runs::Asked::reload ? "reload" : "nothing runs: agent and keeper make way for the new programs"});
     });
-    const auto tell = [&runs](Command command) { runs.post(std::move(command)); };
-    if (auto done = runs.recover(remember(**journal, *policy, *config, desk), std::chrono::seconds(10)); !done) return exit_status(done.error());
+    std::vector<Remembered> remembered;
+    for (const auto& factory : *factories)
+        for (Remembered& item : factory->remember()) remembered.push_back(std::move(item));
+    if (auto done = runs.recover(std::move(remembered), std::chrono::seconds(10)); !done) return exit_status(done.error());
 
-    Tokens tokens(*identity, *config, clock);
-    FactoryClient for_link(*identity, *config, tokens), for_uplink(*identity, *config, tokens), for_lease(*identity, *config, tokens), for_log(*identity, *config, tokens);
-    Mailbox<Fetch> fetches(256);
-    Lease lease(desk, for_lease, clock, tell);
-    Uplink uplink(**journal, for_uplink, [&tell](const protocol::AttemptId& id, const std::string& word) {
-        tell(command::Drop{id, "the factory says this attempt is " + word});
-    });
-    lease.watch(vitals.add("lease"));
-    uplink.watch(vitals.add("uplink"));
-    Json facts = platform::find_facts();
-    if (!runs.isolation().is_null()) facts.set("isolation", runs.isolation());  // the keeper knows, who starts the sandboxes
-    facts.set("credentials", held_here(runs.credentials(), identity->mode));
-    bool said_ready = false;
-    Link link({*identity, *policy, clock, tokens, for_link, **journal, desk, fetches, tell,
-               [&](const Terms& terms) {
-                   lease.set_period(terms.renew);
-                   standing.set_terms(terms);
-                   log::info("link", "subscribed at {} as {} with {} slots", identity->factory_url, identity->name, desk.slots());
-                   if (std::exchange(said_ready, true)) return;
-                   runs.say_ready("subscribed");
-                   std::puts("ready");
-                   std::fflush(stdout);
-               },
-               std::move(facts), &vitals.add("link"), config->subscribe ? std::nullopt : std::optional(config->poll_interval)});
     if (auto paused = load_pause(options.data_folder, clock.now()); !paused) {
         log::error("agent", "{}", paused.error().what);
-        desk.pause("paused, and nobody can say by whom: " + paused.error().what, std::nullopt);
+        slots.pause("paused, and nobody can say by whom: " + paused.error().what, std::nullopt);
     } else if (*paused) {
         log::info("agent", "{}", words_of(**paused));
-        set_pause(desk, standing, clock, std::move(*paused));
+        set_pause(slots, standing, clock, std::move(*paused));
     }
-    desk.set_on_change([&link] { link.nudge(); });
-
     if (const std::string& problem = runs.isolation()["problem"].as_string(); !problem.empty()) {
         log::error("agent", "no job can run here: no sandbox: {}", problem);
-        desk.disable("no sandbox: " + problem);
+        slots.disable("no sandbox: " + problem);
     }
 
     Mailbox<Status> finished(1);
@@ -313,24 +251,28 @@ int serve(const ServeOptions& options)
         finished.send(std::move(ended));
         host.request_stop();
     });
-    std::vector<std::jthread> threads;
-    for (unsigned i = 0; i < kFetchers; ++i)
-        threads.emplace_back([&](std::stop_token stop) {
-            Fetcher(Packages(options.data_folder, *identity, *config), fetches, *config, clock, tell).run(stop);
-        });
-    threads.emplace_back([&](std::stop_token stop) { SealedFetcher(*identity, *config, seals, tell).run(stop); });
-    threads.emplace_back([&](std::stop_token stop) { uplink.run(stop); });
-    threads.emplace_back([&](std::stop_token stop) { lease.run(stop); });
-    if (own_log) threads.emplace_back([&, &loop = vitals.add("log")](std::stop_token stop) { ship_log(**own_log, for_log, clock, loop, stop); });
-    threads.emplace_back([&](std::stop_token stop) { link.run(stop); });
+    Json facts = platform::find_facts();
+    if (!runs.isolation().is_null()) facts.set("isolation", runs.isolation());  // the keeper knows, who starts the sandboxes
+    std::once_flag ready;
+    for (const auto& factory : *factories) {
+        Json own = facts;
+        own.set("credentials", held_here(runs.credentials(), factory->identity().mode));
+        factory->start({[&runs](Command command) { runs.post(std::move(command)); }, std::move(own), [&] {
+                            std::call_once(ready, [&] {
+                                runs.say_ready("subscribed");
+                                std::puts("ready");
+                                std::fflush(stdout);
+                            });
+                        }});
+    }
 
-    const auto status = [&] { return status_of({*identity, options.data_folder, clock, desk, **journal, vitals, standing, runs.isolation(), since}); };
+    const auto status = [&] { return status_of({*factories, unserved, options.data_folder, clock, slots, vitals, standing, runs.isolation(), since}); };
     ControlPorts ports;
     ports.status = status;
     ports.check_settings = [&] { return check_settings(options); };
     ports.pause = [&](std::optional<Pause> pause) {
         if (auto saved = save_pause(options.data_folder, pause); !saved) return saved;
-        set_pause(desk, standing, clock, std::move(pause));
+        set_pause(slots, standing, clock, std::move(pause));
         return Status{};
     };
     ports.leave = [&](Leave leave) { departure.ask(std::move(leave)); };
@@ -344,19 +286,21 @@ int serve(const ServeOptions& options)
     if (!metrics) log::warning("control", "no metrics: {}", metrics.error().what);
 
     runs.say_alive();
-    watch_over(host, clock, vitals, runs, link);
+    watch_over(host, clock, vitals, runs, *factories);
     host.stopping();
     // The loop of the runs ends by itself only when the keeper is gone.
     const std::optional<Status> lost = finished.receive_for(Milliseconds(0));
     const Leave leave = departure.asked().value_or(Leave{false, config->finish_jobs, config->finish_jobs ? config->stop_wait : Milliseconds(kDrain), "the agent is stopping"});
     log::info("agent", "leaving: {}", leave.why);
-    if (!lost && !leave.again) stop_in_order(leave, desk, link, runs, finished, **journal);
-    if (own_log && !lost && !leave.again) (*own_log)->wait_empty(kLastWord);
+    if (!lost && !leave.again) stop_in_order(leave, slots, *factories, clock, runs, finished);
+    if (!lost && !leave.again) {
+        const SteadyTime limit = clock.steady() + kLastWord;
+        for (const auto& factory : *factories)
+            if (factory->own_log() != nullptr) factory->own_log()->wait_empty(left_until(limit, clock));
+    }
     if (control) control->reset();
     if (metrics) metrics->reset();
-    desk.set_on_change({});
-    for (std::jthread& thread : threads) thread.request_stop();
-    threads.clear();
+    for (const auto& factory : *factories) factory->stop();
     runs_thread.request_stop();
     runs_thread.join();
     if (lost) {
@@ -364,7 +308,7 @@ int serve(const ServeOptions& options)
         return kTryAgain;
     }
     if (leave.again) return keeper::kAgain;
-    (void)for_link.post(protocol::route::kGoodbye, dump_json(Json::object({{"why", leave.why}})), std::chrono::seconds(2), {});
+    for (const auto& factory : *factories) factory->say_goodbye(leave.why);
     (void)runs.stop_keeper();
     return 0;
 }

@@ -175,8 +175,10 @@ Result<Enrolled> enrol(const EnrolOptions& options, std::stop_token stop)
     // Also a folder that was there before: keys and journal are nobody else's business.
     std::error_code ignored;
     std::filesystem::permissions(options.data_folder, std::filesystem::perms::owner_all, ignored);
+    auto alone = platform::lock_file(options.data_folder + "/enrol.lock");
+    if (!alone) return fail("another enrolment in this folder goes on", std::move(alone.error()));
     auto lock = lock_data_folder(options.data_folder);
-    if (!lock) return fail(std::move(lock.error()));
+    if (!lock && lock.error().code != Errc::conflict) return fail(std::move(lock.error()));
     auto config = load_config(options.config_path, options.data_folder);
     if (!config) return fail(std::move(config.error()));
 
@@ -184,6 +186,9 @@ Result<Enrolled> enrol(const EnrolOptions& options, std::stop_token stop)
     std::string name = options.name;
     auto known = known_at(options.data_folder, *url);
     if (!known && known.error().code != Errc::not_found) return fail(std::move(known.error()));
+    // A running agent is left alone: another factory can be added beside it, what it uses cannot be replaced.
+    out.running = !lock;
+    if (known && !lock) return fail(std::move(lock.error()));
     if (known) {
         if (auto refused = is_refused(*known, *config, stop); !refused) return fail(std::move(refused.error()));
         if (name.empty()) name = known->name;
@@ -213,6 +218,7 @@ Result<Enrolled> enrol(const EnrolOptions& options, std::stop_token stop)
     out.again = known && known->factory_id == identity->factory_id;
     if (!out.again && platform::exists(options.data_folder + "/factories/" + identity->factory_id + "/agent.json")) {
         // The same factory under another address.
+        if (!lock) return fail(std::move(lock.error()));
         auto before = load_identity(options.data_folder, identity->factory_id);
         if (!before) return fail(std::move(before.error()));
         before->factory_url = *url;

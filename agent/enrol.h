@@ -26,10 +26,11 @@ struct Enrolled {
     Identity identity;
     bool approved = true;
     bool again = false;            ///< in place of an identity that the factory refused
+    bool running = false;          ///< an agent runs in the folder, and serves the new factory after its next start or reload
     std::string note;              ///< what a person should know besides, or empty
 };
 
-/// In a folder whose identity the factory refuses (revoked, deleted, its key copied) the new one takes its place; what the journal still
+/// Beside what the folder is enrolled at already: an agent may have several factories. In a folder whose identity the factory refuses (revoked, deleted, its key copied) the new one takes its place; what the journal still
 /// has to report stays. Errors: invalid (URL, name), denied (the code is wrong, used or over; refused), conflict (name taken, enrolled and
 /// working, folder in use), unavailable and timeout (factory not reachable; nobody decided), cancelled. `what` says what to do about it.
 Result<Enrolled> enrol(const EnrolOptions& options, std::stop_token stop = {});

@@ -141,9 +141,12 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
     const std::stop_callback with_all(stop, [&] { parked.request_stop(); });
     unsigned want = 0;
     std::vector<OfferAnswer> answers;
+    std::optional<Milliseconds> rest;
     {
         const std::scoped_lock lock(mutex_);
         want = parts_.desk.free();
+        rest = parts_.desk.resting();
+        parked_rests_ = rest.has_value();
         answers = parts_.desk.take_answers();
         parked_ = parked;
         wanted_ = want;
@@ -156,7 +159,6 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
         said.push_back(std::move(entry));
     }
     Milliseconds limit = terms_.poll + std::chrono::seconds(15);
-    const auto rest = parts_.desk.resting();
     if (rest && want == 0) limit = std::min(limit, *rest + Milliseconds(10));
     Json body = Json::object({{"want", want}, {"answers", Json(std::move(said))}});
     if (parts_.interval) body.set("waitMs", 0).set("nextMs", parts_.interval->count());
@@ -252,7 +254,8 @@ void Link::nudge()
 {
     const std::scoped_lock lock(mutex_);
     if (!is_parked_) return;
-    if ((wanted_ == 0 && parts_.desk.free() > 0) || (wanted_ > 0 && !parts_.desk.unable().empty()) || parts_.desk.has_answers())
+    // A rest that began meanwhile ends by itself, and then the factory has to be asked.
+    if ((wanted_ == 0 && (parts_.desk.free() > 0 || (!parked_rests_ && parts_.desk.resting()))) || (wanted_ > 0 && !parts_.desk.unable().empty()) || parts_.desk.has_answers())
         parked_.request_stop();
 }
 

@@ -70,7 +70,7 @@ private:
     std::mutex mutex_;
     std::stop_source parked_;             // ends the poll that is parked now
     unsigned wanted_ = 0;
-    bool is_parked_ = false;
+    bool is_parked_ = false, parked_rests_ = false;  // …for a time that is known
 };
 
 }  // namespace mill::agent

@@ -72,7 +72,8 @@ int run_enrol(Options options)
     if (enrolled->again) fmt::print("the identity before was refused by the factory and is replaced; reports that were not sent yet are kept\n");
     fmt::print("enrolled as {} in environment {} of {}\n", enrolled->identity.name, enrolled->identity.environment, enrolled->identity.factory_url);
     if (!enrolled->approved) fmt::print("an administrator has to approve it before it gets jobs: millwright agents set {} --approve\n", enrolled->identity.name);
-    fmt::print("next: edit {}/policy.yaml, then: {}\n", options.enrol.data_folder, agent::how_to_run(options.enrol.data_folder));
+    if (enrolled->running) fmt::print("next: millwright-agent reload --data {}   (the agent that runs there serves this factory, too, from then on)\n", options.enrol.data_folder);
+    else fmt::print("next: edit {}/policy.yaml, then: {}\n", options.enrol.data_folder, agent::how_to_run(options.enrol.data_folder));
     return 0;
 }
 

@@ -198,7 +198,8 @@ std::string help_text()
                          [--name NAME] [--mode unattended|attended] [--config FILE] [--insecure]
       Makes a key on this machine and swaps a one-use code (millwright agents invite) for an identity. Without a code it
       shows a short one and waits up to 15 minutes for an administrator to admit it (millwright agents admit CODE).
-      A folder whose agent was revoked or deleted, or whose key was copied, is enrolled again in place.
+      A folder whose agent was revoked or deleted, or whose key was copied, is enrolled again in place. Another factory's URL
+      adds that factory: one agent may serve several.
       --code-file -   reads the code from standard input, so that it is in no process list
       --insecure      plain text to a factory on another machine
   millwright-agent run --data DIR [--config FILE]

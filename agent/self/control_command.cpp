@@ -57,7 +57,7 @@ int wait_for_new(const ControlOptions& options, std::int64_t before)
     const SteadyTime limit = system_clock().steady() + kRestart;
     while (system_clock().steady() < limit) {
         if (auto status = ask(options, "GET", "/status", Json()); status && (*status)["pid"].as_integer() != before) {
-            fmt::print("{}: process {} took over; {} jobs go on\n", (*status)["name"].as_string(), (*status)["pid"].as_integer(), (*status)["slots"]["taken"].as_integer());
+            fmt::print("process {} took over; {} jobs go on\n", (*status)["pid"].as_integer(), (*status)["slots"]["taken"].as_integer());
             return 0;
         }
         system_clock().sleep(Milliseconds(50), {});

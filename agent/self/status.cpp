@@ -42,45 +42,78 @@ std::string unix_seconds(const std::string& time)
     return parsed ? fmt::format("{}.{:03}", parsed->microseconds / 1'000'000, parsed->microseconds / 1'000 % 1'000) : "0";
 }
 
-const Json* loop_of(const Json& status, std::string_view name)
+/// The loop of that name that serves this factory; where there is but one factory, nobody says whose a loop is.
+const Json* loop_of(const Json& status, std::string_view name, const std::string& url)
 {
     for (const Json& loop : status["loops"].as_array())
-        if (loop["name"].as_string() == name) return &loop;
+        if (loop["name"].as_string() == name && (!loop.contains("of") || loop["of"].as_string() == url)) return &loop;
     return nullptr;
 }
 
-Json problems_of(const Json& status)
+std::string name_of_loop(const Json& loop)
+{
+    return loop.contains("of") ? fmt::format("{} of {}", loop["name"].as_string(), loop["of"].as_string()) : loop["name"].as_string();
+}
+
+std::string labels_of_loop(const Json& loop)
+{
+    return loop.contains("of") ? fmt::format(R"(loop="{}",factory="{}")", label(loop["name"].as_string()), label(loop["of"].as_string()))
+                               : fmt::format(R"(loop="{}")", label(loop["name"].as_string()));
+}
+
+std::string label_of_factory(const Json& factory) { return fmt::format(R"(factory="{}")", label(factory["url"].as_string())); }
+
+Json problems_of(const Json& status, const std::vector<Unserved>& unserved)
 {
     Json out = Json::array();
     for (const Json& loop : status["loops"].as_array()) {
-        if (loop["state"].as_string() == "overdue") out.push(Json(fmt::format("the loop '{}' does not go on", loop["name"].as_string())));
-        if (const Json* error = loop.find("lastError"); error != nullptr) out.push(Json(fmt::format("{}: {}", loop["name"].as_string(), (*error)["why"].as_string())));
+        if (loop["state"].as_string() == "overdue") out.push(Json(fmt::format("the loop '{}' does not go on", name_of_loop(loop))));
+        if (const Json* error = loop.find("lastError"); error != nullptr) out.push(Json(fmt::format("{}: {}", name_of_loop(loop), (*error)["why"].as_string())));
     }
     if (const std::string& sandbox = status["isolation"]["problem"].as_string(); !sandbox.empty()) out.push(Json("no sandbox: " + sandbox));
-    if (const Json* approved = status.find("approved"); approved != nullptr && !approved->as_bool())
-        out.push(Json(fmt::format("not approved: millwright agents set {} --approve", status["name"].as_string())));
+    for (const Unserved& one : unserved) out.push(Json(fmt::format("the factory {} is not served: {}", one.factory_id, one.why)));
+    for (const Json& factory : status["factories"].as_array()) {
+        if (const Json* approved = factory.find("approved"); approved != nullptr && !approved->as_bool())
+            out.push(Json(fmt::format("not approved at {}: millwright agents set {} --approve", factory["url"].as_string(), factory["name"].as_string())));
+        if (const Json* unable = factory.find("unable"); unable != nullptr && status.find("unable") == nullptr) out.push(*unable);
+    }
     if (status.find("unable") != nullptr && status.find("paused") == nullptr) out.push(status["unable"]);
+    return out;
+}
+
+Json outbox_of(const Journal& journal)
+{
+    const Journal::Depth depth = journal.depth();
+    return Json::object({{"attempts", static_cast<std::int64_t>(depth.attempts)},
+                         {"events", static_cast<std::int64_t>(depth.events)},
+                         {"bytes", static_cast<std::int64_t>(depth.bytes)},
+                         {"file", static_cast<std::int64_t>(journal.file_size())}});
+}
+
+Json factory_of(const AtFactory& at)
+{
+    const Identity& identity = at.identity();
+    Json out = Json::object({{"name", identity.name},
+                             {"id", identity.agent_id},
+                             {"url", identity.factory_url},
+                             {"factory", identity.factory_id},
+                             {"environment", identity.environment},
+                             {"mode", std::string(protocol::name(identity.mode))}});
+    if (const auto terms = at.terms()) out.set("approved", terms->approved);
+    if (const std::string why = at.desk().unable(); !why.empty()) out.set("unable", why);
+    Json attempts = Json::array();
+    for (const Holding& holding : at.desk().held()) attempts.push(protocol::to_json(holding.id).set("repeatable", holding.repeatable));
+    out.set("attempts", std::move(attempts));
+    out.set("outbox", outbox_of(at.journal()));
     return out;
 }
 
 }  // namespace
 
-void Standing::set_terms(const Terms& terms)
-{
-    const std::scoped_lock lock(mutex_);
-    terms_ = terms;
-}
-
 void Standing::set_pause(std::optional<Pause> pause)
 {
     const std::scoped_lock lock(mutex_);
     pause_ = std::move(pause);
-}
-
-std::optional<Terms> Standing::terms() const
-{
-    const std::scoped_lock lock(mutex_);
-    return terms_;
 }
 
 std::optional<Pause> Standing::pause() const
@@ -91,84 +124,81 @@ std::optional<Pause> Standing::pause() const
 
 Json status_of(const StatusParts& parts)
 {
-    Json out = Json::object({{"name", parts.identity.name},
-                             {"id", parts.identity.agent_id},
-                             {"factory", parts.identity.factory_url},
-                             {"environment", parts.identity.environment},
-                             {"mode", std::string(protocol::name(parts.identity.mode))},
-                             {"version", std::string(protocol::kProgramVersion)},
+    Json factories = Json::array();
+    for (const auto& at : parts.factories) factories.push(factory_of(*at));
+    Json out = Json::object({{"version", std::string(protocol::kProgramVersion)},
                              {"pid", platform::process_number()},
                              {"keeper", platform::parent_process_number()},
                              {"since", format_time(parts.since)},
-                             {"dataFolder", parts.data_folder}});
-    if (const auto terms = parts.standing.terms()) out.set("approved", terms->approved);
-    const auto held = parts.desk.held();
-    out.set("slots", Json::object({{"total", parts.desk.slots()}, {"taken", static_cast<std::int64_t>(held.size())}, {"free", parts.desk.free()}}));
-    if (const std::string why = parts.desk.unable(); !why.empty()) out.set("unable", why);
+                             {"dataFolder", parts.data_folder},
+                             {"factories", std::move(factories)}});
+    out.set("slots", Json::object({{"total", parts.slots.total()}, {"taken", parts.slots.taken()}, {"free", parts.slots.free()}}));
+    if (const std::string why = parts.slots.unable(); !why.empty()) out.set("unable", why);
     if (const auto pause = parts.standing.pause(); pause && (!pause->until || *pause->until > parts.clock.now())) out.set("paused", to_json(*pause));
-    Json attempts = Json::array();
-    for (const Holding& holding : held) attempts.push(protocol::to_json(holding.id).set("repeatable", holding.repeatable));
-    out.set("attempts", std::move(attempts));
-    const Journal::Depth depth = parts.journal.depth();
-    out.set("outbox", Json::object({{"attempts", static_cast<std::int64_t>(depth.attempts)},
-                                    {"events", static_cast<std::int64_t>(depth.events)},
-                                    {"bytes", static_cast<std::int64_t>(depth.bytes)},
-                                    {"file", static_cast<std::int64_t>(parts.journal.file_size())}}));
     out.set("loops", parts.vitals.as_json());
     out.set("isolation", parts.isolation);
-    out.set("problems", problems_of(out));
+    out.set("problems", problems_of(out, parts.unserved));
     return out;
 }
 
 std::string metrics_of(const Json& status)
 {
     std::string out;
-    metric(out, "millwright_agent_info", "The agent, its version and its factory.",
-           fmt::format(R"(name="{}",version="{}",factory="{}",mode="{}")", label(status["name"].as_string()), label(status["version"].as_string()),
-                       label(status["factory"].as_string()), label(status["mode"].as_string())),
-           "1");
+    const auto& factories = status["factories"].as_array();
+    for (const Json& factory : factories)
+        metric(out, "millwright_agent_info", "The agent at a factory, and its version.",
+               fmt::format(R"(name="{}",version="{}",{},mode="{}")", label(factory["name"].as_string()), label(status["version"].as_string()), label_of_factory(factory),
+                           label(factory["mode"].as_string())),
+               "1");
     metric(out, "millwright_agent_start_time_seconds", "When this process started, Unix time.", "", unix_seconds(status["since"].as_string()));
-    const Json* link = loop_of(status, "link");
-    metric(out, "millwright_agent_connected", "1: the factory answers.", "", link != nullptr && link->contains("lastGood") && !link->contains("lastError") ? "1" : "0");
+    for (const Json& factory : factories) {
+        const Json* link = loop_of(status, "link", factory["url"].as_string());
+        metric(out, "millwright_agent_connected", "1: the factory answers.", label_of_factory(factory),
+               link != nullptr && link->contains("lastGood") && !link->contains("lastError") ? "1" : "0");
+    }
     for (const char* state : {"taken", "free"})
         metric(out, "millwright_agent_slots", "Jobs that run here, and that still could.", fmt::format("state=\"{}\"", state), std::to_string(status["slots"][state].as_integer()));
     metric(out, "millwright_agent_paused", "1: a person wants no new jobs here.", "", status.contains("paused") ? "1" : "0");
-    metric(out, "millwright_agent_outbox_events", "Reports on this disk that the factory has not acknowledged.", "", std::to_string(status["outbox"]["events"].as_integer()));
-    metric(out, "millwright_agent_outbox_bytes", "Size of these reports.", "", std::to_string(status["outbox"]["bytes"].as_integer()));
+    for (const Json& factory : factories)
+        metric(out, "millwright_agent_outbox_events", "Reports on this disk that the factory has not acknowledged.", label_of_factory(factory),
+               std::to_string(factory["outbox"]["events"].as_integer()));
+    for (const Json& factory : factories)
+        metric(out, "millwright_agent_outbox_bytes", "Size of these reports.", label_of_factory(factory), std::to_string(factory["outbox"]["bytes"].as_integer()));
     metric(out, "millwright_agent_problems", "How many things are wrong (millwright-agent status says which).", "", std::to_string(status["problems"].size()));
     for (const Json& loop : status["loops"].as_array())
-        metric(out, "millwright_agent_loop_overdue", "1: a loop of this program does not go on.", fmt::format("loop=\"{}\"", label(loop["name"].as_string())),
-               loop["state"].as_string() == "overdue" ? "1" : "0");
+        metric(out, "millwright_agent_loop_overdue", "1: a loop of this program does not go on.", labels_of_loop(loop), loop["state"].as_string() == "overdue" ? "1" : "0");
     for (const Json& loop : status["loops"].as_array())
         if (const Json* good = loop.find("lastGood"); good != nullptr)
-            metric(out, "millwright_agent_loop_last_good_time_seconds", "When a loop's work went well last, Unix time.",
-                   fmt::format("loop=\"{}\"", label(loop["name"].as_string())), unix_seconds(good->as_string()));
+            metric(out, "millwright_agent_loop_last_good_time_seconds", "When a loop's work went well last, Unix time.", labels_of_loop(loop), unix_seconds(good->as_string()));
     return out;
 }
 
 std::string words_of_status(const Json& status, WallTime now)
 {
-    std::string out = fmt::format("{} ({}), version {}, process {}, started {}\n", status["name"].as_string(), status["mode"].as_string(), status["version"].as_string(),
-                                  status["pid"].as_integer(), ago(status["since"].as_string(), now));
-    const Json* link = loop_of(status, "link");
-    std::string factory = "no answer yet";
-    if (link != nullptr && link->contains("lastGood")) factory = "answered " + ago((*link)["lastGood"].as_string(), now);
-    if (link != nullptr && link->contains("lastError")) factory = fmt::format("does not answer since {}: {}", ago((*link)["lastError"]["at"].as_string(), now), one_line((*link)["lastError"]["why"].as_string()));
-    out += fmt::format("factory   {} ({}): {}\n", status["factory"].as_string(), status["environment"].as_string(), factory);
+    std::string out = fmt::format("version {}, process {}, started {}\n", status["version"].as_string(), status["pid"].as_integer(), ago(status["since"].as_string(), now));
+    for (const Json& factory : status["factories"].as_array()) {
+        const Json* link = loop_of(status, "link", factory["url"].as_string());
+        std::string answers = "no answer yet";
+        if (link != nullptr && link->contains("lastGood")) answers = "answered " + ago((*link)["lastGood"].as_string(), now);
+        if (link != nullptr && link->contains("lastError")) answers = fmt::format("does not answer since {}: {}", ago((*link)["lastError"]["at"].as_string(), now), one_line((*link)["lastError"]["why"].as_string()));
+        out += fmt::format("factory   {} ({}), as {} ({}): {}\n", factory["url"].as_string(), factory["environment"].as_string(), factory["name"].as_string(),
+                           factory["mode"].as_string(), answers);
+        if (factory.contains("unable") && !status.contains("unable")) out += fmt::format("          takes no new jobs of it: {}\n", one_line(factory["unable"].as_string()));
+        for (const Json& attempt : factory["attempts"].as_array())
+            out += fmt::format("          job {} attempt {}\n", attempt["job"].as_string(), attempt["attempt"].as_integer());
+        const Json& outbox = factory["outbox"];
+        out += outbox["events"].as_integer() == 0 ? "          reports: all delivered\n"
+                                                  : fmt::format("          reports: {} wait on this disk ({} bytes)\n", outbox["events"].as_integer(), outbox["bytes"].as_integer());
+    }
     const Json& slots = status["slots"];
     out += fmt::format("slots     {} of {} taken", slots["taken"].as_integer(), slots["total"].as_integer());
     if (status.contains("unable")) out += "; takes no new jobs: " + one_line(status["unable"].as_string());
     out += '\n';
-    for (const Json& attempt : status["attempts"].as_array())
-        out += fmt::format("          job {} attempt {}\n", attempt["job"].as_string(), attempt["attempt"].as_integer());
-    const Json& outbox = status["outbox"];
-    out += outbox["events"].as_integer() == 0 ? "reports   all delivered\n"
-                                              : fmt::format("reports   {} wait on this disk ({} bytes)\n", outbox["events"].as_integer(), outbox["bytes"].as_integer());
     const Json& sandbox = status["isolation"];
     out += fmt::format("sandbox   memory: {}, processes: {}, Landlock {}, users {}\n", sandbox["memory"].as_string(), sandbox["processes"].as_string(),
                        sandbox["landlock"].as_integer() > 0 ? fmt::format("ABI {}", sandbox["landlock"].as_integer()) : "none", sandbox["uid"].as_string());
     for (const Json& loop : status["loops"].as_array())
-        out += fmt::format("loop      {:<10} {}{}\n", loop["name"].as_string(), loop["state"].as_string(),
+        out += fmt::format("loop      {:<10} {}{}\n", name_of_loop(loop), loop["state"].as_string(),
                            loop.contains("lastGood") ? ", went well " + ago(loop["lastGood"].as_string(), now) : "");
     for (const Json& problem : status["problems"].as_array()) out += "PROBLEM   " + one_line(problem.as_string()) + "\n";
     return out;

@@ -6,42 +6,41 @@
 #include <string>
 #include <vector>
 
-#include "agent/desk.h"
-#include "agent/identity.h"
-#include "agent/journal.h"
-#include "agent/link.h"
+#include "agent/at_factory.h"
 #include "agent/self/pause.h"
 
 namespace mill::agent {
 
-/// What changes while the agent runs and is nobody else's. Thread: any.
+/// The pause that holds now. Thread: any.
 class Standing {
 public:
-    void set_terms(const Terms& terms);
     void set_pause(std::optional<Pause> pause);
-    std::optional<Terms> terms() const;
     std::optional<Pause> pause() const;
 
 private:
     mutable std::mutex mutex_;
-    std::optional<Terms> terms_;
     std::optional<Pause> pause_;
 };
 
+struct Unserved {
+    std::string factory_id, why;   ///< enrolled there, and what lies here of it cannot be used
+};
+
 struct StatusParts {
-    const Identity& identity;
+    const std::vector<std::unique_ptr<AtFactory>>& factories;
+    const std::vector<Unserved>& unserved;
     const std::string& data_folder;
     const Clock& clock;
-    const Desk& desk;
-    const Journal& journal;
+    const Slots& slots;
     const Vitals& vitals;
     const Standing& standing;
     const Json& isolation;
     WallTime since;
 };
 
-/// {name, id, factory, environment, mode, version, pid, since, dataFolder, approved, slots: {total, taken, free}, unable, paused, attempts, outbox,
-/// loops, isolation, problems: [text]}; `problems` is empty when all is well.
+/// {version, pid, keeper, since, dataFolder, factories: [{name, id, url, factory, environment, mode, approved?, unable?, attempts, outbox}],
+/// slots: {total, taken, free}, unable, paused, loops, isolation, problems: [text]}; `problems` is empty when all is well. `factory` is the
+/// factory's id; `approved` is known when a session was open.
 Json status_of(const StatusParts& parts);
 /// Prometheus text format 0.0.4 of such a value.
 std::string metrics_of(const Json& status);

@@ -30,19 +30,19 @@ public:
 
     private:
         friend class Vitals;
-        Loop(Vitals& all, std::string name) : all_(all), name_(std::move(name)) {}
+        Loop(Vitals& all, std::string name, std::string of) : all_(all), name_(std::move(name)), of_(std::move(of)) {}
         Vitals& all_;
-        const std::string name_;
+        const std::string name_, of_;
         std::optional<SteadyTime> due_;
         std::optional<WallTime> good_at_, bad_at_;
         std::string why_;
     };
-    /// A new line; valid as long as this object.
-    Loop& add(std::string name);
+    /// A new line; valid as long as this object. `of`: whose, where there is one of that name for each factory.
+    Loop& add(std::string name, std::string of = {});
 
     /// Loops that said they would be back by now, and are not.
     std::vector<std::string> overdue() const;
-    /// [{name, state: "waiting"|"working"|"overdue", lastGood, lastError: {at, why}}]; times RFC 3339. `lastError` is left out once something went well again.
+    /// [{name, of?, state: "waiting"|"working"|"overdue", lastGood, lastError: {at, why}}]; times RFC 3339. `lastError` is left out once something went well again.
     Json as_json() const;
 
 private:

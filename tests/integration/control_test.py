@@ -51,8 +51,9 @@ class Control(Test):
             uid = world.trigger(trigger)
             self.running(world, uid)
             status = self.status(world, data)
-            self.assertEqual((status["name"], status["factory"], status["slots"]), ("srv-1", world.url, {"total": 3, "taken": 1, "free": 2}))
-            self.assertEqual([a["job"] for a in status["attempts"]], [uid])
+            [at] = status["factories"]
+            self.assertEqual((at["name"], at["url"], status["slots"]), ("srv-1", world.url, {"total": 3, "taken": 1, "free": 2}))
+            self.assertEqual([a["job"] for a in at["attempts"]], [uid])
             self.assertEqual(status["pid"], agent.children("millwright-agent")[0])
             self.assertEqual(sorted(loop["name"] for loop in status["loops"]), ["lease", "link", "log", "runs", "uplink"])
             self.assertEqual(status["problems"], [])
@@ -64,7 +65,8 @@ class Control(Test):
             curl = lambda *more: subprocess.run(["curl", "-s", "--unix-socket", socket, *more], capture_output=True, text=True).stdout
             self.assertEqual(json.loads(curl("http://agent/healthz")), {"status": "ok", "problems": []})
             metrics = curl("http://agent/metrics")
-            for line in ('millwright_agent_connected 1', 'millwright_agent_slots{state="taken"} 1', 'millwright_agent_outbox_events 0', 'millwright_agent_loop_overdue{loop="link"} 0'):
+            for line in (f'millwright_agent_connected{{factory="{world.url}"}} 1', 'millwright_agent_slots{state="taken"} 1',
+                         f'millwright_agent_outbox_events{{factory="{world.url}"}} 0', 'millwright_agent_loop_overdue{loop="link"} 0'):
                 self.assertIn(line + "\n", metrics)
             self.assertIn("wants POST", curl("http://agent/stop"))
             world.ended(uid)
@@ -74,7 +76,7 @@ class Control(Test):
             status = self.status(world, data)
             self.assertTrue(any("link" in problem for problem in status["problems"]), status["problems"])
             self.assertIn('"status":"problems"', curl("http://agent/healthz"))
-            self.assertIn("millwright_agent_connected 0\n", curl("http://agent/metrics"))
+            self.assertIn(f'millwright_agent_connected{{factory="{world.url}"}} 0\n', curl("http://agent/metrics"))
             agent.kill()
 
     def test_nobody_runs_there_or_may_be_asked(self):

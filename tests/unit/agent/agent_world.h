@@ -50,7 +50,8 @@ struct AgentWorld {
     Tokens tokens{identity, config, system_clock()};
     FactoryClient client{identity, config, tokens}, other{identity, config, tokens};
     std::unique_ptr<Journal> journal;
-    Desk desk{2, system_clock()};
+    agent::Slots slots{2, system_clock()};
+    Desk desk{slots};
     Mailbox<agent::Fetch> fetches;
     Mailbox<agent::Command> commands;
     std::atomic<int> subscribed = 0;

@@ -56,13 +56,13 @@ TEST_CASE("an agent that can run nothing says why, and asks again when that is o
     CHECK_FALSE(second.contains("unable"));
     SECTION("also for good")
     {
-        world.desk.disable("no sandbox: no user namespaces");
+        world.slots.disable("no sandbox: no user namespaces");
         world.factory.offer(Json::object());
         CHECK(world.factory.request("/agent/v1/offers", 3)["unable"] == Json("no sandbox: no user namespaces"));
     }
     SECTION("and when it stops")
     {
-        world.desk.close();
+        world.slots.close();
         CHECK(world.factory.request("/agent/v1/offers", 3)["unable"] == Json("the agent is stopping"));
     }
 }

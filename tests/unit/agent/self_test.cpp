@@ -6,6 +6,7 @@
 
 #include "agent/desk.h"
 #include "agent/self/control.h"
+#include "agent/self/log_copy.h"
 #include "agent/self/own_log.h"
 #include "agent/self/status.h"
 #include "agent/self/vitals.h"
@@ -106,10 +107,11 @@ TEST_CASE("a pause is kept on disk until it is over or taken back", "[agent][sel
 TEST_CASE("a paused desk gives no slot, says why, and opens at its time", "[agent][self]")
 {
     FakeClock clock;
-    Desk desk(2, clock);
+    Slots slots(2, clock);
+    Desk desk(slots);
     int changes = 0;
     desk.set_on_change([&] { ++changes; });
-    desk.pause("paused by ada", clock.steady() + 10s);
+    slots.pause("paused by ada", clock.steady() + 10s);
     CHECK(changes == 1);
     CHECK(desk.free() == 0);
     CHECK(desk.unable() == "paused by ada");
@@ -120,12 +122,75 @@ TEST_CASE("a paused desk gives no slot, says why, and opens at its time", "[agen
     CHECK(desk.unable() == "the disk is full");
     clock.advance(10s);
     CHECK(desk.free() == 2);
-    desk.pause("for good", std::nullopt);
+    slots.pause("for good", std::nullopt);
     CHECK_FALSE(desk.resting());
     CHECK_FALSE(desk.take({{"j", 1, 1}, false}));
-    desk.resume();
+    slots.resume();
     CHECK(desk.free() == 2);
     CHECK(desk.unable().empty());
+}
+
+TEST_CASE("two factories share the slots: who was turned away gets the next one, and nobody the other's attempt", "[agent][self]")
+{
+    FakeClock clock;
+    Slots slots(1, clock);
+    Desk busy(slots), other(slots);
+    int told = 0;
+    other.set_on_change([&] { ++told; });
+    const protocol::AttemptId first{"a", 1, 1}, second{"b", 1, 1}, third{"c", 1, 1};
+    REQUIRE(busy.take({first}));
+    CHECK(busy.take({first}));         // an offer that came twice
+    CHECK_FALSE(other.take({first}));  // a name of somebody else's
+    CHECK(slots.taken() == 1);
+    CHECK_FALSE(other.take({second}));
+    CHECK_FALSE(other.resting());      // no slot: nothing is known of when
+    busy.release(first);
+    CHECK(told == 1);
+    CHECK((busy.free() == 0 && other.free() == 1));
+    CHECK_FALSE(busy.take({third}));
+    CHECK(other.take({second}));
+    other.release(second);
+    // Its turn now; but it does not come, and then the slot is anybody's.
+    CHECK((busy.free() == 1 && other.free() == 0));
+    REQUIRE(other.resting());
+    clock.advance(*other.resting());
+    CHECK((busy.free() == 1 && other.free() == 1));
+    CHECK(other.take({third}));
+    // Two that wait do not keep it from each other.
+    Desk late(slots);
+    CHECK_FALSE(busy.take({first}));
+    CHECK_FALSE(late.take({second}));
+    other.release(third);
+    CHECK((busy.free() == 1 && late.free() == 1 && other.free() == 0));
+}
+
+TEST_CASE("a log line goes to the factory that it is about, and what is said of the machine to each", "[agent][self]")
+{
+    const Folder folder;
+    FakeClock clock;
+    auto ours = OwnLog::open(folder.path + "/ours", clock).value(), theirs = OwnLog::open(folder.path + "/theirs", clock).value();
+    const protocol::AttemptId job{"0199-job", 2, 3};
+    const auto texts = [](const OwnLog& log) {
+        std::vector<std::string> out;
+        for (const OwnLog::Line& line : log.pending(100)) out.push_back(line.text);
+        return out;
+    };
+    CHECK(attempt_in_line("0199-job.2.3: refused: no") == job);
+    for (const char* none : {"refused: no", "0199-job.2.3", "a.b.c: d", "", ": x"}) CHECK_FALSE(attempt_in_line(none));
+    {
+        const LogCopy copy({{"F1", ours.get(), [&](const protocol::AttemptId& id) { return id == job; }}, {"F2", theirs.get(), [](const protocol::AttemptId&) { return false; }}});
+        log::error("agent", "of the machine");
+        log::error("job", "{}: of the first", job.key());
+        const std::string second = "F2";
+        std::thread([&] {
+            const LogCopy::Of of(second);
+            log::error("link", "of the second");
+        }).join();
+        log::error("agent", "again of the machine");
+    }
+    log::error("agent", "when it is over");
+    CHECK(texts(*ours) == std::vector<std::string>{"of the machine", job.key() + ": of the first", "again of the machine"});
+    CHECK(texts(*theirs) == std::vector<std::string>{"of the machine", "of the second", "again of the machine"});
 }
 
 TEST_CASE("what may be asked of a running agent, and how wrong words are answered", "[agent][self]")
@@ -181,16 +246,22 @@ TEST_CASE("what may be asked of a running agent, and how wrong words are answere
 
 TEST_CASE("metrics are well formed whatever a name holds", "[agent][self]")
 {
-    const Json status = Json::object({{"name", "a\"b\\c\nd"}, {"version", "1"}, {"factory", "http://x"}, {"mode", "unattended"}, {"since", "2026-11-26T10:00:00.500000Z"},
+    const auto factory = [](const char* name, const char* url, int events) {
+        return Json::object({{"name", name}, {"url", url}, {"mode", "unattended"}, {"outbox", Json::object({{"events", events}, {"bytes", 900}})}});
+    };
+    const auto loop = [](const char* name, const char* of, const char* state) { return Json::object({{"name", name}, {"of", of}, {"state", state}}); };
+    Json good = loop("link", "http://x", "working");
+    good.set("lastGood", "2026-11-26T10:00:01.000000Z");
+    const Json status = Json::object({{"version", "1"}, {"since", "2026-11-26T10:00:00.500000Z"}, {"factories", Json(Json::Array{factory("a\"b\\c\nd", "http://x", 7), factory("e", "http://y", 0)})},
                                       {"slots", Json::object({{"total", 2}, {"taken", 1}, {"free", 1}})}, {"problems", Json::array()},
-                                      {"outbox", Json::object({{"events", 7}, {"bytes", 900}})},
-                                      {"loops", Json(Json::Array{Json::object({{"name", "link"}, {"state", "working"}, {"lastGood", "2026-11-26T10:00:01.000000Z"}}),
-                                                                 Json::object({{"name", "uplink"}, {"state", "overdue"}})})}});
+                                      {"loops", Json(Json::Array{good, loop("uplink", "http://y", "overdue"), Json::object({{"name", "runs"}, {"state", "working"}})})}});
     const std::string text = metrics_of(status);
     CHECK_THAT(text, Catch::Contains(R"(millwright_agent_info{name="a\"b\\c\nd",version="1")"));
     CHECK_THAT(text, Catch::Contains("millwright_agent_start_time_seconds 1795687200.500\n"));
-    CHECK_THAT(text, Catch::Contains("millwright_agent_connected 1\n") && Catch::Contains("millwright_agent_outbox_events 7\n"));
-    CHECK_THAT(text, Catch::Contains("millwright_agent_loop_overdue{loop=\"uplink\"} 1\n"));
+    for (const char* line : {R"(millwright_agent_connected{factory="http://x"} 1)", R"(millwright_agent_connected{factory="http://y"} 0)",
+                             R"(millwright_agent_outbox_events{factory="http://x"} 7)", R"(millwright_agent_loop_overdue{loop="uplink",factory="http://y"} 1)",
+                             R"(millwright_agent_loop_overdue{loop="runs"} 0)"})
+        CHECK_THAT(text, Catch::Contains(std::string(line) + "\n"));
     std::size_t helps = 0;
     for (std::size_t at = 0; (at = text.find("# HELP millwright_agent_loop_overdue", at)) != std::string::npos; ++at) ++helps;
     CHECK(helps == 1);

@@ -1,0 +1,192 @@
+#include "agent/at_factory.h"
+
+#include <utility>
+
+#include "agent/sealed_fetcher.h"
+#include "agent/self/log_copy.h"
+#include "platform/base/log.h"
+#include "platform/base/redact.h"
+#include "platform/files.h"
+#include "protocol/version.h"
+
+namespace mill::agent {
+namespace {
+
+constexpr unsigned kFetchers = 2;
+constexpr std::size_t kMostFetches = 256, kMostSeals = 4096;
+
+}  // namespace
+
+Result<std::unique_ptr<AtFactory>> AtFactory::open(const Machine& machine, const std::string& factory_id)
+{
+    auto identity = load_identity(machine.data_folder, factory_id);
+    if (!identity) return fail(std::move(identity.error()));
+    // One of its own counts instead of the machine's: what is allowed may depend on who asks.
+    const bool own_policy = platform::exists(identity->folder + "/policy.yaml");
+    auto policy = load_policy(own_policy ? identity->folder : machine.data_folder);
+    if (!policy) return fail(std::move(policy.error()));
+    auto journal = Journal::open(identity->folder + "/journal", machine.clock);
+    if (!journal) return fail(std::move(journal.error()));
+    return std::unique_ptr<AtFactory>(new AtFactory(machine, std::move(*identity), std::move(*policy), std::move(*journal)));
+}
+
+AtFactory::AtFactory(const Machine& machine, Identity identity, Policy policy, std::unique_ptr<Journal> journal)
+    : machine_(machine), identity_(std::move(identity)), policy_(std::move(policy)), journal_(std::move(journal)), desk_(machine.slots), ledger_(*journal_, desk_),
+      tokens_(identity_, machine.config, machine.clock), for_link_(identity_, machine.config, tokens_), for_uplink_(identity_, machine.config, tokens_),
+      for_lease_(identity_, machine.config, tokens_), for_log_(identity_, machine.config, tokens_), fetches_(kMostFetches), seals_(kMostSeals)
+{
+    auto own_log = OwnLog::open(identity_.folder + "/log", machine.clock);
+    if (own_log) own_log_ = std::move(*own_log);
+    else log::warning("log", "the factory {} does not get this log: {}", identity_.factory_url, own_log.error().what);
+}
+
+AtFactory::~AtFactory() { stop(); }
+
+Vitals::Loop& AtFactory::loop(std::string name)
+{
+    return machine_.vitals.add(std::move(name), machine_.alone ? std::string() : identity_.factory_url);
+}
+
+std::vector<Remembered> AtFactory::remember()
+{
+    std::vector<Remembered> out;
+    for (const Journal::Held& held : journal_->held()) {
+        Remembered item;
+        item.started = held.stage != Stage::taken;
+        item.ended = held.stage == Stage::ended;
+        item.started_at = held.started;
+        item.last_sequence = held.last_sequence;
+        auto json = parse_json(held.offer);
+        auto offer = json ? protocol::parse_offer(*json) : Result<protocol::Offer>(fail(Errc::corrupt, "no offer"));
+        if (offer) {
+            redact_in_log(offer->attempt_token);
+            auto grants = policy_.admit(*offer);
+            protocol::Permissions none;  // the policy was tightened meanwhile: no further effect
+            none.limits = offer->permissions.limits;
+            item.spec = spec_of(*offer, grants ? *grants : none, machine_.config);
+        }
+        item.spec.id = held.id;
+        // When it was renewed last is not known: half of a lease is left at least, and the first renewal says more.
+        if (offer && offer->repeatable) item.lease_end = machine_.clock.steady() + offer->lease / 2;
+        desk_.keep({held.id, item.spec.repeatable, offer ? offer->lease : Milliseconds(60'000)});
+        out.push_back(std::move(item));
+    }
+    return out;
+}
+
+void AtFactory::start(Runtime runtime)
+{
+    // Nobody speaks of an attempt but the factory that it came from.
+    const auto tell = [this, to_runs = std::move(runtime.tell)](Command command) {
+        const auto* cancel = std::get_if<command::Cancel>(&command);
+        const auto* drop = std::get_if<command::Drop>(&command);
+        if (const protocol::AttemptId* id = cancel != nullptr ? &cancel->id : drop != nullptr ? &drop->id : nullptr; id != nullptr && !desk_.holds(*id)) return;
+        to_runs(std::move(command));
+    };
+    lease_ = std::make_unique<Lease>(desk_, for_lease_, machine_.clock, tell);
+    lease_->watch(loop("lease"));
+    uplink_ = std::make_unique<Uplink>(*journal_, for_uplink_, [tell](const protocol::AttemptId& id, const std::string& word) {
+        tell(command::Drop{id, "the factory says this attempt is " + word});
+    });
+    uplink_->watch(loop("uplink"));
+    const auto subscribed = [this, told = std::move(runtime.subscribed)](const Terms& terms) {
+        lease_->set_period(terms.renew);
+        {
+            const std::scoped_lock lock(mutex_);
+            terms_ = terms;
+        }
+        log::info("link", "subscribed at {} as {} with {} slots", identity_.factory_url, identity_.name, desk_.slots());
+        told();
+    };
+    link_ = std::make_unique<Link>(Link::Parts{identity_, policy_, machine_.clock, tokens_, for_link_, *journal_, desk_, fetches_, tell, subscribed, std::move(runtime.facts),
+                                               &loop("link"), machine_.config.subscribe ? std::nullopt : std::optional(machine_.config.poll_interval)});
+    desk_.set_on_change([this] { link_->nudge(); });
+
+    const auto begin = [this](auto work) {
+        threads_.emplace_back([this, work = std::move(work)](std::stop_token stop) {
+            const LogCopy::Of of(identity_.factory_id);
+            work(std::move(stop));
+        });
+    };
+    for (unsigned i = 0; i < kFetchers; ++i)
+        begin([this, tell](std::stop_token stop) {
+            Fetcher(Packages(machine_.data_folder, identity_, machine_.config), fetches_, machine_.config, machine_.clock, tell).run(std::move(stop));
+        });
+    begin([this, tell](std::stop_token stop) { SealedFetcher(identity_, machine_.config, seals_, tell).run(std::move(stop)); });
+    begin([this](std::stop_token stop) { uplink_->run(std::move(stop)); });
+    begin([this](std::stop_token stop) { lease_->run(std::move(stop)); });
+    if (own_log_) begin([this, &vital = loop("log")](std::stop_token stop) { ship_log(*own_log_, for_log_, machine_.clock, vital, std::move(stop)); });
+    begin([this](std::stop_token stop) { link_->run(std::move(stop)); });
+}
+
+void AtFactory::stop()
+{
+    desk_.set_on_change({});
+    for (std::jthread& thread : threads_) thread.request_stop();
+    threads_.clear();
+}
+
+void AtFactory::say_goodbye(const std::string& why)
+{
+    (void)for_link_.post(protocol::route::kGoodbye, dump_json(Json::object({{"why", why}})), std::chrono::seconds(2), {});
+}
+
+std::optional<Terms> AtFactory::terms() const
+{
+    const std::scoped_lock lock(mutex_);
+    return terms_;
+}
+
+AtFactory* Ledgers::of(const protocol::AttemptId& id) const
+{
+    for (const auto& factory : factories_)
+        if (factory->desk().holds(id)) return factory.get();
+    return nullptr;
+}
+
+namespace {
+
+Status nobodys(const protocol::AttemptId& id)
+{
+    return fail(Errc::internal, "no factory of this agent has the attempt " + id.key());
+}
+
+}  // namespace
+
+Status Ledgers::taken(const protocol::AttemptId& id, const std::string& offer)
+{
+    AtFactory* factory = of(id);
+    return factory != nullptr ? factory->ledger().taken(id, offer) : nobodys(id);
+}
+
+Status Ledgers::started(const protocol::AttemptId& id, const protocol::Event& running, SteadyTime now)
+{
+    AtFactory* factory = of(id);
+    return factory != nullptr ? factory->ledger().started(id, running, now) : nobodys(id);
+}
+
+Status Ledgers::event(const protocol::AttemptId& id, const protocol::Event& event)
+{
+    AtFactory* factory = of(id);
+    return factory != nullptr ? factory->ledger().event(id, event) : nobodys(id);
+}
+
+Status Ledgers::sync()
+{
+    Status out;
+    for (const auto& factory : factories_)
+        if (auto done = factory->ledger().sync(); !done) out = std::move(done);
+    return out;
+}
+
+void Ledgers::not_held(const protocol::AttemptId& id, const std::string& why)
+{
+    if (AtFactory* factory = of(id); factory != nullptr) factory->ledger().not_held(id, why);
+}
+
+void Ledgers::released(const protocol::AttemptId& id)
+{
+    if (AtFactory* factory = of(id); factory != nullptr) factory->ledger().released(id);
+}
+
+}  // namespace mill::agent

@@ -1,0 +1,105 @@
+// agent/at_factory.h -- this machine as an agent of one factory: identity, policy, journal, connections and their threads. An agent may be
+// enrolled with several; they share slots, runs and sandboxes, and nothing of one is told to another.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/journal_ledger.h"
+#include "agent/lease.h"
+#include "agent/link.h"
+#include "agent/policy.h"
+#include "agent/self/own_log.h"
+#include "agent/uplink.h"
+
+namespace mill::agent {
+
+/// Thread: the main one, but for what is said otherwise.
+class AtFactory {
+public:
+    struct Machine {
+        const std::string& data_folder;
+        const Config& config;
+        const Clock& clock;
+        Slots& slots;
+        Vitals& vitals;
+        bool alone = true;                        ///< no other factory: its name need not be said
+    };
+    /// Reads what lies in DIR/factories/ID. Errors: corrupt, denied, unavailable, invalid (a file of settings).
+    static Result<std::unique_ptr<AtFactory>> open(const Machine& machine, const std::string& factory_id);
+    ~AtFactory();
+
+    const Identity& identity() const { return identity_; }
+    Journal& journal() { return *journal_; }
+    const Journal& journal() const { return *journal_; }
+    Ledger& ledger() { return ledger_; }
+    Desk& desk() { return desk_; }
+    const Desk& desk() const { return desk_; }
+    OwnLog* own_log() { return own_log_.get(); }  ///< null when it could not be opened
+    /// What the journal holds, as the runs need it; its slots are taken from now on.
+    std::vector<Remembered> remember();
+    /// Any thread. False: not now.
+    bool seal(SealRequest request) { return seals_.try_send(std::move(request)); }
+
+    struct Runtime {
+        std::function<void(Command)> tell;        ///< to the runs
+        Json facts;
+        std::function<void()> subscribed;         ///< each time a session is open; on the link's thread
+    };
+    /// Starts the threads. Once.
+    void start(Runtime runtime);
+    /// The poll that is parked is on a connection that nobody holds any more.
+    void again() { link_->again(); }
+    void nudge() { link_->nudge(); }
+    void stop();                                  ///< ends the threads
+    /// The last word, when the threads have ended.
+    void say_goodbye(const std::string& why);
+    /// The terms of the session, when there was one. Any thread.
+    std::optional<Terms> terms() const;
+
+private:
+    AtFactory(const Machine& machine, Identity identity, Policy policy, std::unique_ptr<Journal> journal);
+    Vitals::Loop& loop(std::string name);
+
+    Machine machine_;
+    const Identity identity_;
+    const Policy policy_;
+    const std::unique_ptr<Journal> journal_;
+    Desk desk_;
+    JournalLedger ledger_;
+    std::unique_ptr<OwnLog> own_log_;
+    Tokens tokens_;
+    FactoryClient for_link_, for_uplink_, for_lease_, for_log_;
+    Mailbox<Fetch> fetches_;
+    Mailbox<SealRequest> seals_;
+    std::unique_ptr<Lease> lease_;
+    std::unique_ptr<Uplink> uplink_;
+    std::unique_ptr<Link> link_;
+    mutable std::mutex mutex_;
+    std::optional<Terms> terms_;
+    std::vector<std::jthread> threads_;
+};
+
+/// The runs' records of all factories: each goes where the attempt came from, which is the desk that holds it.
+class Ledgers : public Ledger {
+public:
+    explicit Ledgers(const std::vector<std::unique_ptr<AtFactory>>& factories) : factories_(factories) {}
+    Status taken(const protocol::AttemptId& id, const std::string& offer) override;
+    Status started(const protocol::AttemptId& id, const protocol::Event& running, SteadyTime now) override;
+    Status event(const protocol::AttemptId& id, const protocol::Event& event) override;
+    Status sync() override;
+    void extra(const protocol::AttemptId&, const Json&) override {}
+    void not_held(const protocol::AttemptId& id, const std::string& why) override;
+    void released(const protocol::AttemptId& id) override;
+    /// Null when nobody holds it. Thread: any.
+    AtFactory* of(const protocol::AttemptId& id) const;
+
+private:
+    const std::vector<std::unique_ptr<AtFactory>>& factories_;
+};
+
+}  // namespace mill::agent
