@@ -112,6 +112,8 @@ public:
     virtual void why(std::string job, Done<Why> done) = 0;
     /// Could a job of this trigger run now, and where.
     virtual void why_trigger(std::string trigger, Done<Why> done) = 0;
+    /// The same for a job that asks for nothing but this environment.
+    virtual void why_environment(std::string environment, Done<Why> done) = 0;
 
     // Deliveries.
     /// At most `limit` that are due, now claimed by the caller until delivery_done or the end of the process.

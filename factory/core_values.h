@@ -160,7 +160,7 @@ struct AttemptAccess {
 
 /// One reason why a job is not further, or how it ended.
 struct WhyReason {
-    std::string code;      ///< stable: agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
+    std::string code;      ///< stable: schedule (when it fires next), agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
                            ///< slots_full, agent_busy, agent_unable, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
                            ///< cancel_sent, running, ended, retried, offered, queue, free
     std::string subject;   ///< agent, trigger or environment

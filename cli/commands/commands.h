@@ -18,6 +18,7 @@ Command delete_command();
 Command trigger_command();
 Command triggers_command();
 Command triggers_show_command();
+Command triggers_schedule_command();
 Command triggers_token_command();
 Command triggers_pause_command();
 Command triggers_resume_command();

@@ -80,6 +80,59 @@ Result<int> resume(Context& context, const Arguments& arguments) { return set_pa
 
 }  // namespace
 
+namespace {
+
+/// "2026-11-30T06:30:00+01:00" as people write it, with the day of the week left to them.
+std::string local_words(const Json& item)
+{
+    std::string text = item["local"].as_string();
+    if (const auto at = text.find('T'); at != std::string::npos) text[at] = ' ';
+    return one_line(text);
+}
+
+Result<int> schedule(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const std::string count = arguments.text("--count", "20");
+    const Result<Json> planned = (*api)->get(join_path("/v1/triggers", arguments.text("NAME"), "/schedule"), {{"count", count}});
+    if (!planned) return fail(planned.error());
+    const Result<Json> past = (*api)->get(join_path("/v1/triggers", arguments.text("NAME"), "/firings"), {{"limit", count}});
+    if (!past) return fail(past.error());
+    Console& console = context.console;
+    if (console.json()) {
+        Json both = *planned;
+        console.document(both.set("firings", (*past)["items"]));
+        return kDone;
+    }
+    const Json& rule = (*planned)["schedule"];
+    console.line(one_line(fmt::format("{} in {}{}", rule.contains("cron") ? rule["cron"].as_string() : "every " + rule["every"].as_string(), (*planned)["timezone"].as_string(),
+                                      planned->contains("paused") ? "; paused: " + (*planned)["paused"].as_string() : "")));
+    const auto& items = (*past)["items"].as_array();
+    for (auto item = items.rbegin(); item != items.rend(); ++item) {
+        const std::string& outcome = (*item)["outcome"].as_string();
+        const Style style = outcome == "started" ? Style::good : outcome == "waiting" ? Style::busy : Style::bad;
+        console.line(fmt::format("  {}  {}  {}", local_words(*item), console.paint(style, fmt::format("{:<8}", outcome)),
+                                 one_line(item->contains("job") ? (*item)["job"].as_string() : (*item)["why"].as_string())));
+    }
+    const auto& next = (*planned)["next"].as_array();
+    console.line(next.empty() ? "it does not fire any more" : "next:");
+    for (const Json& item : next)
+        console.line(one_line(fmt::format("  {}  {}", local_words(item), item.contains("skipped") ? "skipped: " + item["skipped"].as_string() : "")));
+    return kDone;
+}
+
+}  // namespace
+
+Command triggers_schedule_command()
+{
+    return {.name = "triggers schedule",
+            .summary = "Show when a trigger of type schedule fires next, and what came of its times before",
+            .examples = "millwright triggers schedule nightly-report\nmillwright triggers schedule nightly-report --count 5",
+            .options = {{"NAME", "", "The trigger", true}, {"--count", "N", "So many of each (1 to 200; else 20)"}},
+            .run = schedule};
+}
+
 Command triggers_pause_command()
 {
     return {.name = "triggers pause",

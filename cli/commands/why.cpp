@@ -30,16 +30,26 @@ Result<int> run(Context& context, const Arguments& arguments)
     Result<Api*> api = context.api();
     if (!api) return fail(api.error());
     if (!arguments.has("JOB")) return run_all(context, **api);
-    const Result<std::string> uid = resolve_job(**api, arguments.text("JOB"));
-    if (!uid) return fail(uid.error());
-    const Result<Json> why = (*api)->get(join_path("/v1/jobs", *uid, "/why"));
+    const std::string what = arguments.text("JOB");
+    const std::size_t slash = what.find('/');
+    Result<Json> why = fail(Errc::internal, "");
+    if (slash != std::string::npos) {
+        const std::string kind = what.substr(0, slash);
+        if (kind != "trigger" && kind != "environment") return context.usage("JOB is a job's uid, trigger/NAME or environment/NAME");
+        why = (*api)->get(join_path("/v1/" + kind + "s", what.substr(slash + 1), "/why"));
+    } else {
+        const Result<std::string> uid = resolve_job(**api, what);
+        if (!uid) return fail(uid.error());
+        why = (*api)->get(join_path("/v1/jobs", *uid, "/why"));
+    }
     if (!why) return fail(why.error());
     Console& console = context.console;
     if (console.json()) {
         console.document(*why);
         return kDone;
     }
-    console.line(fmt::format("{}: {}", state_text(console, *why), printable((*why)["text"].as_string())));
+    if (slash == std::string::npos) console.line(fmt::format("{}: {}", state_text(console, *why), printable((*why)["text"].as_string())));
+    else console.line(printable((*why)["text"].as_string()));
     for (const Json& reason : (*why)["reasons"].as_array()) {
         if (reason["text"] == (*why)["text"]) continue;
         std::string line = "  - " + one_line(reason["text"].as_string());
@@ -55,9 +65,9 @@ Result<int> run(Context& context, const Arguments& arguments)
 Command why_command()
 {
     return {.name = "why",
-            .summary = "Say why a job is not further, or what all waiting jobs wait for",
-            .examples = "millwright why\nmillwright why last",
-            .options = {{"JOB", "", "The job's uid, its beginning or end, or `last`; none: all that wait"}},
+            .summary = "Say why a job is not further, what all waiting jobs wait for, or whether a job could run now",
+            .examples = "millwright why\nmillwright why last\nmillwright why trigger/order-status\nmillwright why environment/default",
+            .options = {{"JOB", "", "The job's uid, its beginning or end, or `last`; trigger/NAME or environment/NAME: whether a job of it could run now; none: all that wait"}},
             .run = run};
 }
 

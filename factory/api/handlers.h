@@ -40,11 +40,16 @@ void run_sap_runtime(Service&, const CallPtr&);
 void pause_trigger(Service&, const CallPtr&);
 void resume_trigger(Service&, const CallPtr&);
 void trigger_calls(Service&, const CallPtr&);
+// schedules.cpp
+void trigger_schedule(Service&, const CallPtr&);
+void trigger_firings(Service&, const CallPtr&);
 // jobs.cpp
 void list_jobs(Service&, const CallPtr&);
 void get_job(Service&, const CallPtr&);
 void timeline(Service&, const CallPtr&);
 void why(Service&, const CallPtr&);
+void why_trigger(Service&, const CallPtr&);
+void why_environment(Service&, const CallPtr&);
 void why_all(Service&, const CallPtr&);
 void cancel(Service&, const CallPtr&);
 void retry(Service&, const CallPtr&);

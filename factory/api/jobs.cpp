@@ -128,6 +128,20 @@ void why(Service& service, const CallPtr& call)
     });
 }
 
+void why_trigger(Service& service, const CallPtr& call)
+{
+    service.core.why_trigger((*call)["name"], [call](const Result<Why>& found) {
+        if (passed(*call, found)) reply(*call, 200, why_json(*found));
+    });
+}
+
+void why_environment(Service& service, const CallPtr& call)
+{
+    service.core.why_environment((*call)["name"], [call](const Result<Why>& found) {
+        if (passed(*call, found)) reply(*call, 200, why_json(*found));
+    });
+}
+
 void why_all(Service& service, const CallPtr& call)
 {
     JobQuery query;

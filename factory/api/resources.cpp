@@ -16,7 +16,7 @@ ResourceKind kind_in(const Call& call)
 {
     std::string_view path = call.http.path;
     path.remove_prefix(std::string_view("/v1/").size());
-    return parse_resource_kind(path.substr(0, path.find('/'))).value_or(ResourceKind::environment);   // the route table has these four only
+    return parse_resource_kind(path.substr(0, path.find('/'))).value_or(ResourceKind::environment);   // the route table has these only
 }
 
 /// One document, checked against everything; what the store has of it now.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "factory/core/core_impl.h"
+#include "platform/base/log.h"
 
 namespace mill::factory::core {
 namespace {
@@ -148,6 +149,7 @@ void CoreImpl::documents_changed()
     trigger_bindings_.clear();
     waiting_texts_.clear();
     load_notifiers();
+    if (auto ok = load_schedules(); !ok) log::error("core", "schedules: {}", ok.error().what);
 }
 
 }  // namespace mill::factory::core

@@ -64,6 +64,7 @@ public:
     void when_final(std::string job, Milliseconds wait, Done<JobRecord> done) override;
     void why(std::string job, Done<Why> done) override;
     void why_trigger(std::string trigger, Done<Why> done) override;
+    void why_environment(std::string environment, Done<Why> done) override;
 
     void claim_deliveries(std::size_t limit, Done<std::vector<DeliveryRecord>> done) override;
     void delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done) override;
@@ -130,6 +131,7 @@ private:
     Active* active_of(std::string_view uid);
 
     // jobs.cpp
+    Status cancel_one(const std::string& uid, const std::string& why, const Who& who);   ///< of one that has not ended
     Result<Accepted> make_job(const BindingRef& binding, NewJob job, Json input);
     Status end_active(Active& active, Ending ending);    ///< `active` is gone afterwards
     Status end_ready(JobKey job, Ending ending);
@@ -149,6 +151,17 @@ private:
     Status tick_agents(SteadyTime now);
     Status tick_ready(WallTime now);
     void tick_waiters(SteadyTime now);
+
+    // schedules.cpp
+    Status load_schedules();                       ///< after a change of documents: what stayed the same goes on where it was
+    Status tick_schedules(WallTime now);
+    Status decide(KnownSchedule& schedule, const Firing& firing, WallTime now);
+    Status fire(KnownSchedule& schedule, FiringRecord record, const Json& spec, WallTime now);
+    Status fire_waiting(KnownSchedule& schedule, WallTime now);
+    Status miss(KnownSchedule& schedule, WallTime now);
+    Status record_firing(const KnownSchedule& schedule, const FiringRecord& record);
+    Result<std::vector<std::string>> open_jobs(KnownSchedule& schedule);
+    std::string schedule_words(const std::string& trigger) const;   ///< when it fires next; empty: it is no schedule
 
     // why.cpp
     Result<Why> why_ready(const std::string& uid, JobKey job, const BindingRef& binding, int priority);
@@ -197,6 +210,8 @@ private:
     std::unordered_map<std::int64_t, BindingRef> bindings_;
     std::unordered_map<std::string, BindingRef> trigger_bindings_;   // until a document changes
     std::vector<Json> notifiers_;
+    std::map<std::string, KnownSchedule> schedules_;      // by the trigger's uid
+    std::atomic<std::int64_t> next_firing_{0};            // wall time in microseconds, for the timer's thread; 0: none
     std::set<AgentKey> stirred_;                          // whose poll may have an answer after the commit
     std::uint64_t last_feed_ = 0, told_feed_ = 0;
     bool deliveries_made_ = false, ticked_ = false;

@@ -141,6 +141,33 @@ void CoreImpl::retry(std::string uid, bool same_version, Who who, Done<Accepted>
     });
 }
 
+Status CoreImpl::cancel_one(const std::string& uid, const std::string& why, const Who& who)
+{
+    const CancelRequest request{who.name, why, clock_.now()};
+    const Ending ending{.state = JobState::cancelled, .reason = Reason::cancelled_by, .output = {}, .error = {},
+                        .evidence = Json::object({{"by", who.name}, {"why", why}}), .time = request.time};
+    if (Active* active = active_of(uid)) {
+        if (!active->cancel) {
+            active->cancel = request;
+            if (auto ok = writer_.cancel_job(active->job, request); !ok) return ok;
+            if (auto ok = job_line(active->job, "cancel_requested", request.time, active->attempt, {}, {}, ending.evidence); !ok) return ok;
+            if (auto ok = audit(who, "cancel", "Job", uid, ending.evidence); !ok) return ok;
+            if (unsent(*active)) {
+                if (auto ok = end_active(*active, ending); !ok) return ok;
+            } else {
+                stirred_.insert(active->agent);
+            }
+        }
+    } else {
+        const auto key = writer_.job_key(uid);
+        if (!key) return fail(key.error());
+        if (auto ok = writer_.cancel_job(*key, request); !ok) return ok;
+        if (auto ok = audit(who, "cancel", "Job", uid, ending.evidence); !ok) return ok;
+        if (auto ok = end_ready(*key, ending); !ok) return ok;
+    }
+    return {};
+}
+
 void CoreImpl::cancel(std::string uid, std::string why, Who who, Done<JobRecord> done)
 {
     queue_.submit<JobRecord>(std::move(done), [this, uid = std::move(uid), why = std::move(why), who = std::move(who)]() -> Result<JobRecord> {
@@ -149,28 +176,7 @@ void CoreImpl::cancel(std::string uid, std::string why, Who who, Done<JobRecord>
         if (protocol::is_final(job->state))
             return fail(Errc::conflict, fmt::format("job {} has ended already: {}{}{}", uid, protocol::name(job->state), job->reason ? ", " : "",
                                                     job->reason ? protocol::name(*job->reason) : ""));
-        const CancelRequest request{who.name, why, clock_.now()};
-        const Ending ending{.state = JobState::cancelled, .reason = Reason::cancelled_by, .output = {}, .error = {},
-                            .evidence = Json::object({{"by", who.name}, {"why", why}}), .time = request.time};
-        if (Active* active = active_of(uid)) {
-            if (!active->cancel) {
-                active->cancel = request;
-                if (auto ok = writer_.cancel_job(active->job, request); !ok) return fail(ok.error());
-                if (auto ok = job_line(active->job, "cancel_requested", request.time, active->attempt, {}, {}, ending.evidence); !ok) return fail(ok.error());
-                if (auto ok = audit(who, "cancel", "Job", uid, ending.evidence); !ok) return fail(ok.error());
-                if (unsent(*active)) {
-                    if (auto ok = end_active(*active, ending); !ok) return fail(ok.error());
-                } else {
-                    stirred_.insert(active->agent);
-                }
-            }
-        } else {
-            const auto key = writer_.job_key(uid);
-            if (!key) return fail(key.error());
-            if (auto ok = writer_.cancel_job(*key, request); !ok) return fail(ok.error());
-            if (auto ok = audit(who, "cancel", "Job", uid, ending.evidence); !ok) return fail(ok.error());
-            if (auto ok = end_ready(*key, ending); !ok) return fail(ok.error());
-        }
+        if (auto ok = cancel_one(uid, why, who); !ok) return fail(ok.error());
         if (auto ok = dispatch(); !ok) return fail(ok.error());
         return writer_.read().job(uid);
     });

@@ -24,6 +24,12 @@ Result<std::string> user_of(Reader& read, std::string_view kind, std::string_vie
         for (const Document& document : *documents)
             if (document.spec[use.member].as_string() == name) return fmt::format("{} '{}'", use.by, document.name);
     }
+    if (kind != "Calendar") return std::string();
+    const auto triggers = read.documents("Trigger");
+    if (!triggers) return fail(triggers.error());
+    for (const Document& trigger : *triggers)
+        for (const Json& calendar : trigger.spec["schedule"]["calendars"].as_array())
+            if (calendar.as_string() == name) return fmt::format("Trigger '{}'", trigger.name);
     return std::string();
 }
 
@@ -51,6 +57,8 @@ void CoreImpl::put_document(std::string kind, std::string name, Json spec, std::
             return fail(Errc::conflict, fmt::format("{} '{}' has generation {}, not {}", kind, name, known ? known->generation : 0, expected));
         if (known && known->spec == spec) return *known;
         if (auto alone = uses_user_alone(writer_.read(), kind, name, spec); !alone) return fail(alone.error());
+        if (kind == "Trigger" || kind == "Calendar")  // what was due until now is decided by what stood until now
+            if (auto ok = tick_schedules(clock_.now()); !ok) return fail(ok.error());
         Document document{.kind = kind, .name = name, .uid = known ? known->uid : new_uid(), .spec = spec,
                           .generation = known ? known->generation + 1 : 1, .created = known ? known->created : clock_.now(),
                           .changed = clock_.now(), .changed_by = who.name};
@@ -70,11 +78,14 @@ void CoreImpl::put_document(std::string kind, std::string name, Json spec, std::
 void CoreImpl::delete_document(std::string kind, std::string name, Who who, Done<Nothing> done)
 {
     queue_.submit<Nothing>(std::move(done), [=, this]() -> Result<Nothing> {
-        if (auto known = writer_.read().document(kind, name); !known) return fail(known.error());
+        const auto known = writer_.read().document(kind, name);
+        if (!known) return fail(known.error());
         const auto user = user_of(writer_.read(), kind, name);
         if (!user) return fail(user.error());
         if (!user->empty()) return fail(Errc::conflict, fmt::format("{} uses {} '{}'", *user, kind, name));
         if (auto ok = writer_.delete_document(kind, name); !ok) return fail(ok.error());
+        if (kind == "Trigger")
+            if (auto ok = writer_.delete_schedule(known->uid); !ok) return fail(ok.error());
         if (auto ok = audit(who, "delete", kind, name); !ok) return fail(ok.error());
         if (auto ok = feed({.time = clock_.now(), .kind = "resource", .subject = kind + "/" + name, .what = "deleted", .agent = {}, .reason = {}, .detail = {}}); !ok)
             return fail(ok.error());

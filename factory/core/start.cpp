@@ -56,6 +56,7 @@ Status CoreImpl::load()
     active_.clear();
     active_uids_.clear();
     bindings_.clear();
+    schedules_.clear();
     stirred_.clear();
     {
         const std::scoped_lock lock(tokens_mutex_);

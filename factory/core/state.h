@@ -9,6 +9,7 @@
 
 #include "factory/core_values.h"
 #include "factory/dispatch/board.h"
+#include "factory/schedule/schedule.h"
 #include "factory/store/writer.h"
 
 namespace mill::factory::core {
@@ -63,6 +64,20 @@ struct Active {
     WallTime heard;                ///< the same for people
     WallTime created;
     std::optional<WallTime> assigned, started;
+};
+
+/// A trigger that fires by itself.
+struct KnownSchedule {
+    std::string trigger, uid;      ///< name; of its document
+    std::string rule;              ///< what `considered` was counted by
+    Schedule schedule;
+    Milliseconds catch_up{0};
+    std::string overlap;
+    WallTime considered;           ///< all that was due by then is decided
+    bool kept = false;             ///< the store knows of it
+    std::optional<Firing> next;
+    std::vector<std::string> open;       ///< jobs that it started and that had not ended when last looked at
+    std::vector<FiringRecord> waiting;   ///< for these to end
 };
 
 }  // namespace mill::factory::core

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "factory/core/core_impl.h"
@@ -9,8 +11,13 @@ using protocol::Reason;
 
 void CoreImpl::timer_loop(std::stop_token stop)
 {
-    // A second is fine enough for everything here; what must be quicker is driven by events.
-    while (clock_.sleep(Milliseconds(1'000), stop))
+    // A second is fine enough for everything here but schedules, which wake it; what must be quicker is driven by events.
+    const auto pause = [this] {
+        const std::int64_t firing = next_firing_;
+        const auto left = std::chrono::ceil<Milliseconds>(Microseconds(firing - clock_.now().microseconds));
+        return firing == 0 ? Milliseconds(1'000) : std::clamp(left, Milliseconds(10), Milliseconds(1'000));
+    };
+    while (clock_.sleep(pause(), stop))
         queue_.submit<Nothing>({}, [this]() -> Result<Nothing> {
             if (auto ok = tick(); !ok) return fail(ok.error());
             return Nothing{};
@@ -32,6 +39,7 @@ Status CoreImpl::tick()
     const SteadyTime now = clock_.steady();
     const WallTime wall = clock_.now();
     if (auto ok = tick_ready(wall); !ok) return ok;
+    if (auto ok = tick_schedules(wall); !ok) return ok;
     if (auto ok = tick_active(now); !ok) return ok;
     if (auto ok = tick_agents(now); !ok) return ok;
     ticked_ = true;   // those who wait for an end are answered after the commit

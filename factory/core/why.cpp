@@ -188,7 +188,19 @@ void CoreImpl::why_trigger(std::string trigger, Done<Why> done)
         if (!out) return out;
         if (const std::size_t waiting = board_.ready_count((*binding)->binding.id); waiting > 0)
             out->reasons.push_back({"queue", trigger, fmt::format("{} jobs of trigger '{}' wait", waiting, trigger), ""});
+        if (std::string words = schedule_words(trigger); !words.empty())
+            out->reasons.push_back({"schedule", trigger, std::move(words), fmt::format("millwright triggers schedule {}", trigger)});
         return out;
+    });
+}
+
+void CoreImpl::why_environment(std::string environment, Done<Why> done)
+{
+    queue_.submit<Why>(std::move(done), [this, environment = std::move(environment)]() -> Result<Why> {
+        auto plain = std::make_shared<KnownBinding>();
+        plain->binding.environment = environment;
+        plain->needs = dispatch::read_needs("", environment, Json::object());
+        return why_ready("", 0, plain, 0);
     });
 }
 

@@ -172,6 +172,9 @@ static tl::expected<void, Refusal> check_trigger(const ResourceDocument& documen
     const std::string& deployment = document.spec["deployment"].as_string();
     const Json target = references.spec(ResourceKind::deployment, deployment);
     if (target.is_null()) return refuse(Errc::conflict, fmt::format("{}: deployment '{}' is not there", where, deployment));
+    for (const Json& calendar : document.spec["schedule"]["calendars"].as_array())
+        if (!references.has(ResourceKind::calendar, calendar.as_string()))
+            return refuse(Errc::conflict, fmt::format("{}: calendar '{}' is not there", where, calendar.as_string()));
     const std::string& package = target["package"].as_string();
     const auto manifest = references.manifest(package.substr(0, package.find('@')), package.substr(package.find('@') + 1));
     const std::string& workflow = document.spec["workflow"].as_string();
@@ -222,6 +225,7 @@ static tl::expected<void, Refusal> check_notifier(const ResourceDocument& docume
 tl::expected<void, Refusal> check_references(ResourceDocument& document, const References& references, const Json& granted_before, bool accept)
 {
     switch (document.kind) {
+    case ResourceKind::calendar:
     case ResourceKind::environment: return {};
     case ResourceKind::deployment: return check_deployment(document, references, granted_before, accept);
     case ResourceKind::trigger: return check_trigger(document, references);

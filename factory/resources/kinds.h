@@ -9,9 +9,11 @@ namespace mill::factory {
 
 /// {description, agents: [PATTERN…], groups: [{name, agents, groups, requires}], offlineLimitMs}
 Result<Json> normalise_environment(const Json& body, const std::string& where);
+/// {description, weekdays: ["sat", …], days: ["12-25", …]}: days on which schedules that name it do not fire (factory/schedule/calendar.h)
+Result<Json> normalise_calendar(const Json& body, const std::string& where);
 /// {description, package: "NAME@VERSION", environment, variables, credentials, permissions: "as-requested" or a map}
 Result<Json> normalise_deployment(const Json& body, const std::string& where);
-/// {description, deployment, type: "api", runOn, workflow, input, priority, expiration, concurrency, stopAfterFailures, paused?}
+/// {description, deployment, type: "api" or "schedule", schedule? {cron or every, timezone, calendars, catchUp, overlap, jitter, start?, end?}, runOn, workflow, input, priority, expiration, concurrency, stopAfterFailures, paused?}
 Result<Json> normalise_trigger(const Json& body, const std::string& where);
 /// {description, trigger, on: [EVENT…], type: "api" or "chat", api or chat: {…}, delay}
 Result<Json> normalise_notifier(const Json& body, const std::string& where);

@@ -11,6 +11,7 @@ namespace mill::factory {
 std::string_view word(ResourceKind kind)
 {
     switch (kind) {
+    case ResourceKind::calendar: return "Calendar";
     case ResourceKind::environment: return "Environment";
     case ResourceKind::deployment: return "Deployment";
     case ResourceKind::trigger: return "Trigger";
@@ -22,6 +23,7 @@ std::string_view word(ResourceKind kind)
 std::string_view plural(ResourceKind kind)
 {
     switch (kind) {
+    case ResourceKind::calendar: return "calendars";
     case ResourceKind::environment: return "environments";
     case ResourceKind::deployment: return "deployments";
     case ResourceKind::trigger: return "triggers";
@@ -53,13 +55,13 @@ Result<ResourceDocument> parse_document(const Json& document, std::optional<Reso
     if (const Json* stated = document.find("kind")) {
         const auto known = parse_resource_kind(stated->as_string());
         if (!known || stated->as_string() != word(*known))
-            return fail(Errc::invalid, fmt::format("'kind' must be one of Environment, Deployment, Trigger, Notifier; found {}",
+            return fail(Errc::invalid, fmt::format("'kind' must be one of Calendar, Environment, Deployment, Trigger, Notifier; found {}",
                                                    dump_json(*stated)));
         if (kind && *kind != *known)
             return fail(Errc::invalid, fmt::format("'kind' is {}, but the address says {}", word(*known), plural(*kind)));
         kind = known;
     }
-    if (!kind) return fail(Errc::invalid, "'kind' is missing: one of Environment, Deployment, Trigger, Notifier");
+    if (!kind) return fail(Errc::invalid, "'kind' is missing: one of Calendar, Environment, Deployment, Trigger, Notifier");
     const Json* stated_name = document.find("name");
     std::string own(name);
     if (stated_name != nullptr) {
@@ -80,6 +82,7 @@ Result<ResourceDocument> parse_document(const Json& document, std::optional<Reso
     const std::string where = fmt::format("{} '{}'", word(*kind), own);
     Result<Json> normal = [&]() -> Result<Json> {
         switch (*kind) {
+        case ResourceKind::calendar: return normalise_calendar(body, where);
         case ResourceKind::environment: return normalise_environment(body, where);
         case ResourceKind::deployment: return normalise_deployment(body, where);
         case ResourceKind::trigger: return normalise_trigger(body, where);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "factory/resources/kinds.h"
+#include "factory/schedule/schedule.h"
 #include "platform/base/clock.h"
 #include "platform/base/fields.h"
 
@@ -27,6 +28,54 @@ int priority(Fields& fields)
     return static_cast<int>(value.as_integer());
 }
 
+constexpr Milliseconds kLongest = std::chrono::hours(24 * 366);
+
+void duration(Fields& fields, std::string_view key, std::string_view usual, Milliseconds least, Json& out)
+{
+    const std::string text = fields.text(key, usual);
+    const auto parsed = parse_duration(text);
+    if (parsed && *parsed >= least && *parsed <= kLongest) out.set(std::string(key), Json(format_duration(*parsed)));
+    else fields.mistake(key, fmt::format("must be a duration from {} to 366d, such as 15m; found '{}'", format_duration(least), text));
+}
+
+/// When it fires, and what happens then. What cannot be is an error here, and not at three in the morning.
+Json schedule(Fields& top)
+{
+    Fields fields(top.object("schedule"), "schedule");
+    Json out = Json::object();
+    if (fields.has("cron") == fields.has("every")) fields.mistake("cron", "or 'every': exactly one of them says when it fires");
+    if (fields.has("cron")) {
+        out.set("cron", Json(fields.text("cron")));
+        // A schedule means a place's mornings: nobody should find out later whose.
+        out.set("timezone", Json(fields.text("timezone")));
+    } else if (fields.has("every")) {
+        duration(fields, "every", "", Milliseconds(1000), out);
+        out.set("timezone", Json(fields.text("timezone", "UTC")));
+    }
+    Json calendars = Json::array();
+    for (const std::string& name : fields.texts("calendars")) calendars.push(Json(name));
+    out.set("calendars", std::move(calendars));
+    duration(fields, "catchUp", "1h", Milliseconds(0), out);
+    out.set("overlap", Json(fields.one_of("overlap", {"skip", "buffer-one", "buffer-all", "cancel-other", "terminate-other", "allow-all"}, "skip")));
+    duration(fields, "jitter", "0s", Milliseconds(0), out);
+    for (const std::string_view key : {"start", "end"})
+        if (const std::string text = fields.text(key, ""); !text.empty()) {
+            if (const auto time = parse_time(text)) out.set(std::string(key), Json(format_time(*time)));
+            else fields.mistake(key, fmt::format("must be a time such as 2027-01-01T00:00:00Z; found '{}'", text));
+        }
+    if (auto done = fields.done(); !done) {
+        top.mistake("schedule", done.error().what);
+        return out;
+    }
+    Json bare = out;
+    bare.set("calendars", Json::array());   // whether they are there is a question to the store
+    const auto made = Schedule::make(bare, [](std::string_view) { return Json(); }, {});
+    if (!made) top.mistake("schedule", made.error().what);
+    else if (!made->next(WallTime{}) || (out.contains("end") && !made->next(parse_time(out["start"].as_string()).value_or(WallTime{}))))
+        top.mistake("schedule", "never fires");
+    return out;
+}
+
 }  // namespace
 
 Result<Json> normalise_trigger(const Json& body, const std::string& where)
@@ -36,13 +85,19 @@ Result<Json> normalise_trigger(const Json& body, const std::string& where)
     if (const std::string text = fields.text("description", ""); !text.empty()) out.set("description", Json(text));
     out.set("deployment", Json(fields.text("deployment")));
     const std::string type = fields.one_of("type", {"api", "schedule", "attended", "event"}, "api");
-    if (type != "api" && !type.empty()) fields.mistake("type", fmt::format("'{}' is not supported yet: only api is", type));
-    for (const std::string_view later : {"schedule", "chat", "event"})
+    if (type == "attended" || type == "event") fields.mistake("type", fmt::format("'{}' is not supported yet: only api and schedule are", type));
+    for (const std::string_view later : {"chat", "event"})
         if (fields.has(later)) {
             fields.any(later, Json());
             fields.mistake(later, "is not supported yet");
         }
-    out.set("type", Json("api"));
+    out.set("type", Json(type == "schedule" ? "schedule" : "api"));
+    if (type == "schedule") {
+        out.set("schedule", schedule(fields));
+    } else if (fields.has("schedule")) {
+        fields.any("schedule", Json());
+        fields.mistake("schedule", "is for a trigger of 'type: schedule'");
+    }
     out.set("runOn", Json(fields.one_of("runOn", {"unattended", "attended", "any"}, "unattended")));
     out.set("workflow", Json(fields.text("workflow", "main")));
     out.set("input", fields.object("input", Json::object()));

@@ -169,6 +169,21 @@ struct AgentLogLine {
     std::string level, room, text;   ///< level: debug, info, warning, error
 };
 
+constexpr std::size_t kFirings = 1000;   ///< kept of each schedule
+
+/// What came of a time at which a schedule was to fire. Numbers stand in the store: append only.
+enum class FiringOutcome { started, waiting, skipped, missed, failed };
+std::string_view name(FiringOutcome outcome);
+
+struct FiringRecord {
+    WallTime due, at;                ///< by the rule; with its jitter
+    FiringOutcome outcome = FiringOutcome::started;
+    std::string job;                 ///< that it started
+    std::string why;                 ///< of another outcome: a sentence
+    WallTime decided;
+    std::uint64_t times = 1;         ///< `missed`: this one and so many less one before it
+};
+
 struct AuditRow {
     std::uint64_t id = 0;
     WallTime time;

@@ -86,6 +86,12 @@ create table agent_log(agent integer not null references agents(id), sequence in
     R"sql(
 alter table agents add column approved_in text;
 )sql",
+    // What came of each time at which a schedule was to fire. `trigger`: its document's uid, so that a new one of the same name has its own.
+    R"sql(
+create table schedules(trigger text primary key, rule text not null, considered integer not null) without rowid;
+create table firings(trigger text not null, due integer not null, at integer not null, outcome integer not null, job text not null,
+    why text not null, decided integer not null, times integer not null, primary key(trigger, due)) without rowid;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 

@@ -28,6 +28,7 @@ public:
     Result<AgentRecord> agent_by_name(std::string_view agent_name) override;
     Result<std::vector<AgentRecord>> agents() override;
     Result<std::vector<AgentLogLine>> agent_log(std::string_view agent_name, std::uint64_t after, std::size_t limit) override;
+    Result<std::vector<FiringRecord>> firings(std::string_view trigger, std::int64_t before, std::size_t limit) override;
     Result<JobRecord> job(std::string_view uid) override;
     Result<Page<JobRecord>> jobs(const JobQuery& query) override;
     Result<std::vector<TimelineRow>> timeline(std::string_view job) override;

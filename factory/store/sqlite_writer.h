@@ -38,6 +38,12 @@ public:
     Status use_code(std::string_view id, std::string_view public_key, std::string_view agent) override;
     Status audit(const AuditRow& row) override;
 
+    Result<std::optional<KeptSchedule>> schedule(std::string_view trigger) override;
+    Status put_schedule(std::string_view trigger, const KeptSchedule& schedule) override;
+    Status delete_schedule(std::string_view trigger) override;
+    Status put_firing(std::string_view trigger, const FiringRecord& firing) override;
+    Result<std::vector<FiringRecord>> waiting_firings(std::string_view trigger) override;
+    Result<std::vector<std::string>> open_firings(std::string_view trigger) override;
     Result<std::uint64_t> add_agent_log(AgentKey key, const std::vector<AgentLogLine>& lines) override;
     Result<AgentKey> insert_agent(const AgentRecord& agent) override;
     Status update_agent(AgentKey key, const AgentRecord& agent, bool mode_set) override;

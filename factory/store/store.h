@@ -36,6 +36,8 @@ public:
 
     /// Lines above `after` in order; `after` 0: the newest `limit`. Errors: not_found.
     virtual Result<std::vector<AgentLogLine>> agent_log(std::string_view agent_name, std::uint64_t after, std::size_t limit) = 0;
+    /// What came of a schedule's times, newest first; due before `before` (microseconds, 0: any). `trigger`: its document's uid.
+    virtual Result<std::vector<FiringRecord>> firings(std::string_view trigger, std::int64_t before, std::size_t limit) = 0;
     virtual Result<JobRecord> job(std::string_view uid) = 0;   ///< with input, output, …
     virtual Result<Page<JobRecord>> jobs(const JobQuery& query) = 0;
     virtual Result<std::vector<TimelineRow>> timeline(std::string_view job) = 0;

@@ -156,6 +156,15 @@ public:
     struct KeptAgent { AgentKey key = 0; AgentRecord agent; bool mode_set = false; };
     virtual Result<std::vector<KeptAgent>> load_agents() = 0;
 
+    /// How far a schedule's times are decided, and under which rule.
+    struct KeptSchedule { std::string rule; WallTime considered; };
+    virtual Result<std::optional<KeptSchedule>> schedule(std::string_view trigger) = 0;
+    virtual Status put_schedule(std::string_view trigger, const KeptSchedule& schedule) = 0;
+    virtual Status delete_schedule(std::string_view trigger) = 0;                 ///< with its firings
+    virtual Status put_firing(std::string_view trigger, const FiringRecord& firing) = 0;   ///< or changes it; the newest kFirings stay
+    virtual Result<std::vector<FiringRecord>> waiting_firings(std::string_view trigger) = 0;   ///< oldest first
+    virtual Result<std::vector<std::string>> open_firings(std::string_view trigger) = 0;   ///< jobs that it started and that have not ended
+
     virtual Result<std::int64_t> put_binding(const Binding& binding) = 0;   ///< the id; the same key gives the same id
     virtual Result<Binding> binding(std::int64_t id) = 0;
     virtual Result<std::vector<ReadyJob>> load_ready() = 0;

@@ -122,8 +122,7 @@ TEST_CASE("an environment names a user of the machines, never root", "[factory][
 
 TEST_CASE("what does not exist yet is refused by name", "[factory][resources]")
 {
-    CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"schedule","schedule":{"cron":"* * * * *"}})"),
-               Contains("'schedule' is not supported yet"));
+    CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"attended"})"), Contains("'attended' is not supported yet"));
     CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","trigger":"t","on":"all","type":"mail"})"), Contains("'mail' is not supported yet"));
     CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","trigger":"t","on":"all","type":"chat","chat":{"platform":"slack","conversation":"c","message":"m","credentials":"c"}})"),
                Contains("'slack' is not supported yet"));
