@@ -15,6 +15,7 @@
 #include "agent/at_factory.h"
 #include "agent/self/clock_watch.h"
 #include "agent/self/control.h"
+#include "agent/self/disk_room.h"
 #include "agent/self/log_copy.h"
 #include "agent/self/pause.h"
 #include "agent/self/status.h"
@@ -285,6 +286,14 @@ int serve(const ServeOptions& options)
     if (!config->metrics.empty()) metrics = platform::serve_loopback(config->metrics, metrics_routes(status));
     if (!metrics) log::warning("control", "no metrics: {}", metrics.error().what);
 
+    std::jthread room([&](std::stop_token stop) {
+        const auto waiting = [&] {
+            std::uint64_t bytes = 0;
+            for (const auto& factory : *factories) bytes += factory->journal().depth().bytes;
+            return bytes;
+        };
+        watch_room(options.data_folder, *config, waiting, slots, clock, std::move(stop));
+    });
     runs.say_alive();
     watch_over(host, clock, vitals, runs, *factories);
     host.stopping();
@@ -300,6 +309,7 @@ int serve(const ServeOptions& options)
     }
     if (control) control->reset();
     if (metrics) metrics->reset();
+    room.request_stop();
     for (const auto& factory : *factories) factory->stop();
     runs_thread.request_stop();
     runs_thread.join();

@@ -43,6 +43,8 @@ Result<Config> parse_config(std::string_view yaml, std::string_view where)
     Fields quotas(fields.object("quotas", Json::object()), "quotas");
     bytes(quotas, "packages", config.package_quota);
     bytes(quotas, "attempt", config.attempt_quota);
+    bytes(quotas, "journal", config.journal_quota);
+    bytes(quotas, "keepFree", config.keep_free);
     if (auto done = quotas.done(); !done) fields.mistake("quotas", done.error().what);
     Fields stop(fields.object("stop", Json::object()), "stop");
     config.finish_jobs = stop.one_of("jobs", {"cancel", "finish"}, "cancel") == "finish";

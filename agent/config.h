@@ -25,6 +25,8 @@ struct Config {
     Milliseconds stop_wait{30'000};
     ByteCount package_quota = mebibytes(2048); ///< of DIR/packages; the least recently used go first
     ByteCount attempt_quota = mebibytes(64);   ///< step and log records of one attempt kept for the factory
+    ByteCount journal_quota = mebibytes(1024); ///< of reports that wait: over it no new jobs are taken; none is ever dropped
+    ByteCount keep_free = mebibytes(64);       ///< of the disk under DIR: with less, no new jobs are taken
     std::string metrics;                       ///< "127.0.0.1:9470": /metrics and /healthz there; empty: on the local socket alone
     log::Level log_level = log::Level::info;
 };

@@ -71,6 +71,15 @@ void Slots::disable(std::string why)
     set([&] { disabled_ = std::move(why); });
 }
 
+void Slots::short_of(std::string why)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        if (std::exchange(short_of_, std::move(why)).empty() == short_of_.empty()) return;
+    }
+    changed();
+}
+
 void Slots::close()
 {
     set([&] { closed_ = true; });
@@ -86,7 +95,7 @@ std::string Slots::unable_locked() const
 {
     if (closed_) return "the agent is stopping";
     if (!disabled_.empty()) return disabled_;
-    return paused_locked() ? pause_words_ : std::string();
+    return paused_locked() ? pause_words_ : short_of_;
 }
 
 Desk::Desk(Slots& slots) : slots_(slots)

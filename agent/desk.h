@@ -43,6 +43,8 @@ public:
     void resume();
     /// No job can run here as long as this program runs.
     void disable(std::string why);
+    /// Something of this machine is short, and new ones would end badly; empty: it is not. Tells only when that changes.
+    void short_of(std::string why);
     void close();  ///< no new ones any more
     /// Why nothing is asked for; empty when slots are free, or taken by jobs.
     std::string unable() const;
@@ -60,7 +62,7 @@ private:
     mutable std::mutex mutex_;   // the desks', too
     std::vector<Desk*> desks_;
     std::optional<SteadyTime> pause_until_;
-    std::string pause_words_, disabled_;
+    std::string pause_words_, disabled_, short_of_;
     bool closed_ = false;
 };
 

@@ -16,6 +16,12 @@ bool process_is_there(std::int64_t number);   ///< also when it is another user'
 /// Facts of an agent, found by looking: {os:{name,version,kernel,arch}, cpus, memory (bytes), programs:{python3:"3.11.2",…},
 /// isolation:{…}, screen}. Takes up to a second.
 Json find_facts();
+struct DiskSpace {
+    std::uint64_t total = 0, free = 0;   ///< bytes; free: for ordinary users
+};
+/// Of the file system that holds `path`. Blocks as long as that does. Errors: unavailable.
+Result<DiskSpace> disk_space(const std::string& path);
+
 /// The result of the effect `system.usage` (protocol/README.md). Errors: invalid (a disk path that is none).
 Result<Json> system_usage(const std::vector<std::string>& disks);
 

@@ -178,4 +178,11 @@ Result<Json> system_usage(const std::vector<std::string>& disks)
          {"host", host_name()}});
 }
 
+Result<DiskSpace> disk_space(const std::string& path)
+{
+    struct statvfs info {};
+    if (statvfs(path.c_str(), &info) != 0) return fail(Errc::unavailable, fmt::format("disk '{}': {}", path, os_error(errno)));
+    return DiskSpace{info.f_blocks * info.f_frsize, info.f_bavail * info.f_frsize};
+}
+
 }  // namespace mill::platform

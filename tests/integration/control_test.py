@@ -41,6 +41,29 @@ class Control(Test):
     def why(self, world, uid):
         return world.run("why", uid).stdout
 
+    @unittest.skipIf(os.getuid() != 0, "a small disk is mounted by root")
+    def test_no_new_jobs_before_the_disk_is_full_and_again_when_there_is_room(self):
+        with World() as world:
+            world.start_factory()
+            trigger = world.deploy("waits", WAITS)
+            data = world.folder / "srv-1"
+            data.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=700,uid=65534,gid=65534", "tmpfs", data], check=True)
+            self.addCleanup(subprocess.run, ["umount", "--lazy", data], capture_output=True)
+            agent = world.agent()
+            uid = world.trigger(trigger)
+            self.running(world, uid)
+            with (data / "ballast").open("wb") as out:
+                out.write(b"x" * (58 << 20))
+            wait_for("its word", lambda: any("kept free for reports" in text for text in self.status(world, data)["problems"]))
+            world.ended(uid)                                   # what runs goes on, and its end is written
+            waits = world.trigger(trigger)
+            wait_for("the reason", lambda: "kept free for reports" in self.why(world, waits))
+            self.assertEqual(world.job(waits)["state"], "ready")
+            (data / "ballast").unlink()
+            self.assertEqual(world.ended(waits)["state"], "successful")
+            agent.stop()
+
     def test_status_tells_the_truth_and_so_do_health_and_metrics(self):
         with World() as world:
             world.start_factory()

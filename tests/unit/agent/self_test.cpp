@@ -6,6 +6,7 @@
 
 #include "agent/desk.h"
 #include "agent/self/control.h"
+#include "agent/self/disk_room.h"
 #include "agent/self/log_copy.h"
 #include "agent/self/own_log.h"
 #include "agent/self/status.h"
@@ -162,6 +163,35 @@ TEST_CASE("two factories share the slots: who was turned away gets the next one,
     CHECK_FALSE(late.take({second}));
     other.release(third);
     CHECK((busy.free() == 1 && late.free() == 1 && other.free() == 0));
+}
+
+TEST_CASE("no new jobs before the disk is full, with room kept for the ends of those that run", "[agent][self]")
+{
+    Config config;
+    const auto mib = [](std::uint64_t n) { return n * 1024 * 1024; };
+    const auto why = [&](std::uint64_t total, std::uint64_t free, unsigned held, bool was_short = false, std::uint64_t journals = 0) {
+        return short_of_room({{mib(total), mib(free)}, held, journals}, config, "/data", was_short);
+    };
+    CHECK(why(100'000, 90, 0).empty());
+    CHECK_THAT(why(100'000, 80, 0), Catch::Contains("80MiB free under /data") && Catch::Contains("keepFree"));   // 64 and 17 for an end
+    CHECK_FALSE(why(100'000, 90, 1).empty());
+    CHECK(why(100'000, 700, 30).empty());
+    CHECK_FALSE(why(100'000, 90, 0, true).empty());   // not at once again
+    CHECK(why(100'000, 110, 0, true).empty());
+    CHECK(why(2, 1, 0).empty());                      // a small disk is no reason by itself
+    CHECK(why(2, 0, 0).find("disk: ") == 0);
+    CHECK_THAT(why(100'000, 50'000, 0, false, mib(1025)), Catch::Contains("quotas: journal"));
+
+    FakeClock clock;
+    Slots slots(2, clock);
+    Desk desk(slots);
+    int told = 0;
+    desk.set_on_change([&] { ++told; });
+    slots.short_of("disk: 1");
+    slots.short_of("disk: 2");
+    CHECK((told == 1 && desk.free() == 0 && desk.unable() == "disk: 2"));
+    slots.short_of("");
+    CHECK((told == 2 && desk.free() == 2 && desk.unable().empty()));
 }
 
 TEST_CASE("a log line goes to the factory that it is about, and what is said of the machine to each", "[agent][self]")
