@@ -13,12 +13,13 @@ struct KindMembers {
     std::string_view kind;
     std::array<std::string_view, 4> required;
 };
-constexpr std::array<KindMembers, 7> kCredentialKinds{{{"sap-cai", {"tokenUrl", "clientId", "clientSecret", "botToken"}},
+constexpr std::array<KindMembers, 8> kCredentialKinds{{{"sap-cai", {"tokenUrl", "clientId", "clientSecret", "botToken"}},
                                              {"basic", {"username", "password"}},
                                              {"login", {"username", "password"}},
                                              {"bearer", {"token"}},
                                              {"header", {"name", "value"}},
                                              {"hmac", {"secret"}},
+                                             {"webhook", {"url"}},
                                              {"generic", {}}}};
 
 /// A field's name as HTTP has it (RFC 9110, token), none of those that frame the message.

@@ -181,6 +181,46 @@ void Deliverer::send_sap_cai(Exchange& exchange)
     }
 }
 
+void Deliverer::send_chat(Exchange& exchange)
+{
+    const Json& rendered = exchange.request;
+    const std::string& platform = rendered["platform"].as_string();
+    platform::HttpRequest request;
+    request.method = "POST";
+    request.uri = rendered["url"].as_string();
+    request.body = rendered["body"].as_string();
+    request.headers = {{"Content-Type", "application/json; charset=utf-8"}};
+    for (const auto& [name, value] : rendered["headers"].as_object()) request.headers.emplace_back(name, value.as_string());
+    const std::string& name = rendered["credentials"].as_string();
+    using enum DeliveryOutcome::Verdict;
+    if (platform == "teams") {  // the address itself is the secret
+        const auto known = credentials_(name);
+        if (!known) return exchange.refuse(retry, known.error().what);
+        request.uri = known->values["url"].as_string();
+    }
+    const auto uri = platform::parse_uri(request.uri);
+    if (!uri) return exchange.refuse(platform == "teams" ? retry : give_up, platform == "teams" ? fmt::format("credential '{}' holds no address", name) : uri.error().what);
+    if (!name.empty()) {
+        const auto credential = use(exchange, name, *uri);
+        if (!credential) return exchange.refuse(retry, credential.error().what);
+        const std::string& token = credential->values["token"].as_string();
+        if (platform != "teams" && token.empty()) return exchange.refuse(retry, fmt::format("credential '{}' has no member 'token'", name));
+        if (platform == "teams") {
+            exchange.redactor.add(request.uri);
+        } else if (platform == "rasa") {
+            exchange.redactor.add(percent_encode(token));
+            request.uri += (request.uri.find('?') == std::string::npos ? "?token=" : "&token=") + percent_encode(token);
+        } else {
+            request.headers.emplace_back("Authorization", "Bearer " + token);
+        }
+    }
+    if (platform == "webhook")
+        if (const auto signed_by = sign(exchange, *uri, request); !signed_by) return exchange.refuse(retry, signed_by.error().what);
+    send(exchange, std::move(request));
+    if (platform != "slack" || !exchange.response || exchange.response->status != 200) return;
+    if (const auto refusal = slack_refusal(exchange.response->body)) exchange.refuse(refusal->again ? retry : give_up, refusal->why);
+}
+
 DeliveryOutcome Deliverer::attempt(const std::string& id, const Json& request, std::uint32_t attempts, std::stop_token stop)
 {
     DeliveryOutcome outcome;
@@ -190,6 +230,7 @@ DeliveryOutcome Deliverer::attempt(const std::string& id, const Json& request, s
     const std::string& kind = request["kind"].as_string();
     if (kind == "api") send_api(exchange);
     else if (kind == "sap-cai") send_sap_cai(exchange);
+    else if (kind == "chat") send_chat(exchange);
     else exchange.refuse(DeliveryOutcome::Verdict::give_up, fmt::format("nothing here can send a request of kind '{}'", kind));
     outcome.attempt.took = std::chrono::duration_cast<Milliseconds>(clock_.steady() - begin);
 
@@ -199,7 +240,9 @@ DeliveryOutcome Deliverer::attempt(const std::string& id, const Json& request, s
             outcome.verdict = DeliveryOutcome::Verdict::delivered;
             return outcome;
         }
-        outcome.attempt.error = exchange.redactor.apply(fmt::format("{} answered {}{}", request["url"].as_string(), response.status, words_of(response)));
+        const std::string& url = request["url"].as_string();
+        const std::string who = url.empty() ? fmt::format("the address in credential '{}'", request["credentials"].as_string()) : url;
+        outcome.attempt.error = exchange.redactor.apply(fmt::format("{} answered {}{}", who, response.status, words_of(response)));
         if (response.status >= 300 && response.status < 400) outcome.attempt.error += " (redirects are not followed)";
         outcome.verdict = is_final_status(response.status) ? DeliveryOutcome::Verdict::give_up : DeliveryOutcome::Verdict::retry;
         outcome.retry_after = read_retry_after(response.header("retry-after"), clock_.now());

@@ -30,6 +30,7 @@ private:
     Status authenticate(Exchange& exchange, const platform::Uri& uri, platform::HttpRequest& request);
     void send_api(Exchange& exchange);
     void send_sap_cai(Exchange& exchange);
+    void send_chat(Exchange& exchange);
     void send(Exchange& exchange, platform::HttpRequest request);
 
     Egress& egress_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "factory/notify/chat.h"
 #include "factory/notify/template.h"
 #include "platform/base/encode.h"
 #include "platform/base/text.h"
@@ -112,62 +113,6 @@ Result<Json> render_api(const Notification& notification, const Json& document, 
     return request;
 }
 
-Result<std::string> conversation_of(const Json& chat, const Json& document)
-{
-    const auto read = Template::parse(chat["conversation"].as_string());
-    if (!read) return fail("chat.conversation", read.error());
-    if (const auto missing = read->missing(document); !missing.empty())
-        return fail(Errc::invalid, fmt::format("no conversation id: {}; the caller must send it with the run under this name", shown_missing(missing)));
-    std::string id = read->text(document);
-    bool valid = !id.empty() && id.size() <= 200;
-    for (const char c : id)
-        valid = valid && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._:@-").find(c) != std::string_view::npos);
-    if (!valid) return fail(Errc::invalid, fmt::format("'{}' is not a conversation id (1 to 200 of A-Z a-z 0-9 . _ : @ -)", id.substr(0, 200)));
-    return id;
-}
-
-std::string without_slash(std::string text)
-{
-    while (text.ends_with('/')) text.pop_back();
-    return text;
-}
-
-/// Nothing: this event has no message.
-Result<std::optional<Json>> render_sap_cai(const Notification& notification, const Json& document)
-{
-    const Json& chat = notification.notifier["chat"];
-    Json request = Json::object({{"kind", "sap-cai"}, {"notifier", notification.notifier["name"]}});
-    const bool memory = chat["reaction"].as_string() == "memory";
-    const Json& by_event = chat["messages"][notification.event];
-    const std::string words = by_event.is_string() ? by_event.as_string() : chat["message"].as_string();
-    if (!memory && words.empty()) return std::optional<Json>();
-    auto conversation = conversation_of(chat, document);
-    if (!conversation) return fail(std::move(conversation.error()));
-    const std::string base = without_slash(chat["baseUrl"].is_string() ? chat["baseUrl"].as_string() : "https://api.cai.tools.sap");
-    if (memory) {
-        auto values = render_json(chat["memory"], document);
-        if (!values) return fail("chat.memory", values.error());
-        const Json& bot = chat["bot"];
-        request.set("method", "PUT");
-        request.set("url", Json(fmt::format("{}/build/v1/users/{}/bots/{}/versions/{}/builder/conversation_states/{}", base, percent_encode(bot["user"].as_string()),
-                                            percent_encode(bot["name"].as_string()), percent_encode(bot["version"].as_string()), percent_encode(*conversation))));
-        request.set("body", Json(dump_json(Json::object({{"language", chat["language"].is_string() ? chat["language"] : Json("en")}, {"merge_memory", true}, {"memory", std::move(*values)}}))));
-    } else {
-        const auto read = Template::parse(words);
-        if (!read) return fail("chat.message", read.error());
-        const std::string text = read->text(document);
-        if (text.empty()) return fail(Errc::invalid, fmt::format("the message is empty: {}", shown_missing(read->missing(document))));
-        Json message = Json::object({{"type", "text"}, {"content", Json(text)}});
-        if (const std::int64_t delay = chat["delay"].as_integer(); delay > 0) message.set("delay", Json(delay));
-        request.set("method", "POST");
-        request.set("url", Json(fmt::format("{}/connect/v1/conversations/{}/messages", base, percent_encode(*conversation))));
-        request.set("body", Json(dump_json(Json::object({{"messages", Json::array({std::move(message)})}}))));
-    }
-    request.set("environment", document["job"]["environment"]);
-    request.set("credentials", chat["credentials"]);
-    return std::optional<Json>(std::move(request));
-}
-
 }  // namespace
 
 Result<Rendered> render_notification(const Notification& notification, const RenderOptions& options)
@@ -185,10 +130,14 @@ Result<Rendered> render_notification(const Notification& notification, const Ren
         if (!request) return fail(std::move(request.error()));
         return Rendered{true, std::move(*request)};
     }
-    if (type == "chat" && notifier["chat"]["platform"].as_string() == "sap-cai") {
-        auto request = render_sap_cai(notification, document);
+    if (type == "chat") {
+        auto request = render_chat(notification, document);
         if (!request) return fail(std::move(request.error()));
-        return *request ? Rendered{true, std::move(**request)} : Rendered{false, {}};
+        if (!*request) return Rendered{false, {}};
+        const bool sap = notifier["chat"]["platform"].as_string() == "sap-cai";
+        (*request)->set("kind", sap ? "sap-cai" : "chat").set("notifier", notifier["name"]).set("environment", document["job"]["environment"]);
+        (*request)->set("credentials", notifier["chat"]["credentials"]);
+        return Rendered{true, std::move(**request)};
     }
     return fail(Errc::invalid, fmt::format("notifiers of type '{}' are not supported", type));
 }
@@ -209,6 +158,10 @@ Status check_notifier(const Json& notifier)
         if (const auto condition = Condition::parse(when.as_string()); !condition) mistakes.push_back("when: " + condition.error().what);
     for (const char* member : {"url", "headers", "body"}) note(check_templates(notifier["api"][member], std::string("api.") + member));
     for (const char* member : {"conversation", "message", "messages", "memory"}) note(check_templates(notifier["chat"][member], std::string("chat.") + member));
+    const Json& chat = notifier["chat"];
+    if (const std::string wrong = chat["message"].is_null() ? std::string() : message_mistake(chat["message"]); !wrong.empty()) mistakes.push_back("chat.message " + wrong);
+    for (const auto& [event, message] : chat["messages"].as_object())
+        if (const std::string wrong = message_mistake(message); !wrong.empty()) mistakes.push_back(fmt::format("chat.messages.{} {}", event, wrong));
     const std::string& url = notifier["api"]["url"].as_string();
     if (const auto scheme = url.find("://"); scheme != std::string::npos) {
         const auto host_end = url.find_first_of("/?#", scheme + 3);

@@ -13,6 +13,7 @@ struct RenderOptions {
 /// What stands in the outbox (nothing secret; credentials are named):
 ///   {kind: "api", notifier, method, url, headers {}, body (text), authentication, credentials, secret}
 ///   {kind: "sap-cai", notifier, method, url, body (text), credentials}
+///   {kind: "chat", platform, notifier, method, url, headers {}, body (text), credentials, secret}; of Teams the credential has the url
 /// Pure. Errors: invalid (a value that the notifier needs is missing: says which).
 Result<Rendered> render_notification(const Notification& notification, const RenderOptions& options);
 Renderer make_renderer(RenderOptions options);

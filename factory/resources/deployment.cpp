@@ -205,7 +205,14 @@ static tl::expected<void, Refusal> check_notifier(const ResourceDocument& docume
     const std::string& trigger = document.spec["trigger"].as_string();
     if (!references.has(ResourceKind::trigger, trigger))
         return refuse(Errc::conflict, fmt::format("{}: trigger '{}' is not there", where, trigger));
-    if (document.spec["type"].as_string() == "chat") return check_named(where, document.spec["chat"]["credentials"].as_string(), {"sap-cai"}, references);
+    if (document.spec["type"].as_string() == "chat") {
+        const Json& chat = document.spec["chat"];
+        const std::string& platform = chat["platform"].as_string();
+        if (const std::string& secret = chat["secret"].as_string(); !secret.empty())
+            if (auto named = check_named(where, secret, {"hmac"}, references); !named) return named;
+        if (chat["credentials"].as_string().empty()) return {};
+        return check_named(where, chat["credentials"].as_string(), {platform == "sap-cai" ? "sap-cai" : platform == "teams" ? "webhook" : "bearer"}, references);
+    }
     const Json& api = document.spec["api"];
     // What was typed for `secret` may be one: the error does not repeat it.
     if (const std::string& secret = api["secret"].as_string(); !secret.empty()) {

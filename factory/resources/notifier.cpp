@@ -106,25 +106,51 @@ Json api(const Json& json, const std::string& where, Fields& top)
     return out;
 }
 
+/// Where the platform is, who calls it, and what only it asks for.
+void of_platform(const std::string& platform, Fields& fields, Json& out)
+{
+    const bool may_be_open = platform == "rasa" || platform == "webhook";
+    const std::string credentials = may_be_open ? fields.text("credentials", "") : fields.text("credentials");
+    if (!credentials.empty()) out.set("credentials", Json(credentials));
+    if (platform != "teams") {
+        std::string usual = platform == "sap-cai" ? "https://api.cai.tools.sap" : platform == "slack" ? "https://slack.com" : platform == "botpress" ? "https://api.botpress.cloud" : "";
+        const std::string base = usual.empty() ? fields.text("baseUrl") : fields.text("baseUrl", usual);
+        if (!base.empty() && (!is_http_origin(base, true) || base.find("${") != std::string::npos)) fields.mistake("baseUrl", fmt::format("must be an absolute http(s) address; found '{}'", base));
+        out.set("baseUrl", Json(base));
+    }
+    if (platform == "sap-cai") out.set("delay", Json(fields.integer("delay", 0, 5, 0)));
+    if (platform == "rasa") {
+        out.set("intent", Json(fields.text("intent", "EXTERNAL_millwright")));
+        out.set("channel", Json(fields.text("channel", "latest")));
+    }
+    if (platform == "botpress") {
+        out.set("bot", Json(fields.text("bot")));
+        out.set("user", Json(fields.text("user")));
+    }
+    if (platform == "webhook")
+        if (const std::string secret = signing_credential(fields); !secret.empty()) out.set("secret", Json(secret));
+}
+
 Json chat(const Json& json, const std::string& where, Fields& top)
 {
     Fields fields(json, where + ", chat");
     Json out = Json::object();
     const std::string platform = fields.one_of("platform", {"sap-cai", "slack", "teams", "rasa", "botpress", "webhook"});
-    if (!platform.empty() && platform != "sap-cai")
-        fields.mistake("platform", fmt::format("'{}' is not supported yet: only sap-cai is", platform));
     out.set("platform", Json(platform));
     const std::string reaction = fields.one_of("reaction", {"message", "memory"}, "message");
+    if (reaction == "memory" && platform != "sap-cai") fields.mistake("reaction", "memory is SAP Conversational AI's: other platforms keep none for callers");
     out.set("reaction", Json(reaction));
-    out.set("conversation", Json(fields.text("conversation")));
-    const std::string message = fields.text("message", "");
+    if (platform != "teams") out.set("conversation", Json(fields.text("conversation")));
+    const Json message = fields.any("message", Json());
     Json messages = fields.object("messages", Json::object());
     for (const auto& [event, text] : messages.as_object()) {
         if (event != "start" && event != "success" && event != "failure" && event != "cancel" && event != "expired")
             fields.mistake("messages", fmt::format("has '{}', expected start, success, failure, cancel or expired", event));
-        if (!text.is_string()) fields.mistake("messages", fmt::format("has '{}' of type {}, expected a string", event, text.kind_name()));
+        if (!text.is_string() && !text.is_object()) fields.mistake("messages", fmt::format("has '{}' of type {}, expected a text or an object", event, text.kind_name()));
     }
-    if (!message.empty()) out.set("message", Json(message));
+    const bool has_message = message.is_object() || !message.as_string().empty();
+    if (!message.is_null() && !message.is_string() && !message.is_object()) fields.mistake("message", fmt::format("is of type {}, expected a text or an object", message.kind_name()));
+    if (has_message) out.set("message", message);
     if (!messages.empty()) out.set("messages", messages);
     if (reaction == "memory") {
         out.set("memory", fields.object("memory"));
@@ -132,15 +158,10 @@ Json chat(const Json& json, const std::string& where, Fields& top)
         Fields slugs(bot, where + ", chat.bot");
         out.set("bot", Json::object({{"user", Json(slugs.text("user"))}, {"name", Json(slugs.text("name"))}, {"version", Json(slugs.text("version"))}}));
         if (auto done = slugs.done(); !done) fields.mistake("bot", done.error().what);
-    } else if (message.empty() && messages.empty()) {
+    } else if (!has_message && messages.empty()) {
         fields.mistake("message", "is missing: say message, or messages by event");
     }
-    out.set("credentials", Json(fields.text("credentials")));
-    const std::string base = fields.text("baseUrl", "https://api.cai.tools.sap");
-    if (!is_http_origin(base, true) || base.find("${") != std::string::npos)
-        fields.mistake("baseUrl", fmt::format("must be an absolute http(s) address; found '{}'", base));
-    out.set("baseUrl", Json(base));
-    out.set("delay", Json(fields.integer("delay", 0, 5, 0)));
+    of_platform(platform, fields, out);
     if (auto done = fields.done(); !done) top.mistake("chat", done.error().what);
     return out;
 }

@@ -124,8 +124,6 @@ TEST_CASE("what does not exist yet is refused by name", "[factory][resources]")
 {
     CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"attended"})"), Contains("'attended' is not supported yet"));
     CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","trigger":"t","on":"all","type":"mail"})"), Contains("'mail' is not supported yet"));
-    CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","trigger":"t","on":"all","type":"chat","chat":{"platform":"slack","conversation":"c","message":"m","credentials":"c"}})"),
-               Contains("'slack' is not supported yet"));
 }
 
 TEST_CASE("a notifier names its events once and its address with a fixed host", "[factory][resources]")
@@ -271,4 +269,26 @@ TEST_CASE("a pattern matches by stars and question marks, however many there are
     CHECK_FALSE(matches_pattern("srv-*", "desk-1"));
     CHECK_FALSE(matches_pattern("srv-?", "srv-"));
     CHECK_FALSE(matches_pattern(std::string(60, '*') + "b", std::string(10'000, 'a')));
+}
+
+TEST_CASE("chat notifiers of each platform, and what each asks for", "[factory][resources]")
+{
+    const auto with = [](const char* chat) { return R"({"kind":"Notifier","name":"n","trigger":"t","on":"all","type":"chat","chat":)" + std::string(chat) + "}"; };
+    for (const char* fine : {R"({"platform":"slack","conversation":"c","message":"m","credentials":"c"})", R"({"platform":"teams","message":{"title":"t"},"credentials":"c"})",
+                             R"({"platform":"rasa","conversation":"c","message":"m","baseUrl":"https://r"})", R"({"platform":"webhook","conversation":"c","messages":{"start":"m"},"baseUrl":"https://r","secret":"s"})",
+                             R"({"platform":"botpress","conversation":"c","message":"m","credentials":"c","bot":"b","user":"u"})"}) {
+        const auto read = parse_document(*parse_json(with(fine)));
+        INFO(fine << (read ? std::string() : read.error().what));
+        CHECK(read);
+    }
+    const auto slack = parse_document(*parse_json(with(R"({"platform":"slack","conversation":"c","message":"m","credentials":"c"})")));
+    CHECK(slack->spec["chat"]["baseUrl"].as_string() == "https://slack.com");
+    CHECK_THAT(why_not(with(R"({"platform":"slack","conversation":"c","message":"m"})")), Contains("'credentials' is missing"));
+    CHECK_THAT(why_not(with(R"({"platform":"slack","conversation":"c","message":"m","credentials":"c","reaction":"memory"})")), Contains("SAP Conversational AI's"));
+    CHECK_THAT(why_not(with(R"({"platform":"slack","conversation":"c","message":"m","credentials":"c","delay":2})")), Contains("'delay'"));
+    CHECK_THAT(why_not(with(R"({"platform":"teams","conversation":"c","message":"m","credentials":"c"})")), Contains("'conversation'"));
+    CHECK_THAT(why_not(with(R"({"platform":"botpress","conversation":"c","message":"m","credentials":"c"})")), Contains("'bot' is missing"));
+    CHECK_THAT(why_not(with(R"({"platform":"rasa","conversation":"c","message":"m"})")), Contains("'baseUrl' is missing"));
+    CHECK_THAT(why_not(with(R"({"platform":"rasa","conversation":"c","message":5,"baseUrl":"https://r"})")), Contains("'message'"));
+    CHECK_THAT(why_not(with(R"({"platform":"irc","conversation":"c","message":"m"})")), Contains("slack"));
 }
