@@ -128,7 +128,7 @@ FactoryClient::FactoryClient(const Identity& identity, const Config& config, Tok
 Result<Json> FactoryClient::post(std::string_view route, std::string body, Milliseconds timeout, std::stop_token stop, Refusal* refusal)
 {
     for (int attempt = 1;; ++attempt) {
-        auto token = tokens_.get(stop);
+        auto token = tokens_.get(stop, nullptr, timeout);
         if (!token) return fail(std::move(token.error()));
         Refusal why;
         auto answer = post_as(*token, route, body, timeout, stop, &why);

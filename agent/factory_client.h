@@ -9,6 +9,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "agent/config.h"
 #include "agent/identity.h"
@@ -55,34 +56,61 @@ Result<bool> ask_for_proof(platform::HttpClient& client, const Identity& identit
 bool proves_key(const Identity& identity, std::string_view challenge, const Json& answer);
 Error not_the_factory(const Identity& identity);
 
-/// The agent's access token, renewed at 75 % of its life or when it was refused. Thread: any; a renewal holds up the others.
+/// The agent's access token, renewed at 75 % of its life or when it was refused, by a thread of its own: while a token holds, nobody waits for
+/// the renewal's disk (the counter) and network. Thread: any.
 class Tokens {
 public:
+    static constexpr Milliseconds kPatience{60'000};
+
     Tokens(const Identity& identity, const Config& config, const Clock& clock);
-    /// A key that is to follow is tried when the factory knows another one: the answer to its change was lost.
+    ~Tokens();
+    Tokens(const Tokens&) = delete;
+    Tokens& operator=(const Tokens&) = delete;
+
+    /// Waits only when there is no token that holds, for `patience` at the most; those who wait together get one outcome.
+    /// A key that is to follow is tried when there is one: the answer to its change may have been lost.
     /// Errors: denied (what happened to this agent, and whose command mends it), unavailable, timeout, cancelled.
-    Result<std::string> get(std::stop_token stop, Refusal* refusal = nullptr);
-    /// Another key, here and at the factory. Whatever is cut short leaves a key that works. Errors: as get; not_found (an older factory).
+    Result<std::string> get(std::stop_token stop, Refusal* refusal = nullptr, Milliseconds patience = kPatience);
+    /// Another key, here and at the factory. Whatever is cut short leaves a key that works. Blocks. Errors: as get; not_found (an older factory).
     Status rotate(std::stop_token stop);
     /// The factory refused `token`: the next get makes a new one.
     void refused(std::string_view token);
     Pulse& pulse() { return pulse_; }
 
 private:
+    struct Session {
+        std::string token;
+        std::chrono::seconds life{0};
+    };
+    // With work_ held: disk and network.
     Status prove(std::stop_token stop);
-    Result<std::string> renew(std::stop_token stop, Refusal& refusal);
+    Result<Session> renew(std::stop_token stop, Refusal& refusal);
     Result<Json> ask(const std::string& key, std::stop_token stop, Refusal& refusal);
-    Status change_key(std::stop_token stop);
+    Status change_key(const std::string& token, std::stop_token stop);
+    void renew_when_wanted(std::stop_token stop);
+    void renew_once(std::stop_token stop);
+    void publish(const Result<Session>& session, const Refusal& refusal);
+
     const Identity& identity_;
     const Clock& clock_;
-    std::unique_ptr<platform::HttpClient> client_;
     Pulse pulse_;
-    std::mutex mutex_;
-    std::string token_;
-    SteadyTime renew_at_;
     const Milliseconds max_age_;
+
+    std::mutex work_;         ///< one renewal or change of the key at a time; never taken with mutex_ held
+    std::unique_ptr<platform::HttpClient> client_;
     Microseconds ahead_{0};   ///< how far this machine's clock is ahead of the factory's
     bool told_ahead_ = false;
+
+    std::mutex mutex_;        ///< held for moments only
+    std::condition_variable_any wanted_changed_, outcome_changed_;
+    std::string token_;
+    SteadyTime renew_at_, ends_at_;
+    bool wanted_ = false;     ///< a renewal, until its end
+    std::uint64_t outcomes_ = 0;
+    Error error_;             ///< of the last outcome, when token_ is empty
+    Refusal refusal_;         ///< of the last outcome
+    std::chrono::milliseconds pause_{0};   ///< before the next try while a token holds
+    std::jthread worker_;     ///< last: it ends before what it uses
 };
 
 /// Calls with the agent's token, over a connection of its own. Thread: one.

@@ -226,7 +226,12 @@ void JobRun::on_event(Event event, std::size_t bytes)
 void JobRun::record(Event event)
 {
     last_sequence_ = event.sequence;
-    if (final_state(event)) {
+    if (const auto state = final_state(event)) {
+        if (stop_ && *state != JobState::successful) {
+            Json evidence = event.body["evidence"].is_object() ? event.body["evidence"] : Json::object();
+            evidence.set("stop", stop_words(*stop_, ports_.clock.steady(), end_.has_value()));
+            event.body.set("evidence", std::move(evidence));
+        }
         final_sequence_ = event.sequence;
         if (phase_ != Phase::over) phase_ = Phase::leaving;
         kill_at_ = ports_.clock.steady() + kLeaveWait;
@@ -302,6 +307,10 @@ void JobRun::cancel(Cause cause)
 {
     if (final_recorded() || phase_ == Phase::over) return;
     if (!cause_) cause_ = cause;
+    if (!stop_) {
+        stop_ = Stop{ports_.clock.now(), ports_.clock.steady(), beginning() ? Milliseconds(0) : Milliseconds(kCancelWait), {}};
+        log::info("job", "{}: asked to stop: {}", key_, cause.why);
+    }
     if (beginning()) return stop_now(std::move(cause));
     if (phase_ == Phase::committing) return;  // said behind `begin`
     if (!kill_at_) kill_at_ = ports_.clock.steady() + kCancelWait;
@@ -315,6 +324,10 @@ void JobRun::stop_now(Cause cause)
     if (killed_) return;
     killed_ = true;
     kill_at_.reset();
+    if (stop_) {
+        stop_->killed = ports_.clock.steady();
+        if (begun_) log::warning("job", "{}: it did not end within {} of being asked, and is killed", key_, format_duration(stop_->grace));
+    }
     (void)ports_.keeper.kill(key_);
 }
 

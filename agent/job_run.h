@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/job_words.h"
 #include "agent/keeper_client.h"
 #include "agent/ledger.h"
 #include "agent/run_spec.h"
@@ -42,7 +43,7 @@ public:
     void on_readable();                       ///< one message of the job channel
     void on_end(const RunnerEnd& end);
     void on_broker();                         ///< a new broker: it needs the grants again
-    void cancel(Cause cause);                 ///< in stages: a word to the runner, 5 s later the kill
+    void cancel(Cause cause);                 ///< in stages, each in the final event's evidence: a word to the runner, 5 s later the kill
     void stop_now(Cause cause);               ///< kills
     void stop_with_agent(Cause cause);        ///< cancels what was begun, gives back what was not
     void say(const Json& message) { send(message); }  ///< a person's `step`; nothing else comes this way
@@ -93,6 +94,7 @@ private:
     std::uint64_t chatter_bytes_ = 0;         // of step and log records
     std::deque<protocol::Event> stuck_;       // not written for lack of disk
     std::optional<Cause> cause_;
+    std::optional<Stop> stop_;                // somebody asked
     std::optional<RunnerEnd> end_;
     std::vector<std::string> notes_;
     std::string nonce_;                       // of the runner that was started; empty when it was taken over

@@ -50,6 +50,15 @@ Json open_words(const RunSpec& spec, const std::optional<SealedBox>& sealed, con
     return Json::object({{"open", std::move(open)}});
 }
 
+Json stop_words(const Stop& stop, SteadyTime now, bool end)
+{
+    const auto after = [&](SteadyTime time) { return (time - stop.asked).count() / 1000; };
+    Json out = Json::object({{"askedAt", format_time(stop.asked_at)}, {"graceMs", stop.grace.count()}});
+    if (stop.killed) out.set("killedAfterMs", after(*stop.killed));
+    out.set(end ? "endedAfterMs" : "answeredAfterMs", after(now));
+    return out;
+}
+
 Json begin_words(const RunSpec& spec)
 {
     const Json grants = to_json(spec.grants);

@@ -19,6 +19,7 @@ namespace mill::agent {
 namespace {
 
 constexpr std::int64_t kClockSlack = 20;   // seconds
+constexpr std::chrono::milliseconds kRenewPause{5'000}, kRenewPauseMost{60'000};   // a quarter of an hour is left when the first try fails
 
 /// What happened to this agent, and who mends it with which command.
 Error explain_refusal(Error error, const Refusal& refusal, const Identity& identity)
@@ -43,34 +44,91 @@ std::string clock_words(std::int64_t seconds)
 }
 
 Tokens::Tokens(const Identity& identity, const Config& config, const Clock& clock)
-    : identity_(identity), clock_(clock), client_(platform::make_http_client(http_options(config, identity.token_url))), max_age_(config.key_max_age)
+    : identity_(identity), clock_(clock), max_age_(config.key_max_age), client_(platform::make_http_client(http_options(config, identity.token_url))),
+      worker_([this](std::stop_token stop) { renew_when_wanted(stop); })
 {
 }
 
-Result<std::string> Tokens::get(std::stop_token stop, Refusal* refusal)
+Tokens::~Tokens() = default;
+
+Result<std::string> Tokens::get(std::stop_token stop, Refusal* refusal, Milliseconds patience)
 {
-    const std::scoped_lock lock(mutex_);
-    if (!token_.empty() && clock_.steady() < renew_at_) return token_;
+    const auto until = std::chrono::steady_clock::now() + patience;
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        const SteadyTime now = clock_.steady();
+        if (!token_.empty() && now >= ends_at_) token_.clear();
+        if ((token_.empty() || now >= renew_at_) && !std::exchange(wanted_, true)) wanted_changed_.notify_one();
+        if (refusal != nullptr) *refusal = {};
+        if (!token_.empty()) return token_;
+        const std::uint64_t before = outcomes_;
+        const bool came = outcome_changed_.wait_until(lock, stop, until, [&] { return outcomes_ != before; });
+        if (!came && stop.stop_requested()) return fail(Errc::cancelled, "session token: stopped");
+        if (!came)
+            return fail(Errc::timeout, fmt::format("session token: none within {}: the factory or this machine's disk does not answer", format_duration(patience)));
+        if (refusal != nullptr) *refusal = refusal_;
+        if (!token_.empty()) return token_;
+        if (!error_.what.empty()) return fail(error_);
+    }
+}
+
+void Tokens::renew_when_wanted(std::stop_token stop)
+{
+    for (;;) {
+        {
+            std::unique_lock lock(mutex_);
+            if (!wanted_changed_.wait(lock, stop, [&] { return wanted_; })) return;
+        }
+        renew_once(stop);
+    }
+}
+
+void Tokens::renew_once(std::stop_token stop)
+{
+    const std::scoped_lock work(work_);
     Refusal why;
-    auto token = renew(stop, why);
-    if (token && max_age_ > Milliseconds(0) && key_age(identity_) > max_age_) {
-        if (auto changed = change_key(stop)) token = renew(stop, why);
+    auto session = renew(stop, why);
+    if (session && max_age_ > Milliseconds(0) && key_age(identity_) > max_age_) {
+        if (auto changed = change_key(session->token, stop)) session = renew(stop, why = {});
         else log::warning("agent", "the key is older than {} and stays: {}", format_duration(max_age_), changed.error().what);
     }
-    if (refusal != nullptr) *refusal = why;
-    return token;
+    publish(session, why);
+}
+
+void Tokens::publish(const Result<Session>& session, const Refusal& refusal)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        const SteadyTime now = clock_.steady();
+        refusal_ = refusal;
+        error_ = session ? Error{} : session.error();
+        if (session) {
+            token_ = session->token;
+            renew_at_ = now + Microseconds(session->life) * 3 / 4;
+            ends_at_ = now + Microseconds(session->life) * 19 / 20;
+            pause_ = std::chrono::milliseconds(0);
+        } else if (!token_.empty()) {   // it holds for some time yet
+            pause_ = std::clamp(pause_ * 2, kRenewPause, kRenewPauseMost);
+            renew_at_ = now + pause_;
+            log::warning("agent", "the session token was not renewed, and is tried again in {}: {}", format_duration(pause_), error_.what);
+        }
+        wanted_ = false;   // with the outcome: who finds it too old wants another one
+        ++outcomes_;
+    }
+    outcome_changed_.notify_all();
 }
 
 Status Tokens::rotate(std::stop_token stop)
 {
-    const std::scoped_lock lock(mutex_);
+    const std::scoped_lock work(work_);
     Refusal why;
-    if (auto token = renew(stop, why); !token) return fail(std::move(token.error()));
-    return change_key(stop);
+    const auto session = renew(stop, why);
+    if (!session) return fail(session.error());
+    return change_key(session->token, stop);
 }
 
 /// The token is there and the old key with it. First the disk has the new key, then the factory, then it is the key.
-Status Tokens::change_key(std::stop_token stop)
+Status Tokens::change_key(const std::string& token, std::stop_token stop)
 {
     auto next = next_key(identity_);
     if (!next) return fail(std::move(next.error()));
@@ -81,7 +139,7 @@ Status Tokens::change_key(std::stop_token stop)
     platform::HttpRequest request;
     request.method = "POST";
     request.uri = identity_.factory_url + std::string(protocol::route::kKey);
-    request.headers = {{"Content-Type", "application/json"}, {"Authorization", "Bearer " + token_}};
+    request.headers = {{"Content-Type", "application/json"}, {"Authorization", "Bearer " + token}};
     request.body = dump_json(Json::object({{"publicKey", text}, {"signature", to_base64(*by_new)}, {"signatureBefore", to_base64(*by_old)}}));
     request.timeout = std::chrono::seconds(15);
     Refusal refusal;
@@ -89,7 +147,10 @@ Status Tokens::change_key(std::stop_token stop)
     if (!answer && refusal.status == 404)
         return fail(Errc::not_found, "the factory is older than this agent and knows no change of keys: upgrade millwright-factory first");
     if (!answer) return fail("change of the key", std::move(answer.error()));
-    token_.clear();
+    {
+        const std::scoped_lock lock(mutex_);
+        token_.clear();   // the factory ended all of the old key's
+    }
     if (auto done = promote_key(identity_, *next); !done) return done;
     log::info("agent", "this agent has a new key: {}", platform::fingerprint(next->public_key));
     return {};
@@ -141,28 +202,28 @@ Status Tokens::prove(std::stop_token stop)
     return {};
 }
 
-Result<std::string> Tokens::renew(std::stop_token stop, Refusal& refusal)
+/// With the key that is to follow first, when there is one: the factory may have it, and takes the one before, said after it, for a copy.
+Result<Tokens::Session> Tokens::renew(std::stop_token stop, Refusal& refusal)
 {
-    token_.clear();
     if (auto proved = prove(stop); !proved) return fail(std::move(proved.error()));
-    auto answer = ask(identity_.private_key.get(), stop, refusal);
-    if (!answer && refusal.status == 401)
-        if (auto next = known_next_key(identity_)) {
-            Refusal again;
-            if (auto with_next = ask(next->private_key, stop, again)) {
-                if (auto done = promote_key(identity_, *next); !done) return fail(std::move(done.error()));
-                log::info("agent", "the change of this agent's key, cut short before, is done: {}", platform::fingerprint(next->public_key));
-                answer = std::move(with_next);
-                refusal = {};
-            }
+    Result<Json> answer = fail(Errc::not_found, "not asked");
+    const auto next = known_next_key(identity_);
+    if (next) {
+        answer = ask(next->private_key, stop, refusal);
+        if (answer) {
+            if (auto done = promote_key(identity_, *next); !done) return fail(std::move(done.error()));
+            log::info("agent", "the change of this agent's key, cut short before, is done: {}", platform::fingerprint(next->public_key));
         }
+    }
+    if (!answer && (!next || refusal.status == 401)) {
+        refusal = {};
+        answer = ask(identity_.private_key.get(), stop, refusal);
+    }
     if (!answer) return fail("session token", explain_refusal(std::move(answer.error()), refusal, identity_));
-    token_ = (*answer)["access_token"].as_string();
-    if (token_.empty()) return fail(Errc::corrupt, "session token: the answer holds none");
-    redact_in_log(token_);
-    const std::int64_t life = std::max<std::int64_t>(10, (*answer)["expires_in"].as_integer());
-    renew_at_ = clock_.steady() + Microseconds(life * 750'000);
-    return token_;
+    Session session{(*answer)["access_token"].as_string(), std::chrono::seconds(std::max<std::int64_t>(10, (*answer)["expires_in"].as_integer()))};
+    if (session.token.empty()) return fail(Errc::corrupt, "session token: the answer holds none");
+    redact_in_log(session.token);
+    return session;
 }
 
 /// One assertion by `key`, one answer.

@@ -77,11 +77,18 @@ public:
     virtual void enrol(EnrolRequest request, Done<AgentRecord> done) = 0;
     /// Errors: conflict (name taken, and not said to take it over).
     virtual void admit(AdmitRequest request, Who who, Done<AgentRecord> done) = 0;
-    /// The agent's key is `new_key` from now on; said again it is fine. Errors: conflict (its key is not `old_key`), not_found.
+    /// The agent's key is `new_key` from now on; said again it is fine. Errors: conflict (its key is not `old_key`), not_found,
+    /// unavailable (kReplacedKeysMost changes within a day: the keys before would be forgotten).
     virtual void change_key(std::string agent, std::string old_key, std::string new_key, Who who, Done<AgentRecord> done) = 0;
     virtual void set_agent(std::string name, AgentPatch patch, Who who, Done<AgentRecord> done) = 0;
     virtual void delete_agent(std::string name, Who who, Done<Nothing> done) = 0;   ///< conflict: it holds jobs
-    /// The answer kept with this jti, or the given one. Errors: denied (a counter not above the last: frozen, audit row), not_found.
+    /// The keys that an agent changed (`change_key`) since it was enrolled, newest first, a bounded number. Any thread; does not wait for the writer.
+    virtual Result<std::vector<ReplacedKey>> replaced_keys(const std::string& agent) = 0;
+    /// Somebody proved a key of these. True: the agent is frozen, now (audit row) or since before. False: it is the agent itself, whose change of
+    /// key was cut short (the other key was never used), or words that were on their way while the key changed.
+    virtual void replaced_key_used(ReplacedKeyUse use, Who who, Done<bool> done) = 0;
+    /// The answer kept with this jti, or the given one. Errors: denied (a counter not above the last: frozen, audit row), not_found, conflict (its
+    /// key was changed meanwhile).
     virtual void step_counter(CounterStep step, Done<std::string> done) = 0;
     virtual void open_session(SessionReport report, Done<SessionAnswer> done) = 0;
     /// Keeps the lines above what is there, the newest kAgentLogLines of them; answers the highest sequence kept.

@@ -98,6 +98,19 @@ struct CounterStep {
     std::uint64_t counter = 0;
     std::string jti;
     std::string answer;    ///< opaque; kept with the jti
+    std::string key;       ///< that proved it; another one than the agent has by now counts for nothing. Empty: not looked at
+};
+
+/// A key that an agent changed for another. Who still proves it, after the other one was used, has a copy, or was robbed of it.
+struct ReplacedKey {
+    std::string public_key;   ///< 32 bytes
+    WallTime time;            ///< of the change
+    bool other_used = false;  ///< the key that came instead opened a session
+};
+struct ReplacedKeyUse {
+    std::string agent;        ///< id
+    std::string public_key;   ///< that proved the assertion
+    WallTime made;            ///< the assertion, at the earliest
 };
 
 struct OfferAnswer {

@@ -3,6 +3,7 @@
 #include "cli/commands/commands.h"
 #include "cli/input.h"
 #include "cli/listing.h"
+#include "platform/base/printable.h"
 
 namespace mill::cli {
 
@@ -79,12 +80,24 @@ Result<int> invite(Context& context, const Arguments& arguments)
     return kDone;
 }
 
+/// What a machine that nobody knows yet says of itself: its line stays one.
+std::string cell(std::string_view text)
+{
+    constexpr std::size_t most = 40;
+    const std::string line = one_line(text);
+    for (std::size_t at = 0, before = 0; at < line.size(); before = at) {
+        (void)next_code_point(line, at);
+        if (at > most) return line.substr(0, before) + "…";
+    }
+    return line;
+}
+
 std::vector<std::string> request_row(const Json& request, WallTime now)
 {
     const Json& os = request["facts"]["os"];
     const std::string& takes = request["takes"].as_string();
-    return {request["code"].as_string(), one_line(request["name"].as_string()) + (takes.empty() ? "" : " (taken: " + takes + ")"), request["mode"].as_string(),
-            request["environment"].as_string(), one_line(request["address"].as_string()), one_line(os["name"].as_string() + " " + os["version"].as_string()),
+    return {request["code"].as_string(), cell(request["name"].as_string()) + (takes.empty() ? "" : " (taken: " + takes + ")"), request["mode"].as_string(),
+            cell(request["environment"].as_string()), cell(request["address"].as_string()), cell(os["name"].as_string() + " " + os["version"].as_string()),
             request["fingerprint"].as_string(), show_age(request["createdAt"].as_string(), now)};
 }
 

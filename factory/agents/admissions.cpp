@@ -52,7 +52,9 @@ void Admissions::drop_old()
     const WallTime now = clock_.now();
     std::erase_if(by_id_, [&](const auto& item) { return item.second.expires <= now; });
     const SteadyTime minute_ago = clock_.steady() - std::chrono::minutes(1);
-    std::erase_if(asked_, [&](const auto& item) { return item.second.empty() || item.second.back() < minute_ago; });
+    const auto over = [&](const auto& item) { return item.second.empty() || item.second.back() < minute_ago; };
+    std::erase_if(asked_, over);
+    std::erase_if(wrong_, over);
 }
 
 /// One more now, unless there were `most` in the last minute.
@@ -154,17 +156,19 @@ std::vector<Admission> Admissions::waiting()
     return out;
 }
 
-Result<Admission> Admissions::by_code(std::string_view typed)
+Result<Admission> Admissions::by_code(std::string_view typed, const std::string& address)
 {
     const std::string code = normal_user_code(typed);
     const std::scoped_lock lock(mutex_);
     drop_old();
-    // Guesses are counted before they are compared: else the last one of a minute could still hit.
-    const bool may_guess = within(wrong_, kGuessesPerMinute);
-    if (!may_guess) return fail(Errc::unavailable, "too many codes that nobody waits with: try again in a minute");
+    // Guesses are counted before they are compared: else the last one of a minute could still hit. Somebody elsewhere does not have to wait for one who
+    // guesses; but that many at once guess together.
+    const bool room = wrong_.size() < kGuessersMost || wrong_.contains(address);
+    if (!room || !within(wrong_[address], kGuessesPerMinute))
+        return fail(Errc::unavailable, fmt::format("too many codes that nobody waits with{}: try again in a minute", room ? " from this address" : ""));
     for (const auto& [id, known] : by_id_) {
         if (code.empty() || !platform::equal_constant_time(known.code, code)) continue;
-        wrong_.pop_back();
+        wrong_[address].pop_back();
         if (known.state == Admission::State::waiting) return known;
         if (known.state == Admission::State::deciding) return fail(Errc::conflict, fmt::format("somebody else decides about {} at this moment", known.code));
         return fail(Errc::conflict, fmt::format("the request {} is decided already: it was {}", known.code, known.state == Admission::State::refused ? "refused" : "admitted"));

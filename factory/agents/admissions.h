@@ -35,7 +35,7 @@ struct Admission {
 /// Thread: any. Nothing here is on disk: after a restart of the factory a machine asks again, with the same key.
 class Admissions {
 public:
-    static constexpr std::size_t kMost = 200, kPerAddress = 20, kAsksPerMinute = 60, kGuessesPerMinute = 20;
+    static constexpr std::size_t kMost = 200, kPerAddress = 20, kAsksPerMinute = 60, kGuessesPerMinute = 20, kGuessersMost = 50;
     static constexpr Milliseconds kLife{15 * 60'000}, kInterval{2'000}, kSlower{5'000}, kSlowest{60'000};
 
     explicit Admissions(Clock& clock) : clock_(clock) {}
@@ -50,8 +50,8 @@ public:
     /// As poll, without counting: to check who asks first.
     Result<Admission> find(const std::string& id);
     std::vector<Admission> waiting();   ///< oldest first
-    /// By the code as a person typed it. Errors: not_found; unavailable (too many wrong codes: guessing).
-    Result<Admission> by_code(std::string_view typed);
+    /// By the code as a person typed it at `address`. Errors: not_found; unavailable (too many wrong codes from there, or altogether: guessing).
+    Result<Admission> by_code(std::string_view typed, const std::string& address);
     /// One administrator decides: false when another one is at it, or has. `undecided`: it came to nothing, and waits again.
     bool decide(const std::string& id);
     void undecided(const std::string& id);
@@ -65,7 +65,7 @@ private:
     std::mutex mutex_;
     std::map<std::string, Admission> by_id_;
     std::map<std::string, std::deque<SteadyTime>> asked_;   ///< per address, of the last minute
-    std::deque<SteadyTime> wrong_;
+    std::map<std::string, std::deque<SteadyTime>> wrong_;   ///< codes, per address, of the last minute
 };
 
 /// A new code: 8 characters of an alphabet of 32 without 0, 1, I and O: 40 bits.

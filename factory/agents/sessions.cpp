@@ -47,6 +47,7 @@ Result<Assertion> verify_assertion(std::string_view jwt, std::string_view public
     if (until + kSlack < seconds) fields.mistake("exp", fmt::format("is {} s in the past: the machine's clock is behind, or the request was held up", seconds - until));
     if (until > seconds + kLongestAssertion + kSlack)
         fields.mistake("exp", fmt::format("is {} s ahead, at most {} are allowed: the machine's clock is ahead", until - seconds, kLongestAssertion));
+    out.made = WallTime{(std::min(until, seconds + kLongestAssertion + kSlack) - kLongestAssertion) * 1'000'000};
     out.jti = fields.text("jti");
     if (out.jti.size() > 200) fields.mistake("jti", "is longer than 200 characters");
     out.counter = static_cast<std::uint64_t>(fields.integer("ctr", 1, INT64_MAX));

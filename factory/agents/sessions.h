@@ -18,6 +18,7 @@ inline constexpr std::chrono::seconds kSessionLife{3600};
 struct Assertion {
     std::string agent, jti;
     std::uint64_t counter = 0;
+    WallTime made;   ///< at the earliest: it ends at most a minute later
 };
 
 /// Errors: invalid (form, times, audience: says which), denied (signature).

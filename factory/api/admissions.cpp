@@ -135,7 +135,7 @@ namespace {
 
 std::optional<Admission> asked_for(Service& service, const Call& call)
 {
-    auto request = service.admissions.by_code(call["code"]);
+    auto request = service.admissions.by_code(call["code"], call.http.remote);
     if (request) return std::move(*request);
     if (request.error().code == Errc::unavailable) too_often(call, request.error(), "too_many", std::chrono::seconds(60));
     else reply_error(call, request.error());

@@ -1,4 +1,6 @@
 #include <charconv>
+#include <functional>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -9,6 +11,7 @@
 #include "platform/base/fields.h"
 #include "platform/base/log.h"
 #include "platform/crypto.h"
+#include "platform/fingerprint.h"
 #include "protocol/identity.h"
 #include "protocol/version.h"
 
@@ -19,6 +22,37 @@ std::string frozen_words(const std::string& name)
 {
     return fmt::format("agent '{0}' is frozen (copied_key): two machines used its key, one went back to an old state, or an administrator froze it. An administrator of the factory "
                        "lets it be enrolled again (`millwright agents invite --name {0} --take-over`) or, when they know why, go on (`millwright agents set {0} --unfreeze`)", name);
+}
+
+std::string other_key_words(const std::string& name, const std::string& why)
+{
+    return fmt::format("{}: the factory knows another key of agent '{}'", why, name);
+}
+
+/// Another key than the agent has. One that it had before is a copy, or the agent itself, robbed of its key by who changed it first.
+void judge_other_key(Service& service, const CallPtr& call, const AgentRecord& agent, const std::string& jwt, const std::set<std::string>& audiences, const Error& why,
+                     const std::function<void(int, std::string_view, std::string_view, std::string_view)>& refuse)
+{
+    const auto no = [refuse, words = other_key_words(agent.name, why.what)] { refuse(401, "invalid_client", words, "other_key"); };
+    const auto known = service.core.replaced_keys(agent.id);
+    if (!passed(*call, known)) return;
+    for (const ReplacedKey& old : *known) {
+        const auto assertion = verify_assertion(jwt, old.public_key, audiences, service.clock.now());
+        if (!assertion) continue;
+        if (agent.frozen) return refuse(403, "access_denied", frozen_words(agent.name), "copied_key");
+        const std::string keys = fmt::format("its key {} was used, which was changed for {} at {}", platform::fingerprint(old.public_key),
+                                             platform::fingerprint(agent.public_key), format_time(old.time));
+        return service.core.replaced_key_used({agent.id, old.public_key, assertion->made}, {fmt::format("agent {}", agent.name), call->http.remote},
+                                              [&service, call, refuse, no, keys, id = agent.id, name = agent.name](const Result<bool>& frozen) {
+            if (!passed(*call, frozen)) return;
+            if (!*frozen) return no();
+            service.sessions.end(id);
+            log::error("api", "agent '{0}' is frozen (copied_key): {1}. Who made that change may have the key that holds now: unless it was you, do not unfreeze it; "
+                              "`millwright agents invite --name {0} --take-over`, and `enrol` on its machine", name, keys);
+            refuse(403, "access_denied", fmt::format("{}. {}", keys, frozen_words(name)), "copied_key");
+        });
+    }
+    no();
 }
 
 constexpr std::string_view kAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -97,12 +131,11 @@ void agent_token(Service& service, const CallPtr& call)
     auto assertion = verify_assertion(jwt, agent->public_key, audiences, service.clock.now());
     if (!assertion) {
         // Another key: the agent may have one that the factory does not know yet, or the factory one that the agent lost.
-        const bool other_key = assertion.error().code == Errc::denied;
-        return refuse(401, "invalid_client", other_key ? fmt::format("{}: the factory knows another key of agent '{}'", assertion.error().what, agent->name) : assertion.error().what,
-                      other_key ? "other_key" : "oauth");
+        if (assertion.error().code != Errc::denied) return refuse(401, "invalid_client", assertion.error().what, "oauth");
+        return judge_other_key(service, call, *agent, jwt, audiences, assertion.error(), refuse);
     }
     if (agent->frozen) return refuse(403, "access_denied", frozen_words(agent->name), "copied_key");
-    CounterStep step{agent->id, assertion->counter, assertion->jti, std::to_string(service.clock.now().microseconds)};
+    CounterStep step{agent->id, assertion->counter, assertion->jti, std::to_string(service.clock.now().microseconds), agent->public_key};
     service.core.step_counter(std::move(step), [&service, call, refuse, id = agent->id, name = agent->name, jti = assertion->jti](const Result<std::string>& kept) {
         if (!kept && kept.error().code == Errc::denied) {
             service.sessions.end(id);

@@ -13,6 +13,8 @@ namespace mill::factory::core {
 /// The row and what is remembered of it. A poll under the key of before ends.
 Status CoreImpl::give_key(Agent& agent, const std::string& public_key, bool anew)
 {
+    const bool changed = !public_key.empty() && !anew;
+    if (auto ok = changed ? remember_key(agent) : forget_keys(agent); !ok) return ok;
     if (auto ok = writer_.agent_key(agent.key, public_key, anew); !ok) return ok;
     agent.record.public_key = public_key;
     if (anew) agent.record.counter = 0;

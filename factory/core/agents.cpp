@@ -119,6 +119,7 @@ void CoreImpl::delete_agent(std::string name, Who who, Done<Nothing> done)
         if (!agent.holds.empty())
             return fail(Errc::conflict, fmt::format("agent '{}' holds {} jobs: cancel them or wait (`millwright jobs`)", name, agent.holds.size()));
         if (auto ok = writer_.delete_agent(agent.key); !ok) return fail(ok.error());
+        if (auto ok = forget_keys(agent); !ok) return fail(ok.error());
         if (auto ok = audit(who, "delete", "Agent", name); !ok) return fail(ok.error());
         if (auto ok = feed({.time = clock_.now(), .kind = "agent", .subject = name, .what = "deleted", .agent = {}, .reason = {}, .detail = {}}); !ok)
             return fail(ok.error());
@@ -148,19 +149,16 @@ void CoreImpl::step_counter(CounterStep step, Done<std::string> done)
         const auto last = writer_.counter(agent.key);
         if (!last) return fail(last.error());
         if (agent.record.frozen) return Outcome();
+        if (!step.key.empty() && step.key != agent.record.public_key)
+            return fail(Errc::conflict, fmt::format("the key of agent '{}' was changed meanwhile: ask again", agent.record.name));
         if (!last->jti.empty() && last->jti == step.jti && last->counter == step.counter) return Outcome(last->answer);
         if (step.counter > last->counter) {
             if (auto ok = writer_.step_counter(agent.key, step.counter, step.jti, step.answer); !ok) return fail(ok.error());
             agent.record.counter = step.counter;
+            if (auto ok = key_in_use(agent); !ok) return fail(ok.error());
             return Outcome(step.answer);
         }
-        agent.record.frozen = true;
-        if (auto ok = keep(agent); !ok) return fail(ok.error());
-        if (auto ok = audit({fmt::format("agent {}", agent.record.name), {}}, "freeze", "Agent", agent.record.name,
-                            Json::object({{"reason", "copied_key"}, {"counter", step.counter}, {"last", last->counter}}));
-            !ok)
-            return fail(ok.error());
-        if (auto ok = feed({.time = clock_.now(), .kind = "agent", .subject = agent.record.name, .what = "frozen", .agent = {}, .reason = "copied_key", .detail = {}}); !ok)
+        if (auto ok = freeze(agent, {fmt::format("agent {}", agent.record.name), {}}, Json::object({{"counter", step.counter}, {"last", last->counter}})); !ok)
             return fail(ok.error());
         return Outcome();
     });

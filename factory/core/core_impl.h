@@ -47,6 +47,8 @@ public:
     void set_agent(std::string name, AgentPatch patch, Who who, Done<AgentRecord> done) override;
     void delete_agent(std::string name, Who who, Done<Nothing> done) override;
     void step_counter(CounterStep step, Done<std::string> done) override;
+    Result<std::vector<ReplacedKey>> replaced_keys(const std::string& agent) override;          ///< replaced_keys.cpp
+    void replaced_key_used(ReplacedKeyUse use, Who who, Done<bool> done) override;
     void open_session(SessionReport report, Done<SessionAnswer> done) override;
     void agent_log(std::string agent, std::vector<AgentLogLine> lines, Done<std::uint64_t> done) override;
     void goodbye(std::string agent, std::string why, Done<Nothing> done) override;
@@ -99,6 +101,10 @@ private:
     Status keep(Agent& agent);                     ///< writes the row and puts it on the board
     Result<AgentRecord> join(AgentRecord record, bool take_over, const Who& who, std::string_view action, Json detail);   ///< agent_keys.cpp
     Status give_key(Agent& agent, const std::string& public_key, bool anew);   ///< agent_keys.cpp
+    Status remember_key(const Agent& agent);       ///< its key is about to be replaced; replaced_keys.cpp
+    Status key_in_use(const Agent& agent);         ///< a session was opened with it
+    Status forget_keys(const Agent& agent);
+    Status freeze(Agent& agent, const Who& who, Json detail);   ///< copied_key: the row, the audit, the feed
     static Json approvals(const std::string& environment, const Json& more);
     Status come_online(Agent& agent);
     Status go_offline(Agent& agent, std::string_view why);

@@ -145,6 +145,22 @@ Why CoreImpl::why_active(const Active& active)
     return out;
 }
 
+namespace {
+
+/// How a job was stopped: what its agent measured.
+std::string stop_text(const Json& stop)
+{
+    const auto span = [&](const char* name) { return format_duration(Milliseconds(stop[name].as_integer())); };
+    std::string text = fmt::format("; its agent asked it to stop at {}", stop["askedAt"].as_string());
+    if (stop["answeredAfterMs"].is_integer()) return text + fmt::format(": it cleaned up and ended by itself after {}, of {} that it had", span("answeredAfterMs"), span("graceMs"));
+    if (stop["killedAfterMs"].is_integer() && stop["graceMs"].as_integer() > 0) text += fmt::format(": it did not end within {} and was killed after {}", span("graceMs"), span("killedAfterMs"));
+    else if (stop["killedAfterMs"].is_integer()) text += ": it had not begun";
+    if (stop["endedAfterMs"].is_integer()) text += fmt::format("; its processes were gone after {}", span("endedAfterMs"));
+    return text;
+}
+
+}  // namespace
+
 Result<Why> CoreImpl::why_ended(const JobRecord& job)
 {
     Why out{.job = job.uid, .state = job.state, .summary = {}, .reasons = {}};
@@ -154,6 +170,7 @@ Result<Why> CoreImpl::why_ended(const JobRecord& job)
     if (const Json& detail = job.error["detail"]; detail.is_string() && detail.as_string() != job.error["title"].as_string()) text += fmt::format(" ({})", detail.as_string());
     if (const Json& by = job.evidence["by"]; by.is_string()) text += fmt::format(", by {}", by.as_string());
     if (const Json& why = job.evidence["why"]; why.is_string() && !why.as_string().empty()) text += ": " + why.as_string();
+    if (const Json& stop = job.evidence["stop"]; stop.is_object()) text += stop_text(stop);
     if (const Json& waited = job.evidence["waitedFor"]; waited.is_string()) text += ": " + waited.as_string();
     if (const Json& since = job.evidence["silentSince"]; since.is_string()) text += fmt::format(": {} said nothing since {}", job.agent, since.as_string());
     out.summary = text;

@@ -296,11 +296,50 @@ class Rotation(Test):
         self.assertFalse((old / "key.next").exists())
         self.assertEqual(audit(world, "rotate-key")[0]["detail"]["keyBefore"], before)
         world.start_agent(data).stop()
-        # The old key is of no use any more.
+        # The old key is of no use any more, and who has it has a copy.
         (old / "key").write_text(old_key)
-        done = world.command(AGENT, "rotate", "--data", data, check=False)
+        said = self.refused_as_copied(world, data)
+        self.assertIn(before, said)
+
+    def refused_as_copied(self, world, data):
+        """What an agent with a replaced key is told; words that may have been on their way when the key was changed freeze nobody."""
+        last = []
+
+        def refused():
+            done = world.command(AGENT, "rotate", "--data", data, check=False)
+            self.assertEqual(done.returncode, 78, done.stderr)
+            last.append(done.stderr)
+            if "copied_key" not in done.stderr:
+                self.assertIn("knows another key", done.stderr)
+            return "copied_key" in done.stderr
+
+        wait_for("the old key to be told from a late word", refused, 60)
+        return last[-1]
+
+    def test_a_thief_who_changes_the_key_first_is_noticed_by_the_owner(self):
+        world = self.world()
+        data = world.enrol("srv-1")
+        owner = self.fingerprint(world)
+        copy = world.folder / "copy"
+        subprocess.run(["cp", "-a", str(data), str(copy)], check=True)
+        world.command(AGENT, "rotate", "--data", copy)
+        world.command(AGENT, "rotate", "--data", copy)   # with a session of the first one's new key
+        said = self.refused_as_copied(world, data)
+        thief = self.fingerprint(world)
+        for text in (owner, thief, "agents invite --name srv-1 --take-over"):
+            self.assertIn(text, said)
+        self.assertEqual(world.json("agents")["items"][0]["state"], "frozen")
+        [row] = audit(world, "freeze")
+        self.assertEqual({k: row["detail"][k] for k in ("reason", "keyBefore", "key")}, {"reason": "copied_key", "keyBefore": owner, "key": thief})
+        self.assertIn("unless it was you, do not unfreeze it", world.factory.tail())
+        done = world.command(AGENT, "rotate", "--data", copy, check=False)
         self.assertEqual(done.returncode, 78, done.stderr)
+        # The owner's machine is enrolled again; the thief's key is nobody's then, and freezes nothing.
+        self.assertEqual(enrol(world, data, "--code", invite(world, name="srv-1", takeOver=True)).returncode, 0)
+        done = world.command(AGENT, "rotate", "--data", copy, check=False)
         self.assertIn("knows another key", done.stderr)
+        world.start_agent(data)
+        wait_for("it to be online", lambda: world.json("agents")["items"][0]["state"] == "online")
 
     def test_a_change_that_was_cut_short_on_either_side_leaves_a_key_that_works(self):
         world = self.world()

@@ -4,6 +4,8 @@ import contextlib
 import hashlib
 import hmac
 import json
+import os
+import signal
 import sqlite3
 import unittest
 
@@ -197,9 +199,32 @@ class MainJob(Test):
             self.assertEqual(world.api("POST", f"/v1/jobs/{uid}/cancel", {}).status // 100, 2)
             job = world.ended(uid)
             self.assertEqual((job["state"], job["reason"]), ("cancelled", "cancelled_by"))
+            stop = job["evidence"]["stop"]
+            self.assertEqual(stop["graceMs"], 5000)
+            self.assertLess(stop["answeredAfterMs"], 5000)
+            self.assertIn("it cleaned up and ended by itself after", world.run("why", uid).stdout)
             wait_for("the end of its processes", lambda: not agent.children("sleep") and not agent.children("millwright-runner"))
             late = world.api("POST", f"/v1/jobs/{uid}/cancel", {})
             self.assertEqual(late.status, 409, late.body)
+
+    def test_a_runner_that_does_not_answer_a_cancel_is_killed_and_why_says_so(self):
+        with World() as world:
+            world.start_factory()
+            agent = world.agent("srv-1", warm=0)
+            trigger = world.deploy("sleeper", "do:\n  - long:\n      wait: { minutes: 5 }\n")
+            uid = world.trigger(trigger)
+            wait_for("the job to run", lambda: world.job(uid)["state"] in ("running", "waiting") and agent.children("millwright-runner"))
+            for pid in agent.children("millwright-runner"):
+                os.kill(pid, signal.SIGSTOP)
+            self.assertEqual(world.api("POST", f"/v1/jobs/{uid}/cancel", {"why": "wrong order"}).status // 100, 2)
+            job = world.ended(uid)
+            self.assertEqual((job["state"], job["reason"]), ("cancelled", "cancelled_by"))
+            stop = job["evidence"]["stop"]
+            self.assertGreaterEqual(stop["killedAfterMs"], 5000)
+            self.assertGreaterEqual(stop["endedAfterMs"], stop["killedAfterMs"])
+            said = world.run("why", uid).stdout
+            self.assertIn("it did not end within 5s and was killed after", said)
+            self.assertIn("wrong order", said)
 
 
 if __name__ == "__main__":

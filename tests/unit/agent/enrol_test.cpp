@@ -1,6 +1,9 @@
 // Enrolment and tokens, against a real loopback server.
 #include <sys/stat.h>
 
+#include <atomic>
+#include <future>
+
 #include "agent/enrol.h"
 #include "tests/unit/agent/agent_world.h"
 
@@ -159,6 +162,76 @@ TEST_CASE("each token costs one number of the durable counter, and a refused tok
     CHECK(world.client.post("/agent/v1/leases", "{\"attempts\":[]}", 5s, {}));
     CHECK(world.factory.until([](auto& f) { return f.counters == std::vector<std::int64_t>{1, 2}; }));
     CHECK(agent::next_counter(world.identity).value() == 3);
+}
+
+TEST_CASE("a renewal that hangs holds up nobody while the token holds, and each for its own time after that", "[tokens]")
+{
+    TemporaryFolder folder;
+    FakeFactory factory;
+    const auto identity = factory.enrolled(folder.path);
+    std::promise<void> entered, go_on;
+    const auto released = go_on.get_future().share();
+    std::atomic<int> asked = 0;
+    factory.on("/agent/v1/token", [&, released](const factory::HttpCall&, const Json&, factory::HttpReply&) {
+        if (++asked == 2) {
+            entered.set_value();
+            released.wait();
+        }
+        return false;
+    });
+    const Config config;
+    FakeClock clock(system_clock().now());
+    Tokens tokens(identity, config, clock);
+    const auto first = tokens.get({});
+    REQUIRE(first);
+    clock.advance(std::chrono::minutes(50));
+    CHECK(tokens.get({}) == *first);   // and wakes the renewal
+    REQUIRE(entered.get_future().wait_for(15s) == std::future_status::ready);
+    CHECK(tokens.get({}, nullptr, 0ms) == *first);
+    clock.advance(std::chrono::minutes(10));
+    const auto none = tokens.get({}, nullptr, 20ms);
+    REQUIRE_FALSE(none);
+    CHECK(none.error().code == Errc::timeout);
+    std::stop_source stopped;
+    stopped.request_stop();
+    CHECK(tokens.get(stopped.get_token()).error().code == Errc::cancelled);
+    auto waits = std::async(std::launch::async, [&] { return tokens.get({}); });
+    go_on.set_value();
+    const auto second = waits.get();
+    REQUIRE(second);
+    CHECK(*second != *first);
+    CHECK(tokens.get({}) == *second);
+    CHECK(asked == 2);
+}
+
+TEST_CASE("a renewal that fails leaves the token that holds, and is not asked for again at once", "[tokens]")
+{
+    TemporaryFolder folder;
+    FakeFactory factory;
+    const auto identity = factory.enrolled(folder.path);
+    std::atomic<bool> away = false;
+    factory.on("/agent/v1/proof", [&](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
+        if (!away) return false;
+        reply.status = 503;
+        reply.body = "{}";
+        return true;
+    });
+    const Config config;
+    FakeClock clock(system_clock().now());
+    Tokens tokens(identity, config, clock);
+    const auto first = tokens.get({});
+    REQUIRE(first);
+    away = true;
+    clock.advance(std::chrono::minutes(50));
+    CHECK(tokens.get({}) == *first);
+    (void)factory.request("/agent/v1/proof", 2);
+    CHECK(tokens.get({}) == *first);
+    away = false;
+    tokens.refused(*first);
+    const auto second = tokens.get({});   // whichever outcome it meets, the next one is a token
+    const auto third = second ? second : tokens.get({});
+    REQUIRE(third);
+    CHECK(*third != *first);
 }
 
 TEST_CASE("a Retry-After is kept as seconds and as a time, the latter by the factory's clock; back-offs stay under half a minute", "[link]")

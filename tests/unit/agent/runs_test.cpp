@@ -168,7 +168,29 @@ TEST_CASE("a cancel is said to the runner, which may end by itself", "[runs]")
     CHECK(world.from(world.runner)["ack"] == Json(2));
     world.ended();
     REQUIRE(world.ledger.wait_released());
-    CHECK(world.ledger.events().size() == 2);
+    REQUIRE(world.ledger.events().size() == 2);
+    const Json stop = world.ledger.events()[1].body["evidence"]["stop"];   // each stage is told
+    CHECK(stop["graceMs"] == Json(5000));
+    CHECK(stop["answeredAfterMs"].is_integer());
+    CHECK_FALSE(stop.contains("killedAfterMs"));
+    CHECK(parse_time(stop["askedAt"].as_string()));
+}
+
+TEST_CASE("a cancel that the runner does not answer ends with the kill, and the evidence has both", "[runs]")
+{
+    World world;
+    world.go();
+    world.up_to_begin(world.spec());
+    world.runs->post(agent::command::Cancel{world.id, "anna", "wrong order"});
+    CHECK(world.from(world.runner).contains("cancel"));
+    CHECK(world.heard() == keeper::Words{"kill", world.id.key()});   // after five seconds
+    world.ended("0", "9", "killed");
+    REQUIRE(world.ledger.wait_released());
+    const Json body = world.ledger.events().back().body;
+    CHECK(body["state"] == Json("cancelled"));
+    CHECK(body["evidence"]["by"] == Json("anna"));
+    CHECK(body["evidence"]["stop"]["killedAfterMs"].as_integer() >= 5000);
+    CHECK(body["evidence"]["stop"]["endedAfterMs"].is_integer());
 }
 
 TEST_CASE("a cancel before the runner was begun ends the job as cancelled and kills the sandbox", "[runs]")
@@ -185,6 +207,7 @@ TEST_CASE("a cancel before the runner was begun ends the job as cancelled and ki
     CHECK(world.ledger.events()[0].sequence == 1);
     CHECK(world.ledger.events()[0].body["state"] == Json("cancelled"));
     CHECK(world.ledger.events()[0].body["evidence"]["by"] == Json("anna"));
+    CHECK(world.ledger.events()[0].body["evidence"]["stop"]["graceMs"] == Json(0));
 }
 
 TEST_CASE("a sandbox that the machine refuses ends the job as refused, a busy machine gives it back", "[runs]")

@@ -19,6 +19,9 @@ using Catch::Contains;
 
 namespace {
 
+const std::string kDesk = "192.0.2.7";   // an administrator's
+
+
 Admission wish_of(int number, const std::string& address = "192.0.2.1")
 {
     Admission out;
@@ -78,9 +81,9 @@ TEST_CASE("the same key waits once, under one code, for fifteen minutes", "[admi
     CHECK(admissions.ask(wish_of(1))->code == first->code);
     REQUIRE(admissions.waiting().size() == 1);
     clock.advance(Admissions::kLife - std::chrono::seconds(1));
-    CHECK(admissions.by_code(first->code));
+    CHECK(admissions.by_code(first->code, kDesk));
     clock.advance(std::chrono::seconds(1));
-    CHECK(admissions.by_code(first->code).error().code == Errc::not_found);
+    CHECK(admissions.by_code(first->code, kDesk).error().code == Errc::not_found);
     CHECK(admissions.poll(first->id).error().code == Errc::not_found);
     CHECK(admissions.waiting().empty());
 }
@@ -99,7 +102,7 @@ TEST_CASE("what an administrator has read behind a code is what it admits", "[ad
         REQUIRE(second);
         CHECK(second->code != first->code);
         CHECK(admissions.waiting().size() == 1);
-        CHECK(admissions.by_code(first->code).error().code == Errc::not_found);
+        CHECK(admissions.by_code(first->code, kDesk).error().code == Errc::not_found);
     }
 }
 
@@ -110,7 +113,7 @@ TEST_CASE("one administrator decides, and what is decided makes room for others"
     const auto asked = admissions.ask(wish_of(1));
     REQUIRE(admissions.decide(asked->id));
     CHECK_FALSE(admissions.decide(asked->id));
-    CHECK_THAT(admissions.by_code(asked->code).error().what, Contains("somebody else decides"));
+    CHECK_THAT(admissions.by_code(asked->code, kDesk).error().what, Contains("somebody else decides"));
     CHECK(admissions.ask(wish_of(1))->code == asked->code);
     admissions.undecided(asked->id);   // the store failed
     REQUIRE(admissions.decide(asked->id));
@@ -169,12 +172,15 @@ TEST_CASE("codes are not guessed: after twenty wrong ones in a minute a right on
     FakeClock clock;
     Admissions admissions(clock);
     const auto asked = admissions.ask(wish_of(1));
-    for (std::size_t i = 0; i + 1 < Admissions::kGuessesPerMinute; ++i) CHECK(admissions.by_code(factory::make_user_code()).error().code == Errc::not_found);
-    CHECK(admissions.by_code(asked->code));   // right ones are not counted
-    CHECK(admissions.by_code("nonsense").error().code == Errc::not_found);
-    CHECK(admissions.by_code(asked->code).error().code == Errc::unavailable);
+    for (std::size_t i = 0; i + 1 < Admissions::kGuessesPerMinute; ++i) CHECK(admissions.by_code(factory::make_user_code(), kDesk).error().code == Errc::not_found);
+    CHECK(admissions.by_code(asked->code, kDesk));   // right ones are not counted
+    CHECK(admissions.by_code("nonsense", kDesk).error().code == Errc::not_found);
+    CHECK(admissions.by_code(asked->code, kDesk).error().code == Errc::unavailable);
+    CHECK(admissions.by_code(asked->code, "192.0.2.8"));   // an administrator elsewhere does not have to wait
+    for (std::size_t i = 1; i < Admissions::kGuessersMost; ++i) (void)admissions.by_code("nonsense", "198.51.100." + std::to_string(i));
+    CHECK_THAT(admissions.by_code(asked->code, "203.0.113.1").error().what, Contains("try again in a minute"));   // so many guess together
     clock.advance(std::chrono::seconds(61));
-    CHECK(admissions.by_code(asked->code));
+    CHECK(admissions.by_code(asked->code, kDesk));
 }
 
 TEST_CASE("an admission is bound to the key that asked", "[factory][api][admissions]")

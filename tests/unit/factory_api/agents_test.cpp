@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include "platform/base/encode.h"
+#include "platform/fingerprint.h"
+#include "protocol/identity.h"
 #include "tests/unit/factory_api/factory.h"
 #include "workflows/package.h"
 
@@ -100,6 +102,30 @@ TEST_CASE("a session token comes from a signed assertion; a copied key is frozen
         CHECK(factory.as_admin("GET", "/v1/agents/srv-1").json["state"] == Json("frozen"));
         REQUIRE(factory.as_admin("PATCH", "/v1/agents/srv-1", R"({"frozen":false})").status == 200);
         CHECK(agent.ask_token(5, "j-5").status == 200);
+    }
+    SECTION("a thief who changes the key first: the owner's old key freezes both, and the answer says which keys")
+    {
+        const platform::SigningKey owner = agent.key, thief = platform::make_signing_key();
+        const std::string text = to_base64(thief.public_key), said = protocol::key_change(agent.id, text);
+        agent.token = first.json["access_token"].as_string();
+        REQUIRE(agent.say("key", fmt::format(R"({{"publicKey":"{}","signature":"{}","signatureBefore":"{}"}})", text, to_base64(*platform::sign(thief.private_key, said)),
+                                             to_base64(*platform::sign(owner.private_key, said)))).status == 200);
+        CHECK_THAT(agent.ask_token(3, "j-3", 64).json["type"].as_string(), Contains("other_key"));   // the new one was never used: it may be the agent itself
+        agent.key = thief;
+        REQUIRE(agent.ask_token(4, "j-4").status == 200);
+        agent.key = owner;
+        CHECK_THAT(agent.ask_token(5, "j-5", 50).json["type"].as_string(), Contains("other_key"));   // may have been on its way
+        const Answer robbed = agent.ask_token(6, "j-6", 64);
+        CHECK(robbed.status == 403);
+        CHECK_THAT(robbed.json["type"].as_string(), Contains("copied_key"));
+        CHECK_THAT(robbed.detail(), Contains(platform::fingerprint(owner.public_key)) && Contains(platform::fingerprint(thief.public_key)) && Contains("--take-over"));
+        agent.key = thief;
+        CHECK(agent.ask_token(7, "j-7").status == 403);
+        CHECK(factory.as_admin("GET", "/v1/agents/srv-1").json["state"] == Json("frozen"));
+        HandAgent stranger(factory, "srv-1");
+        stranger.id = agent.id;
+        stranger.token_url = agent.token_url;
+        CHECK(stranger.ask_token(8, "j-8", 64).status == 401);
     }
     SECTION("after a restart the old token is unknown, a new one is had, the factory's key is the same")
     {

@@ -252,11 +252,11 @@ Answer HandAgent::enrol(std::string_view code)
                                                                            {"future", "ignored"}})));
 }
 
-Answer HandAgent::ask_token(int the_counter, std::string_view jti)
+Answer HandAgent::ask_token(int the_counter, std::string_view jti, int seconds)
 {
     const auto now = system_clock().now().microseconds / 1'000'000;
     const auto jwt = platform::make_jwt(key.private_key, id, fmt::format(R"({{"iss":"{}","sub":"{}","aud":"{}","iat":{},"exp":{},"jti":"{}","ctr":{}}})", id, id, token_url, now,
-                                                                         now + 50, jti, the_counter));
+                                                                         now + seconds, jti, the_counter));
     REQUIRE(jwt);
     return factory.call("POST", "/agent/v1/token",
                         fmt::format("grant_type=client_credentials&client_assertion_type={}&client_assertion={}",

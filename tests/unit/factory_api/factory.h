@@ -81,7 +81,7 @@ const std::string& order_status(std::string_view version = "1.2.0", const std::s
 struct HandAgent {
     HandAgent(Factory& factory, std::string name, std::string mode = "unattended");
     Answer enrol(std::string_view code);
-    Answer ask_token(int counter, std::string_view jti);
+    Answer ask_token(int counter, std::string_view jti, int seconds = 50);   ///< an assertion that ends then
     void join();   ///< invitation, enrolment, token, session: each must work
     Answer say(std::string_view path, std::string_view body);
     Pending poll(int want, std::string_view answers = "[]");

@@ -1,6 +1,7 @@
 // Approvals for environments, names that are taken over, and a store of before either.
 #include <sqlite3.h>
 
+#include "platform/fingerprint.h"
 #include "tests/unit/factory_core/world.h"
 
 using namespace mill;
@@ -177,4 +178,86 @@ TEST_CASE("an agent that is not subscribed is answered at once, and is there unt
     CHECK(current(world).online);
     world.pass(seconds(10));
     CHECK_FALSE(current(world).online);
+}
+
+TEST_CASE("a key that was replaced by one that is in use freezes the agent when it is proved again", "[core][agents]")
+{
+    World world;
+    const auto srv = world.agent("srv-1");
+    const std::string owner = srv.public_key, thief = std::string(32, 't');
+    const auto change = [&](const std::string& from, const std::string& to) {
+        return await<AgentRecord>([&](auto done) { world.core().change_key(srv.id, from, to, world.who, done); });
+    };
+    std::uint64_t counter = 0;
+    const auto session = [&](const std::string& key) {
+        ++counter;
+        return await<std::string>([&](auto done) { world.core().step_counter({srv.id, counter, "jti-" + std::to_string(counter), "answer", key}, done); });
+    };
+    const auto proved = [&](const std::string& key, WallTime made) {
+        const auto frozen = await<bool>([&](auto done) { world.core().replaced_key_used({srv.id, key, made}, world.who, done); });
+        REQUIRE(frozen);
+        return *frozen;
+    };
+    REQUIRE(session(owner));
+    CHECK(world.core().replaced_keys(srv.id)->empty());
+    REQUIRE(change(owner, thief));
+    const WallTime changed = world.clock().now();
+    REQUIRE(world.core().replaced_keys(srv.id)->size() == 1);
+    CHECK(session(owner).error().code == Errc::conflict);   // it was checked before the change, and is counted after it
+
+    SECTION("not while the new key was never used: the answer to the change was lost")
+    {
+        world.pass(seconds(60));
+        CHECK_FALSE(proved(owner, world.clock().now()));
+        CHECK_FALSE(current(world).frozen);
+    }
+    SECTION("not for what was said before the change, nor for a key that it never had")
+    {
+        REQUIRE(session(thief));
+        CHECK_FALSE(proved(owner, changed));
+        CHECK_FALSE(proved(std::string(32, 'x'), world.clock().now() + seconds(1)));
+        CHECK_FALSE(current(world).frozen);
+    }
+    SECTION("after its use, and after a restart of the factory: both keys are named")
+    {
+        REQUIRE(session(thief));
+        world.restart();
+        world.pass(seconds(1));
+        CHECK(proved(owner, world.clock().now()));
+        CHECK(current(world).frozen);
+        CHECK_FALSE(session(thief));
+        const auto audit = world.core().reader()->audit("", 1);
+        REQUIRE(audit);
+        CHECK(audit->items.at(0).action == "freeze");
+        CHECK(audit->items.at(0).detail["reason"].as_string() == "copied_key");
+        CHECK(audit->items.at(0).detail["keyBefore"].as_string() == platform::fingerprint(owner));
+        CHECK(audit->items.at(0).detail["key"].as_string() == platform::fingerprint(thief));
+        CHECK(proved(owner, world.clock().now()));   // said again: frozen, and no second row
+        CHECK(world.core().reader()->audit("", 10)->items.at(1).action != "freeze");
+        AdmitRequest again;   // enrolled again, the old keys are nobody's
+        again.name = "srv-1";
+        again.public_key = std::string(32, 'n');
+        again.environment = "prod";
+        again.take_over = true;
+        REQUIRE(await<AgentRecord>([&](auto done) { world.core().admit(again, world.who, done); }));
+        CHECK(world.core().replaced_keys(srv.id)->empty());
+        CHECK_FALSE(proved(owner, world.clock().now()));
+        CHECK_FALSE(current(world).frozen);
+    }
+    SECTION("a thief cannot change it so often that the owner's is forgotten")
+    {
+        std::string key = thief;
+        for (char name = 'A'; name < 'A' + 15; ++name) {
+            REQUIRE(session(key));
+            const std::string next(32, name);
+            REQUIRE(change(key, next));
+            key = next;
+        }
+        REQUIRE(session(key));
+        CHECK(change(key, "one more").error().code == Errc::unavailable);
+        CHECK(world.core().replaced_keys(srv.id)->back().public_key == owner);
+        world.pass(std::chrono::hours(24));
+        CHECK(change(key, "one more"));
+        CHECK(world.core().replaced_keys(srv.id)->size() == 16);
+    }
 }

@@ -126,7 +126,7 @@ TEST_CASE("a session counter that does not rise freezes the agent, for good", "[
     world.orders();
     const auto srv = world.agent("srv-1");
     const auto step = [&](std::uint64_t counter, const std::string& jti) {
-        return await<std::string>([&](auto done) { world.core().step_counter({srv.id, counter, jti, "answer of " + jti}, done); });
+        return await<std::string>([&](auto done) { world.core().step_counter({srv.id, counter, jti, "answer of " + jti, {}}, done); });
     };
     CHECK(step(1, "a").value() == "answer of a");
     CHECK(step(1, "a").value() == "answer of a");
