@@ -7,11 +7,11 @@ namespace mill::cli {
 
 namespace {
 
-constexpr Milliseconds kLook{100};
+constexpr Milliseconds kLook{20}, kLookLater{200};
 constexpr std::chrono::seconds kGrace{5};   // for the factory to say that it expired, and for the last report
 
 struct Leg {
-    std::string name;
+    std::string name, note;   ///< the name is stable
     WallTime time;
 };
 
@@ -19,8 +19,8 @@ struct Leg {
 std::vector<Leg> legs_of(Api& api, const std::string& uid)
 {
     std::vector<Leg> out;
-    const auto add = [&](std::string name, const Json& time) {
-        if (const auto parsed = parse_time(time.as_string()); parsed) out.push_back({std::move(name), *parsed});
+    const auto add = [&](std::string name, const Json& time, std::string note = {}) {
+        if (const auto parsed = parse_time(time.as_string()); parsed) out.push_back({std::move(name), std::move(note), *parsed});
     };
     bool sent = false, running = false;
     Json ended;
@@ -33,7 +33,7 @@ std::vector<Leg> legs_of(Api& api, const std::string& uid)
         else if (state == "assigned") add("offered", entry["time"]);
         else if (state == "package_sent" && !std::exchange(sent, true)) add("package fetched", entry["time"]);
         else if (state == "running" && !std::exchange(running, true)) {
-            add(sent ? "sandbox started" : "taken (it had the package), sandbox started", entry["time"]);
+            add("sandbox started", entry["time"], sent ? "" : " (it had the package)");
             if (steps && !items(*steps).empty()) {
                 const Json& first = items(*steps).front();
                 add("first step", first["startedAt"].is_string() ? first["startedAt"] : first["time"]);
@@ -59,7 +59,7 @@ void show_legs(Console& console, const std::vector<Leg>& legs)
     for (std::size_t i = 0; i < legs.size(); ++i) {
         const Microseconds after = i == 0 ? Microseconds(0) : legs[i].time - legs[i - 1].time;
         skewed = skewed || after < Milliseconds(-5);
-        console.line(fmt::format("{}  {:>9}  {}", show_time(format_time(legs[i].time), now, true), i == 0 ? "" : after < Microseconds(0) ? "?" : show_span(after), legs[i].name));
+        console.line(fmt::format("{}  {:>9}  {}", show_time(format_time(legs[i].time), now, true), i == 0 ? "" : after < Microseconds(0) ? "?" : show_span(after), legs[i].name + legs[i].note));
     }
     if (skewed) console.note("the agent's clock is behind the factory's: millwright doctor agent/NAME says by how much");
 }
@@ -77,7 +77,7 @@ Result<Json> wait_for_end(Context& context, Api& api, const std::string& uid, St
                 for (const Json& reason : (*why)["reasons"].as_array()) context.console.note("it waits: " + one_line(reason["text"].as_string()));
             told = true;
         }
-        if (!system_clock().sleep(kLook, context.stop)) return job;
+        if (!system_clock().sleep(system_clock().steady() - begun < std::chrono::seconds(2) ? kLook : kLookLater, context.stop)) return job;
     }
 }
 
@@ -104,7 +104,7 @@ Result<int> run(Context& context, const Arguments& arguments)
     // It is nobody's: one that did not end in time is not left to run some day.
     if (!final) (void)api.post(join_path("/v1/jobs", uid, "/cancel"), Json::object({{"why", "the canary was not waited for any longer"}}));
     std::vector<Leg> legs = legs_of(api, uid);
-    if (final) legs.push_back({"reported", reported});
+    if (final) legs.push_back({"reported", {}, reported});
     Console& console = context.console;
     if (console.json()) {
         Json out = Json::object({{"ok", well}, {"agent", name}, {"job", uid}, {"state", (*job)["state"]}, {"legs", legs_json(legs)}});

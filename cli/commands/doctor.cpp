@@ -86,9 +86,11 @@ Result<int> agent_doctor(Context& context, const std::string& name)
         state = (*api)->get(path);
         if (!state) return fail(state.error());
     }
-    if ((*state)["state"].as_string() == "failed") return fail(Errc::unavailable, (*state)["problem"].as_string());
+    const bool failed = (*state)["state"].as_string() != "answered";   // or the factory was started anew and knows of nothing
+    if (failed) console.error(one_line((*state)["problem"].as_string().empty() ? "the factory was started again meanwhile: ask once more" : (*state)["problem"].as_string()));
     if (console.json()) console.document(*state);
-    else show_findings(console, (*state)["report"]["checks"]);
+    if (failed) return kFaulted;
+    if (!console.json()) show_findings(console, (*state)["report"]["checks"]);
     return (*state)["report"]["ok"].as_bool() ? kDone : kFaulted;
 }
 

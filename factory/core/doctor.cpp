@@ -57,6 +57,8 @@ void CoreImpl::ask_doctor(std::string name, Who who, Done<DoctorState> done)
         if (!found) return fail(found.error());
         Agent& agent = **found;
         constexpr std::string_view there = "on its machine: millwright-agent doctor --data DIR";
+        if (agent.record.frozen || agent.record.public_key.empty())
+            return fail(Errc::conflict, fmt::format("{} is {}: nothing of it is listened to; {}", name, agent.record.frozen ? "frozen" : "revoked", there));
         if (!agent.online)
             return fail(Errc::conflict, agent.record.offline_since ? fmt::format("{} is offline since {}{}{}; {}", name, clock_text(*agent.record.offline_since),
                                                                                  agent.record.goodbye.empty() ? "" : ", it said: ", agent.record.goodbye, there)

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -128,7 +129,8 @@ private:
         seat.in.clear();
         seat.out.clear();
         if (std::exchange(seat.parked, false)) {
-            if (parked_-- == seats_.size()) lost_ = Steady::now();
+            --parked_;
+            if (settled_ && !lost_) lost_ = Steady::now();
         } else {
             --busy_;
         }
@@ -167,10 +169,11 @@ private:
             --busy_;
             seat.parked = true;
             seat.bound = std::chrono::milliseconds(250);
-            if (++parked_ == seats_.size()) {
-                fmt::print("{} {} {:.3f}\n", settled_ ? "back" : "parked", parked_, settled_ ? std::chrono::duration<double>(Steady::now() - lost_).count() : 0.0);
+            if (++parked_ == seats_.size() && (!settled_ || lost_)) {   // not after each job
+                fmt::print("{} {} {:.3f}\n", settled_ ? "back" : "parked", parked_, lost_ ? std::chrono::duration<double>(Steady::now() - *lost_).count() : 0.0);
                 std::fflush(stdout);
                 settled_ = true;
+                lost_.reset();
             }
             break;
         case Stage::report: post(seat, "/agent/v1/events", seat.report, true); break;
@@ -266,7 +269,7 @@ private:
     std::vector<std::size_t> waiting_;
     std::size_t busy_ = 0, parked_ = 0;
     bool settled_ = false;
-    Steady::time_point lost_{};
+    std::optional<Steady::time_point> lost_;   ///< when the first of them lost its factory
     std::minstd_rand random_{1};
 };
 

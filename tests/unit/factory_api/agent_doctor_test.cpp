@@ -91,13 +91,18 @@ TEST_CASE("the ask goes out with the parked poll, the report is kept, and only t
         REQUIRE(agent.say("goodbye", "{}").status == 204);
         CHECK_THAT(factory.as_admin("GET", "/v1/agents/srv-1/doctor").json["problem"].as_string(), Contains("went offline"));
     }
+    SECTION("a frozen agent is not asked")
+    {
+        REQUIRE(factory.as_admin("PATCH", "/v1/agents/srv-1", R"({"frozen":true})").status == 200);
+        CHECK_THAT(factory.as_admin("POST", "/v1/agents/srv-1/doctor", "{}").detail(), Contains("frozen"));
+    }
     SECTION("roles: a viewer reads, and asks nothing")
     {
-        const std::string viewer = factory.as_admin("POST", "/v1/tokens", R"({"name":"v","role":"viewer"})").json["token"].as_string();
+        const std::string viewer = factory.as_admin("POST", "/v1/tokens", R"({"kind":"user","name":"v","role":"viewer"})").json["token"].as_string();
         CHECK(factory.with_token(viewer, "GET", "/v1/agents/srv-1/doctor").status == 200);
         CHECK(factory.with_token(viewer, "POST", "/v1/agents/srv-1/doctor", "{}").status == 403);
         CHECK(factory.with_token(viewer, "POST", "/v1/agents/srv-1/canary", "{}").status == 403);
-        const std::string operates = factory.as_admin("POST", "/v1/tokens", R"({"name":"o","role":"operator"})").json["token"].as_string();
+        const std::string operates = factory.as_admin("POST", "/v1/tokens", R"({"kind":"user","name":"o","role":"operator"})").json["token"].as_string();
         CHECK(factory.with_token(operates, "POST", "/v1/agents/srv-1/canary", "{}").status == 202);
     }
 }
