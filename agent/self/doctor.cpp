@@ -119,7 +119,7 @@ void look_at_running(const DoctorOptions& options, const Running& running, Repor
         if (status->contains("unable")) problems.push_back((*status)["unable"].as_string());
         const std::string url = url_of(*status, options.factory);
         for (const Json& loop : (*status)["loops"].as_array()) {
-            if (const std::string& whose = loop["factory"].as_string(); !whose.empty() && whose != url) continue;
+            if (const std::string& whose = loop["of"].as_string(); !whose.empty() && whose != url) continue;
             if (loop["state"].as_string() == "overdue") problems.push_back(fmt::format("the loop '{}' does not go on", loop["name"].as_string()));
             if (loop.contains("lastError")) problems.push_back(fmt::format("{}: {}", loop["name"].as_string(), loop["lastError"]["why"].as_string()));
         }
@@ -185,7 +185,7 @@ void look_at_key(const DoctorOptions& options, const Identity& identity, const C
         const std::string url = url_of(running.status, identity.factory_id);
         if (url.empty()) return;   // enrolled, and not served: `running` has the reason
         for (const Json& loop : running.status["loops"].as_array()) {
-            if (const std::string& whose = loop["factory"].as_string(); loop["name"].as_string() != "link" || (!whose.empty() && whose != url)) continue;
+            if (const std::string& whose = loop["of"].as_string(); loop["name"].as_string() != "link" || (!whose.empty() && whose != url)) continue;
             if (loop.contains("lastError")) report.error("key", loop["lastError"]["why"].as_string(), "the text says what mends it");
             else if (loop.contains("lastGood")) report.ok("key", fmt::format("the factory accepted it; the session answered last at {}", loop["lastGood"].as_string()));
             else report.warning("key", "the running agent has no session yet", "wait, or: millwright-agent status");

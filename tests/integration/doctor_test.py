@@ -114,6 +114,21 @@ class FromTheFactory(Test):
             self.assertRegex(world.run("why", uid).stdout, r"srv-1's doctor found at .*sltos")
             self.assertEqual(world.run("doctor", "agent/nobody", check=False).returncode, world.run("agents", "show", "nobody", check=False).returncode)
 
+    def test_of_two_factories_each_hears_of_itself_alone(self):
+        with World() as one, World() as other:
+            one.start_factory()
+            other.start_factory()
+            data = one.enrol("srv-1")
+            code = other.api("POST", "/v1/agents/invitations", {"approve": True}).json["code"]
+            one.command(BIN / "millwright-agent", "enrol", "--data", data, "--factory", other.url, "--code", code, "--name", "srv-b")
+            one.start_agent(data)
+            wait_for("both sessions", lambda: one.json("agents", "show", "srv-1")["online"] and other.json("agents", "show", "srv-b")["online"])
+            for world, name, stranger in ((one, "srv-1", other), (other, "srv-b", one)):
+                said = json.dumps(world.json("doctor", f"agent/{name}"))
+                self.assertIn(world.url, said)
+                self.assertNotIn(stranger.url, said)
+                self.assertIn("the session answered last", said)
+
     def test_a_doctor_that_hangs_holds_nothing_and_is_named(self):
         with World() as world:
             world.start_factory()
