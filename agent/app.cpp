@@ -211,7 +211,7 @@ int serve(const ServeOptions& options)
     Vitals vitals(clock);
     Slots slots(slot_count, clock);
     std::vector<Unserved> unserved;
-    auto factories = open_factories({options.data_folder, *config, clock, slots, vitals}, unserved);
+    auto factories = open_factories({options.data_folder, *config, clock, slots, vitals, true, options.config_path}, unserved);
     if (!factories) return exit_status(factories.error());
 
     Departure departure(host);

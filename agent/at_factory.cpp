@@ -33,7 +33,7 @@ Result<std::unique_ptr<AtFactory>> AtFactory::open(const Machine& machine, const
 AtFactory::AtFactory(const Machine& machine, Identity identity, Policy policy, std::unique_ptr<Journal> journal)
     : machine_(machine), identity_(std::move(identity)), policy_(std::move(policy)), journal_(std::move(journal)), desk_(machine.slots), ledger_(*journal_, desk_),
       tokens_(identity_, machine.config, machine.clock), for_link_(identity_, machine.config, tokens_), for_uplink_(identity_, machine.config, tokens_),
-      for_lease_(identity_, machine.config, tokens_), for_log_(identity_, machine.config, tokens_), fetches_(kMostFetches), seals_(kMostSeals)
+      for_lease_(identity_, machine.config, tokens_), for_log_(identity_, machine.config, tokens_), fetches_(kMostFetches), seals_(kMostSeals), rounds_({machine.data_folder, machine.config_path, true, identity_.factory_id}, identity_, machine.config, tokens_)
 {
     auto own_log = OwnLog::open(identity_.folder + "/log", machine.clock);
     if (own_log) own_log_ = std::move(*own_log);
@@ -99,7 +99,8 @@ void AtFactory::start(Runtime runtime)
         told();
     };
     link_ = std::make_unique<Link>(Link::Parts{identity_, policy_, machine_.clock, tokens_, for_link_, *journal_, desk_, fetches_, tell, subscribed, std::move(runtime.facts),
-                                               &loop("link"), machine_.config.subscribe ? std::nullopt : std::optional(machine_.config.poll_interval)});
+                                               &loop("link"), machine_.config.subscribe ? std::nullopt : std::optional(machine_.config.poll_interval),
+                                               [this](const std::string& id) { rounds_.begin(id); }});
     desk_.set_on_change([this] { link_->nudge(); });
 
     const auto begin = [this](auto work) {
@@ -124,6 +125,7 @@ void AtFactory::stop()
     desk_.set_on_change({});
     for (std::jthread& thread : threads_) thread.request_stop();
     threads_.clear();
+    rounds_.stop();
 }
 
 void AtFactory::say_goodbye(const std::string& why)

@@ -14,6 +14,7 @@
 #include "agent/link.h"
 #include "agent/policy.h"
 #include "agent/self/own_log.h"
+#include "agent/self/rounds.h"
 #include "agent/uplink.h"
 
 namespace mill::agent {
@@ -28,6 +29,7 @@ public:
         Slots& slots;
         Vitals& vitals;
         bool alone = true;                        ///< no other factory: its name need not be said
+        std::string config_path{};                ///< for the doctor that the factory asks for
     };
     /// Reads what lies in DIR/factories/ID. Errors: corrupt, denied, unavailable, invalid (a file of settings).
     static Result<std::unique_ptr<AtFactory>> open(const Machine& machine, const std::string& factory_id);
@@ -76,6 +78,7 @@ private:
     FactoryClient for_link_, for_uplink_, for_lease_, for_log_;
     Mailbox<Fetch> fetches_;
     Mailbox<SealRequest> seals_;
+    Rounds rounds_;
     std::unique_ptr<Lease> lease_;
     std::unique_ptr<Uplink> uplink_;
     std::unique_ptr<Link> link_;

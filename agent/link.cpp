@@ -161,6 +161,7 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
     Milliseconds limit = terms_.poll + std::chrono::seconds(15);
     if (rest && want == 0) limit = std::min(limit, *rest + Milliseconds(10));
     Json body = Json::object({{"want", want}, {"answers", Json(std::move(said))}});
+    if (parts_.examine) body.set("knows", Json::array({"doctor"}));
     if (parts_.interval) body.set("waitMs", 0).set("nextMs", parts_.interval->count());
     if (const std::string unable = want == 0 ? parts_.desk.unable() : std::string(); !unable.empty()) body.set("unable", unable);
     promise(limit * 2);  // a kept connection that died is followed by a second try
@@ -204,6 +205,7 @@ void Link::on_answer(const Json& answer)
             parts_.tell(command::Cancel{*id, item["by"].as_string(), item["why"].as_string()});
     for (const Json& item : answer["drop"].as_array())
         if (auto id = protocol::parse_attempt_id(item)) parts_.tell(command::Drop{*id, "the factory gave this attempt up"});
+    if (const std::string& id = answer["doctor"]["id"].as_string(); !id.empty() && id.size() <= 100 && parts_.examine) parts_.examine(id);
     const unsigned before = nothing_new_;
     nothing_new_ = 0;
     bool all_known = !answer["offers"].empty() && answer["cancels"].empty();

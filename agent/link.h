@@ -42,6 +42,7 @@ public:
         Json facts;
         Vitals::Loop* vital = nullptr;
         std::optional<Milliseconds> interval{};        ///< not subscribed: between two polls; else they are parked
+        std::function<void(const std::string& id)> examine{};   ///< the factory asks this agent to examine itself; must not block
     };
     explicit Link(Parts parts) : parts_(std::move(parts)) {}
     void run(std::stop_token stop);

@@ -74,6 +74,7 @@ int run_enrol(Options options)
     if (!enrolled->approved) fmt::print("an administrator has to approve it before it gets jobs: millwright agents set {} --approve\n", enrolled->identity.name);
     if (enrolled->running) fmt::print("next: millwright-agent reload --data {}   (the agent that runs there serves this factory, too, from then on)\n", options.enrol.data_folder);
     else fmt::print("next: edit {}/policy.yaml, then: {}\n", options.enrol.data_folder, agent::how_to_run(options.enrol.data_folder));
+    fmt::print("and from anywhere, to see a job go all the way: millwright canary agent/{}\n", enrolled->identity.name);
     return 0;
 }
 

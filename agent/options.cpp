@@ -179,10 +179,10 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
         return out;
     }
     if (verb == "doctor") {
-        auto values = read_values(arguments, {"--data", "--config"}, {"--json"});
+        auto values = read_values(arguments, {"--data", "--config", "--factory"}, {"--json"});
         if (!values) return fail(std::move(values.error()));
         out.command = Options::Command::doctor;
-        out.doctor = {absolute(get(*values, "--data")), absolute(get(*values, "--config")), values->contains("--json")};
+        out.doctor = {absolute(get(*values, "--data")), absolute(get(*values, "--config")), values->contains("--json"), get(*values, "--factory")};
         if (out.doctor.data_folder.empty()) return fail(Errc::invalid, "doctor needs --data DIR, the agent's folder");
         return out;
     }
@@ -223,9 +223,9 @@ std::string help_text()
   millwright-agent credentials list|check --data DIR [--json]
       The credentials that this machine holds itself (held: machine), never their values; `check` reads each one and
       says what is wrong and what to type; 78 when something is.
-  millwright-agent doctor --data DIR [--config FILE] [--json]
+  millwright-agent doctor --data DIR [--config FILE] [--factory ID] [--json]
       Looks at this machine, the folder and the way to the factory (name, proxy, certificate, clock, key, sandbox, disk, …) and says what to
-      mend and how; 1 when something is wrong. Changes nothing; the agent may run meanwhile.
+      mend and how; 1 when something is wrong. Changes nothing; the agent may run meanwhile. --factory: of those that it is enrolled at, this one alone.
   millwright-agent service install|uninstall|start|stop|status [--user] [--data DIR] [--config FILE] [--json]
       The agent as a service of systemd. install writes and enables a unit for these programs (not needed, and refused, where the
       package did); --user is for a service of your own, without root. status ends with 0 running, 3 not, 4 not installed.

@@ -9,6 +9,7 @@
 #include "platform/base/text.h"
 #include "platform/base/yaml.h"
 #include "platform/files.h"
+#include "protocol/canary.h"
 
 namespace mill::agent {
 
@@ -49,7 +50,14 @@ std::vector<std::string> withheld(const Policy& policy, const protocol::Permissi
 
 Result<protocol::Permissions> Policy::admit(const protocol::Offer& offer) const
 {
-    std::vector<std::string> words{unsigned_words(*this, offer.package_name + " " + offer.package_version), name_words(*this, offer.package_name), user_words(*this, offer.run_as)};
+    std::vector<std::string> words{user_words(*this, offer.run_as)};
+    // The canary is a part of this program: its bytes are known, and it gets no permission.
+    if (offer.package_digest != protocol::kCanaryDigest) {
+        words.push_back(unsigned_words(*this, offer.package_name + " " + offer.package_version));
+        words.push_back(name_words(*this, offer.package_name));
+    } else if (!protocol::missing(offer.permissions, {}).empty()) {
+        words.emplace_back("a canary gets no permission");
+    }
     if (const auto items = withheld(*this, offer.permissions); !items.empty())
         words.push_back(fmt::format("'permissions' of this machine's policy.yaml withholds: {}", fmt::join(items, "; ")));
     std::erase(words, "");

@@ -56,6 +56,16 @@ Result<int> for_each_job(Context& context, const Arguments& arguments, std::stri
     return status;
 }
 
+void show_findings(Console& console, const Json& findings)
+{
+    for (const Json& each : findings.as_array()) {
+        const std::string& state = each["state"].as_string();
+        const Style style = state == "ok" ? Style::good : state == "error" ? Style::bad : Style::busy;
+        console.line(fmt::format("{} {:<14}{}", console.paint(style, fmt::format("{:<8}", one_line(state))), one_line(each["check"].as_string()), one_line(each["text"].as_string())));
+        if (const std::string& fix = each["fix"].as_string(); !fix.empty()) console.line(fmt::format("{:<23}→ {}", "", one_line(fix)));
+    }
+}
+
 std::string joined(const Json& list)
 {
     if (list.is_string()) return list.as_string();

@@ -25,6 +25,9 @@ Result<int> show_listing(Context& context, const Listing& listing);
 Result<int> for_each_job(Context& context, const Arguments& arguments, std::string_view rest, const Json& body,
                          void (*show)(Console& console, const std::string& uid, const Json& answer));
 
+/// A doctor's findings ([{check, state, text, fix}]), each with what mends it.
+void show_findings(Console& console, const Json& findings);
+
 /// The texts of a list: "a, b".
 std::string joined(const Json& list);
 

@@ -94,6 +94,14 @@ public:
     /// Keeps the lines above what is there, the newest kAgentLogLines of them; answers the highest sequence kept.
     virtual void agent_log(std::string agent, std::vector<AgentLogLine> lines, Done<std::uint64_t> done) = 0;
     virtual void goodbye(std::string agent, std::string why, Done<Nothing> done) = 0;
+    /// Has the agent examine itself; asked again meanwhile it is the same ask. Errors: not_found, conflict (it is away, or too old for that).
+    virtual void ask_doctor(std::string name, Who who, Done<DoctorState> done) = 0;
+    virtual void doctor_state(std::string name, Done<DoctorState> done) = 0;
+    /// What it found, or why it did not. Errors: conflict (nobody waits for that).
+    virtual void doctor_report(std::string agent, std::string id, Result<std::vector<Finding>> findings, Done<Nothing> done) = 0;
+    /// A job of the built-in package (protocol/canary.h) for this agent alone, which expires unless it has started `within`. Errors: not_found.
+    virtual void run_canary(std::string name, Milliseconds within, Who who, Done<Accepted> done) = 0;
+    virtual void package_sent(const AttemptAccess& access) = 0;   ///< for the timeline of a canary
     /// With online, offline_since and holds. Blocks: until the writer thread answers (a commit); not on the writer thread.
     virtual Result<std::vector<AgentRecord>> agents() = 0;
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "factory/store/records.h"
+#include "platform/base/finding.h"
 #include "protocol/offer.h"
 
 namespace mill::factory {
@@ -126,6 +127,7 @@ struct Poll {
     std::string unable;    ///< why this machine can run no job at all at the moment; shown by `why`
     std::optional<Milliseconds> wait{};   ///< how long it stays parked at most; else, and at most, options().poll
     Milliseconds next{0};  ///< an agent that is not subscribed: it asks again after this time, and is there meanwhile
+    bool knows_doctor = false;   ///< it can be asked to examine itself
 };
 
 struct CancelOrder {
@@ -137,6 +139,19 @@ struct PollAnswer {
     std::vector<protocol::Offer> offers;
     std::vector<CancelOrder> cancels;
     std::vector<protocol::AttemptId> drop;   ///< attempts that the agent need not keep any longer
+    std::string doctor;                      ///< it is asked to examine itself, under this id; empty: not
+};
+
+/// How it stands with an agent's examination of itself, and what the last one found. In memory: a restart of the factory forgets it.
+struct DoctorState {
+    std::string agent;                    ///< name
+    enum class Stage { none, asked, answered, failed } stage = Stage::none;
+    std::string id, by;                   ///< of the ask; who asked
+    WallTime asked;
+    std::string problem;                  ///< of `failed`
+    std::string report_id;                ///< the ask that `findings` answer; empty: there are none
+    std::optional<WallTime> answered;
+    std::vector<Finding> findings;
 };
 
 struct EventBatch {
@@ -174,7 +189,7 @@ struct AttemptAccess {
 /// One reason why a job is not further, or how it ended.
 struct WhyReason {
     std::string code;      ///< stable: schedule (when it fires next), agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
-                           ///< slots_full, agent_busy, agent_unable, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
+                           ///< slots_full, agent_busy, agent_unable, agent_doctor, other_agent, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
                            ///< cancel_sent, running, ended, retried, offered, queue, free
     std::string subject;   ///< agent, trigger or environment
     std::string text;      ///< a sentence without final period, with the command that mends it in backquotes

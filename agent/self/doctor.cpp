@@ -1,6 +1,7 @@
 #include "agent/self/doctor.h"
 
 #include <cstdlib>
+#include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,13 +11,11 @@
 #include "agent/factory_client.h"
 #include "agent/policy.h"
 #include "agent/self/control.h"
-#include "platform/base/printable.h"
-#include "platform/base/redact.h"
 #include "platform/files.h"
+#include "platform/fitness.h"
 #include "platform/local_http.h"
 #include "platform/machine.h"
 #include "platform/privileges.h"
-#include "platform/sandbox.h"
 #include "protocol/version.h"
 
 namespace mill::agent {
@@ -25,52 +24,21 @@ namespace {
 constexpr std::int64_t kLittle = 1024LL * 1024 * 1024, kTooLittle = 64LL * 1024 * 1024;
 constexpr std::chrono::seconds kAsk{10};
 
-class Report {
-public:
-    void ok(std::string code, std::string text) { add(std::move(code), "ok", std::move(text), ""); }
-    void warning(std::string code, std::string text, std::string fix) { add(std::move(code), "warning", std::move(text), std::move(fix)); }
-    void error(std::string code, std::string text, std::string fix) { add(std::move(code), "error", std::move(text), std::move(fix)); }
-    std::vector<Finding> take() { return std::move(list_); }
+using Report = Findings;
 
-private:
-    void add(std::string code, std::string state, std::string text, std::string fix)
-    {
-        list_.push_back({std::move(code), std::move(state), one_line(redacted(text)), one_line(redacted(fix))});
-    }
-    std::vector<Finding> list_;
+/// What an agent that runs with the folder says of itself; nothing when none answers.
+struct Running {
+    Json status;
+    std::optional<Error> problem;   ///< not_found: none runs
 };
 
-void look_at_programs(Report& report)
+Running ask_running(const DoctorOptions& options)
 {
-    std::vector<std::string> absent;
-    for (const char* program : {"millwright-keeper", "millwright-broker", "millwright-runner"})
-        if (!platform::exists(platform::sibling_program(program))) absent.emplace_back(program);
-    if (absent.empty()) report.ok("programs", fmt::format("version {}, all in {}", protocol::kProgramVersion, platform::program_folder()));
-    else report.error("programs", fmt::format("{} not in {}", fmt::join(absent, ", "), platform::program_folder()), "install the package again, or build the missing programs");
-}
-
-void look_at_sandbox(Report& report)
-{
-    const platform::Isolation found = platform::find_isolation();
-    if (!found.problem.empty()) return report.error("sandbox", found.problem, "apt-get install bubblewrap; in a container allow user namespaces");
-    report.ok("sandbox", fmt::format("bubblewrap starts; user namespaces {}, seccomp {}, Landlock {}", found.user_namespaces ? "yes" : "no", found.seccomp ? "yes" : "no",
-                                     found.landlock > 0 ? fmt::format("ABI {}", found.landlock) : "no"));
-    // What is found in this shell need not hold in the service's group: a running agent knows it better, see `running`.
-    if (found.memory.starts_with("cgroup")) report.ok("cgroups", fmt::format("memory by {}, processes by {}", found.memory, found.processes));
-    else report.warning("cgroups", fmt::format("memory by {}, processes by {}", found.memory, found.processes),
-                        "jobs that state a limit for their whole tree are refused here; run it as the service (Delegate=yes), or give it a writable cgroup");
-    if (!platform::is_root()) return;
-    const bool users = platform::find_user("millwright") && platform::find_user("millwright-broker") && platform::find_user("millwright-run");
-    if (users) report.ok("users", "agent, broker and sandboxes have users of their own");
-    else report.warning("users", "an agent that root starts here would keep broker or agent as root", "systemd-sysusers, as the package does, or useradd --system millwright, millwright-broker, millwright-run");
-}
-
-void look_at_interpreters(Report& report)
-{
-    const Json facts = platform::find_facts();
-    std::vector<std::string> found;
-    for (const auto& [name, version] : facts["programs"].as_object()) found.push_back(version.is_string() ? name + " " + version.as_string() : name);
-    report.ok("interpreters", found.empty() ? "none found: `run: script` has nothing to run with" : fmt::format("{}", fmt::join(found, ", ")));
+    auto answer = platform::call_local_socket(control_path(options.data_folder), {"GET", "/status", "", ""}, kAsk);
+    if (!answer) return {{}, answer.error()};
+    auto status = parse_json(answer->body);
+    if (!status) return {{}, Error{Errc::corrupt, "its status is no JSON"}};
+    return {std::move(*status), std::nullopt};
 }
 
 void look_at_disk(const std::string& folder, Report& report)
@@ -102,8 +70,13 @@ void look_at_settings(const DoctorOptions& options, Report& report)
     if (const Status files = config ? check_files(*config) : Status(); !files) report.error("settings", files.error().what, "correct the path in config.yaml, then: millwright-agent reload");
     else if (config) report.ok("settings", "config.yaml is in order");
     else report.error("settings", config.error().what, "mend the file; a running agent keeps the settings of before until: millwright-agent reload");
-    auto policy = load_policy(options.data_folder);
+    // One of the factory's own counts instead of the machine's.
+    const std::string own = options.data_folder + "/factories/" + options.factory;
+    auto policy = load_policy(!options.factory.empty() && platform::exists(own + "/policy.yaml") ? own : options.data_folder);
     if (!policy) report.error("policy", policy.error().what, "mend policy.yaml");
+    else if (!policy->unsigned_packages)
+        report.warning("policy", "policy.yaml admits no package that nobody signed: no job but a canary (millwright canary agent/NAME) runs here",
+                       "'unsigned: true' in policy.yaml, then: millwright-agent reload");
     else report.ok("policy", "policy.yaml is in order (millwright-agent policy test FILE says what it admits)");
 }
 
@@ -119,20 +92,38 @@ void look_at_credentials(const DoctorOptions& options, Report& report)
     else report.ok("credentials", fmt::format("{} held by this machine", count));
 }
 
-void look_at_running(const DoctorOptions& options, Report& report)
+/// Its address, of a factory that the running agent serves.
+std::string url_of(const Json& status, const std::string& factory_id)
 {
-    auto answer = platform::call_local_socket(control_path(options.data_folder), {"GET", "/status", "", ""}, kAsk);
-    if (!answer && answer.error().code == Errc::not_found)
+    for (const Json& factory : status["factories"].as_array())
+        if (factory["factory"].as_string() == factory_id) return factory["url"].as_string();
+    return {};
+}
+
+void look_at_running(const DoctorOptions& options, const Running& running, Report& report)
+{
+    if (running.problem && running.problem->code == Errc::not_found)
         return report.warning("running", "no agent runs with this folder", "systemctl start millwright-agent, or millwright-agent run --data " + options.data_folder);
-    if (!answer) return report.warning("running", answer.error().what, "root and the agent's user may ask it");
-    auto status = parse_json(answer->body);
-    if (!status) return report.error("running", "its status is no JSON", "start it again");
+    if (running.problem && running.problem->code == Errc::corrupt) return report.error("running", running.problem->what, "start it again");
+    if (running.problem) return report.warning("running", running.problem->what, "root and the agent's user may ask it");
+    const Json* status = &running.status;
     if ((*status)["version"].as_string() != protocol::kProgramVersion)
         report.warning("version", fmt::format("the running agent is {}, the programs here are {}", (*status)["version"].as_string(), protocol::kProgramVersion),
                        fmt::format("millwright-agent renew --data {}", options.data_folder));
-    std::vector<std::string> problems;
-    for (const Json& problem : (*status)["problems"].as_array()) problems.push_back(problem.as_string());
     if (status->contains("paused")) return report.warning("running", (*status)["unable"].as_string(), fmt::format("millwright-agent resume --data {}", options.data_folder));
+    std::vector<std::string> problems;
+    if (options.factory.empty()) {
+        for (const Json& problem : (*status)["problems"].as_array()) problems.push_back(problem.as_string());
+    } else {
+        // What the machine as a whole lacks, and the loops of this factory: the list above names others, too.
+        if (status->contains("unable")) problems.push_back((*status)["unable"].as_string());
+        const std::string url = url_of(*status, options.factory);
+        for (const Json& loop : (*status)["loops"].as_array()) {
+            if (const std::string& whose = loop["of"].as_string(); !whose.empty() && whose != url) continue;
+            if (loop["state"].as_string() == "overdue") problems.push_back(fmt::format("the loop '{}' does not go on", loop["name"].as_string()));
+            if (loop.contains("lastError")) problems.push_back(fmt::format("{}: {}", loop["name"].as_string(), loop["lastError"]["why"].as_string()));
+        }
+    }
     if (problems.empty()) report.ok("running", fmt::format("process {}, {} of {} slots taken", (*status)["pid"].as_integer(), (*status)["slots"]["taken"].as_integer(), (*status)["slots"]["total"].as_integer()));
     else report.error("running", fmt::format("{}", fmt::join(problems, "; ")), "see the other lines; millwright-agent status shows each loop");
 }
@@ -148,15 +139,21 @@ void look_at_clock(const Refusal& answer, Report& report)
     else report.error("clock", clock_words(seconds), fix);
 }
 
-/// Name, way, certificate, and that it is the factory this agent was enrolled at and nobody in between.
-void look_at_factory(const Identity& identity, const Config& config, Report& report)
+bool not_there(Report& report, std::string code, std::string text, std::string fix)
+{
+    report.error(std::move(code), std::move(text), std::move(fix));
+    return false;
+}
+
+/// Name, way, certificate, and that it is the factory this agent was enrolled at and nobody in between. False when it is not there, or another.
+bool look_at_factory(const Identity& identity, const Config& config, Report& report)
 {
     const auto uri = platform::parse_uri(identity.factory_url);
-    if (!uri) return report.error("factory", uri.error().what, "millwright-agent enrol again");
+    if (!uri) return not_there(report, "factory", uri.error().what, "millwright-agent enrol again");
     const std::string proxy = config.proxy.empty() ? platform::proxy_for(identity.factory_url) : config.proxy;
     if (proxy.empty()) {
         auto addresses = platform::resolve(uri->host);
-        if (!addresses) return report.error("dns", addresses.error().what, "getent hosts " + uri->host + "; mend /etc/resolv.conf or the name in DNS");
+        if (!addresses) return not_there(report, "dns", addresses.error().what, "getent hosts " + uri->host + "; mend /etc/resolv.conf or the name in DNS");
         report.ok("dns", fmt::format("{}: {}", uri->host, fmt::join(*addresses, ", ")));
     } else {
         const auto through = platform::parse_uri(proxy);
@@ -169,30 +166,56 @@ void look_at_factory(const Identity& identity, const Config& config, Report& rep
     const auto took = std::chrono::ceil<Milliseconds>(system_clock().steady() - begun);
     look_at_clock(refusal, report);
     if (!answer && answer.error().code == Errc::denied && refusal.status == 0)
-        return report.error("tls", answer.error().what, "a private authority: caFile in config.yaml; an intercepting proxy: ask for an exception for " + uri->host);
-    if (!answer && refusal.status == 407) return report.error("proxy", "it wants to know who asks (407)", "proxy: http://USER:PASSWORD@HOST:PORT in config.yaml (mode 600)");
-    if (!answer && refusal.status == 0) return report.error("factory", answer.error().what, "start it, open the way to it (firewall, proxy), or enrol at its new address");
-    if (!answer) return report.error("factory", answer.error().what, fmt::format("{} answers, but is no factory, or something in between answers for it", identity.factory_url));
+        return not_there(report, "tls", answer.error().what, "a private authority: caFile in config.yaml; an intercepting proxy: ask for an exception for " + uri->host);
+    if (!answer && refusal.status == 407) return not_there(report, "proxy", "it wants to know who asks (407)", "proxy: http://USER:PASSWORD@HOST:PORT in config.yaml (mode 600)");
+    if (!answer && refusal.status == 0) return not_there(report, "factory", answer.error().what, "start it, open the way to it (firewall, proxy), or enrol at its new address");
+    if (!answer) return not_there(report, "factory", answer.error().what, fmt::format("{} answers, but is no factory, or something in between answers for it", identity.factory_url));
     if (uri->scheme == "https") report.ok("tls", "its certificate is trusted");
     if (!*answer)
-        return report.error("factory-key", not_the_factory(identity).what, "another factory answers at this address, or something in between: ask its administrator; enrol again when it was set up anew");
+        return not_there(report, "factory-key", not_the_factory(identity).what, "another factory answers at this address, or something in between: ask its administrator; enrol again when it was set up anew");
     report.ok("factory", fmt::format("{} answered in {} ms and is the one this agent was enrolled at", identity.factory_url, took.count()));
+    return true;
 }
 
-void look_at_identity(const DoctorOptions& options, Report& report)
+/// That the factory gives a session for this agent's key. Of an agent that runs its own session says it; else a token is asked for, as that agent
+/// would at its start. Never beside a running one: what is signed is counted, and a number that is said twice freezes the agent.
+void look_at_key(const DoctorOptions& options, const Identity& identity, const Config& config, const Running& running, Report& report)
+{
+    if (!running.problem) {
+        const std::string url = url_of(running.status, identity.factory_id);
+        if (url.empty()) return;   // enrolled, and not served: `running` has the reason
+        for (const Json& loop : running.status["loops"].as_array()) {
+            if (const std::string& whose = loop["of"].as_string(); loop["name"].as_string() != "link" || (!whose.empty() && whose != url)) continue;
+            if (loop.contains("lastError")) report.error("key", loop["lastError"]["why"].as_string(), "the text says what mends it");
+            else if (loop.contains("lastGood")) report.ok("key", fmt::format("the factory accepted it; the session answered last at {}", loop["lastGood"].as_string()));
+            else report.warning("key", "the running agent has no session yet", "wait, or: millwright-agent status");
+        }
+        return;
+    }
+    auto lock = lock_data_folder(options.data_folder);
+    if (!lock) return report.warning("key", "not tried: " + lock.error().what, "ask again when the agent answers");
+    Config mine = config;
+    mine.key_max_age = Milliseconds(0);   // looked at, not changed
+    Tokens tokens(identity, mine, system_clock());
+    if (auto token = tokens.get({}); token) report.ok("key", "the factory gives a session for this agent's key");
+    else report.error("key", token.error().what, "the text says what mends it");
+}
+
+void look_at_identity(const DoctorOptions& options, const Running& running, Report& report)
 {
     auto config = load_config(options.config_path, options.data_folder);
     auto ids = enrolled_factories(options.data_folder);
     if (!ids) return report.error("identity", ids.error().what, "run this as root or the agent's user; a damaged folder: enrol again");
     if (ids->empty()) return report.error("identity", "not enrolled at a factory", fmt::format("millwright-agent enrol --data {} --factory URL", options.data_folder));
     for (const std::string& id : *ids) {
+        if (!options.factory.empty() && id != options.factory) continue;
         auto identity = load_identity(options.data_folder, id);
         if (!identity) {
             report.error("identity", identity.error().what, fmt::format("millwright-agent enrol --data {} --factory URL", options.data_folder));
             continue;
         }
         report.ok("identity", fmt::format("{} in environment {} of {}", identity->name, identity->environment, identity->factory_url));
-        if (config) look_at_factory(*identity, *config, report);
+        if (config && look_at_factory(*identity, *config, report)) look_at_key(options, *identity, *config, running, report);
     }
 }
 
@@ -201,9 +224,9 @@ void look_at_identity(const DoctorOptions& options, Report& report)
 std::vector<Finding> examine(const DoctorOptions& options)
 {
     Report report;
-    look_at_programs(report);
-    look_at_sandbox(report);
-    look_at_interpreters(report);
+    const Running running = ask_running(options);
+    // What is found in this shell need not hold in the service's group: the keeper of a running agent knows it better.
+    platform::look_at_machine(report, running.problem ? std::nullopt : platform::isolation_of(running.status["isolation"]));
     if (platform::is_folder(options.data_folder)) look_at_credentials(options, report);
     // As the agent sees it from here on, and so that what lies there leads root nowhere.
     if (auto ok = platform::become_owner_of(options.data_folder); !ok) report.error("folder", ok.error().what, "run this as root, or as the agent's user");
@@ -211,26 +234,23 @@ std::vector<Finding> examine(const DoctorOptions& options)
     if (!platform::is_folder(options.data_folder)) return report.take();
     look_at_disk(options.data_folder, report);
     look_at_settings(options, report);
-    look_at_identity(options, report);
-    look_at_running(options, report);
+    look_at_identity(options, running, report);
+    look_at_running(options, running, report);
     return report.take();
 }
 
 int run_doctor(const DoctorOptions& options)
 {
     const std::vector<Finding> findings = examine(options);
-    bool well = true;
-    Json list = Json::array();
+    const bool well = all_well(findings);
+    if (options.json) {
+        fmt::print("{}\n", dump_json(Json::object({{"ok", well}, {"time", format_time(system_clock().now())}, {"checks", to_json(findings)}})));
+        return well ? 0 : 1;
+    }
     for (const Finding& found : findings) {
-        well = well && found.state != "error";
-        if (options.json) {
-            list.push(Json::object({{"check", found.code}, {"state", found.state}, {"text", found.text}, {"fix", found.fix}}));
-            continue;
-        }
         fmt::print("{:<8} {:<13} {}\n", found.state, found.code, found.text);
         if (!found.fix.empty()) fmt::print("{:<22} → {}\n", "", found.fix);
     }
-    if (options.json) fmt::print("{}\n", dump_json(Json::object({{"ok", well}, {"checks", std::move(list)}})));
     return well ? 0 : 1;
 }
 

@@ -4,23 +4,18 @@
 #include <string>
 #include <vector>
 
-#include "platform/base/json.h"
+#include "platform/base/finding.h"
 
 namespace mill::agent {
-
-struct Finding {
-    std::string code;       ///< stable; see docs/operating.md
-    std::string state;      ///< "ok", "warning", "error"
-    std::string text;       ///< what was seen
-    std::string fix;        ///< what to type or whom to ask; empty when all is well
-};
 
 struct DoctorOptions {
     std::string data_folder, config_path;
     bool json = false;
+    std::string factory{};   ///< the id of one: the report is for it, and says nothing of others that the agent serves
 };
 
-/// Looks, and changes nothing; the agent may run meanwhile. Blocks: up to half a minute when the factory does not answer.
+/// Looks, and changes nothing but the counter of sessions when no agent runs with the folder (it asks for a token then, to prove the key); the
+/// agent may run meanwhile. Blocks: up to a minute when the factory does not answer.
 std::vector<Finding> examine(const DoctorOptions& options);
 /// Prints them. 0 when nothing is an error, else 1.
 int run_doctor(const DoctorOptions& options);

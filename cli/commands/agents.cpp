@@ -27,6 +27,54 @@ Result<int> list(Context& context, const Arguments&)
                                   .none = "no agents; `millwright agents invite` makes a code for one"});
 }
 
+void agent_field(Console& console, std::string_view name, const std::string& value)
+{
+    if (!value.empty()) console.line(fmt::format("{:<13}{}", name, one_line(value)));
+}
+
+/// An older factory knows no doctor of agents: then there is none to show.
+Json doctor_of(Api& api, const std::string& name)
+{
+    const Result<Json> doctor = api.get(join_path("/v1/agents", name, "/doctor"));
+    return doctor ? *doctor : Json();
+}
+
+Result<int> show_one(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const std::string name = arguments.text("NAME");
+    Result<Json> agent = (*api)->get(join_path("/v1/agents", name));
+    if (!agent) return fail(agent.error());
+    const Json doctor = doctor_of(**api, name);
+    Console& console = context.console;
+    if (console.json()) {
+        if (!doctor.is_null()) agent->set("doctor", doctor);
+        console.document(*agent);
+        return kDone;
+    }
+    const WallTime now = system_clock().now();
+    const Json& facts = (*agent)["facts"];
+    agent_field(console, "agent", (*agent)["name"].as_string());
+    agent_field(console, "state", (*agent)["state"].as_string() + ((*agent)["goodbye"].as_string().empty() ? "" : ", it said: " + (*agent)["goodbye"].as_string()));
+    agent_field(console, "last seen", (*agent)["online"].as_bool() ? "now" : show_age((*agent)["lastSeen"].as_string(), now));
+    agent_field(console, "mode", (*agent)["mode"].as_string());
+    agent_field(console, "environment", (*agent)["environment"].as_string());
+    agent_field(console, "jobs", fmt::format("{} of {} slots{}{}", (*agent)["busy"].as_integer(), (*agent)["slots"].as_integer(), (*agent)["jobs"].empty() ? "" : ": ", joined((*agent)["jobs"])));
+    agent_field(console, "system", fmt::format("{} {}, {} processors, memory by {}", facts["os"]["name"].as_string(), facts["os"]["version"].as_string(), facts["cpus"].as_integer(),
+                                               facts["isolation"]["memory"].as_string()));
+    agent_field(console, "key", (*agent)["fingerprint"].as_string());
+    const Json& report = doctor["report"];
+    if (doctor["state"].as_string() == "failed") agent_field(console, "doctor", doctor["problem"].as_string());
+    if (report.is_object()) {
+        agent_field(console, "doctor", fmt::format("{}, {}", report["ok"].as_bool() ? "nothing is wrong" : "something is wrong", show_age(report["time"].as_string(), now)));
+        show_findings(console, report["checks"]);
+    } else if (doctor["state"].as_string() == "none") {
+        agent_field(console, "doctor", fmt::format("not asked since the factory started: millwright doctor agent/{}", name));
+    }
+    return kDone;
+}
+
 Status set_labels(Json& body, const Arguments& arguments)
 {
     if (!arguments.has("--label")) return {};
@@ -222,6 +270,15 @@ Command agents_refuse_command()
             .examples = "millwright agents refuse BQKR-7TZM --why 'nobody here knows this machine'",
             .options = {{"CODE", "", "As `agents requests` shows it", true}, {"--why", "TEXT", "What the machine is told"}},
             .run = refuse};
+}
+
+Command agents_show_command()
+{
+    return {.name = "agents show",
+            .summary = "Show one agent: state, jobs, machine, and what its last doctor found",
+            .examples = "millwright agents show srv-1\nmillwright agents show srv-1 --json",
+            .options = {{"NAME", "", "The agent", true}},
+            .run = show_one};
 }
 
 Command agents_set_command()

@@ -112,7 +112,9 @@ Json poll_json(const PollAnswer& answer)
         cancels.push(item.set("by", Json(cancel.by)).set("why", Json(cancel.why)));
     }
     for (const auto& id : answer.drop) drop.push(protocol::to_json(id));
-    return Json::object({{"offers", std::move(offers)}, {"cancels", std::move(cancels)}, {"drop", std::move(drop)}});
+    Json out = Json::object({{"offers", std::move(offers)}, {"cancels", std::move(cancels)}, {"drop", std::move(drop)}});
+    if (!answer.doctor.empty()) out.set("doctor", Json::object({{"id", answer.doctor}}));
+    return out;
 }
 
 }  // namespace
@@ -137,6 +139,7 @@ void offers(Service& service, const CallPtr& call)
     if (fields.has("waitMs")) poll.wait = Milliseconds(fields.integer("waitMs", 0, 3'600'000));
     poll.next = Milliseconds(fields.integer("nextMs", 0, 3'600'000, 0));
     poll.unable = fields.text("unable", "").substr(0, 500);
+    for (const Json& word : (*json)["knows"].as_array()) poll.knows_doctor = poll.knows_doctor || word.as_string() == "doctor";
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
     call->http.body = {};   // thousands of these are parked
     call->http.headers = {};

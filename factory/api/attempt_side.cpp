@@ -62,6 +62,7 @@ void agent_package(Service& service, const CallPtr& call)
         return reply_problem(*call, 403, fmt::format("this attempt's package is {}, not {}", access->package_digest, (*call)["digest"].substr(0, 100)), "forbidden");
     auto bytes = platform::read_file(service.core.package_path(access->package_digest), 256 * 1024 * 1024);
     if (!passed(*call, bytes)) return;
+    service.core.package_sent(*access);
     HttpReply out;
     out.content_type = "application/zip";
     out.body = std::move(*bytes);

@@ -8,6 +8,7 @@
 #include "platform/base/encode.h"
 #include "platform/crypto.h"
 #include "platform/files.h"
+#include "protocol/canary.h"
 
 namespace mill::factory::handler {
 namespace {
@@ -83,6 +84,7 @@ void compare_and_check(Service& service, const CallPtr& call, const std::string&
 
 void put_package(Service& service, const CallPtr& call)
 {
+    if ((*call)["name"] == protocol::kCanaryName) return reply_problem(*call, 409, fmt::format("package '{}' is the factory's own: choose another name", protocol::kCanaryName), "reserved");
     auto digest = stated_digest(call->http);
     if (!passed(*call, digest)) return;
     if (call->http.body.empty()) return reply_problem(*call, 400, "the body is empty; expected the bytes of a .mwp", "package");

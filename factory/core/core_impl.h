@@ -52,6 +52,11 @@ public:
     void open_session(SessionReport report, Done<SessionAnswer> done) override;
     void agent_log(std::string agent, std::vector<AgentLogLine> lines, Done<std::uint64_t> done) override;
     void goodbye(std::string agent, std::string why, Done<Nothing> done) override;
+    void ask_doctor(std::string name, Who who, Done<DoctorState> done) override;
+    void doctor_state(std::string name, Done<DoctorState> done) override;
+    void doctor_report(std::string agent, std::string id, Result<std::vector<Finding>> findings, Done<Nothing> done) override;
+    void run_canary(std::string name, Milliseconds within, Who who, Done<Accepted> done) override;
+    void package_sent(const AttemptAccess& access) override;
     Result<std::vector<AgentRecord>> agents() override;
 
     std::uint64_t park(Poll poll, Done<PollAnswer> done) override;
@@ -123,6 +128,10 @@ private:
     void end_poll(Agent& agent, Error error);
     void free_now(Agent& agent);                   ///< tells the board what the agent wants
 
+    // doctor.cpp
+    std::string doctor_due(Agent& agent);          ///< the ask that a poll's answer has to carry now, or nothing
+    DoctorState doctor_of(const Agent& agent) const;
+
     // events.cpp
     Result<EventAnswer> ingest_one(Agent& agent, EventBatch& batch);
     Result<EventAnswer> keep_stale(Agent& agent, EventBatch& batch);
@@ -172,6 +181,7 @@ private:
     // why.cpp
     Result<Why> why_ready(const std::string& uid, JobKey job, const BindingRef& binding, int priority);
     void why_agents(const KnownBinding& binding, Why& out, bool& free);
+    void why_doctor(const Agent& agent, Why& out) const;
     Why why_active(const Active& active);
     Result<Why> why_ended(const JobRecord& job);
     std::string waiting_for(const BindingRef& binding);

@@ -71,6 +71,7 @@ void CoreImpl::load_notifiers()
 
 bool CoreImpl::has_notifiers(const Binding& binding, std::string_view event) const
 {
+    if (binding.rules.contains("agent")) return false;   // a canary is between its caller and its agent
     return options_.renderer && std::any_of(notifiers_.begin(), notifiers_.end(), [&](const Json& n) { return is_source(n, binding) && listens(n, event); });
 }
 

@@ -50,6 +50,7 @@ std::uint64_t CoreImpl::park(Poll poll, Done<PollAnswer> done)
         }
         agent.unable = poll.unable.substr(0, 500);
         agent.next_poll = poll.next;
+        agent.knows_doctor = poll.knows_doctor;
         agent.parked = Parked{ticket, answer, clock_.steady() + std::min(poll.wait.value_or(options_.poll), options_.poll), poll.want};
         free_now(agent);
         stirred_.insert(agent.key);
@@ -238,7 +239,8 @@ void CoreImpl::answer_poll(Agent& agent, bool even_if_empty)
         answer.offers.push_back(std::move(*offer));
     }
     answer.drop = std::exchange(agent.drops, {});
-    if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.drop.empty()) return;
+    answer.doctor = doctor_due(agent);
+    if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.drop.empty() && answer.doctor.empty()) return;
     const auto done = std::move(agent.parked->done);
     agent.parked.reset();
     agent.gap_until = clock_.steady() + options_.poll_gap + agent.next_poll;

@@ -28,6 +28,16 @@ struct Parked {
     std::uint32_t want = 0;
 };
 
+/// The agent's examination of itself: the last ask and the last report.
+struct Doctor {
+    std::string id, by, problem, report_id;
+    WallTime asked;
+    SteadyTime until;                    ///< then nobody waits for its report any more
+    std::optional<SteadyTime> sent;
+    std::optional<WallTime> answered;
+    std::vector<Finding> findings;
+};
+
 struct Agent {
     AgentKey key = 0;
     AgentRecord record;            ///< online, offline_since and holds are filled in for callers
@@ -40,6 +50,8 @@ struct Agent {
     SteadyTime rest_until;         ///< it said busy: no offers before
     std::set<JobKey> holds;
     std::vector<protocol::AttemptId> drops;
+    bool knows_doctor = false;     ///< as its last poll said
+    std::optional<Doctor> doctor;
 };
 
 /// An assigned, running or waiting job.

@@ -35,12 +35,25 @@ std::string CoreImpl::clock_text(WallTime time) const
     return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}", then.tm_year + 1900, then.tm_mon + 1, then.tm_mday, then.tm_hour, then.tm_min);
 }
 
+/// What the agent's last examination of itself found wrong; it may say why it is away.
+void CoreImpl::why_doctor(const Agent& agent, Why& out) const
+{
+    const DoctorState doctor = doctor_of(agent);
+    std::size_t shown = 0;
+    for (const Finding& found : doctor.findings) {
+        if (found.state != "error" || ++shown > 3) continue;
+        out.reasons.push_back({"agent_doctor", agent.record.name, fmt::format("{}'s doctor found at {}: {}: {} → {}", agent.record.name, clock_text(*doctor.answered), found.code, found.text, found.fix),
+                               ""});
+    }
+}
+
 /// What each agent lacks for jobs of this binding. `free`: one of them could take a job now.
 void CoreImpl::why_agents(const KnownBinding& known, Why& out, bool& free)
 {
     const dispatch::Environment& environment = board_.environment(known.needs.environment);
     std::vector<const Agent*> sorted;
-    for (const auto& [key, agent] : agents_) sorted.push_back(&agent);
+    for (const auto& [key, agent] : agents_)
+        if (known.needs.agent.empty() || known.needs.agent == agent.record.name) sorted.push_back(&agent);
     std::sort(sorted.begin(), sorted.end(), [](const Agent* a, const Agent* b) { return a->record.name < b->record.name; });
     std::vector<WhyReason> strangers;
     std::size_t members = 0;
@@ -60,11 +73,13 @@ void CoreImpl::why_agents(const KnownBinding& known, Why& out, bool& free)
                                                            : fmt::format("{} has not been seen yet", name);
             if (!agent->record.goodbye.empty()) text += fmt::format(", it said: {}", agent->record.goodbye);
             out.reasons.push_back({"agent_offline", name, std::move(text), ""});
+            why_doctor(*agent, out);
             continue;
         }
         if (!lacks.empty()) continue;
         if (!agent->unable.empty()) {
             out.reasons.push_back({"agent_unable", name, fmt::format("{} cannot run jobs: {}", name, agent->unable), ""});
+            why_doctor(*agent, out);
         } else if (board_.wanted(agent->key) > 0) {
             free = true;
             out.reasons.push_back({"free", name, fmt::format("{} is free", name), ""});
@@ -85,6 +100,10 @@ void CoreImpl::why_agents(const KnownBinding& known, Why& out, bool& free)
         }
     }
     if (members > 0) return;
+    if (!known.needs.agent.empty()) {
+        out.reasons.push_back({"no_agents", known.needs.agent, fmt::format("there is no agent '{}' any more", known.needs.agent), ""});
+        return;
+    }
     if (!environment.documented && strangers.size() < agents_.size())
         out.reasons.push_back({"environment_missing", environment.name, fmt::format("there is no environment '{}'", environment.name), ""});
     const std::string command = fmt::format("millwright agents invite --environment {}", environment.name);
@@ -112,6 +131,7 @@ Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const Bindin
             out.reasons.push_back({"queue", needs.trigger, fmt::format("{}{} jobs of trigger '{}' are before it", ahead >= kCounted ? "more than " : "", ahead, needs.trigger), ""});
     }
     if (needs.concurrency > 0 && occupied >= needs.concurrency) out.summary = out.reasons.front().text;
+    else if (!needs.agent.empty()) out.summary = free ? fmt::format("agent '{}' is free", needs.agent) : fmt::format("waits for agent '{}'", needs.agent);
     else if (free) out.summary = fmt::format("an agent of environment '{}' is free", needs.environment);
     else out.summary = fmt::format("waits for an agent of environment '{}'", needs.environment);
     return out;

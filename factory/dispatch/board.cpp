@@ -117,7 +117,7 @@ int Board::rank(Seat& seat, BindingKey binding)
     if (known != seat.ranks.end()) return known->second;
     const Needs& needs = queues_.at(binding).needs;
     const Environment& where = environment(needs.environment);
-    const int value = lacks(needs, where, seat.agent).empty() ? preference(where, seat.agent).value_or(-1) : -1;
+    const int value = lacks(needs, where, seat.agent).empty() ? preference(needs, where, seat.agent).value_or(-1) : -1;
     seat.ranks.emplace(binding, value);
     return value;
 }

@@ -17,6 +17,12 @@ std::optional<int> preference(const Environment& environment, const AgentRecord&
     return std::nullopt;
 }
 
+std::optional<int> preference(const Needs& needs, const Environment& environment, const AgentRecord& agent)
+{
+    if (needs.agent.empty()) return preference(environment, agent);
+    return needs.agent == agent.name ? std::optional<int>(0) : std::nullopt;
+}
+
 namespace {
 
 /// The first member line that names the agent and whose groups' facts it has; else what it lacks for the first one.
@@ -72,7 +78,8 @@ std::string approve_in(const AgentRecord& agent, const std::string& environment)
 std::vector<Lack> lacks(const Needs& needs, const Environment& environment, const AgentRecord& agent)
 {
     std::vector<Lack> out;
-    if (!preference(environment, agent))
+    if (!needs.agent.empty() && needs.agent != agent.name) out.push_back({"other_agent", fmt::format("the job is for {} alone", needs.agent), ""});
+    else if (!preference(needs, environment, agent))
         out.push_back({"not_in_environment",
                        fmt::format("{} is not in environment '{}' (it was enrolled in '{}')", agent.name, environment.name, agent.environment),
                        environment.members.empty() ? fmt::format("millwright agents set {} --environment {}", agent.name, environment.name) : ""});

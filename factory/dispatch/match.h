@@ -18,6 +18,9 @@ struct Lack {
 /// The place of the agent in the environment's order of preference (0 first), when it belongs to it.
 std::optional<int> preference(const Environment& environment, const AgentRecord& agent);
 
+/// The same for these jobs: one that is pinned to an agent asks for no place in the environment.
+std::optional<int> preference(const Needs& needs, const Environment& environment, const AgentRecord& agent);
+
 /// All that lasting things (not presence, not slots) stand in the way. Empty: it fits.
 std::vector<Lack> lacks(const Needs& needs, const Environment& environment, const AgentRecord& agent);
 

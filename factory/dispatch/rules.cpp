@@ -127,6 +127,7 @@ Needs read_needs(std::string trigger, std::string environment, const Json& rules
     for (const Json& name : rules["machineCredentials"].as_array()) out.machine_credentials.push_back(name.as_string());
     out.concurrency = static_cast<std::uint32_t>(std::clamp<std::int64_t>(rules["concurrency"].as_integer(), 0, 1'000'000));
     if (const auto limit = parse_duration(rules["offlineLimit"].as_string()); limit) out.offline_limit = *limit;
+    out.agent = rules["agent"].as_string();
     return out;
 }
 

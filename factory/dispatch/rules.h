@@ -21,8 +21,9 @@ struct Needs {
     std::vector<std::string> machine_credentials;  ///< names of those that the agent's machine has to hold
     std::uint32_t concurrency = 0;   ///< of the trigger; 0: no limit
     std::optional<Milliseconds> offline_limit;
+    std::string agent;               ///< name of the only one that may run it, in whatever environments it is; empty: any that fits
 };
-/// `rules`: {runOn, requires, labels, machineCredentials, concurrency, offlineLimit}. What cannot be read asks for nothing: it was validated when saved.
+/// `rules`: {runOn, requires, labels, machineCredentials, concurrency, offlineLimit, agent}. What cannot be read asks for nothing: it was validated when saved.
 Needs read_needs(std::string trigger, std::string environment, const Json& rules);
 
 /// One line of an environment's tree, in the order of preference: groups before the agents beside them.

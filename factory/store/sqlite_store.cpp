@@ -25,6 +25,8 @@ public:
     Status start(const std::string& path)
     {
         if (auto ok = db_.open(path, true); !ok) return ok;
+        // A connection that never read does not know that there is a log: SQLite then moves nothing, and says that all is well.
+        if (auto ok = db_.script("select count(*) from sqlite_schema"); !ok) return ok;
         thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
         return {};
     }

@@ -1,10 +1,11 @@
 """`millwright-agent doctor`: each thing that is wrong is named by its code, with what mends it; the mending is tried."""
 import json
 import os
+import shutil
 import socket
 import unittest
 
-from mill import BIN, Test, World, wait_for
+from mill import BIN, Program, Test, World, wait_for
 
 
 class Doctor(Test):
@@ -38,9 +39,12 @@ class Doctor(Test):
             for code in ("programs", "sandbox", "interpreters", "folder", "disk", "settings", "policy", "credentials", "identity", "dns", "clock", "factory"):
                 self.assertIn(checks[code]["state"], ("ok", "warning"), checks[code])
             self.assertEqual(checks["factory"]["state"], "ok")
+            self.assertEqual(checks["key"], {"check": "key", "state": "ok", "text": "the factory gives a session for this agent's key", "fix": ""})
             self.assertIn("is the one this agent was enrolled at", checks["factory"]["text"])
-            agent = world.start_agent(data)
-            self.assertEqual(self.look(world, data)["running"]["state"], "ok")
+            agent = world.start_agent(data)   # its counter goes on behind the one that proved the key
+            checks = self.look(world, data)
+            self.assertEqual(checks["running"]["state"], "ok")
+            self.assertIn("the session answered last at", checks["key"]["text"])
             text = world.command(BIN / "millwright-agent", "doctor", "--data", data).stdout
             self.assertIn("ok       factory", text)
 
@@ -81,6 +85,72 @@ class Doctor(Test):
             place.write_text(known)
             (data / "config.yaml").write_text("proxy: http://127.0.0.1:9\n")
             self.assertFound(self.look(world, data), "factory", "error", "cannot connect", "proxy")
+
+
+class FromTheFactory(Test):
+    def test_an_agent_examines_itself_for_its_factory_while_it_works(self):
+        with World() as world:
+            world.start_factory()
+            data = world.enrol()
+            agent = world.start_agent(data)
+            report = world.json("doctor", "agent/srv-1")
+            self.assertEqual((report["state"], report["report"]["ok"]), ("answered", True), report)
+            checks = {each["check"]: each for each in report["report"]["checks"]}
+            for code in ("programs", "sandbox", "disk", "settings", "policy", "identity", "key", "factory", "running", "interpreters", "screen"):
+                self.assertIn(checks[code]["state"], ("ok", "warning"), checks[code])
+            self.assertIn("the session answered last", checks["key"]["text"])
+            (data / "config.yaml").write_text("sltos: 3\n")
+            done = world.run("doctor", "agent/srv-1", check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stdout, r"error +settings +.*sltos")
+            self.assertIn("sltos", world.run("agents", "show", "srv-1").stdout)
+            agent.stop()
+            wait_for("it to be away", lambda: not world.json("agents", "show", "srv-1")["online"])
+            away = world.run("doctor", "agent/srv-1", check=False)
+            self.assertNotEqual(away.returncode, 0)
+            self.assertIn("srv-1 is offline since", away.stderr)
+            trigger = world.deploy("waits", "\ndo:\n  - answer: { set: { done: true } }\n")
+            uid = world.trigger(trigger)
+            self.assertRegex(world.run("why", uid).stdout, r"srv-1's doctor found at .*sltos")
+            self.assertEqual(world.run("doctor", "agent/nobody", check=False).returncode, world.run("agents", "show", "nobody", check=False).returncode)
+
+    def test_of_two_factories_each_hears_of_itself_alone(self):
+        with World() as one, World() as other:
+            one.start_factory()
+            other.start_factory()
+            data = one.enrol("srv-1")
+            code = other.api("POST", "/v1/agents/invitations", {"approve": True}).json["code"]
+            one.command(BIN / "millwright-agent", "enrol", "--data", data, "--factory", other.url, "--code", code, "--name", "srv-b")
+            one.start_agent(data)
+            wait_for("both sessions", lambda: one.json("agents", "show", "srv-1")["online"] and other.json("agents", "show", "srv-b")["online"])
+            for world, name, stranger in ((one, "srv-1", other), (other, "srv-b", one)):
+                said = json.dumps(world.json("doctor", f"agent/{name}"))
+                self.assertIn(world.url, said)
+                self.assertNotIn(stranger.url, said)
+                self.assertIn("the session answered last", said)
+
+    def test_a_doctor_that_hangs_holds_nothing_and_is_named(self):
+        with World() as world:
+            world.start_factory()
+            programs = world.folder / "programs"
+            shutil.copytree(BIN, programs)
+            # In the place of the program that the agent starts for it: the agent itself runs from another file.
+            data = world.enrol()
+            agent = Program(world, "agent-srv-1", [programs / "millwright-agent", "run", "--data", data], "ready")
+            (programs / "millwright-agent").unlink()
+            (programs / "millwright-agent").write_text("#!/bin/sh\necho 'not today' >&2\nexit 7\n")
+            (programs / "millwright-agent").chmod(0o755)
+            done = world.run("doctor", "agent/srv-1", check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("status 7", done.stderr)
+            self.assertIn("not today", done.stderr)
+            # One that does not end: the agent goes on working beside it.
+            (programs / "millwright-agent").write_text("#!/bin/sh\nsleep 1000\n")
+            world.api("POST", "/v1/agents/srv-1/doctor", {})
+            trigger = world.deploy("quick", "\ndo:\n  - answer: { set: { done: true } }\n")
+            self.assertEqual(world.ended(world.trigger(trigger))["state"], "successful")
+            self.assertEqual(world.api("GET", "/v1/agents/srv-1/doctor").json["state"], "asked")
+            self.assertEqual(agent.stop(), 0)
 
 
 if __name__ == "__main__":

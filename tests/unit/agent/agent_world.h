@@ -55,6 +55,7 @@ struct AgentWorld {
     Mailbox<agent::Fetch> fetches;
     Mailbox<agent::Command> commands;
     std::atomic<int> subscribed = 0;
+    std::function<void(const std::string&)> examine;   ///< set before start_link
     std::unique_ptr<agent::Link> link;
     std::vector<std::jthread> threads;
 
@@ -69,7 +70,7 @@ struct AgentWorld {
     {
         link = std::make_unique<agent::Link>(agent::Link::Parts{identity, policy, system_clock(), tokens, client, *journal, desk, fetches,
                                                                 [this](agent::Command command) { commands.send(std::move(command)); },
-                                                                [this](const agent::Terms&) { ++subscribed; }, Json::object({{"cpus", 2}})});
+                                                                [this](const agent::Terms&) { ++subscribed; }, Json::object({{"cpus", 2}}), nullptr, {}, examine});
         desk.set_on_change([this] { link->nudge(); });
         threads.emplace_back([this](std::stop_token stop) { link->run(stop); });
     }

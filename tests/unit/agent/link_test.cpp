@@ -67,6 +67,31 @@ TEST_CASE("an agent that can run nothing says why, and asks again when that is o
     }
 }
 
+TEST_CASE("an agent that can examine itself says so, and begins when it is asked; one that cannot leaves it", "[link]")
+{
+    World world;
+    Mailbox<std::string> asked(4);
+    SECTION("it can")
+    {
+        world.examine = [&](const std::string& id) { asked.send(id); };
+        world.start_link();
+        CHECK(world.factory.request("/agent/v1/offers")["knows"] == Json::array({"doctor"}));
+        world.factory.offer(Json::object({{"doctor", Json::object({{"id", "ask-1"}})}}));
+        CHECK(asked.receive_for(10s) == "ask-1");
+        world.factory.request("/agent/v1/offers", 2);   // its poll is parked again meanwhile
+        world.factory.offer(Json::object({{"doctor", Json::object({{"id", std::string(101, 'x')}})}}));
+        world.factory.request("/agent/v1/offers", 3);
+        CHECK_FALSE(asked.receive_for(50ms));
+    }
+    SECTION("it cannot")
+    {
+        world.start_link();
+        CHECK_FALSE(world.factory.request("/agent/v1/offers").contains("knows"));
+        world.factory.offer(Json::object({{"doctor", Json::object({{"id", "ask-1"}})}}));
+        CHECK(world.factory.request("/agent/v1/offers", 2)["want"] == Json(2));
+    }
+}
+
 TEST_CASE("what the policy does not admit ends as refused, with the reason", "[link]")
 {
     World world;

@@ -5,6 +5,9 @@
 #include <catch2/catch.hpp>
 
 #include "agent/config.h"
+#include "platform/base/encode.h"
+#include "platform/crypto.h"
+#include "protocol/canary.h"
 
 using namespace mill;
 
@@ -35,6 +38,22 @@ TEST_CASE("the policy that enrol writes is read back as the strictest", "[policy
     CHECK_FALSE(policy->unsigned_packages);
     CHECK(policy->packages.empty());
     CHECK_FALSE(policy->permissions);
+}
+
+TEST_CASE("the canary is known by its bytes: no policy keeps it out, and it gets no permission", "[policy]")
+{
+    CHECK("sha256:" + to_hex(platform::sha256(protocol::canary_package())) == protocol::kCanaryDigest);
+    const auto policy = agent::parse_policy("unsigned: false\npackages: [ order-status ]\n", "policy.yaml");
+    REQUIRE(policy);
+    auto offer = offer_of("millwright-canary");
+    CHECK_FALSE(policy->admit(offer));   // the name alone is nothing
+    offer.package_digest = protocol::kCanaryDigest;
+    CHECK(policy->admit(offer));
+    offer.permissions = *protocol::parse_permissions(Json::object({{"commands", Json::array({"sh"})}}), "permissions");
+    CHECK_FALSE(policy->admit(offer));
+    offer.permissions = {};
+    offer.run_as = "root";
+    CHECK_FALSE(policy->admit(offer));
 }
 
 TEST_CASE("only packages that a pattern names may run", "[policy]")

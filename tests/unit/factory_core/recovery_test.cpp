@@ -1,6 +1,7 @@
 #include <csignal>
 #include <map>
 #include <set>
+#include <thread>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -162,4 +163,16 @@ TEST_CASE("killed at any moment, the factory keeps what it acknowledged, and end
     const auto after = world.core().reader()->totals();
     REQUIRE(after);
     CHECK(after->ready + after->assigned == 0);
+}
+
+TEST_CASE("the log of the database is moved into it while the factory runs", "[core][recovery]")
+{
+    World world;
+    world.orders();
+    const auto size = [&](const char* file) { return std::filesystem::file_size(world.folder() + file); };
+    const auto before = size("/factory.db");
+    // A commit each: enough pages for the move to be asked for, far fewer than those after which the writer does it itself.
+    for (int i = 0; i < 600; ++i) world.run(Json::object({{"n", i}}));
+    for (int i = 0; i < 200 && size("/factory.db") == before; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    CHECK(size("/factory.db") > before);
 }
