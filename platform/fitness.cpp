@@ -66,7 +66,9 @@ void look_at_machine(Findings& report, const std::optional<Isolation>& known)
     look_at_programs(report);
     const Json facts = find_facts();
     const std::optional<Isolation> here = known ? known : isolation_of(facts["isolation"]);
-    look_at_isolation(report, here.value_or(Isolation{.problem = "nothing is known of it"}));
+    Isolation unknown;
+    unknown.problem = "nothing is known of it";
+    look_at_isolation(report, here.value_or(unknown));
     look_at_users(report);
     std::vector<std::string> found;
     for (const auto& [name, version] : facts["programs"].as_object()) found.push_back(version.is_string() && !version.as_string().empty() ? name + " " + version.as_string() : name);
