@@ -42,6 +42,7 @@ void JobRun::adopt(platform::Channel job, SteadyTime started, std::uint64_t last
     last_sequence_ = acked_ = last;
     begun_ = resumed_ = true;
     wall_end_ = started + spec_.grants.limits.time;
+    heard_ = ports_.clock.steady();
     phase_ = Phase::running;
     if (ended) {
         final_sequence_ = last;
@@ -91,6 +92,7 @@ void JobRun::commit()
     }
     last_sequence_ = 1;
     wall_end_ = now + spec_.grants.limits.time;
+    heard_ = now;
     kill_at_.reset();
     phase_ = Phase::committing;
 }
@@ -191,6 +193,7 @@ bool JobRun::on_watched(const Json& message)
         if (!paused_since_) paused_since_ = now;
     } else if (spec_.step && message.contains("resumed")) {
         if (paused_since_ && wall_end_) wall_end_ = *wall_end_ + (now - *paused_since_);
+        heard_ = now;
         paused_since_.reset();
     } else if (!(spec_.step && message.contains("looked")) && !(!spec_.rehearsal.is_null() && message.contains("rehearsed"))) {
         return false;
@@ -206,6 +209,7 @@ void JobRun::on_event(Event event, std::size_t bytes)
         return;
     }
     if (final_recorded()) return;
+    heard_ = ports_.clock.steady();
     if (phase_ != Phase::running) return broken("it sent an event before it was told to begin");
     if (event.sequence != last_sequence_ + 1)
         return broken(fmt::format("it sent event {} after event {}", event.sequence, last_sequence_));
@@ -341,6 +345,9 @@ void JobRun::tick(SteadyTime now)
     if (seal_at_ && now >= *seal_at_) ask_for_box();
     if (wall_end_ && now >= *wall_end_ && !final_recorded() && !paused_since_) {
         stop_now({JobState::failed, Reason::timeout, fmt::format("the job ran longer than its {}", format_duration(spec_.grants.limits.time)), Json()});
+    } else if (const auto end = idle_end(); end && now >= *end && !final_recorded() && !paused_since_) {
+        stop_now({JobState::failed, Reason::timeout, fmt::format("the job did nothing for its {} (limits: idle): no step began or ended, no line was logged", format_duration(spec_.grants.limits.idle)),
+                  Json::object({{"limit", "idle"}})});
     } else if (spec_.repeatable && lease_end_ && now >= *lease_end_ && !final_recorded()) {
         stop_now({JobState::failed, Reason::agent_lost, "the lease ran out while the factory was not reachable; the job may be repeated",
                   Json::object({{"lease", "expired"}})});
@@ -351,6 +358,14 @@ void JobRun::tick(SteadyTime now)
                   !early ? "the runner did not end in time" : ready_ ? "the broker did not answer in time" : "the runner did not get ready in time",
                   Json()});
     }
+}
+
+/// When a runner that says nothing is ended.
+std::optional<SteadyTime> JobRun::idle_end() const
+{
+    const Milliseconds idle = spec_.grants.limits.idle;
+    if (idle.count() == 0 || !heard_ || beginning()) return std::nullopt;
+    return *heard_ + idle;
 }
 
 std::optional<SteadyTime> JobRun::next_tick() const
@@ -364,6 +379,7 @@ std::optional<SteadyTime> JobRun::next_tick() const
         earlier(seal_at_);
         if (!final_recorded()) {
             if (!paused_since_) earlier(wall_end_);
+            if (!paused_since_) earlier(idle_end());
             if (spec_.repeatable) earlier(lease_end_);
         }
     }

@@ -77,6 +77,7 @@ private:
     void not_sealed(const Error& error);
     void fail_start(const std::string& why);
     void learn(const Json& revealed);
+    std::optional<SteadyTime> idle_end() const;
     bool beginning() const { return phase_ == Phase::starting || phase_ == Phase::opening; }
 
     RunSpec spec_;
@@ -99,7 +100,7 @@ private:
     std::vector<std::string> notes_;
     std::string nonce_;                       // of the runner that was started; empty when it was taken over
     std::optional<SteadyTime> wall_end_, lease_end_, kill_at_, retry_at_;
-    std::optional<SteadyTime> paused_since_;
+    std::optional<SteadyTime> paused_since_, heard_;   // heard_: of its runner, the last time
 
     // Of the credentials that the factory seals.
     bool told_missing_ = false;               // the broker opened nothing with the box

@@ -179,6 +179,7 @@ Limits read_limits(Fields& fields)
     limits.output = read_bytes(fields, "output", limits.output);
     limits.cpu = read_time(fields, "cpu", limits.cpu);
     limits.time = read_time(fields, "time", limits.time);
+    limits.idle = read_time(fields, "idle", limits.idle);
     limits.processes = static_cast<std::uint32_t>(fields.integer("processes", 1, 10'000, limits.processes));
     // Only these bound a whole tree, which not every machine can do.
     limits.stated = fields.has("memory") || fields.has("cpu") || fields.has("processes");
@@ -252,6 +253,7 @@ Json to_json(const Permissions& permissions)
     Json bounds = Json::object();
     if (limits.stated) bounds.set("memory", format_bytes(limits.memory)).set("cpu", format_duration(limits.cpu));
     if (limits.stated || limits.time != defaults.time) bounds.set("time", format_duration(limits.time));
+    if (limits.idle != defaults.idle) bounds.set("idle", format_duration(limits.idle));
     if (limits.stated) bounds.set("processes", limits.processes);
     if (limits.stated || limits.output != defaults.output) bounds.set("output", format_bytes(limits.output));
     if (!bounds.empty()) json.set("limits", bounds);
@@ -300,7 +302,8 @@ Permissions intersect(const Permissions& asked, const Permissions& cap)
     out.reveal = keep(asked.reveal, [&](const auto& item) { return (has(cap.reveal, item) || has(cap.reveal, "*")) && (has(out.credentials, item) || has(out.credentials, "*")); });
     out.system = keep(asked.system, [&](const auto& item) { return has(cap.system, item); });
     const Limits &a = asked.limits, &c = cap.limits;
-    out.limits = {std::min(a.memory, c.memory), std::min(a.cpu, c.cpu), std::min(a.time, c.time),
+    const auto idle = a.idle.count() == 0 || (c.idle.count() != 0 && c.idle < a.idle) ? c.idle : a.idle;  // 0: none
+    out.limits = {std::min(a.memory, c.memory), std::min(a.cpu, c.cpu), std::min(a.time, c.time), idle,
                   std::min(a.processes, c.processes), std::min(a.output, c.output), a.stated || c.stated};
     return out;
 }

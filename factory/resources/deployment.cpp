@@ -107,6 +107,7 @@ static protocol::Permissions both_allow(const protocol::Permissions& asked, cons
     if (stated.contains("memory")) out.limits.memory = from.memory;
     if (stated.contains("cpu")) out.limits.cpu = from.cpu;
     if (stated.contains("time")) out.limits.time = from.time;
+    if (stated.contains("idle")) out.limits.idle = from.idle;
     if (stated.contains("processes")) out.limits.processes = from.processes;
     if (stated.contains("output")) out.limits.output = from.output;
     out.limits.stated = out.limits.stated || from.stated;

@@ -26,7 +26,7 @@ Json permissions()
                    {"credentials", list_of(plain, "names of credentials that use.secrets names")},
                    {"reveal", list_of(plain, "of these credentials those whose values commands are given: metadata: { reveal: [ NAME ] } of run: shell and run: script")},
                    {"system", list_of(Json::object({{"enum", Json::array({"usage"})}}), "usage: load, memory, disks and processes of the machine")},
-                   {"limits", object({{"memory", sized("such as 256MiB")}, {"cpu", sized("CPU time, such as 60s")}, {"time", sized("of the whole job, such as 10m")},
+                   {"limits", object({{"memory", sized("such as 256MiB")}, {"cpu", sized("CPU time, such as 60s")}, {"time", sized("of the whole job, such as 10m")}, {"idle", sized("without a step or a line of log, such as 5m; else no limit")},
                                       {"processes", typed("integer", "at the same time").set("minimum", 1)}, {"output", sized("such as 16MiB")}})}})
         .set("description", "What it may do; it begins with nothing");
 }

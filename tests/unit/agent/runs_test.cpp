@@ -123,6 +123,27 @@ TEST_CASE("a job over its wall-clock limit is killed and ends as timeout", "[run
     CHECK(world.ledger.events().back().body["error"]["status"] == Json(408));
 }
 
+TEST_CASE("a job that does nothing for its idle limit ends as timeout; each event begins the time anew", "[runs]")
+{
+    World world;
+    world.go();
+    auto spec = world.spec();
+    spec.grants.limits.idle = 400ms;
+    world.up_to_begin(std::move(spec));
+    for (std::uint64_t sequence = 2; sequence < 6; ++sequence) {
+        (void)system_clock().sleep(200ms, {});
+        world.to_runner_end(Json::object({{"event", to_json(protocol::Event{sequence, system_clock().now(), protocol::EventKind::log, Json::object({{"level", "info"}, {"text", "still here"}})})}}));
+    }
+    REQUIRE(world.ledger.until([](auto& l) { return l.events_.size() == 5; }));
+    CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
+    world.ended("0", "9", "killed");
+    REQUIRE(world.ledger.wait_released());
+    const Json body = world.ledger.events().back().body;
+    CHECK(body["reason"] == Json("timeout"));
+    CHECK(body["evidence"]["limit"] == Json("idle"));
+    CHECK_THAT(body["error"]["detail"].as_string() + body["evidence"]["why"].as_string(), Catch::Contains("limits: idle"));
+}
+
 TEST_CASE("the time limit of a run that somebody steps through stands still while it is paused", "[runs]")
 {
     World world;

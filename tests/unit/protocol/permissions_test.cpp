@@ -79,6 +79,20 @@ TEST_CASE("a folder covers what is below it and nothing beside it", "[protocol][
     CHECK_FALSE(covers_path({}, "/"));
 }
 
+TEST_CASE("the idle limit: none is none, and of two the shorter holds", "[protocol][permissions]")
+{
+    const auto with = [](const char* limits) { return parse_permissions(*parse_json(limits), "p").value(); };
+    const Permissions none = with("{}"), five = with(R"({"limits":{"idle":"5m"}})"), one = with(R"({"limits":{"idle":"1m"}})");
+    CHECK(none.limits.idle.count() == 0);
+    CHECK(to_json(five)["limits"]["idle"].as_string() == "5m");
+    CHECK_FALSE(five.limits.stated);   // it needs no control group
+    CHECK(intersect(none, none).limits.idle.count() == 0);
+    CHECK(intersect(none, five).limits.idle == five.limits.idle);
+    CHECK(intersect(five, none).limits.idle == five.limits.idle);
+    CHECK(intersect(five, one).limits.idle == one.limits.idle);
+    CHECK(intersect(one, five).limits.idle == one.limits.idle);
+}
+
 TEST_CASE("an intersection keeps what the cap covers and the smaller limits", "[protocol][permissions]")
 {
     const Permissions out = intersect(read(R"({"network":["https://a.example","https://b.example"],"limits":{"memory":"1GiB"}})"),
