@@ -253,13 +253,26 @@ Result<std::optional<Journal::Said>> Journal::said_after(const protocol::Attempt
     auto offer = text_locked(entry->offer);
     if (!offer) return fail("journal", std::move(offer.error()));
     out->offer = std::move(*offer);
-    for (const auto* list : {&entry->said, &entry->events})
-        for (const EventRef& ref : *list) {
-            if (list == &entry->events && ref.offset >= safe_) break;
-            auto text = text_locked(ref);
-            if (!text) return fail("journal", std::move(text.error()));
-            if (!text->empty()) out->events.push_back(std::move(*text));
-        }
+    // One request has to hold it: of what was acknowledged the newest events, its first and its last; of what waits the first ones, since the
+    // rest follows as ever.
+    std::vector<const EventRef*> refs;
+    std::uint64_t size = 0;
+    for (auto at = entry->said.rbegin(); at != entry->said.rend(); ++at) {
+        const bool edge = at == entry->said.rbegin() || at->sequence == 1;
+        if (!edge && (size += at->length) > options_.said_bytes) continue;
+        refs.insert(refs.begin(), &*at);
+    }
+    size = 0;
+    for (const EventRef& ref : entry->events) {
+        if (ref.offset >= safe_ || size > options_.said_bytes) break;
+        size += ref.length;
+        refs.push_back(&ref);
+    }
+    for (const EventRef* ref : refs) {
+        auto text = text_locked(*ref);
+        if (!text) return fail("journal", std::move(text.error()));
+        if (!text->empty()) out->events.push_back(std::move(*text));
+    }
     return out;
 }
 

@@ -48,7 +48,8 @@ void CoreImpl::ingest(std::string agent, std::vector<EventBatch> batches, Done<s
 
 Result<EventAnswer> CoreImpl::ingest_one(Agent& agent, EventBatch& batch)
 {
-    const bool again = !batch.offer.is_null() && awaited_.contains(agent.key);
+    const bool awaited = awaited_.contains(agent.key), again = !batch.offer.is_null() && awaited;
+    const bool holes = again || (awaited && !agent.can_repeat);   // what an older program was told is safe it does not have any more
     if (again) {
         const auto taken = adopt(agent, batch);
         if (!taken) return fail(taken.error());
@@ -70,7 +71,7 @@ Result<EventAnswer> CoreImpl::ingest_one(Agent& agent, EventBatch& batch)
     for (EventBatch::Item& item : batch.events) {
         if (item.sequence <= answer.acknowledged) continue;      // said before
         const std::uint64_t missing = item.sequence - answer.acknowledged - 1;
-        if (missing > 0 && !again) break;                        // a hole: the answer says what is expected
+        if (missing > 0 && !holes) break;                        // a hole: the answer says what is expected
         if (missing > 0 && answer.acknowledged == 0 && active->state == JobState::assigned) {   // it has begun, and when is not known any more
             active->state = JobState::running;
             active->started = active->started.value_or(clock_.now());
@@ -157,7 +158,7 @@ Result<EventAnswer> CoreImpl::keep_stale(Agent& agent, EventBatch& batch, bool a
     std::optional<Event> final;
     for (EventBatch::Item& item : batch.events) {
         if (item.sequence <= answer.acknowledged) continue;
-        if (item.sequence != answer.acknowledged + 1) break;
+        if (item.sequence != answer.acknowledged + 1 && !awaited_.contains(agent.key)) break;
         answer.acknowledged = item.sequence;
         if (row->bytes >= options_.record_quota) continue;
         if (item.event && protocol::final_state(*item.event)) final = *item.event;

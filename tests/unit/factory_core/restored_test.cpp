@@ -183,3 +183,17 @@ TEST_CASE("a store that went back unnoticed is found out by an agent that was to
     that_was_all(world, offered.agent);
     CHECK(world.report(offered.agent, offered.id, {world.state(3, JobState::successful)}).standing == Standing::final);
 }
+
+TEST_CASE("an older agent's job goes on behind what the restored store has lost of it", "[core][restore]")
+{
+    World before;
+    before.orders();
+    auto offered = before.offered();
+    before.report(offered.agent, offered.id, {before.state(1, JobState::running)});
+    const auto copy = backup(before);
+    before.report(offered.agent, offered.id, {World::line(2, "lost")});
+    const auto world = restored(before, copy);
+    session(*world, offered.agent, {offered.id}, {}, false);
+    CHECK(world->report(offered.agent, offered.id, {world->state(3, JobState::successful)}).standing == Standing::final);
+    CHECK(world->job(offered.job.uid).state == JobState::successful);
+}
