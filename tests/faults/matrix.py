@@ -255,6 +255,7 @@ def restored(field, jobs):
     world.data.rename(world.folder / "lost")
     world.command(BIN / "millwright-factory", "restore", "--from", world.folder / "backup", "--data", world.data)
     world.start_factory()
+    wait_for("the agent to say again what the backup does not know", lambda: all(world.api("GET", f"/v1/jobs/{uid}").status == 200 for uid in field.jobs), 60)
 
 
 SCENARIOS = {
