@@ -238,6 +238,53 @@ Journal::Depth Journal::depth() const
     return out;
 }
 
+Result<std::optional<Journal::Said>> Journal::said_after(const protocol::AttemptId& after) const
+{
+    const std::scoped_lock lock(mutex_);
+    const AttemptEntry* entry = nullptr;
+    std::optional<Said> out;
+    for (const auto* from : {&state_.open(), &state_.kept()}) {
+        const auto found = from->upper_bound(after);
+        if (found == from->end() || (out && out->id < found->first)) continue;
+        entry = &found->second;
+        out = Said{found->first, {}, {}};
+    }
+    if (!out) return out;
+    auto offer = text_locked(entry->offer);
+    if (!offer) return fail("journal", std::move(offer.error()));
+    out->offer = std::move(*offer);
+    // One request has to hold it: of what was acknowledged the newest events, its first and its last; of what waits the first ones, since the
+    // rest follows as ever.
+    std::vector<const EventRef*> refs;
+    std::uint64_t size = 0;
+    for (auto at = entry->said.rbegin(); at != entry->said.rend(); ++at) {
+        const bool edge = at == entry->said.rbegin() || at->sequence == 1;
+        if (!edge && (size += at->length) > options_.said_bytes) continue;
+        refs.insert(refs.begin(), &*at);
+    }
+    size = 0;
+    for (const EventRef& ref : entry->events) {
+        if (ref.offset >= safe_ || size > options_.said_bytes) break;
+        size += ref.length;
+        refs.push_back(&ref);
+    }
+    for (const EventRef* ref : refs) {
+        auto text = text_locked(*ref);
+        if (!text) return fail("journal", std::move(text.error()));
+        if (!text->empty()) out->events.push_back(std::move(*text));
+    }
+    return out;
+}
+
+std::optional<std::pair<protocol::AttemptId, std::uint64_t>> Journal::last_finished() const
+{
+    const std::scoped_lock lock(mutex_);
+    if (!state_.last()) return std::nullopt;
+    const auto found = state_.kept().find(*state_.last());
+    if (found == state_.kept().end()) return std::nullopt;
+    return std::pair(found->first, found->second.acknowledged);
+}
+
 bool Journal::empty() const
 {
     const std::scoped_lock lock(mutex_);
@@ -270,6 +317,7 @@ void Journal::maybe_compact_locked()
     if (file_.size() < compact_at_) return;
     const std::uint64_t before = file_.size();
     state_.forget_before(clock_.now() - std::chrono::duration_cast<Microseconds>(options_.memory));
+    state_.trim(clock_.now() - std::chrono::duration_cast<Microseconds>(options_.kept), options_.kept_bytes, options_.said_bytes);
     if (auto done = compact_locked(); !done) {
         log::error("journal", "{}: cannot be made smaller: {}", path_, done.error().what);
         compact_at_ = before * 2;  // not again at once
@@ -285,29 +333,25 @@ Status Journal::compact_locked()
     std::filesystem::remove(path, ignored);
     auto file = platform::AppendFile::open(path, 0600);
     if (!file) return fail(std::move(file.error()));
-    std::map<protocol::AttemptId, AttemptEntry> open;
+    std::map<protocol::AttemptId, AttemptEntry> open, kept;
     const auto put = [&](Record record) -> Result<std::uint64_t> {
         const std::uint64_t at = file->size();
         if (auto done = file->append(encode(record)); !done) return fail(std::move(done.error()));
         return at + text_offset(record.id);
     };
     for (const auto& [id, time] : state_.finished())
-        if (auto done = put({RecordType::finished, id, 0, static_cast<std::uint64_t>(time.microseconds), {}, 0}); !done)
+        if (state_.kept().contains(id)) continue;  // below, behind what it said
+        else if (auto done = put({RecordType::finished, id, 0, static_cast<std::uint64_t>(time.microseconds), {}, 0}); !done)
             return fail(std::move(done.error()));
-    for (const auto& [id, entry] : state_.open()) {
+    const auto put_attempt = [&](const protocol::AttemptId& id, const AttemptEntry& entry) -> Result<AttemptEntry> {
         AttemptEntry copy = entry;
         auto offer = text_locked(entry.offer);
         if (!offer) return fail(std::move(offer.error()));
         auto at = put({RecordType::taken, id, 0, 0, *offer, 0});
         if (!at) return fail(std::move(at.error()));
         copy.offer.offset = *at;
-        // `started` keeps its time even when its event was acknowledged long ago.
         const auto started_at = static_cast<std::uint64_t>(entry.started.microseconds);
-        if (entry.stage != Stage::taken && entry.acknowledged > 0) {
-            if (auto done = put({RecordType::started, id, 1, started_at, {}, 0}); !done) return fail(std::move(done.error()));
-            if (auto done = put({RecordType::acknowledged, id, entry.acknowledged, 0, {}, 0}); !done) return fail(std::move(done.error()));
-        }
-        for (EventRef& ref : copy.events) {
+        const auto put_event = [&](EventRef& ref) -> Status {
             auto text = text_locked(ref);
             if (!text) return fail(std::move(text.error()));
             if (text->empty()) *text = dump_json(to_json(lost_event(ref.sequence, clock_.now())));
@@ -318,13 +362,34 @@ Status Journal::compact_locked()
             if (!place) return fail(std::move(place.error()));
             ref.offset = *place;
             ref.length = static_cast<std::uint32_t>(text->size());
-        }
-        open.emplace(id, std::move(copy));
+            return {};
+        };
+        // `started` keeps its time even when its event was acknowledged long ago.
+        if (entry.stage != Stage::taken && entry.acknowledged > 0 && (entry.said.empty() || entry.said.front().sequence != 1))
+            if (auto done = put({RecordType::started, id, 1, started_at, {}, 0}); !done) return fail(std::move(done.error()));
+        for (EventRef& ref : copy.said)
+            if (auto done = put_event(ref); !done) return fail(std::move(done.error()));
+        if (entry.acknowledged > 0)
+            if (auto done = put({RecordType::acknowledged, id, entry.acknowledged, 0, {}, 0}); !done) return fail(std::move(done.error()));
+        for (EventRef& ref : copy.events)
+            if (auto done = put_event(ref); !done) return fail(std::move(done.error()));
+        return copy;
+    };
+    for (const auto& [id, entry] : state_.open()) {
+        auto copy = put_attempt(id, entry);
+        if (!copy) return fail(std::move(copy.error()));
+        open.emplace(id, std::move(*copy));
+    }
+    for (const auto& [id, entry] : state_.kept()) {
+        auto copy = put_attempt(id, entry);
+        if (!copy) return fail(std::move(copy.error()));
+        if (auto done = put({RecordType::finished, id, 0, static_cast<std::uint64_t>(entry.finished.microseconds), {}, 0}); !done) return fail(std::move(done.error()));
+        kept.emplace(id, std::move(*copy));
     }
     if (auto synced = file->sync(); !synced) return fail(std::move(synced.error()));
     if (auto swapped = platform::replace_file(path, path_); !swapped) return fail(std::move(swapped.error()));
     file_ = std::move(*file);
-    state_.replace(std::move(open));
+    state_.replace(std::move(open), std::move(kept));
     safe_ = needed_ = file_.size();
     return {};
 }

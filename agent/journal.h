@@ -22,6 +22,10 @@ public:
     struct Options {
         std::uint64_t compact_above = 4 * 1024 * 1024;      ///< bytes of file; below, compaction is not worth it
         std::chrono::hours memory{24 * 30};                 ///< finished attempts' names are kept so long
+        // For a factory that lost what it had acknowledged (design: restore).
+        std::chrono::hours kept{24 * 7};                    ///< and what they said so long
+        std::uint64_t kept_bytes = 16 * 1024 * 1024;        ///< of all of them together; the oldest go first
+        std::uint64_t said_bytes = 1024 * 1024;             ///< of one attempt, besides its first and last event; the newest stay
     };
     struct Held {
         protocol::AttemptId id;
@@ -44,6 +48,17 @@ public:
     bool knows(const protocol::AttemptId& id) const;
     bool is_open(const protocol::AttemptId& id) const;  ///< runs, or has events to report
     std::uint64_t file_size() const;
+
+    /// An attempt as it is said again: `events` rise, and may have holes.
+    struct Said {
+        protocol::AttemptId id;
+        std::string offer;                  ///< JSON text
+        std::vector<std::string> events;    ///< JSON texts, those that wait for an acknowledgement included
+    };
+    /// The first attempt above `after` in order of its name, held or kept; nothing: that was all.
+    Result<std::optional<Said>> said_after(const protocol::AttemptId& after) const;
+    /// The attempt that was finished last, and its last event.
+    std::optional<std::pair<protocol::AttemptId, std::uint64_t>> last_finished() const;
 
     // Each is in the file when it returns. `start` and `add` are safe after the next sync; the others need none: lost with the machine's
     // power they are said again (an offer is repeated, an acknowledgement too). Errors: unavailable (disk full).

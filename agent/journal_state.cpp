@@ -26,8 +26,16 @@ void JournalState::apply_event(AttemptEntry& entry, const Record& record)
 void JournalState::apply(const Record& record)
 {
     if (record.type == RecordType::finished) {
-        open_.erase(record.id);
         finished_[record.id] = WallTime{static_cast<std::int64_t>(record.number)};
+        if (const auto found = open_.find(record.id); found != open_.end()) {
+            AttemptEntry& entry = found->second;
+            entry.finished = finished_[record.id];
+            if (entry.done() && entry.offer.length > 0) {
+                last_ = record.id;
+                kept_[record.id] = std::move(entry);
+            }
+            open_.erase(found);
+        }
         return;
     }
     if (finished_.contains(record.id)) return;
@@ -56,9 +64,40 @@ void JournalState::apply(const Record& record)
             if (entry.stage == Stage::taken) entry.stage = Stage::started;
         }
         entry.acknowledged = record.sequence;
-        while (!entry.events.empty() && entry.events.front().sequence <= record.sequence) entry.events.pop_front();
+        while (!entry.events.empty() && entry.events.front().sequence <= record.sequence) {
+            if (entry.events.front().length > 0) entry.said.push_back(entry.events.front());
+            entry.events.pop_front();
+        }
         break;
     case RecordType::finished: break;
+    }
+}
+
+void JournalState::trim(WallTime time, std::uint64_t bytes, std::uint64_t each)
+{
+    const auto shorten = [&](AttemptEntry& entry) {
+        std::uint64_t size = 0;
+        std::deque<EventRef> left;
+        for (auto at = entry.said.rbegin(); at != entry.said.rend(); ++at) {
+            const bool edge = at == entry.said.rbegin() || at->sequence == 1;
+            if (!edge && size + at->length > each) continue;
+            if (!edge) size += at->length;
+            left.push_front(*at);
+        }
+        entry.said = std::move(left);
+    };
+    for (auto& [id, entry] : open_) shorten(entry);
+    std::multimap<std::int64_t, protocol::AttemptId> newest;
+    for (auto& [id, entry] : kept_) {
+        shorten(entry);
+        newest.emplace(-entry.finished.microseconds, id);
+    }
+    std::uint64_t all = 0;
+    for (const auto& [age, id] : newest) {
+        const AttemptEntry& entry = kept_.at(id);
+        all += entry.offer.length;
+        for (const EventRef& ref : entry.said) all += ref.length;
+        if (entry.finished < time || all > bytes) kept_.erase(id);
     }
 }
 

@@ -3,6 +3,8 @@
 
 #include <deque>
 #include <map>
+#include <optional>
+#include <utility>
 #include <string>
 
 #include "agent/journal_record.h"
@@ -26,6 +28,8 @@ struct AttemptEntry {
     std::uint64_t last_sequence = 0;
     std::uint64_t acknowledged = 0;
     std::deque<EventRef> events;       ///< above `acknowledged`, without holes
+    std::deque<EventRef> said;         ///< up to `acknowledged`, with holes: a factory that lost them hears them again
+    WallTime finished;                 ///< of a kept one
     bool done() const { return stage == Stage::ended && acknowledged >= last_sequence; }
 };
 
@@ -36,17 +40,29 @@ public:
     void apply(const Record& record);
 
     const std::map<protocol::AttemptId, AttemptEntry>& open() const { return open_; }
+    /// Finished ones that began, with what they said.
+    const std::map<protocol::AttemptId, AttemptEntry>& kept() const { return kept_; }
+    /// The one that was finished last.
+    const std::optional<protocol::AttemptId>& last() const { return last_; }
+    /// Of `kept`: those before `time` go, then the oldest until the rest has at most `bytes`; of what any attempt said, the newest `each` bytes
+    /// stay, and its first and last.
+    void trim(WallTime time, std::uint64_t bytes, std::uint64_t each);
     AttemptEntry* find(const protocol::AttemptId& id);
     /// Held now, or finished and not yet forgotten.
     bool knows(const protocol::AttemptId& id) const { return open_.contains(id) || finished_.contains(id); }
     const std::map<protocol::AttemptId, WallTime>& finished() const { return finished_; }
     void forget_before(WallTime time);
     /// After compaction: the events' new places.
-    void replace(std::map<protocol::AttemptId, AttemptEntry> open) { open_ = std::move(open); }
+    void replace(std::map<protocol::AttemptId, AttemptEntry> open, std::map<protocol::AttemptId, AttemptEntry> kept)
+    {
+        open_ = std::move(open);
+        kept_ = std::move(kept);
+    }
 
 private:
     void apply_event(AttemptEntry& entry, const Record& record);
-    std::map<protocol::AttemptId, AttemptEntry> open_;
+    std::map<protocol::AttemptId, AttemptEntry> open_, kept_;
+    std::optional<protocol::AttemptId> last_;
     std::map<protocol::AttemptId, WallTime> finished_;
 };
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "agent/lease.h"
+#include "agent/report_again.h"
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
@@ -107,13 +108,15 @@ Status Link::open_session(const std::string& token, std::stop_token stop, Refusa
         entry.set("acknowledged", item.acknowledged);
         held.push_back(std::move(entry));
     }
-    const Json body = Json::object({{"version", protocol::kVersion},
+    Json body = Json::object({{"version", protocol::kVersion},
                                     {"must", Json::array()},
+                                    {"knows", Json::array({"again"})},
                                     {"challenge", challenge},
                                     {"mode", std::string(protocol::name(parts_.identity.mode))},
                                     {"slots", parts_.desk.slots()},
                                     {"facts", parts_.facts},
                                     {"held", Json(std::move(held))}});
+    if (const auto last = parts_.journal.last_finished()) body.set("last", to_json(last->first).set("acknowledged", last->second));
     auto answer = parts_.factory.post_as(token, protocol::route::kSession, dump_json(body), std::chrono::seconds(20), stop, &refusal);
     if (!answer) return fail("session", std::move(answer.error()));
     const Json& said = *answer;
@@ -124,6 +127,10 @@ Status Link::open_session(const std::string& token, std::stop_token stop, Refusa
               period(said, "leaseMs", terms_.lease), period(said, "renewMs", terms_.renew), said["approved"].as_bool(),
               said["state"].as_string()};
     if (!terms_.approved) log::warning("link", "this agent waits for an administrator's approval (millwright agents)");
+    if (said["reportAgain"].as_bool()) {
+        promise(kSession * 5);
+        if (auto done = report_again(parts_.journal, parts_.factory, token, stop, refusal); !done) return done;
+    }
     for (const Json& item : said["held"].as_array()) {
         auto id = protocol::parse_attempt_id(item);
         if (!id) return fail("session", std::move(id.error()));

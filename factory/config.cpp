@@ -148,7 +148,12 @@ Status check_config(const Config& config)
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments)
 {
     CommandLine out;
-    for (std::size_t i = 0; i < arguments.size(); ++i) {
+    using Action = CommandLine::Action;
+    if (!arguments.empty() && arguments.front() == "backup") out.action = Action::backup;
+    if (!arguments.empty() && arguments.front() == "restore") out.action = Action::restore;
+    const bool runs = out.action == Action::run;
+    const std::string_view folder = out.action == Action::backup ? "--to" : "--from";
+    for (std::size_t i = runs ? 0 : 1; i < arguments.size(); ++i) {
         std::string name = arguments[i], value;
         const std::size_t equals = name.starts_with("--") ? name.find('=') : std::string::npos;
         const bool joined = equals != std::string::npos;
@@ -156,14 +161,18 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
             value = name.substr(equals + 1);
             name.resize(equals);
         }
-        if (name == "--help" || name == "-h" || name == "help") return CommandLine{CommandLine::Action::help, {}, {}, {}, false};
-        if (name == "--version" || name == "-V") return CommandLine{CommandLine::Action::version, {}, {}, {}, false};
-        if (name == "--insecure" && !joined) {
+        if (name == "--help" || name == "-h" || name == "help") return CommandLine{Action::help, {}, {}, {}, false, {}};
+        if (name == "--version" || name == "-V") return CommandLine{Action::version, {}, {}, {}, false, {}};
+        if (name == "--insecure" && !joined && runs) {
             out.insecure = true;
             continue;
         }
-        std::string* target = name == "--data" ? &out.data : name == "--listen" ? &out.listen : name == "--config" ? &out.config_file : nullptr;
-        if (!target) return fail(Errc::invalid, fmt::format("unknown argument '{}'; known are --data, --listen, --config, --insecure, --help, --version", arguments[i]));
+        std::string* target = name == "--data" ? &out.data : nullptr;
+        if (runs && name == "--listen") target = &out.listen;
+        if (runs && name == "--config") target = &out.config_file;
+        if (!runs && name == folder) target = &out.folder;
+        if (!target && !runs) return fail(Errc::invalid, fmt::format("unknown argument '{}'; {} takes --data DIR and {} FOLDER", arguments[i], arguments.front(), folder));
+        if (!target) return fail(Errc::invalid, fmt::format("unknown argument '{}'; known are backup, restore, --data, --listen, --config, --insecure, --help, --version", arguments[i]));
         if (!joined) {
             if (++i >= arguments.size()) return fail(Errc::invalid, fmt::format("{} needs a value", name));
             value = arguments[i];
@@ -172,6 +181,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
         *target = value;
     }
     if (out.data.empty()) return fail(Errc::invalid, "--data is missing: the folder that holds jobs, packages and tokens");
+    if (!runs && out.folder.empty()) return fail(Errc::invalid, fmt::format("{} is missing: the folder of the backup", folder));
     return out;
 }
 
@@ -180,6 +190,8 @@ std::string help_text()
     return R"(millwright-factory: hands packaged workflows out to agents, watches them and tells others how it went.
 
   millwright-factory --data DIR [--listen ADDRESS:PORT] [--config FILE] [--insecure]
+  millwright-factory backup --data DIR --to FOLDER
+  millwright-factory restore --from FOLDER --data DIR
 
   --data DIR          folder of the store, packages and tokens; made when it is not there
   --listen A:P        address and port (default 127.0.0.1:7460; port 0 takes a free one)
@@ -189,6 +201,11 @@ std::string help_text()
 
 When it is ready it prints one line, "listening on http://ADDRESS:PORT". The first start writes an admin token to DIR/admin-token.
 SIGTERM stops it; jobs on agents go on and report when it is back.
+
+backup makes the new folder FOLDER: the database, packages, factory-key, admin-token and a manifest with the SHA-256 of each. The factory may
+run meanwhile. Keep the vault's key elsewhere: it is never part of a backup. restore checks a backup and fills DIR, which must be empty or
+absent. The factory then waits until its agents have said again what they did since (they keep it for 7 days): until then nothing starts and
+nothing is delivered where they are; `millwright why` shows who is awaited, `millwright environments release NAME` stops waiting.
 
 Configuration (all optional):
   listen: 0.0.0.0:7460
@@ -210,6 +227,8 @@ Started as root, the sandbox runs as the user millwright-run, else nobody.
 Examples:
   millwright-factory --data /tmp/factory --listen 127.0.0.1:0
   millwright-factory --data /var/lib/millwright/factory --config /etc/millwright/factory.yaml
+  millwright-factory backup --data /var/lib/millwright/factory --to /backup/millwright-monday
+  millwright-factory restore --from /backup/millwright-monday --data /var/lib/millwright/factory
 
 Exit status: 0 stopped, 1 a bug, 2 try again (address or folder in use), 64 wrong arguments, 78 wrong configuration.
 )";

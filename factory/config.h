@@ -43,9 +43,10 @@ Status parse_listen(std::string_view text, Config& config);
 Status check_config(const Config& config);
 
 struct CommandLine {
-    enum class Action { run, help, version } action = Action::run;
+    enum class Action { run, help, version, backup, restore } action = Action::run;
     std::string data, listen, config_file;
     bool insecure = false;
+    std::string folder = {};   ///< backup --to, restore --from
 };
 /// Errors: invalid (what is wrong, and what was perhaps meant).
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments);

@@ -93,6 +93,11 @@ public:
     virtual void open_session(SessionReport report, Done<SessionAnswer> done) = 0;
     /// Keeps the lines above what is there, the newest kAgentLogLines of them; answers the highest sequence kept.
     virtual void agent_log(std::string agent, std::vector<AgentLogLine> lines, Done<std::uint64_t> done) = 0;
+    /// The agent has said all of it again.
+    virtual void reported_again(std::string agent, Done<Nothing> done) = 0;
+    virtual void holds(Done<std::vector<Hold>> done) = 0;   ///< by environment; empty: as ever
+    /// What is awaited there is awaited no longer: it may run twice. Errors: conflict (nothing is held there).
+    virtual void release(std::string environment, Who who, Done<Nothing> done) = 0;
     virtual void goodbye(std::string agent, std::string why, Done<Nothing> done) = 0;
     /// Has the agent examine itself; asked again meanwhile it is the same ask. Errors: not_found, conflict (it is away, or too old for that).
     virtual void ask_doctor(std::string name, Who who, Done<DoctorState> done) = 0;

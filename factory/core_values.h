@@ -75,6 +75,12 @@ struct SessionReport {
     std::uint32_t slots = 1;
     Json facts;
     std::vector<protocol::AttemptId> held;
+    struct Seen {
+        protocol::AttemptId id;
+        std::uint64_t acknowledged = 0;
+    };
+    std::vector<Seen> seen{};  ///< what it was told to be acknowledged of those held, and of the one that ended last
+    bool can_repeat = false;   ///< it can say again what was acknowledged
 };
 
 /// Whether an attempt may still write: current; stale (another attempt took its place); final (the job has ended).
@@ -92,6 +98,7 @@ struct SessionAnswer {
     AgentRecord agent;
     std::uint64_t epoch = 1;
     std::vector<HeldAnswer> held;
+    bool report_again = false;   ///< this store is an older one: what the agent did has to be said again
 };
 
 struct CounterStep {
@@ -162,6 +169,18 @@ struct EventBatch {
         Result<protocol::Event> event;
     };
     std::vector<Item> events;
+    Json offer{};   ///< what was acknowledged is said again: the attempt as it was offered, and its events, perhaps not all; else null
+};
+
+/// Where nothing starts and nothing is delivered, because the store is an older one and agents have not said again what they did.
+struct Hold {
+    std::string environment;
+    std::vector<std::string> agents;   ///< that are awaited
+    std::vector<std::string> unable;   ///< of them: those whose program is too old to say it again
+    WallTime since;                    ///< when the store was restored, or found to be an older one
+    WallTime known_to;                 ///< what happened later and no agent says again is lost
+    std::string why;
+    std::string command;               ///< that releases it
 };
 
 struct EventAnswer {
@@ -190,7 +209,7 @@ struct AttemptAccess {
 struct WhyReason {
     std::string code;      ///< stable: schedule (when it fires next), agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
                            ///< slots_full, agent_busy, agent_unable, agent_doctor, other_agent, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
-                           ///< cancel_sent, running, ended, retried, offered, queue, free
+                           ///< cancel_sent, awaits_reports, running, ended, retried, offered, queue, free
     std::string subject;   ///< agent, trigger or environment
     std::string text;      ///< a sentence without final period, with the command that mends it in backquotes
     std::string command;   ///< that command, or empty

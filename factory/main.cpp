@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include "factory/app.h"
+#include "factory/backup.h"
 #include "factory/config.h"
+#include "factory/resources/vault.h"
 #include "platform/base/redact.h"
 #include "platform/service_host.h"
 
@@ -29,6 +31,27 @@ int exit_code(const mill::Error& error)
     }
 }
 
+int back_up_or_restore(const mill::factory::CommandLine& line)
+{
+    using namespace mill::factory;
+    mill::log::start("millwright-factory", mill::log::Level::warning);
+    const bool backup = line.action == CommandLine::Action::backup;
+    const auto done = backup ? make_backup(line.data, line.folder, mill::system_clock()) : restore_backup(line.folder, line.data, mill::system_clock());
+    if (!done) {
+        fmt::print(stderr, "millwright-factory: {}\n", mill::redacted(done.error().what));
+        return exit_code(done.error());
+    }
+    if (backup) {
+        fmt::print("backed up {} files, {} bytes, of {} to {}\n", done->files, done->bytes, mill::format_time(done->time), line.folder);
+        fmt::print("the vault's key is not part of it: without that key stored credentials cannot be read\n");
+        return kStopped;
+    }
+    fmt::print("restored {} files to {}: what the factory knew at {}\n", done->files, line.data, mill::format_time(done->time));
+    fmt::print("once started it waits for its agents to say again what they did since; `millwright why` shows for whom\n"
+               "the vault's key is not part of a backup: by default it is expected at {}\n", default_vault_key_file(line.data));
+    return kStopped;
+}
+
 int run(const std::vector<std::string>& arguments)
 {
     using namespace mill::factory;
@@ -45,6 +68,7 @@ int run(const std::vector<std::string>& arguments)
         fmt::print("millwright-factory {}\n", MILL_VERSION);
         return kStopped;
     }
+    if (line->action != CommandLine::Action::run) return back_up_or_restore(*line);
     Config config;
     mill::Status settings;
     if (!line->config_file.empty()) settings = read_config(line->config_file, config);

@@ -52,6 +52,7 @@ Command tokens_command();
 Command tokens_create_command();
 Command tokens_revoke_command();
 Command environments_key_command();
+Command environments_release_command();
 Command login_command();
 Command doctor_command();
 Command version_command();

@@ -67,6 +67,18 @@ Result<int> key(Context& context, const Arguments& arguments)
     return show_token(context.console, *made, "Callers send it as the header irpa-api-key.");
 }
 
+Result<int> release(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    const std::string name = arguments.text("NAME");
+    const Result<Json> done = (*api)->post(join_path("/v1/environments", name, "/release"), Json::object());
+    if (!done) return fail(done.error());
+    if (context.console.json()) context.console.record(Json::object({{"environment", name}, {"released", true}}));
+    else context.console.line(name + ": waits no longer for what its agents did since the backup; jobs start again");
+    return kDone;
+}
+
 }  // namespace
 
 Command tokens_command()
@@ -97,6 +109,15 @@ Command environments_key_command()
             .examples = "millwright environments key default\nmillwright environments key default --rotate",
             .options = {{"NAME", "", "The environment", true}, {"--rotate", "", "When there are two already: end the older one"}},
             .run = key};
+}
+
+Command environments_release_command()
+{
+    return {.name = "environments release",
+            .summary = "After a restore: stop waiting for agents that have not said what they ran since; it may run again",
+            .examples = "millwright environments release default",
+            .options = {{"NAME", "", "The environment", true}},
+            .run = release};
 }
 
 }  // namespace mill::cli

@@ -72,7 +72,18 @@ void agent_session(Service& service, const CallPtr& call)
     if (fields.has("mode")) report.mode = protocol::parse_mode(fields.one_of("mode", {"attended", "unattended"}));
     report.slots = static_cast<std::uint32_t>(fields.integer("slots", 1, 10'000, 1));
     report.facts = fields.object("facts", Json::object());
-    auto held = attempts_in(fields.array("held", Json::array()), "held");
+    const Json said_held = fields.array("held", Json::array());
+    auto held = attempts_in(said_held, "held");
+    const Json knows = fields.array("knows", Json::array());
+    for (const Json& word : knows.as_array()) report.can_repeat = report.can_repeat || word.as_string() == "again";
+    const Json last = fields.object("last", Json::object());
+    const auto see = [&report](const Json& one) {
+        if (auto id = protocol::parse_attempt_id(one)) report.seen.push_back({std::move(*id), static_cast<std::uint64_t>(std::max<std::int64_t>(0, one["acknowledged"].as_integer()))});
+    };
+    if (report.can_repeat) {   // who cannot say it again would hold up its environment for good
+        for (const Json& one : said_held.as_array()) see(one);
+        if (last.contains("job")) see(last);
+    }
     if (challenge.size() > 200) fields.mistake("challenge", "is longer than 200 bytes");
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
     if (!passed(*call, held)) return;
@@ -90,7 +101,7 @@ void agent_session(Service& service, const CallPtr& call)
                                         {"factoryProof", Json(to_base64(*proof))}, {"environment", Json(agent.environment)}, {"approved", Json(agent.approved)},
                                         {"state", Json(agent.frozen ? "frozen" : agent.paused ? "paused" : "active")}, {"mode", Json(protocol::name(agent.mode))},
                                         {"pollMs", Json(times.poll.count())}, {"leaseMs", Json(times.lease.count())}, {"renewMs", Json(times.renew.count())},
-                                        {"held", std::move(list)}}));
+                                        {"held", std::move(list)}, {"reportAgain", Json(answer->report_again)}}));
     });
 }
 
@@ -184,7 +195,8 @@ void agent_events(Service& service, const CallPtr& call)
     for (const Json& each : attempts.as_array()) {
         auto id = protocol::parse_attempt_id(each);
         if (!id) return reply_problem(*call, 400, fmt::format("events: {}", id.error().what));
-        EventBatch batch{std::move(*id), {}};
+        EventBatch batch{std::move(*id), {}, {}};
+        if (const Json* offer = each.find("offer"); offer != nullptr && offer->is_object()) batch.offer = *offer;
         for (const Json& event : each["events"].as_array()) {
             const std::int64_t sequence = event["sequence"].as_integer();
             if (sequence < 1) return reply_problem(*call, 400, fmt::format("events: attempt {} has an event without a sequence number", batch.id.key()));
@@ -192,7 +204,8 @@ void agent_events(Service& service, const CallPtr& call)
         }
         batches.push_back(std::move(batch));
     }
-    service.core.ingest(call->agent, std::move(batches), [&service, call](const Result<std::vector<EventAnswer>>& answers) {
+    const bool all_again = (*json)["againDone"].as_bool();
+    service.core.ingest(call->agent, std::move(batches), [&service, call, all_again](const Result<std::vector<EventAnswer>>& answers) {
         if (!passed(*call, answers)) return;
         Json list = Json::array();
         for (const EventAnswer& each : *answers) {
@@ -202,7 +215,12 @@ void agent_events(Service& service, const CallPtr& call)
             item.set("acknowledged", Json(each.acknowledged)).set("standing", Json(name(each.standing))).set("refused", std::move(refused));
             list.push(std::move(item));
         }
-        reply(*call, 200, Json::object({{"attempts", std::move(list)}}));
+        Json out = Json::object({{"attempts", std::move(list)}});
+        if (!all_again) reply(*call, 200, out);
+        else
+            service.core.reported_again(call->agent, [call, out](const Result<Nothing>& done) {
+                if (passed(*call, done)) reply(*call, 200, out);
+            });
         for (const EventAnswer& each : *answers) service.log_waiters.notify(each.id.job);
     });
 }

@@ -50,6 +50,7 @@ void timeline(Service&, const CallPtr&);
 void why(Service&, const CallPtr&);
 void why_trigger(Service&, const CallPtr&);
 void why_environment(Service&, const CallPtr&);
+void release_environment(Service&, const CallPtr&);
 void why_all(Service&, const CallPtr&);
 void cancel(Service&, const CallPtr&);
 void retry(Service&, const CallPtr&);

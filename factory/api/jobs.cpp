@@ -142,6 +142,28 @@ void why_environment(Service& service, const CallPtr& call)
     });
 }
 
+void release_environment(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call, true);
+    if (!json) return;
+    Fields fields(*json, "release");
+    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    service.core.release((*call)["name"], call->who(), [call](const Result<Nothing>& done) {
+        if (passed(*call, done)) reply_empty(*call);
+    });
+}
+
+/// Nothing waits, and perhaps nothing could start: a store that was restored waits for its agents.
+void reply_none_waits(Service& service, const CallPtr& call)
+{
+    service.core.holds([call](const Result<std::vector<Hold>>& holds) {
+        if (!passed(*call, holds)) return;
+        std::string text = "no job waits";
+        for (const Hold& hold : *holds) text += fmt::format("; {} (`{}` stops waiting)", hold.why, hold.command);
+        reply(*call, 200, Json::object({{"text", text}, {"groups", Json::array()}, {"items", Json::array()}}));
+    });
+}
+
 void why_all(Service& service, const CallPtr& call)
 {
     JobQuery query;
@@ -152,7 +174,7 @@ void why_all(Service& service, const CallPtr& call)
     if (!passed(*call, page)) return;
     const auto totals = reader->totals();
     const std::uint64_t all = totals ? totals->ready : page->items.size();
-    if (page->items.empty()) return reply(*call, 200, Json::object({{"text", "no job waits"}, {"groups", Json::array()}, {"items", Json::array()}}));
+    if (page->items.empty()) return reply_none_waits(service, call);
     // The oldest wait longest: they are last in the page.
     std::vector<JobRecord> jobs(page->items.rbegin(), page->items.rend());
     explain(service, jobs, [call, all, jobs](const Explanations& why) {

@@ -124,10 +124,15 @@ void CoreImpl::delete_agent(std::string name, Who who, Done<Nothing> done)
         if (auto ok = feed({.time = clock_.now(), .kind = "agent", .subject = name, .what = "deleted", .agent = {}, .reason = {}, .detail = {}}); !ok)
             return fail(ok.error());
         end_poll(agent, Error{Errc::denied, "this agent was deleted: enrol it again"});
+        const AgentKey agent_key = agent.key;
         board_.remove_agent(agent.key);
         agent_ids_.erase(agent.record.id);
         agents_.erase(agent.key);
         waiting_texts_.clear();
+        if (awaited_.contains(agent_key)) {
+            if (auto ok = await_no_more(agent_key, "it was deleted"); !ok) return fail(ok.error());
+            if (auto ok = dispatch(); !ok) return fail(ok.error());
+        }
         return Nothing{};
     });
 }
@@ -182,7 +187,10 @@ void CoreImpl::open_session(SessionReport report, Done<SessionAnswer> done)
             if (auto ok = keep(agent); !ok) return fail(ok.error());
             if (auto ok = dispatch(); !ok) return fail(ok.error());
         }
-        SessionAnswer answer{.agent = {}, .epoch = epoch_, .held = {}};
+        agent.can_repeat = report.can_repeat;
+        if (auto ok = compare(agent, report.seen); !ok) return fail(ok.error());
+        SessionAnswer answer{.agent = {}, .epoch = epoch_, .held = {}, .report_again = report.can_repeat && awaited_.contains(agent.key)};
+        agent.asked_again = answer.report_again;
         for (const protocol::AttemptId& id : report.held) {
             auto held = standing_of(agent, id, true);
             if (!held) return fail(held.error());

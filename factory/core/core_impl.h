@@ -51,6 +51,9 @@ public:
     void replaced_key_used(ReplacedKeyUse use, Who who, Done<bool> done) override;
     void open_session(SessionReport report, Done<SessionAnswer> done) override;
     void agent_log(std::string agent, std::vector<AgentLogLine> lines, Done<std::uint64_t> done) override;
+    void reported_again(std::string agent, Done<Nothing> done) override;
+    void holds(Done<std::vector<Hold>> done) override;
+    void release(std::string environment, Who who, Done<Nothing> done) override;
     void goodbye(std::string agent, std::string why, Done<Nothing> done) override;
     void ask_doctor(std::string name, Who who, Done<DoctorState> done) override;
     void doctor_state(std::string name, Done<DoctorState> done) override;
@@ -134,7 +137,7 @@ private:
 
     // events.cpp
     Result<EventAnswer> ingest_one(Agent& agent, EventBatch& batch);
-    Result<EventAnswer> keep_stale(Agent& agent, EventBatch& batch);
+    Result<EventAnswer> keep_stale(Agent& agent, EventBatch& batch, bool again = false);
     struct Ending {
         protocol::JobState state = protocol::JobState::failed;
         protocol::Reason reason = protocol::Reason::internal;
@@ -144,6 +147,22 @@ private:
     Status take_state(Active& active, const protocol::Event& event, std::optional<Ending>& ending, std::string& refused);
     Result<HeldAnswer> standing_of(Agent& agent, const protocol::AttemptId& id, bool names_it);
     Active* active_of(std::string_view uid);
+
+    // hold.cpp: the store is an older one, and agents say again what they did
+    Status load_hold();
+    void show_hold();                              ///< to the board and those who wait
+    bool is_known_for(const Agent& agent, const std::string& environment) const;
+    bool on_hold(const std::string& environment) const;
+    bool waits_for(const Agent& agent) const;      ///< it will say again what this store does not know
+    Status end_unknown(Active& active, const std::string& why);
+    Hold hold_of(const std::string& environment) const;
+    Status compare(Agent& agent, const std::vector<SessionReport::Seen>& seen);
+    Status went_back(const Agent& agent, const protocol::AttemptId& id, std::uint64_t theirs, std::uint64_t ours);
+    Status await_no_more(AgentKey agent, std::string_view why);
+    Result<Active*> adopt(Agent& agent, const EventBatch& batch);   ///< null: the job ended, or a later attempt has its place
+    Result<JobKey> job_again(Agent& agent, const protocol::Offer& offer, const Json& text, WallTime created);
+    std::optional<WhyReason> why_hold(const std::string& environment) const;
+    Status put_off(std::vector<DeliveryRecord>& deliveries);
 
     // jobs.cpp
     Status cancel_one(const std::string& uid, const std::string& why, const Who& who);   ///< of one that has not ended
@@ -192,7 +211,7 @@ private:
     std::unique_ptr<Store> store_;
     Writer& writer_;
     std::unique_ptr<Wakeups> wakeups_;
-    std::uint64_t epoch_ = 1;
+    std::atomic<std::uint64_t> epoch_ = 1;
     std::string factory_id_;
 
     // Any thread.
@@ -228,6 +247,14 @@ private:
     std::vector<Json> notifiers_;
     std::map<std::string, KnownSchedule> schedules_;      // by the trigger's uid
     std::atomic<std::int64_t> next_firing_{0};            // wall time in microseconds, for the timer's thread; 0: none
+    struct HoldState {
+        std::uint64_t epoch = 0;                          // 0: never
+        WallTime since, known_to;
+        std::string how;
+        std::set<std::string> released;
+    };
+    HoldState hold_;
+    std::set<AgentKey> awaited_;
     std::set<AgentKey> stirred_;                          // whose poll may have an answer after the commit
     std::uint64_t last_feed_ = 0, told_feed_ = 0;
     bool deliveries_made_ = false, ticked_ = false;

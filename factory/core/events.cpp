@@ -48,10 +48,18 @@ void CoreImpl::ingest(std::string agent, std::vector<EventBatch> batches, Done<s
 
 Result<EventAnswer> CoreImpl::ingest_one(Agent& agent, EventBatch& batch)
 {
+    const bool awaited = awaited_.contains(agent.key), again = !batch.offer.is_null() && awaited;
+    const bool holes = again || (awaited && !agent.can_repeat);   // what an older program was told is safe it does not have any more
+    if (again) {
+        const auto taken = adopt(agent, batch);
+        if (!taken) return fail(taken.error());
+        if (*taken == nullptr) return keep_stale(agent, batch, true);
+    }
     Active* active = active_of(batch.id.job);
-    if (!active || active->attempt != batch.id.attempt || batch.id.epoch != epoch_ || active->agent != agent.key) return keep_stale(agent, batch);
+    if (!active || active->attempt != batch.id.attempt || batch.id.epoch != active->epoch || active->agent != agent.key) return keep_stale(agent, batch);
     EventAnswer answer{.id = batch.id, .acknowledged = active->progress.acknowledged, .standing = Standing::current, .refused = {}};
     active->named = true;
+    active->doubtful = false;
     active->input.reset();
     active->renewed = clock_.steady();
     active->heard = clock_.now();
@@ -62,7 +70,15 @@ Result<EventAnswer> CoreImpl::ingest_one(Agent& agent, EventBatch& batch)
     const bool full = progress.bytes >= options_.record_quota;
     for (EventBatch::Item& item : batch.events) {
         if (item.sequence <= answer.acknowledged) continue;      // said before
-        if (item.sequence != answer.acknowledged + 1) break;     // a hole: the answer says what is expected
+        const std::uint64_t missing = item.sequence - answer.acknowledged - 1;
+        if (missing > 0 && !holes) break;                        // a hole: the answer says what is expected
+        if (missing > 0 && answer.acknowledged == 0 && active->state == JobState::assigned) {   // it has begun, and when is not known any more
+            active->state = JobState::running;
+            active->started = active->started.value_or(clock_.now());
+            if (auto ok = writer_.change_job({.job = active->job, .state = JobState::running, .reason = {}, .started = active->started, .ended = {}}); !ok)
+                return fail(ok.error());
+        }
+        if (missing > 0) kept.push_back(gap(item.sequence - 1, clock_.now(), "log", missing));   // the agent keeps the most telling ones
         answer.acknowledged = item.sequence;
         std::string refused;
         if (!item.event) refused = item.event.error().what;
@@ -122,12 +138,16 @@ Status CoreImpl::take_state(Active& active, const Event& event, std::optional<En
 }
 
 /// Events of an attempt that is not current: kept as evidence and acknowledged; they change no state.
-Result<EventAnswer> CoreImpl::keep_stale(Agent& agent, EventBatch& batch)
+Result<EventAnswer> CoreImpl::keep_stale(Agent& agent, EventBatch& batch, bool again)
 {
     EventAnswer answer{.id = batch.id, .acknowledged = 0, .standing = Standing::stale, .refused = {}};
     const auto row = writer_.attempt(batch.id.job, batch.id.attempt);
     if (!row && row.error().code != Errc::not_found) return fail(row.error());
-    if (!row || batch.id.epoch != epoch_) {   // of a store that is gone: nothing to keep it with, and it must not block the stream
+    if (!again && (!row || row->epoch != batch.id.epoch) && waits_for(agent)) {
+        answer.standing = Standing::current;   // not given up before its agent has said what it was, which acknowledges it
+        return answer;
+    }
+    if (!row || row->epoch != batch.id.epoch) {   // of a store that is gone: nothing to keep it with, and it must not block the stream
         for (const auto& item : batch.events) answer.acknowledged = std::max(answer.acknowledged, item.sequence);
         return answer;
     }
@@ -138,7 +158,7 @@ Result<EventAnswer> CoreImpl::keep_stale(Agent& agent, EventBatch& batch)
     std::optional<Event> final;
     for (EventBatch::Item& item : batch.events) {
         if (item.sequence <= answer.acknowledged) continue;
-        if (item.sequence != answer.acknowledged + 1) break;
+        if (item.sequence != answer.acknowledged + 1 && !awaited_.contains(agent.key)) break;
         answer.acknowledged = item.sequence;
         if (row->bytes >= options_.record_quota) continue;
         if (item.event && protocol::final_state(*item.event)) final = *item.event;
@@ -163,9 +183,9 @@ Result<EventAnswer> CoreImpl::keep_stale(Agent& agent, EventBatch& batch)
 Result<HeldAnswer> CoreImpl::standing_of(Agent& agent, const protocol::AttemptId& id, bool names_it)
 {
     HeldAnswer answer{.id = id, .standing = Standing::stale, .acknowledged = 0, .cancel = {}};
-    if (id.epoch != epoch_) return answer;
-    if (Active* active = active_of(id.job); active && active->attempt == id.attempt && active->agent == agent.key) {
+    if (Active* active = active_of(id.job); active && active->attempt == id.attempt && active->epoch == id.epoch && active->agent == agent.key) {
         if (names_it) {
+            active->doubtful = false;
             active->named = true;
             active->input.reset();
             active->renewed = clock_.steady();
@@ -178,7 +198,8 @@ Result<HeldAnswer> CoreImpl::standing_of(Agent& agent, const protocol::AttemptId
     }
     const auto row = writer_.attempt(id.job, id.attempt);
     if (!row && row.error().code != Errc::not_found) return fail(row.error());
-    if (!row || row->agent != agent.key) return answer;
+    if ((!row || row->epoch != id.epoch) && waits_for(agent)) answer.standing = Standing::current;
+    if (!row || row->epoch != id.epoch || row->agent != agent.key) return answer;
     answer.acknowledged = row->acknowledged;
     if (protocol::is_final(row->job_state) && row->latest == row->attempt) answer.standing = Standing::final;
     return answer;

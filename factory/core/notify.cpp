@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include "factory/core/core_impl.h"
+#include "platform/base/encode.h"
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
+#include "platform/crypto.h"
 
 namespace mill::factory::core {
 namespace {
@@ -45,6 +47,16 @@ Json document_of(const JobRecord& job, std::string_view event)
                                    {"ended", optional_time(job.ended)}})}});
 }
 
+/// The same whenever this is told of this job: who hears it twice, because the store is an older one, knows it by its id.
+std::string delivery_id(std::string_view job, std::string_view notifier, std::string_view event)
+{
+    std::string bytes = platform::sha256(fmt::format("millwright-delivery\n{}\n{}\n{}", job, notifier, event)).substr(0, 16);
+    bytes[6] = static_cast<char>((static_cast<unsigned char>(bytes[6]) & 0x0f) | 0x80);   // RFC 9562, version 8
+    bytes[8] = static_cast<char>((static_cast<unsigned char>(bytes[8]) & 0x3f) | 0x80);
+    const std::string hex = to_hex(bytes);
+    return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4), hex.substr(16, 4), hex.substr(20));
+}
+
 /// 1 s doubled each time up to 10 min, with a fifth of jitter either way.
 Milliseconds backoff(std::uint32_t attempts)
 {
@@ -83,8 +95,9 @@ Status CoreImpl::notify(JobKey job, const std::string& uid, const Binding& bindi
     const Json document = document_of(*record, event);
     for (const Json& notifier : notifiers_) {
         if (!is_source(notifier, binding) || !listens(notifier, event)) continue;
-        NewDelivery delivery{.id = new_uid(), .notifier = notifier["name"].as_string(), .event = std::string(event), .job = job, .final = final,
+        NewDelivery delivery{.id = delivery_id(uid, notifier["name"].as_string(), event), .notifier = notifier["name"].as_string(), .event = std::string(event), .job = job, .final = final,
                              .state = DeliveryState::pending, .created = clock_.now(), .next_try = clock_.now(), .request = {}, .error = {}};
+        if (writer_.delivery_job(delivery.id)) continue;   // the job is known anew, and this was made before
         auto rendered = options_.renderer({delivery.id, delivery.event, document, notifier});
         if (rendered && !rendered->wanted) continue;
         if (rendered) {
@@ -108,7 +121,10 @@ void CoreImpl::claim_deliveries(std::size_t limit, Done<std::vector<DeliveryReco
 {
     queue_.submit<std::vector<DeliveryRecord>>(std::move(done), [this, limit] {
         const WallTime now = clock_.now();
-        return writer_.due_deliveries(now, now - kOvertakeAfter, limit);
+        auto due = writer_.due_deliveries(now, now - kOvertakeAfter, limit);
+        if (due && !awaited_.empty())
+            if (auto ok = put_off(*due); !ok) return Result<std::vector<DeliveryRecord>>(fail(ok.error()));
+        return due;
     });
 }
 

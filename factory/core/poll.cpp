@@ -39,6 +39,8 @@ std::uint64_t CoreImpl::park(Poll poll, Done<PollAnswer> done)
         Agent& agent = **found;
         if (agent.record.public_key.empty()) return fail(Errc::denied, fmt::format("agent '{}' was revoked: enrol it again", agent.record.name));
         if (agent.record.frozen) return fail(Errc::denied, fmt::format("agent '{}' is frozen because its key was used twice", agent.record.name));
+        if (awaited_.contains(agent.key) && agent.can_repeat && !agent.asked_again)
+            return fail(Errc::unavailable, "this store is an older one: open a session, which asks for what ran since");
         end_poll(agent, Error{Errc::conflict, "a newer poll of this agent took the place of this one"});
         for (const OfferAnswer& said : poll.answers)
             if (auto ok = answer_offer(agent, said); !ok) return fail(ok.error());
@@ -91,11 +93,13 @@ void CoreImpl::end_poll(Agent& agent, Error error)
 Status CoreImpl::answer_offer(Agent& agent, const OfferAnswer& said)
 {
     Active* active = active_of(said.id.job);
-    if (!active || active->agent != agent.key || active->attempt != said.id.attempt || said.id.epoch != epoch_) return {};
+    if (!active || active->agent != agent.key || active->attempt != said.id.attempt || said.id.epoch != active->epoch) return {};
     active->named = true;
     if (active->state != protocol::JobState::assigned) return {};   // it has said that it started: too late for this
     const bool returned_often = active->attempt >= 5;
     if (said.busy || returned_often) agent.rest_until = clock_.steady() + kRest;
+    // Of a store of before: it may be known there because it ran to its end, and another attempt would be the second run.
+    if (!said.busy && active->doubtful) return end_unknown(*active, said.why);
     return back_to_ready(*active, said.busy ? "busy" : "not_held", said.why);
 }
 
@@ -127,6 +131,7 @@ Status CoreImpl::assign(const dispatch::Match& match)
     active.binding = bindings_.at(match.binding);
     active.priority = match.priority;
     active.attempt = job.row.attempt + 1;
+    active.epoch = epoch_;
     active.agent = match.agent;
     active.input = std::move(job.input);
     active.renewed = clock_.steady();
@@ -134,7 +139,7 @@ Status CoreImpl::assign(const dispatch::Match& match)
     active.created = job.row.created;
     active.assigned = clock_.now();
     mint(active);
-    if (auto ok = writer_.assign({active.job, active.attempt, active.agent, *active.assigned, active.token_record}); !ok) return ok;
+    if (auto ok = writer_.assign({active.job, active.attempt, active.agent, *active.assigned, active.token_record, active.epoch}); !ok) return ok;
     if (auto ok = job_line(active.job, "assigned", *active.assigned, active.attempt, agent.record.name); !ok) return ok;
     agent.holds.insert(active.job);
     stirred_.insert(agent.key);
@@ -157,7 +162,7 @@ void CoreImpl::restore_tokens(const Active& active)
 {
     const Binding& b = active.binding->binding;
     const auto agent = agents_.find(active.agent);
-    const AttemptAccess access{.id = {active.uid, epoch_, active.attempt}, .agent = agent == agents_.end() ? "" : agent->second.record.id,
+    const AttemptAccess access{.id = {active.uid, active.epoch, active.attempt}, .agent = agent == agents_.end() ? "" : agent->second.record.id,
                                .package_digest = b.package_digest, .credentials = b.credentials, .environment = b.environment, .deployment = b.deployment};
     std::string_view rest = active.token_record;
     const std::scoped_lock lock(tokens_mutex_);
@@ -196,7 +201,7 @@ bool CoreImpl::unsent(const Active& active) const
 
 bool CoreImpl::offer_due(const Active& active) const
 {
-    return active.state == protocol::JobState::assigned && !active.named && !active.token.empty() &&
+    return active.state == protocol::JobState::assigned && !active.named && !active.token.empty() && !on_hold(active.binding->binding.environment) &&
            (!active.offered || clock_.steady() - *active.offered >= kOfferAgain);
 }
 
@@ -211,7 +216,7 @@ Result<protocol::Offer> CoreImpl::offer_of(Active& active)
     }
     const KnownBinding& known = *active.binding;
     const Binding& b = known.binding;
-    return protocol::Offer{.id = {active.uid, epoch_, active.attempt}, .package_name = b.package_name, .package_version = b.package_version,
+    return protocol::Offer{.id = {active.uid, active.epoch, active.attempt}, .package_name = b.package_name, .package_version = b.package_version,
                            .package_digest = b.package_digest, .workflow = b.workflow, .deployment = b.deployment, .environment = b.environment,
                            .trigger = b.trigger, .input = *active.input, .variables = b.variables, .credentials = b.credentials,
                            .permissions = known.permissions, .run_as = board_.environment(b.environment).run_as, .repeatable = b.repeatable, .trace = b.rules["trace"].as_bool(), .attempt_token = active.token, .lease = options_.lease};
@@ -225,7 +230,7 @@ void CoreImpl::answer_poll(Agent& agent, bool even_if_empty)
     for (const JobKey job : agent.holds) {
         Active& active = active_.at(job);
         if (active.cancel && !active.cancel_sent) {
-            answer.cancels.push_back({{active.uid, epoch_, active.attempt}, active.cancel->by, active.cancel->why});
+            answer.cancels.push_back({{active.uid, active.epoch, active.attempt}, active.cancel->by, active.cancel->why});
             active.cancel_sent = true;
         }
         if (!offer_due(active)) continue;

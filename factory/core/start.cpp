@@ -71,6 +71,7 @@ Status CoreImpl::load()
     for (const Document& document : *environments) board_.put_environment(dispatch::read_environment(document.name, document.spec));
     documents_changed();
 
+    if (auto ok = load_hold(); !ok) return ok;
     auto agents = writer_.load_agents();
     if (!agents) return fail(agents.error());
     for (auto& kept : *agents) {
@@ -80,8 +81,10 @@ Status CoreImpl::load()
         agent.mode_set = kept.mode_set;
         agent.record.offline_since = agent.record.last_seen;
         agent_ids_[agent.record.id] = kept.key;
+        if (kept.reported < hold_.epoch) awaited_.insert(kept.key);
         board_.put_agent(kept.key, agent.record);
     }
+    show_hold();
     const auto ready = writer_.load_ready();
     if (!ready) return fail(ready.error());
     for (const ReadyJob& job : *ready) {
@@ -100,6 +103,8 @@ Status CoreImpl::load()
         one.priority = kept.priority;
         one.state = kept.state;
         one.attempt = kept.attempt;
+        one.epoch = kept.epoch;
+        one.doubtful = kept.epoch < epoch_;
         one.agent = kept.agent;
         one.progress = {kept.acknowledged, kept.bytes, kept.lost_steps, kept.lost_logs};
         one.cancel = std::move(kept.cancel);

@@ -49,6 +49,8 @@ struct Agent {
     std::string unable;            ///< as its last poll said
     SteadyTime rest_until;         ///< it said busy: no offers before
     std::set<JobKey> holds;
+    bool can_repeat = true;        ///< its program can say again what it did (its last session says so)
+    bool asked_again = false;      ///< its session was told to
     std::vector<protocol::AttemptId> drops;
     bool knows_doctor = false;     ///< as its last poll said
     std::optional<Doctor> doctor;
@@ -62,6 +64,8 @@ struct Active {
     int priority = 50;
     protocol::JobState state = protocol::JobState::assigned;
     std::uint32_t attempt = 0;
+    std::uint64_t epoch = 1;       ///< that the attempt was made in: older than the store's when that was restored meanwhile
+    bool doubtful = false;         ///< of a store of before, and its agent has not spoken of it since: it may have run, and ended
     AgentKey agent = 0;
     Writer::Progress progress;
     std::optional<CancelRequest> cancel;

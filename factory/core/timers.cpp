@@ -62,6 +62,7 @@ Status CoreImpl::tick_ready(WallTime now)
         if (!row) return fail(row.error());
         const auto binding = known_binding(row->binding);
         if (!binding) return fail(binding.error());
+        if (on_hold((*binding)->binding.environment)) continue;   // it may have run
         Json evidence = Json::object({{"waitedFor", waiting_for(*binding)}, {"waitedMs", (now - row->created).count() / 1000}});
         if (auto ok = end_ready(job, {.state = JobState::expired, .reason = Reason::not_started, .output = {}, .error = {},
                                       .evidence = std::move(evidence), .time = now});
@@ -79,8 +80,9 @@ Status CoreImpl::tick_active(SteadyTime now)
     for (const JobKey job : silent) {
         Active& active = active_.at(job);
         Agent& agent = agents_.at(active.agent);
+        if (awaited_.contains(agent.key) && on_hold(active.binding->binding.environment)) continue;   // it may have gone on, or ended, in what was lost
         const Milliseconds limit = active.binding->needs.offline_limit.value_or(options_.offline_limit);
-        const protocol::AttemptId id{active.uid, epoch_, active.attempt};
+        const protocol::AttemptId id{active.uid, active.epoch, active.attempt};
         if (active.binding->binding.repeatable) {   // its agent has killed it by now, by its own clock
             if (auto ok = back_to_ready(active, "lease_expired", fmt::format("{} was silent for {}", agent.record.name, format_duration(options_.lease))); !ok)
                 return ok;

@@ -123,6 +123,8 @@ Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const Bindin
         out.reasons.push_back({"trigger_concurrency", needs.trigger,
                                fmt::format("trigger '{}' lets {} jobs run at once, and {} do: {}", needs.trigger, needs.concurrency, occupied, jobs), ""});
     }
+    const auto held = why_hold(needs.environment);
+    if (held) out.reasons.push_back(*held);
     bool free = false;
     why_agents(*binding, out, free);
     if (job != 0) {
@@ -130,7 +132,8 @@ Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const Bindin
         if (const std::size_t ahead = board_.ahead_of(job, binding->binding.id, priority, kCounted); ahead > 0)
             out.reasons.push_back({"queue", needs.trigger, fmt::format("{}{} jobs of trigger '{}' are before it", ahead >= kCounted ? "more than " : "", ahead, needs.trigger), ""});
     }
-    if (needs.concurrency > 0 && occupied >= needs.concurrency) out.summary = out.reasons.front().text;
+    if (held) out.summary = held->text;
+    else if (needs.concurrency > 0 && occupied >= needs.concurrency) out.summary = out.reasons.front().text;
     else if (!needs.agent.empty()) out.summary = free ? fmt::format("agent '{}' is free", needs.agent) : fmt::format("waits for agent '{}'", needs.agent);
     else if (free) out.summary = fmt::format("an agent of environment '{}' is free", needs.environment);
     else out.summary = fmt::format("waits for an agent of environment '{}'", needs.environment);
@@ -157,6 +160,8 @@ Why CoreImpl::why_active(const Active& active)
                                            clock_text(agent.online ? active.heard : agent.record.offline_since.value_or(active.heard)),
                                            format_duration(limit), then), ""});
     }
+    if (awaited_.contains(agent.key))
+        if (auto held = why_hold(active.binding->binding.environment)) out.reasons.push_back(std::move(*held));
     if (active.cancel)
         out.reasons.push_back({"cancel_sent", name, fmt::format("{} asked to cancel it at {}{}{}; {} {}", active.cancel->by, clock_text(active.cancel->time),
                                                                 active.cancel->why.empty() ? "" : ": ", active.cancel->why, name,

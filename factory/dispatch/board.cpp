@@ -42,6 +42,12 @@ void Board::remove_agent(AgentKey key)
     seats_.erase(key);
 }
 
+void Board::hold(std::function<bool(const std::string&)> held)
+{
+    held_ = std::move(held);
+    stirred_queues_ = waiting_;
+}
+
 void Board::put_needs(BindingKey binding, Needs needs) { queues_[binding].needs = std::move(needs); }
 
 void Board::add_ready(JobKey job, BindingKey binding, int priority)
@@ -104,6 +110,7 @@ std::uint32_t Board::occupied(const std::string& trigger) const
 
 bool Board::blocked(const Queue& queue) const
 {
+    if (held_ && held_(queue.needs.environment)) return true;
     return queue.needs.concurrency > 0 && occupied(queue.needs.trigger) >= queue.needs.concurrency;
 }
 

@@ -1,6 +1,7 @@
 // factory/dispatch/board.h -- waiting jobs and free agents in memory, and who gets what. A cache: the store can make it anew.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -40,6 +41,9 @@ public:
     /// A job of the binding holds, or no longer holds, a place under its trigger's concurrency.
     void occupy(BindingKey binding);
     void vacate(BindingKey binding);
+
+    /// Nothing starts in an environment of which `held` is true; empty: none is held. Say it again when its answers change.
+    void hold(std::function<bool(const std::string& environment)> held);
 
     /// The next job and agent that go together, already taken off the board (ready, want and concurrency); nothing: wait.
     /// Highest priority first, then the oldest job; the agent first in the environment's order, then the one unused for longest.
@@ -82,6 +86,7 @@ private:
     std::map<std::string, std::uint32_t> occupied_;     // by trigger
     std::set<AgentKey> stirred_agents_;
     std::set<BindingKey> stirred_queues_;
+    std::function<bool(const std::string&)> held_;
     std::uint64_t revision_ = 1, uses_ = 0;
 };
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "factory/notify/chat.h"
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
 #include "platform/base/redact.h"

@@ -92,6 +92,12 @@ create table schedules(trigger text primary key, rule text not null, considered 
 create table firings(trigger text not null, due integer not null, at integer not null, outcome integer not null, job text not null,
     why text not null, decided integer not null, times integer not null, primary key(trigger, due)) without rowid;
 )sql",
+    // An attempt keeps the epoch that it was made in; an agent has said again what it did before the epoch `reported` began. No store was
+    // restored by a program of before.
+    R"sql(
+alter table attempts add column epoch integer not null default 1;
+alter table agents add column reported integer not null default 0;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 

@@ -53,6 +53,7 @@ public:
     Status step_counter(AgentKey key, std::uint64_t counter, std::string_view jti, std::string_view answer) override;
     Result<Counter> counter(AgentKey key) override;
     Result<std::vector<KeptAgent>> load_agents() override;
+    Status reported_agent(AgentKey key, std::uint64_t epoch) override;
 
     Result<std::int64_t> put_binding(const Binding& binding) override;
     Result<Binding> binding(std::int64_t id) override { return reader_.binding(id); }
@@ -69,11 +70,13 @@ public:
     Status insert_outcome(JobKey job, const Json& output, const Json& error, const Json& evidence) override;
     Result<std::pair<std::string, std::string>> job_input(JobKey job) override;
     Status assign(const NewAttempt& attempt) override;
+    Status adopt(const NewAttempt& attempt) override;
     Status attempt_token(JobKey job, std::uint32_t attempt, std::string_view token) override;
     Result<AttemptRow> attempt(std::string_view job, std::uint32_t attempt) override;
     Status progress(JobKey job, std::uint32_t attempt, const Progress& progress) override;
     Result<std::uint64_t> append_events(JobKey job, std::uint32_t attempt, const std::vector<protocol::Event>& events, bool stale) override;
     Result<std::uint64_t> append_feed(const NewFeed& row) override;
+    void skip_feed() override;
 
     Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key) override;
     Status put_idempotency(std::string_view scope, std::string_view key, std::string_view sha, JobKey job, WallTime now) override;

@@ -4,8 +4,8 @@ namespace mill::factory::sqlite {
 
 Result<AgentKey> SqliteWriter::insert_agent(const AgentRecord& a)
 {
-    if (auto ok = db_->run("insert into agents(uid, name, public_key, mode, environment, labels, facts, approved, frozen, paused, slots, created, approved_in) "
-                           "values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    if (auto ok = db_->run("insert into agents(uid, name, public_key, mode, environment, labels, facts, approved, frozen, paused, slots, created, approved_in, reported) "
+                           "values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, coalesce((select cast(value as integer) from settings where key = 'epoch'), 1))",
                            a.id, a.name, Blob{a.public_key}, static_cast<int>(a.mode), a.environment, a.labels, a.facts, a.approved, a.frozen,
                            a.paused, a.slots, a.created, a.approved_in);
         !ok)
@@ -73,12 +73,14 @@ Result<Writer::Counter> SqliteWriter::counter(AgentKey key)
     return Counter{static_cast<std::uint64_t>(rows.integer(0)), rows.string(1), rows.string(2)};
 }
 
+Status SqliteWriter::reported_agent(AgentKey key, std::uint64_t epoch) { return db_->run("update agents set reported = ?2 where id = ?1", key, epoch); }
+
 Result<std::vector<Writer::KeptAgent>> SqliteWriter::load_agents()
 {
-    static const std::string sql = "select " + std::string(kAgentColumns) + ", mode_set from agents where deleted = 0 order by name";
+    static const std::string sql = "select " + std::string(kAgentColumns) + ", mode_set, reported from agents where deleted = 0 order by name";
     Rows rows = db_->query(sql.c_str());
     std::vector<KeptAgent> out;
-    while (rows.next()) out.push_back({rows.integer(0), agent_row(rows), rows.boolean(17)});
+    while (rows.next()) out.push_back({rows.integer(0), agent_row(rows), rows.boolean(17), static_cast<std::uint64_t>(rows.integer(18))});
     if (!rows.status()) return fail(rows.status().error());
     return out;
 }

@@ -45,13 +45,13 @@ Result<std::vector<ReadyJob>> SqliteWriter::load_ready()
 Result<std::vector<ActiveAttempt>> SqliteWriter::load_active()
 {
     Rows rows = db_->query("select j.id, j.uid, j.binding, j.priority, j.state, t.attempt, t.agent, t.acknowledged, t.bytes, t.lost_steps, t.lost_logs, "
-                           "t.token, j.cancel_by, j.cancel_why, j.cancel_at, j.created, j.assigned, j.started "
+                           "t.token, j.cancel_by, j.cancel_why, j.cancel_at, j.created, j.assigned, j.started, t.epoch "
                            "from jobs j join attempts t on t.job = j.id and t.attempt = j.attempt where j.state < 4 and j.state > 0 order by j.id");
     std::vector<ActiveAttempt> out;
     while (rows.next()) {
         ActiveAttempt a{.job = rows.integer(0), .uid = rows.string(1), .binding = rows.integer(2), .priority = static_cast<int>(rows.integer(3)),
                         .state = static_cast<JobState>(rows.integer(4)), .attempt = static_cast<std::uint32_t>(rows.integer(5)),
-                        .agent = rows.integer(6), .acknowledged = static_cast<std::uint64_t>(rows.integer(7)),
+                        .epoch = static_cast<std::uint64_t>(rows.integer(18)), .agent = rows.integer(6), .acknowledged = static_cast<std::uint64_t>(rows.integer(7)),
                         .bytes = static_cast<std::uint64_t>(rows.integer(8)), .lost_steps = static_cast<std::uint64_t>(rows.integer(9)),
                         .lost_logs = static_cast<std::uint64_t>(rows.integer(10)), .token = rows.string(11), .cancel = {},
                         .created = rows.time(15), .assigned = rows.optional_time(16), .started = rows.optional_time(17)};
@@ -139,9 +139,22 @@ Status SqliteWriter::assign(const NewAttempt& a)
         !ok)
         return ok;
     if (db_->changes() != 1) return fail(Errc::internal, fmt::format("job {} was not ready", a.job));
-    return db_->run("insert into attempts(job, attempt, agent, assigned, token) values (?1, ?2, ?3, ?4, ?5)", a.job, a.attempt, a.agent, a.assigned,
-                    a.token);
+    return db_->run("insert into attempts(job, attempt, agent, assigned, token, epoch) values (?1, ?2, ?3, ?4, ?5, ?6)", a.job, a.attempt, a.agent,
+                    a.assigned, a.token, a.epoch);
 }
+
+Status SqliteWriter::adopt(const NewAttempt& a)
+{
+    if (auto ok = db_->run("update jobs set state = 1, attempt = ?2, agent = ?3, assigned = ?4 where id = ?1 and state < 4", a.job, a.attempt, a.agent,
+                           a.assigned);
+        !ok)
+        return ok;
+    if (db_->changes() != 1) return fail(Errc::internal, fmt::format("job {} was final already", a.job));
+    return db_->run("insert into attempts(job, attempt, agent, assigned, token, epoch) values (?1, ?2, ?3, ?4, ?5, ?6) on conflict(job, attempt) do update "
+                    "set agent = ?3, token = ?5, epoch = ?6, acknowledged = 0", a.job, a.attempt, a.agent, a.assigned, a.token, a.epoch);
+}
+
+void SqliteWriter::skip_feed() { sequence_ += 1ULL << 32; }
 
 Status SqliteWriter::attempt_token(JobKey job, std::uint32_t attempt, std::string_view token)
 {
@@ -150,12 +163,12 @@ Status SqliteWriter::attempt_token(JobKey job, std::uint32_t attempt, std::strin
 
 Result<AttemptRow> SqliteWriter::attempt(std::string_view job, std::uint32_t attempt)
 {
-    Rows rows = db_->query("select t.job, t.attempt, j.attempt, t.agent, t.acknowledged, t.bytes, j.state from jobs j "
+    Rows rows = db_->query("select t.job, t.attempt, j.attempt, t.agent, t.acknowledged, t.bytes, j.state, t.epoch from jobs j "
                            "join attempts t on t.job = j.id where j.uid = ?1 and t.attempt = ?2", job, attempt);
     if (!rows.next()) return none(rows, "attempt", fmt::format("{} of job {}", attempt, job));
     return AttemptRow{.job = rows.integer(0), .attempt = static_cast<std::uint32_t>(rows.integer(1)),
                       .latest = static_cast<std::uint32_t>(rows.integer(2)), .agent = rows.integer(3),
-                      .acknowledged = static_cast<std::uint64_t>(rows.integer(4)), .bytes = static_cast<std::uint64_t>(rows.integer(5)),
+                      .epoch = static_cast<std::uint64_t>(rows.integer(7)), .acknowledged = static_cast<std::uint64_t>(rows.integer(4)), .bytes = static_cast<std::uint64_t>(rows.integer(5)),
                       .job_state = static_cast<JobState>(rows.integer(6))};
 }
 

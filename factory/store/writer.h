@@ -43,6 +43,7 @@ struct NewAttempt {
     AgentKey agent = 0;
     WallTime assigned;
     std::string token;   ///< "ID HEX" of each valid token, separated by ';'
+    std::uint64_t epoch = 1;
 };
 
 /// An attempt that was not final when the store was opened, and its job.
@@ -53,6 +54,7 @@ struct ActiveAttempt {
     int priority = 50;
     protocol::JobState state = protocol::JobState::assigned;
     std::uint32_t attempt = 0;
+    std::uint64_t epoch = 1;
     AgentKey agent = 0;
     std::uint64_t acknowledged = 0, bytes = 0, lost_steps = 0, lost_logs = 0;
     std::string token;
@@ -81,6 +83,7 @@ struct AttemptRow {
     JobKey job = 0;
     std::uint32_t attempt = 0, latest = 0;   ///< latest: of its job
     AgentKey agent = 0;
+    std::uint64_t epoch = 1;
     std::uint64_t acknowledged = 0, bytes = 0;
     protocol::JobState job_state = protocol::JobState::ready;
 };
@@ -153,8 +156,10 @@ public:
     virtual Status step_counter(AgentKey key, std::uint64_t counter, std::string_view jti, std::string_view answer) = 0;
     struct Counter { std::uint64_t counter = 0; std::string jti, answer; };
     virtual Result<Counter> counter(AgentKey key) = 0;
-    struct KeptAgent { AgentKey key = 0; AgentRecord agent; bool mode_set = false; };
+    struct KeptAgent { AgentKey key = 0; AgentRecord agent; bool mode_set = false; std::uint64_t reported = 0; };
     virtual Result<std::vector<KeptAgent>> load_agents() = 0;
+    /// The agent has said again what it did before this epoch.
+    virtual Status reported_agent(AgentKey key, std::uint64_t epoch) = 0;
 
     /// How far a schedule's times are decided, and under which rule.
     struct KeptSchedule { std::string rule; WallTime considered; };
@@ -181,6 +186,8 @@ public:
     /// The job's texts as stored: {input, context}.
     virtual Result<std::pair<std::string, std::string>> job_input(JobKey job) = 0;
     virtual Status assign(const NewAttempt& attempt) = 0;   ///< makes the row, and the job assigned
+    /// As `assign`, of a job in whatever state that is not final; the row of such an attempt is replaced.
+    virtual Status adopt(const NewAttempt& attempt) = 0;
     virtual Status attempt_token(JobKey job, std::uint32_t attempt, std::string_view token) = 0;
     virtual Result<AttemptRow> attempt(std::string_view job, std::uint32_t attempt) = 0;
     struct Progress { std::uint64_t acknowledged = 0, bytes = 0, lost_steps = 0, lost_logs = 0; };
@@ -188,6 +195,8 @@ public:
     /// Kept as one opaque value; the number of bytes it takes. `events` is not empty and in order.
     virtual Result<std::uint64_t> append_events(JobKey job, std::uint32_t attempt, const std::vector<protocol::Event>& events, bool stale) = 0;
     virtual Result<std::uint64_t> append_feed(const NewFeed& row) = 0;
+    /// The next number of the feed is above every one that a store of before may have given.
+    virtual void skip_feed() = 0;
 
     virtual Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key) = 0;
     virtual Status put_idempotency(std::string_view scope, std::string_view key, std::string_view sha, JobKey job, WallTime now) = 0;

@@ -244,6 +244,20 @@ def saturated(seconds):
     return strike
 
 
+def restored(field, jobs):
+    """The factory's disk is lost, and a backup takes its place that knows nothing of half of the jobs' ends and starts."""
+    world = field.world
+    field.begin(jobs // 2)
+    world.command(BIN / "millwright-factory", "backup", "--data", world.data, "--to", world.folder / "backup")
+    field.begin(jobs - jobs // 2)
+    wait_for("all of them to begin", lambda: field.marks.read_text().count("begin") == jobs, 60)   # what no agent was told of is lost
+    world.factory.kill()
+    world.data.rename(world.folder / "lost")
+    world.command(BIN / "millwright-factory", "restore", "--from", world.folder / "backup", "--data", world.data)
+    world.start_factory()
+    wait_for("the agent to say again what the backup does not know", lambda: all(world.api("GET", f"/v1/jobs/{uid}").status == 200 for uid in field.jobs), 60)
+
+
 SCENARIOS = {
     "network cut": dict(strike=line("cut", 3)),
     "half-open": dict(strike=line("stall", 4), seconds=150),
@@ -256,6 +270,7 @@ SCENARIOS = {
     "broker killed": dict(strike=kills("millwright-broker", 5)),
     "keeper killed": dict(strike=kills("keeper", 3)),
     "factory killed": dict(strike=kills("factory", 5)),
+    "factory restored from an older backup": dict(strike=restored, seconds=120),
     "random kills": dict(strike=random_kills(100), seconds=240, long=True),
     "power cut in the outbox": dict(strike=outbox, seconds=120),
     "agent stopped 75 s": dict(strike=stopped(75), seconds=180, long=True),

@@ -87,5 +87,13 @@ TEST_CASE("the command line says what is wrong with it", "[factory][config]")
     CHECK_THAT(parse_command_line({}).error().what, Catch::Contains("--data is missing"));
     CHECK_THAT(parse_command_line({"--data"}).error().what, Catch::Contains("needs a value"));
     CHECK_THAT(parse_command_line({"--date", "x"}).error().what, Catch::Contains("unknown argument '--date'"));
+    const auto backup = parse_command_line({"backup", "--data", "/d", "--to=/b"});
+    REQUIRE(backup);
+    CHECK(backup->action == CommandLine::Action::backup);
+    CHECK(backup->folder == "/b");
+    CHECK(parse_command_line({"restore", "--from", "/b", "--data", "/d"})->action == CommandLine::Action::restore);
+    CHECK_THAT(parse_command_line({"restore", "--data", "/d"}).error().what, Catch::Contains("--from is missing"));
+    CHECK_THAT(parse_command_line({"backup", "--data", "/d", "--from", "/b"}).error().what, Catch::Contains("--to FOLDER"));
+    CHECK_THAT(parse_command_line({"backup", "--data", "/d", "--to", "/b", "--insecure"}).error().what, Catch::Contains("--insecure"));
     CHECK_THAT(help_text(), Catch::Contains("Examples:") && Catch::Contains("Exit status"));
 }
