@@ -118,7 +118,7 @@ Result<int> schedule(Context& context, const Arguments& arguments)
     const auto& next = (*planned)["next"].as_array();
     console.line(next.empty() ? "it does not fire any more" : "next:");
     for (const Json& item : next)
-        console.line(one_line(fmt::format("  {}  {}", local_words(item), item.contains("skipped") ? "skipped: " + item["skipped"].as_string() : "")));
+        console.line(one_line(fmt::format("  {}{}", local_words(item), item.contains("skipped") ? "  skipped: " + item["skipped"].as_string() : "")));
     return kDone;
 }
 
