@@ -270,16 +270,18 @@ TEST_CASE("a machine whose clock is off gets a token all the same: its assertion
     TemporaryFolder folder;
     FakeFactory factory;
     const auto identity = factory.enrolled(folder.path);
-    std::string assertion;
+    Mailbox<std::string> assertions;
     factory.on("/agent/v1/token", [&](const factory::HttpCall& call, const Json&, factory::HttpReply&) {
-        assertion = *percent_decode(call.body.substr(call.body.find("client_assertion=") + 17));
+        assertions.send(*percent_decode(call.body.substr(call.body.find("client_assertion=") + 17)));
         return false;
     });
     const Config config;
     const FakeClock behind(WallTime{1'000'000'000'000'000});   // 2001
     Tokens tokens(identity, config, behind);
     REQUIRE(tokens.get({}));
-    const std::int64_t expires = (*parse_json(*platform::jwt_claims_unverified(assertion)))["exp"].as_integer();
+    const auto assertion = assertions.receive_for(1s);
+    REQUIRE(assertion);
+    const std::int64_t expires = (*parse_json(*platform::jwt_claims_unverified(*assertion)))["exp"].as_integer();
     const std::int64_t now = system_clock().now().microseconds / 1'000'000;
     CHECK(expires > now + 30);
     CHECK(expires < now + 80);
