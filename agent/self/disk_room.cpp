@@ -9,7 +9,7 @@
 namespace mill::agent {
 namespace {
 
-constexpr std::chrono::seconds kLook{2};
+constexpr std::chrono::seconds kLook{5};
 
 std::uint64_t end_of_attempt(std::uint64_t total)
 {

@@ -22,7 +22,7 @@ struct Room {
 /// the answer does not change with every file.
 std::string short_of_room(const Room& room, const Config& config, const std::string& folder, bool was_short);
 
-/// Thread: its own, since a disk that hangs holds up who asks it. Looks every two seconds.
+/// Thread: its own, since a disk that hangs holds up who asks it. Looks every five seconds.
 void watch_room(const std::string& folder, const Config& config, const std::function<std::uint64_t()>& journals, Slots& slots, const Clock& clock, std::stop_token stop);
 
 }  // namespace mill::agent
