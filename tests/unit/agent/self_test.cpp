@@ -163,6 +163,12 @@ TEST_CASE("two factories share the slots: who was turned away gets the next one,
     CHECK_FALSE(late.take({second}));
     other.release(third);
     CHECK((busy.free() == 1 && late.free() == 1 && other.free() == 0));
+
+    Slots roomy(3, clock);
+    Desk ours(roomy), theirs(roomy);
+    REQUIRE(ours.take({first}));
+    CHECK_FALSE(theirs.take({first}));   // not for want of a slot
+    CHECK(theirs.take({second}));
 }
 
 TEST_CASE("no new jobs before the disk is full, with room kept for the ends of those that run", "[agent][self]")
