@@ -44,16 +44,8 @@ using Factories = std::vector<std::unique_ptr<AtFactory>>;
 /// Those of the data folder that can be served; what keeps others from it goes to `unserved`. Errors: none can.
 Result<Factories> open_factories(AtFactory::Machine machine, std::vector<Unserved>& unserved)
 {
-    auto ids = enrolled_factories(machine.data_folder);
-    if (!ids) return fail(std::move(ids.error()));
-    if (ids->empty())
-        return fail(Errc::invalid, fmt::format("{} is not enrolled at a factory: millwright-agent enrol --data {} --factory URL --code CODE",
-                                               machine.data_folder, machine.data_folder));
-    if (const std::string& only = machine.config.factory; !only.empty()) {
-        if (std::find(ids->begin(), ids->end(), only) == ids->end())
-            return fail(Errc::invalid, fmt::format("config.yaml: 'factory: {}' is none of those that {} is enrolled at: {}", only, machine.data_folder, fmt::join(*ids, ", ")));
-        *ids = {only};
-    }
+    const auto ids = served_factories(machine.data_folder, machine.config.factory);
+    if (!ids) return fail(ids.error());
     machine.alone = ids->size() == 1;
     Factories out;
     std::optional<Error> first;
@@ -97,9 +89,11 @@ void stop_in_order(const Leave& leave, Slots& slots, const Factories& factories,
     }
     if (!ended) log::warning("agent", "some jobs did not end in time; the keeper ends them");
     const SteadyTime limit = clock.steady() + kDrain;
-    for (const auto& factory : factories)
+    for (const auto& factory : factories) {
+        const LogCopy::Of of(factory->identity().factory_id);
         if (!factory->journal().wait_empty(left_until(limit, clock)))
             log::warning("agent", "reports for {} are left on disk; they go out at the next start", factory->identity().factory_url);
+    }
 }
 
 std::vector<LogCopy::Target> log_targets(const Factories& factories)
@@ -140,14 +134,10 @@ Status check_settings(const ServeOptions& options)
     auto config = load_config(options.config_path, options.data_folder);
     if (!config) return fail(std::move(config.error()));
     if (auto files = check_files(*config); !files) return files;
-    if (auto policy = load_policy(options.data_folder); !policy) return fail(std::move(policy.error()));
-    auto ids = enrolled_factories(options.data_folder);
-    if (!ids) return fail(std::move(ids.error()));
-    for (const std::string& id : *ids) {
-        const std::string folder = options.data_folder + "/factories/" + id;
-        if (!platform::exists(folder + "/policy.yaml")) continue;
-        if (auto policy = load_policy(folder); !policy) return fail(std::move(policy.error()));
-    }
+    const auto ids = served_factories(options.data_folder, config->factory);
+    if (!ids) return fail(ids.error());
+    for (const std::string& id : *ids)
+        if (auto policy = load_policy(options.data_folder, id); !policy) return fail(std::move(policy.error()));
     return {};
 }
 

@@ -6,7 +6,6 @@
 #include "agent/self/log_copy.h"
 #include "platform/base/log.h"
 #include "platform/base/redact.h"
-#include "platform/files.h"
 #include "protocol/version.h"
 
 namespace mill::agent {
@@ -21,9 +20,7 @@ Result<std::unique_ptr<AtFactory>> AtFactory::open(const Machine& machine, const
 {
     auto identity = load_identity(machine.data_folder, factory_id);
     if (!identity) return fail(std::move(identity.error()));
-    // One of its own counts instead of the machine's: what is allowed may depend on who asks.
-    const bool own_policy = platform::exists(identity->folder + "/policy.yaml");
-    auto policy = load_policy(own_policy ? identity->folder : machine.data_folder);
+    auto policy = load_policy(machine.data_folder, factory_id);
     if (!policy) return fail(std::move(policy.error()));
     auto journal = Journal::open(identity->folder + "/journal", machine.clock);
     if (!journal) return fail(std::move(journal.error()));

@@ -1,9 +1,11 @@
 #include "agent/identity.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "platform/append_file.h"
 #include "platform/base/encode.h"
@@ -146,6 +148,18 @@ Result<std::vector<std::string>> enrolled_factories(const std::string& data_fold
     if (error && error != std::errc::no_such_file_or_directory)
         return fail(Errc::denied, fmt::format("{}: {}", factories_of(data_folder), error.message()));
     return out;
+}
+
+Result<std::vector<std::string>> served_factories(const std::string& data_folder, const std::string& only)
+{
+    auto ids = enrolled_factories(data_folder);
+    if (!ids) return ids;
+    if (ids->empty())
+        return fail(Errc::invalid, fmt::format("{} is not enrolled at a factory: millwright-agent enrol --data {} --factory URL --code CODE", data_folder, data_folder));
+    if (only.empty()) return ids;
+    if (std::find(ids->begin(), ids->end(), only) == ids->end())
+        return fail(Errc::invalid, fmt::format("config.yaml: 'factory: {}' is none of those that {} is enrolled at: {}", only, data_folder, fmt::join(*ids, ", ")));
+    return std::vector{only};
 }
 
 Result<Identity> load_identity(const std::string& data_folder, const std::string& factory_id)

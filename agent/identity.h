@@ -62,6 +62,8 @@ Status replace_identity(const std::string& data_folder, const Identity& identity
 
 /// The factories of a data folder. Errors: corrupt (a file is damaged or open to others), denied, unavailable.
 Result<std::vector<std::string>> enrolled_factories(const std::string& data_folder);
+/// Those that are served: all, or `only` (of config.yaml). Errors: also invalid (none, or not that one).
+Result<std::vector<std::string>> served_factories(const std::string& data_folder, const std::string& only);
 Result<Identity> load_identity(const std::string& data_folder, const std::string& factory_id);
 
 /// The key that is to follow (DIR/factories/ID/key.next): made when there is none, the same until it is promoted. Errors: unavailable, corrupt.

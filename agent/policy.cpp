@@ -149,6 +149,12 @@ Result<Policy> load_policy(const std::string& data_folder)
     return parse_policy(*text, path);
 }
 
+Result<Policy> load_policy(const std::string& data_folder, const std::string& factory_id)
+{
+    const std::string own = data_folder + "/factories/" + factory_id;
+    return load_policy(platform::exists(own + "/policy.yaml") ? own : data_folder);
+}
+
 std::string default_policy_text()
 {
     return R"(# What this machine accepts, at most. It wins over the factory. Read when the agent starts.

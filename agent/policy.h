@@ -40,6 +40,8 @@ Result<Verdict> judge(const Policy& policy, const Json& document);
 Result<Policy> parse_policy(std::string_view yaml, std::string_view where);
 /// The policy of a data folder; without a file the strictest. Errors: invalid, denied, unavailable.
 Result<Policy> load_policy(const std::string& data_folder);
+/// What holds for one factory: DIR/factories/ID/policy.yaml where there is one, instead of the machine's. Errors: as above.
+Result<Policy> load_policy(const std::string& data_folder, const std::string& factory_id);
 /// What `enrol` writes when there is none: strict, with every key explained.
 std::string default_policy_text();
 

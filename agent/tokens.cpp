@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "agent/factory_client.h"
+#include "agent/self/log_copy.h"
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
@@ -74,6 +75,7 @@ Result<std::string> Tokens::get(std::stop_token stop, Refusal* refusal, Millisec
 
 void Tokens::renew_when_wanted(std::stop_token stop)
 {
+    const LogCopy::Of of(identity_.factory_id);
     for (;;) {
         {
             std::unique_lock lock(mutex_);

@@ -70,9 +70,7 @@ void look_at_settings(const DoctorOptions& options, Report& report)
     if (const Status files = config ? check_files(*config) : Status(); !files) report.error("settings", files.error().what, "correct the path in config.yaml, then: millwright-agent reload");
     else if (config) report.ok("settings", "config.yaml is in order");
     else report.error("settings", config.error().what, "mend the file; a running agent keeps the settings of before until: millwright-agent reload");
-    // One of the factory's own counts instead of the machine's.
-    const std::string own = options.data_folder + "/factories/" + options.factory;
-    auto policy = load_policy(!options.factory.empty() && platform::exists(own + "/policy.yaml") ? own : options.data_folder);
+    const auto policy = options.factory.empty() ? load_policy(options.data_folder) : load_policy(options.data_folder, options.factory);
     if (!policy) report.error("policy", policy.error().what, "mend policy.yaml");
     else if (!policy->unsigned_packages)
         report.warning("policy", "policy.yaml admits no package that nobody signed: no job but a canary (millwright canary agent/NAME) runs here",

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/self/log_copy.h"
 #include "platform/base/log.h"
 #include "platform/files.h"
 #include "platform/process.h"
@@ -41,6 +42,7 @@ void Rounds::begin(const std::string& id)
     id_ = id;
     busy_ = true;
     thread_ = std::jthread([this, id](std::stop_token stop) {   // the one before has ended: it is not busy
+        const LogCopy::Of of(identity_.factory_id);
         answer(id, stop);
         const std::scoped_lock done(mutex_);
         busy_ = stop.stop_requested();

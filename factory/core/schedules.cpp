@@ -27,18 +27,22 @@ Status CoreImpl::load_schedules()
         if (document.spec["type"].as_string() != "schedule") continue;
         const Json& spec = document.spec["schedule"];
         std::string rule = dump_json(spec);
-        const auto calendar = [&](std::string_view name) {
-            const auto found = read.document("Calendar", name);
-            if (found) rule += "\n" + dump_json(found->spec);
-            return found ? found->spec : Json();
-        };
-        auto made = Schedule::make(spec, calendar, document.name);
-        if (!made) {  // checked when it was saved: the machine's time zones changed, or an older store
-            log::error("schedule", "trigger '{}' cannot fire: {}", document.name, made.error().what);
-            continue;
-        }
+        std::map<std::string, Json, std::less<>> calendars;
+        for (const Json& name : spec["calendars"].as_array())
+            if (const auto found = read.document("Calendar", name.as_string())) {
+                rule += "\n" + dump_json(found->spec);
+                calendars.emplace(name.as_string(), found->spec);
+            }
         if (const auto same = before.find(document.uid); same != before.end() && same->second.rule == rule) {
             schedules_.emplace(document.uid, std::move(same->second));
+            continue;
+        }
+        auto made = Schedule::make(spec, [&](std::string_view name) {
+            const auto found = calendars.find(name);
+            return found == calendars.end() ? Json() : found->second;
+        }, document.name);
+        if (!made) {  // checked when it was saved: the machine's time zones changed, or an older store
+            log::error("schedule", "trigger '{}' cannot fire: {}", document.name, made.error().what);
             continue;
         }
         const auto kept = writer_.schedule(document.uid);

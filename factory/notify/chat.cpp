@@ -14,8 +14,6 @@ namespace {
 
 constexpr std::size_t kMostButtons = 10, kMostElements = 30;
 
-std::string missing_words(const std::vector<std::string>& paths) { return fmt::format("{} has no value", fmt::join(paths, ", ")); }
-
 const std::string& text_of(const Json& message, std::string_view member) { return message[member].as_string(); }
 bool has(const Json& message, std::string_view member) { return !text_of(message, member).empty() || !message[member].as_array().empty(); }
 bool is_card(const Json& message) { return has(message, "title") || has(message, "subtitle") || (has(message, "picture") && (has(message, "text") || has(message, "buttons"))); }
@@ -42,8 +40,6 @@ std::string as_text(const Json& message)
     if (lines.empty() && has(message, "picture")) lines.push_back(text_of(message, "picture"));
     return fmt::format("{}", fmt::join(lines, "\n"));
 }
-
-std::string conversation_id(std::string_view text) { return percent_encode(text); }
 
 Result<std::string> conversation_in(const Json& chat, const Json& document)
 {
@@ -263,7 +259,7 @@ Json memory_request(const Json& chat, const std::string& base, const std::string
     const Json& bot = chat["bot"];
     return Json::object({{"method", "PUT"},
                          {"url", Json(fmt::format("{}/build/v1/users/{}/bots/{}/versions/{}/builder/conversation_states/{}", base, percent_encode(bot["user"].as_string()),
-                                                  percent_encode(bot["name"].as_string()), percent_encode(bot["version"].as_string()), conversation_id(conversation)))},
+                                                  percent_encode(bot["name"].as_string()), percent_encode(bot["version"].as_string()), percent_encode(conversation)))},
                          {"body", Json(dump_json(Json::object({{"language", chat["language"].is_string() ? chat["language"] : Json("en")}, {"merge_memory", true}, {"memory", std::move(values)}})))}});
 }
 
@@ -332,7 +328,7 @@ Result<std::optional<Json>> render_chat(const Notification& notification, const 
         if (!values) return fail("chat.memory", values.error());
         request = memory_request(chat, base, conversation, std::move(*values));
     } else if (platform == "sap-cai") {
-        post(fmt::format("{}/connect/v1/conversations/{}/messages", base, conversation_id(conversation)),
+        post(fmt::format("{}/connect/v1/conversations/{}/messages", base, percent_encode(conversation)),
              Json::object({{"messages", Json::array({sap_message(**message, chat["delay"].as_integer())})}}));
     } else if (platform == "slack") {
         post(base + "/api/chat.postMessage", slack_body(**message, conversation));
@@ -341,7 +337,7 @@ Result<std::optional<Json>> render_chat(const Notification& notification, const 
     } else if (platform == "rasa") {
         Json entities = Json::object({{"text", Json(as_text(**message))}, {"event", Json(notification.event)}, {"job", document["job"]["uid"]}});
         if (!(*message)->find("text") || (*message)->size() > 1) entities.set("message", **message);
-        post(fmt::format("{}/conversations/{}/trigger_intent?output_channel={}", base, conversation_id(conversation), percent_encode(chat["channel"].as_string())),
+        post(fmt::format("{}/conversations/{}/trigger_intent?output_channel={}", base, percent_encode(conversation), percent_encode(chat["channel"].as_string())),
              Json::object({{"name", chat["intent"]}, {"entities", std::move(entities)}}));
     } else if (platform == "botpress") {
         auto [type, payload] = botpress_payload(**message);

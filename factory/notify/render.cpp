@@ -23,11 +23,6 @@ Json enriched(const Json& given, const RenderOptions& options)
     return document;
 }
 
-std::string shown_missing(const std::vector<std::string>& paths)
-{
-    return fmt::format("{} has no value", fmt::join(paths, ", "));
-}
-
 Result<std::string> line(std::string_view text, const Json& document, std::string_view what)
 {
     const auto read = Template::parse(text);
@@ -88,7 +83,7 @@ Result<Json> render_api(const Notification& notification, const Json& document, 
     request.set("method", api["method"].is_string() ? api["method"] : Json("POST"));
     const auto url = Template::parse(api["url"].as_string());
     if (!url) return fail("api.url", url.error());
-    if (const auto missing = url->missing(document); !missing.empty()) return fail(Errc::invalid, "api.url: " + shown_missing(missing));
+    if (const auto missing = url->missing(document); !missing.empty()) return fail(Errc::invalid, "api.url: " + missing_words(missing));
     request.set("url", Json(url->text(document, percent_encode)));
     std::string content_type;
     if (api.contains("body") && !api["body"].is_null()) {

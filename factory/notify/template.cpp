@@ -239,6 +239,11 @@ std::vector<std::string> Template::missing(const Json& document) const
     return out;
 }
 
+std::string missing_words(const std::vector<std::string>& paths)
+{
+    return fmt::format("{} has no value", fmt::join(paths, ", "));
+}
+
 Status check_templates(const Json& value, const std::string& where)
 {
     if (value.is_string()) {

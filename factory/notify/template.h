@@ -43,6 +43,9 @@ private:
     std::vector<std::variant<std::string, TemplatePath>> parts_;
 };
 
+/// "output.order, error.detail has no value"
+std::string missing_words(const std::vector<std::string>& paths);
+
 /// Every string in `value` is a template. Errors: invalid, with the place.
 Status check_templates(const Json& value, const std::string& where);
 Result<Json> render_json(const Json& value, const Json& document);

@@ -72,7 +72,7 @@ class Schedules(Test):
         self.assertEqual(gaps, {1.0}, "a time was left out")
         self.assertEqual(rows[-1]["due"], first)
         jobs = world.api("GET", "/v1/jobs?trigger=often&limit=500").json["items"]
-        self.assertEqual(sorted(row["job"] for row in rows), sorted(job["uid"] for job in jobs if job["uid"] in {row["job"] for row in rows}))
+        self.assertLessEqual({row["job"] for row in rows}, {job["uid"] for job in jobs})
         self.assertLessEqual(len(jobs) - len(rows), 1)   # one more may have been fired in between
 
     def test_days_off_and_pauses_are_told(self):
@@ -92,7 +92,9 @@ class Schedules(Test):
         self.apply(world, "{ every: 1s }")
         world.run("triggers", "pause", "often", "--why", "moving house")
         wait_for("its word", lambda: any("paused: moving house" in row.get("why", "") for row in self.firings(world)))
-        self.assertEqual(world.api("GET", "/v1/jobs?trigger=often").json["items"][0:0], [])
+        made = len(world.api("GET", "/v1/jobs?trigger=often&limit=500").json["items"])
+        time.sleep(2.5)
+        self.assertEqual(len(world.api("GET", "/v1/jobs?trigger=often&limit=500").json["items"]), made)
 
     def test_what_is_wrong_is_told_before_it_is_saved(self):
         world = self.world()

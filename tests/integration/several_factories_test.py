@@ -117,7 +117,7 @@ class SeveralFactories(Test):
         os.kill(program.children("millwright-agent")[0], signal.SIGKILL)
         for world, uid in zip((self.first, self.second), uids):
             self.assertEqual(world.ended(uid)["state"], "successful")
-            self.assertEqual(len(world.job(uid).get("attempts", [1])), 1)
+            self.assertEqual(world.job(uid)["attempt"], 1)
 
     def test_another_one_is_added_while_the_agent_runs(self):
         triggers = [world.deploy("waits", WAITS) for world in (self.first, self.second)]
@@ -130,6 +130,18 @@ class SeveralFactories(Test):
         self.agent_command("reload")
         self.assertEqual(self.second.ended(self.second.trigger(triggers[1]))["state"], "successful")
         self.assertEqual(self.first.ended(uid)["state"], "successful")
+
+    def test_a_reload_that_would_serve_nobody_changes_nothing(self):
+        trigger = self.first.deploy("quick", QUICK)
+        self.first.start_agent(self.data)
+        (self.data / "config.yaml").write_text("factory: nowhere\n")
+        said = self.agent_command("reload", check=False)
+        self.assertNotEqual(said.returncode, 0)
+        self.assertIn("'factory: nowhere' is none of those", said.stderr)
+        (self.folder_of("lent") / "policy.yaml").write_text("nonsense: true\n")
+        (self.data / "config.yaml").write_text("")
+        self.assertIn("nonsense", self.agent_command("reload", check=False).stderr)
+        self.assertEqual(self.first.ended(self.first.trigger(trigger))["state"], "successful")
 
     def test_only_one_is_served_when_the_settings_say_so(self):
         trigger = self.first.deploy("quick", QUICK)

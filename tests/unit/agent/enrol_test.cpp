@@ -5,6 +5,8 @@
 #include <future>
 
 #include "agent/enrol.h"
+#include "agent/self/log_copy.h"
+#include "agent/self/own_log.h"
 #include "tests/unit/agent/agent_world.h"
 
 using namespace mill;
@@ -277,8 +279,17 @@ TEST_CASE("a machine whose clock is off gets a token all the same: its assertion
     });
     const Config config;
     const FakeClock behind(WallTime{1'000'000'000'000'000});   // 2001
-    Tokens tokens(identity, config, behind);
-    REQUIRE(tokens.get({}));
+    auto own = agent::OwnLog::open(folder.path + "/own", behind).value(), others = agent::OwnLog::open(folder.path + "/others", behind).value();
+    {
+        log::set_level(log::Level::warning);
+        const agent::LogCopy copy({{identity.factory_id, own.get(), {}}, {"another", others.get(), {}}});
+        Tokens tokens(identity, config, behind);
+        REQUIRE(tokens.get({}));
+        log::set_level(log::Level::error);
+    }
+    REQUIRE(own->pending(10).size() == 1);   // by the thread of the token: of this factory
+    CHECK_THAT(own->pending(10)[0].text, Catch::Contains("behind the factory's"));
+    CHECK(others->pending(10).empty());
     const auto assertion = assertions.receive_for(1s);
     REQUIRE(assertion);
     const std::int64_t expires = (*parse_json(*platform::jwt_claims_unverified(*assertion)))["exp"].as_integer();

@@ -1,23 +1,10 @@
-#include "agent/journal.h"
-
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 
-#include <catch2/catch.hpp>
-
-#include "platform/base/ids.h"
 #include "platform/base/log.h"
+#include "tests/unit/agent/journal_world.h"
 
 using namespace mill;
-using agent::Journal;
-using agent::Stage;
-using protocol::AttemptId;
-using protocol::Event;
-using protocol::EventKind;
-using protocol::JobState;
-using protocol::Reason;
+using namespace mill::journal_test;
 
 namespace {
 
@@ -26,68 +13,6 @@ namespace {
     log::set_level(log::Level::error);
     return true;
 }();
-
-struct Folder {
-    std::string path = (std::filesystem::temp_directory_path() / ("mill-journal-" + new_uid())).string();
-    Folder() { std::filesystem::create_directories(path); }
-    ~Folder() { std::filesystem::remove_all(path); }
-    std::string file() const { return path + "/journal"; }
-};
-
-std::string slurp(const std::string& path)
-{
-    std::ifstream in(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void spill(const std::string& path, const std::string& bytes)
-{
-    std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-}
-
-const AttemptId kA{"0192-a", 1, 1};
-const AttemptId kB{"0192-b", 1, 2};
-
-Event log_event(std::uint64_t sequence, const std::string& text = "hello")
-{
-    return {sequence, WallTime{1'700'000'000'000'000}, EventKind::log, Json::object({{"level", "info"}, {"text", text}})};
-}
-
-Event running() { return protocol::state_event(1, WallTime{1'700'000'000'000'000}, JobState::running); }
-Event successful(std::uint64_t sequence)
-{
-    return protocol::state_event(sequence, WallTime{1'700'000'000'000'000}, JobState::successful, Reason::completed);
-}
-
-std::vector<std::uint64_t> sequences(const Journal::Batch& batch)
-{
-    std::vector<std::uint64_t> out;
-    for (const std::string& text : batch.events) {
-        auto json = parse_json(text);
-        REQUIRE(json);
-        auto event = protocol::parse_event(*json);
-        REQUIRE(event);
-        out.push_back(event->sequence);
-    }
-    return out;
-}
-
-std::unique_ptr<Journal> opened(const std::string& path, Journal::Options options = {})
-{
-    auto journal = Journal::open(path, system_clock(), options);
-    REQUIRE(journal);
-    return std::move(*journal);
-}
-
-void write_two_attempts(Journal& journal)
-{
-    REQUIRE(journal.take(kA, R"({"job":"a"})"));
-    REQUIRE(journal.start(kA, running(), SteadyTime{77}));
-    REQUIRE(journal.take(kB, R"({"job":"b"})"));
-    for (std::uint64_t i = 2; i <= 4; ++i) REQUIRE(journal.add(kA, log_event(i)));
-    REQUIRE(journal.add(kA, successful(5)));
-    REQUIRE(journal.sync());
-}
 
 }  // namespace
 
@@ -323,83 +248,4 @@ TEST_CASE("one attempt's flood does not hold up the others", "[journal]")
         for (const auto& batch : *batches) served = served || batch.id == kB;
     }
     CHECK(served);
-}
-
-TEST_CASE("what was acknowledged can be said again, after a restart and a compaction, too", "[journal]")
-{
-    const Folder folder;
-    Journal::Options options;
-    options.compact_above = 1;
-    {
-        const auto journal = opened(folder.file());
-        write_two_attempts(*journal);
-        REQUIRE(journal->acknowledge(kA, 5));
-        REQUIRE(journal->start(kB, running(), SteadyTime{78}));
-        REQUIRE(journal->add(kB, log_event(2)));
-        REQUIRE(journal->sync());
-        REQUIRE(journal->acknowledge(kB, 1));
-    }
-    for (int round = 0; round < 3; ++round) {
-        const auto journal = opened(folder.file(), options);   // compacts each time
-        CHECK(journal->held().size() == 1);
-        const auto last = journal->last_finished();
-        REQUIRE(last);
-        CHECK(last->first == kA);
-        CHECK(last->second == 5);
-        auto said = journal->said_after({});
-        REQUIRE(said);
-        REQUIRE(*said);
-        CHECK((*said)->id == kA);
-        CHECK((*said)->offer == R"({"job":"a"})");
-        CHECK(sequences({kA, (*said)->events}) == std::vector<std::uint64_t>{1, 2, 3, 4, 5});
-        said = journal->said_after(kA);
-        REQUIRE(*said);
-        CHECK((*said)->id == kB);
-        CHECK(sequences({kB, (*said)->events}) == std::vector<std::uint64_t>{1, 2});   // the second is not acknowledged yet
-        CHECK_FALSE(*journal->said_after(kB));
-        auto batches = journal->pending(1 << 20);
-        REQUIRE(batches);
-        REQUIRE(batches->size() == 1);
-        CHECK(sequences(batches->front()) == std::vector<std::uint64_t>{2});
-    }
-}
-
-TEST_CASE("what is kept to be said again is bounded: the oldest attempts go, and of one its first, its last and its newest events stay", "[journal]")
-{
-    const Folder folder;
-    Journal::Options options;
-    options.compact_above = 1;
-    options.kept_bytes = 2000;
-    options.said_bytes = 300;
-    std::vector<AttemptId> ids;
-    {
-        const auto journal = opened(folder.file());
-        for (int i = 0; i < 20; ++i) {
-            const AttemptId id{"job-" + std::to_string(100 + i), 1, 1};
-            ids.push_back(id);
-            REQUIRE(journal->take(id, R"({"job":"x"})"));
-            REQUIRE(journal->start(id, running(), SteadyTime{1}));
-            for (std::uint64_t n = 2; n <= 20; ++n) REQUIRE(journal->add(id, log_event(n)));
-            REQUIRE(journal->add(id, successful(21)));
-            REQUIRE(journal->sync());
-            REQUIRE(journal->acknowledge(id, 21));
-        }
-    }
-    const auto journal = opened(folder.file(), options);
-    std::size_t left = 0;
-    AttemptId at;
-    for (auto said = journal->said_after(at); *said; said = journal->said_after(at)) {
-        at = (*said)->id;
-        ++left;
-        const auto numbers = sequences({at, (*said)->events});
-        CHECK(numbers.front() == 1);
-        CHECK(numbers.back() == 21);
-        CHECK(numbers.size() < 8);
-        CHECK(numbers[numbers.size() - 2] == 20);
-    }
-    CHECK(left > 0);
-    CHECK(left < 6);
-    CHECK(at == ids.back());
-    for (const AttemptId& id : ids) CHECK(journal->knows(id));   // their names stay: none is started again
-    CHECK(journal->file_size() < 6000);
 }
