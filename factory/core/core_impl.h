@@ -159,6 +159,7 @@ private:
     Status compare(Agent& agent, const std::vector<SessionReport::Seen>& seen);
     Status went_back(const Agent& agent, const protocol::AttemptId& id, std::uint64_t theirs, std::uint64_t ours);
     Status await_no_more(AgentKey agent, std::string_view why);
+    std::string untrue(const Agent& agent, const protocol::Offer& offer);
     Result<Active*> adopt(Agent& agent, const EventBatch& batch);   ///< null: the job ended, or a later attempt has its place
     Result<JobKey> job_again(Agent& agent, const protocol::Offer& offer, const Json& text, WallTime created);
     std::optional<WhyReason> why_hold(const std::string& environment) const;

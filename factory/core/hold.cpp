@@ -237,7 +237,7 @@ Result<JobKey> CoreImpl::job_again(Agent& agent, const protocol::Offer& offer, c
     b.package_digest = offer.package_digest;
     b.repeatable = offer.repeatable;
     b.variables = offer.variables;
-    b.credentials = offer.credentials;
+    b.credentials = Json::object();   // an agent says which they were, and could say any: what its broker holds goes on, more is not given
     b.permissions = text["permissions"];
     b.rules = Json::object();
     if (offer.trace) b.rules.set("trace", true);
@@ -257,12 +257,27 @@ Result<JobKey> CoreImpl::job_again(Agent& agent, const protocol::Offer& offer, c
     return key;
 }
 
+/// Why an agent's word of an attempt is not taken; empty: it is. What the store knows of job, trigger and deployment counts, not what the agent says of them.
+std::string CoreImpl::untrue(const Agent& agent, const protocol::Offer& offer)
+{
+    Reader& read = writer_.read();
+    if (!is_known_for(agent, offer.environment)) return "it is none of an environment that this agent is in";
+    if (const auto job = read.job(offer.id.job); job && job->environment != offer.environment) return "its job is one of another environment";
+    std::string deployment = offer.deployment;
+    for (int i = 0; i < 2; ++i) {  // its own, and that of its trigger, whose notifiers would speak
+        const auto known = read.document("Deployment", deployment);
+        if (known && known->spec["environment"].as_string() != offer.environment) return "its deployment is one of another environment";
+        if (const auto trigger = read.document("Trigger", offer.trigger)) deployment = trigger->spec["deployment"].as_string();
+    }
+    return {};
+}
+
 Result<Active*> CoreImpl::adopt(Agent& agent, const EventBatch& batch)
 {
     const auto offer = protocol::parse_offer(batch.offer);
-    if (!offer || offer->id != batch.id || !is_known_for(agent, offer->environment)) {
-        log::warning("core", "agent '{}' says attempt {} again, which cannot be taken: {}", agent.record.name, batch.id.key(),
-                     offer ? "it is none of an environment that this agent is in" : offer.error().what);
+    const std::string wrong = !offer ? offer.error().what : offer->id != batch.id ? "it is another one than it says" : untrue(agent, *offer);
+    if (!wrong.empty()) {
+        log::warning("core", "agent '{}' says attempt {} again, which cannot be taken: {}", agent.record.name, batch.id.key(), wrong);
         return nullptr;
     }
     if (Active* active = active_of(batch.id.job)) {

@@ -197,3 +197,46 @@ TEST_CASE("an older agent's job goes on behind what the restored store has lost 
     CHECK(world->report(offered.agent, offered.id, {world->state(3, JobState::successful)}).standing == Standing::final);
     CHECK(world->job(offered.job.uid).state == JobState::successful);
 }
+
+TEST_CASE("what an agent says again opens nothing to it: no credentials, no other environment's job, trigger or deployment", "[core][restore]")
+{
+    World before;
+    before.orders();
+    const auto srv = before.agent("srv-1"), other = before.agent("other-1", "test");
+    const auto theirs = before.run();   // of prod, and `other-1` is none of its agents
+    const auto world = restored(before, backup(before));
+    REQUIRE(session(*world, other, {}, {}).report_again);
+    REQUIRE(session(*world, srv, {}, {}).report_again);
+    const auto forged = [&](const std::string& job, const std::string& environment, const std::string& deployment, const std::string& trigger) {
+        protocol::Offer offer;
+        offer.id = {job, 1, 7};
+        offer.package_name = offer.package_version = "1.0.0";
+        offer.package_digest = "sha256:" + std::string(64, 'a');
+        offer.workflow = "main";
+        offer.environment = environment;
+        offer.deployment = deployment;
+        offer.trigger = trigger;
+        offer.input = offer.variables = Json::object();
+        offer.credentials = Json::object({{"x", "the-banks"}});
+        const auto token = protocol::make_token("attempt");
+        offer.attempt_token = token.text;
+        return std::pair(offer, token.text);
+    };
+    const auto say = [&](const AgentRecord& agent, const protocol::Offer& offer) { return say_again(*world, agent, offer.id, protocol::to_json(offer), {world->state(1, JobState::running)}); };
+
+    const std::string own = new_uid();
+    const auto [mine, token] = forged(own, "prod", "gone", "gone");   // of a deployment that the store does not know: that may be so
+    say(srv, mine);
+    CHECK(world->job(own).state == JobState::running);
+    const auto access = world->core().attempt_access(token);
+    REQUIRE(access);
+    CHECK(access->credentials == Json::object());
+
+    say(other, forged(theirs.uid, "test", "gone", "gone").first);
+    CHECK(world->job(theirs.uid).state == JobState::ready);
+    for (const auto& [deployment, trigger] : std::vector<std::pair<std::string, std::string>>{{"order-status", "gone"}, {"gone", "orders"}}) {
+        const std::string uid = new_uid();
+        say(other, forged(uid, "test", deployment, trigger).first);
+        CHECK_FALSE(world->core().reader()->job(uid));
+    }
+}
