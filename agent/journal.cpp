@@ -7,45 +7,12 @@
 #include "platform/base/log.h"
 
 namespace mill::agent {
-namespace {
-
-constexpr std::size_t kReadAhead = 1024 * 1024;
-
-/// Reads a file in large pieces for `scan`.
-class Window {
-public:
-    explicit Window(const platform::AppendFile& file) : file_(file) {}
-    std::string_view view(std::uint64_t offset, std::size_t size)
-    {
-        if (offset < start_ || offset + size > start_ + bytes_.size()) {
-            const std::uint64_t left = file_.size() - std::min(offset, file_.size());
-            auto piece = file_.read(offset, static_cast<std::size_t>(std::min<std::uint64_t>(left, std::max(size, kReadAhead))));
-            start_ = offset;
-            bytes_ = piece ? std::move(*piece) : std::string();
-        }
-        return std::string_view(bytes_).substr(offset - start_, size);
-    }
-
-private:
-    const platform::AppendFile& file_;
-    std::uint64_t start_ = 0;
-    std::string bytes_;
-};
-
-protocol::Event lost_event(std::uint64_t sequence, WallTime now)
-{
-    protocol::Event event;
-    event.sequence = sequence;
-    event.time = now;
-    event.kind = protocol::EventKind::gap;
-    event.body = Json::object({{"kind", "log"}, {"lost", 1}});
-    return event;
-}
-
-}  // namespace
 
 Journal::Journal(platform::AppendFile file, std::string path, const Clock& clock, Options options)
-    : path_(std::move(path)), clock_(clock), options_(options), file_(std::move(file))
+    : path_(std::move(path)), clock_(clock), options_(options), file_(std::move(file)),
+      state_([this](const protocol::AttemptId& id, WallTime, AttemptEntry* entry) {
+          if (history_ && entry != nullptr) history_->keep(id, AttemptEntry(*entry));
+      })
 {
 }
 
@@ -59,9 +26,7 @@ Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, const Cl
     auto file = platform::AppendFile::open(path, 0600);
     if (!file) return fail("journal", std::move(file.error()));
     std::unique_ptr<Journal> journal(new Journal(std::move(*file), path, clock, options));
-    Window window(journal->file_);
-    journal->report_ = scan(journal->file_.size(), [&](std::uint64_t offset, std::size_t size) { return window.view(offset, size); },
-                            [&](const Record& record) { journal->state_.apply(record); });
+    journal->report_ = scan_file(journal->file_, [&](const Record& record) { journal->state_.apply(record); });
     const ScanReport& report = journal->report_;
     if (report.damaged > 0) {
         std::error_code ignored;
@@ -181,6 +146,18 @@ Result<std::string> Journal::text_locked(const EventRef& ref) const
     return file_.read(ref.offset, ref.length);
 }
 
+Result<std::string> Journal::event_locked(const EventRef& ref) const
+{
+    auto text = text_locked(ref);
+    if (!text || !text->empty()) return text;
+    protocol::Event lost;
+    lost.sequence = ref.sequence;
+    lost.time = clock_.now();
+    lost.kind = protocol::EventKind::gap;
+    lost.body = Json::object({{"kind", "log"}, {"lost", 1}});
+    return dump_json(to_json(lost));
+}
+
 Result<std::vector<Journal::Batch>> Journal::pending(std::size_t max_bytes)
 {
     const std::scoped_lock lock(mutex_);
@@ -196,9 +173,8 @@ Result<std::vector<Journal::Batch>> Journal::pending(std::size_t max_bytes)
         for (const EventRef& ref : entry.events) {
             if (ref.offset >= safe_) break;
             if (bytes > 0 && bytes + ref.length > max_bytes) break;
-            auto text = text_locked(ref);
+            auto text = event_locked(ref);
             if (!text) return fail("journal", std::move(text.error()));
-            if (text->empty()) *text = dump_json(to_json(lost_event(ref.sequence, clock_.now())));
             bytes += text->size();
             batch.events.push_back(std::move(*text));
         }
@@ -238,17 +214,19 @@ Journal::Depth Journal::depth() const
     return out;
 }
 
-Result<std::optional<Journal::Said>> Journal::said_after(const protocol::AttemptId& after) const
+Result<std::optional<Journal::Said>> Journal::said_after(const protocol::AttemptId& after)
 {
     const std::scoped_lock lock(mutex_);
+    if (!history_) history_ = read_history(file_);
     const AttemptEntry* entry = nullptr;
     std::optional<Said> out;
-    for (const auto* from : {&state_.open(), &state_.kept()}) {
+    for (const auto* from : {&state_.open(), &std::as_const(history_->kept)}) {
         const auto found = from->upper_bound(after);
         if (found == from->end() || (out && out->id < found->first)) continue;
         entry = &found->second;
         out = Said{found->first, {}, {}};
     }
+    if (!out) history_.reset();
     if (!out) return out;
     auto offer = text_locked(entry->offer);
     if (!offer) return fail("journal", std::move(offer.error()));
@@ -279,10 +257,7 @@ Result<std::optional<Journal::Said>> Journal::said_after(const protocol::Attempt
 std::optional<std::pair<protocol::AttemptId, std::uint64_t>> Journal::last_finished() const
 {
     const std::scoped_lock lock(mutex_);
-    if (!state_.last()) return std::nullopt;
-    const auto found = state_.kept().find(*state_.last());
-    if (found == state_.kept().end()) return std::nullopt;
-    return std::pair(found->first, found->second.acknowledged);
+    return state_.last();
 }
 
 bool Journal::empty() const
@@ -310,88 +285,6 @@ bool Journal::wait_pending(std::optional<Milliseconds> wait, std::stop_token sto
     const auto there = [&] { return pending_locked(); };
     if (wait) return durable_.wait_for(lock, stop, *wait, there);
     return durable_.wait(lock, stop, there);
-}
-
-void Journal::maybe_compact_locked()
-{
-    if (file_.size() < compact_at_) return;
-    const std::uint64_t before = file_.size();
-    state_.forget_before(clock_.now() - std::chrono::duration_cast<Microseconds>(options_.memory));
-    state_.trim(clock_.now() - std::chrono::duration_cast<Microseconds>(options_.kept), options_.kept_bytes, options_.said_bytes);
-    if (auto done = compact_locked(); !done) {
-        log::error("journal", "{}: cannot be made smaller: {}", path_, done.error().what);
-        compact_at_ = before * 2;  // not again at once
-        return;
-    }
-    compact_at_ = std::max(options_.compact_above, file_.size() * 4);
-}
-
-Status Journal::compact_locked()
-{
-    const std::string path = path_ + ".new";
-    std::error_code ignored;
-    std::filesystem::remove(path, ignored);
-    auto file = platform::AppendFile::open(path, 0600);
-    if (!file) return fail(std::move(file.error()));
-    std::map<protocol::AttemptId, AttemptEntry> open, kept;
-    const auto put = [&](Record record) -> Result<std::uint64_t> {
-        const std::uint64_t at = file->size();
-        if (auto done = file->append(encode(record)); !done) return fail(std::move(done.error()));
-        return at + text_offset(record.id);
-    };
-    for (const auto& [id, time] : state_.finished())
-        if (state_.kept().contains(id)) continue;  // below, behind what it said
-        else if (auto done = put({RecordType::finished, id, 0, static_cast<std::uint64_t>(time.microseconds), {}, 0}); !done)
-            return fail(std::move(done.error()));
-    const auto put_attempt = [&](const protocol::AttemptId& id, const AttemptEntry& entry) -> Result<AttemptEntry> {
-        AttemptEntry copy = entry;
-        auto offer = text_locked(entry.offer);
-        if (!offer) return fail(std::move(offer.error()));
-        auto at = put({RecordType::taken, id, 0, 0, *offer, 0});
-        if (!at) return fail(std::move(at.error()));
-        copy.offer.offset = *at;
-        const auto started_at = static_cast<std::uint64_t>(entry.started.microseconds);
-        const auto put_event = [&](EventRef& ref) -> Status {
-            auto text = text_locked(ref);
-            if (!text) return fail(std::move(text.error()));
-            if (text->empty()) *text = dump_json(to_json(lost_event(ref.sequence, clock_.now())));
-            const bool first = ref.sequence == 1 && entry.started.microseconds != 0;
-            const bool last = ref.sequence == entry.last_sequence && entry.stage == Stage::ended;
-            const RecordType type = first ? RecordType::started : RecordType::event;
-            auto place = put({type, id, ref.sequence, first ? started_at : last ? 1U : 0U, *text, 0});
-            if (!place) return fail(std::move(place.error()));
-            ref.offset = *place;
-            ref.length = static_cast<std::uint32_t>(text->size());
-            return {};
-        };
-        // `started` keeps its time even when its event was acknowledged long ago.
-        if (entry.stage != Stage::taken && entry.acknowledged > 0 && (entry.said.empty() || entry.said.front().sequence != 1))
-            if (auto done = put({RecordType::started, id, 1, started_at, {}, 0}); !done) return fail(std::move(done.error()));
-        for (EventRef& ref : copy.said)
-            if (auto done = put_event(ref); !done) return fail(std::move(done.error()));
-        if (entry.acknowledged > 0)
-            if (auto done = put({RecordType::acknowledged, id, entry.acknowledged, 0, {}, 0}); !done) return fail(std::move(done.error()));
-        for (EventRef& ref : copy.events)
-            if (auto done = put_event(ref); !done) return fail(std::move(done.error()));
-        return copy;
-    };
-    for (const auto& [id, entry] : state_.open()) {
-        auto copy = put_attempt(id, entry);
-        if (!copy) return fail(std::move(copy.error()));
-        open.emplace(id, std::move(*copy));
-    }
-    for (const auto& [id, entry] : state_.kept()) {
-        auto copy = put_attempt(id, entry);
-        if (!copy) return fail(std::move(copy.error()));
-        if (auto done = put({RecordType::finished, id, 0, static_cast<std::uint64_t>(entry.finished.microseconds), {}, 0}); !done) return fail(std::move(done.error()));
-        kept.emplace(id, std::move(*copy));
-    }
-    if (auto synced = file->sync(); !synced) return fail(std::move(synced.error()));
-    if (auto swapped = platform::replace_file(path, path_); !swapped) return fail(std::move(swapped.error()));
-    file_ = std::move(*file);
-    state_.replace(std::move(open), std::move(kept));
-    safe_ = needed_ = file_.size();
-    return {};
 }
 
 }  // namespace mill::agent

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/journal_state.h"
+#include "agent/journal_history.h"
 #include "platform/append_file.h"
 #include "platform/base/clock.h"
 
@@ -24,7 +24,7 @@ public:
         std::chrono::hours memory{24 * 30};                 ///< finished attempts' names are kept so long
         // For a factory that lost what it had acknowledged (design: restore).
         std::chrono::hours kept{24 * 7};                    ///< and what they said so long
-        std::uint64_t kept_bytes = 16 * 1024 * 1024;        ///< of all of them together; the oldest go first
+        std::uint64_t kept_bytes = 8 * 1024 * 1024;         ///< of all of them together; the oldest go first
         std::uint64_t said_bytes = 1024 * 1024;             ///< of one attempt, besides its first and last event; the newest stay
     };
     struct Held {
@@ -55,8 +55,9 @@ public:
         std::string offer;                  ///< JSON text
         std::vector<std::string> events;    ///< JSON texts, those that wait for an acknowledgement included
     };
-    /// The first attempt above `after` in order of its name, held or kept; nothing: that was all.
-    Result<std::optional<Said>> said_after(const protocol::AttemptId& after) const;
+    /// The first attempt above `after` in order of its name, held or kept; nothing: that was all. The first call reads the file, and what it
+    /// found stays in memory until there is nothing more.
+    Result<std::optional<Said>> said_after(const protocol::AttemptId& after);
     /// The attempt that was finished last, and its last event.
     std::optional<std::pair<protocol::AttemptId, std::uint64_t>> last_finished() const;
 
@@ -92,6 +93,7 @@ private:
     Status compact_locked();
     void maybe_compact_locked();
     Result<std::string> text_locked(const EventRef& ref) const;
+    Result<std::string> event_locked(const EventRef& ref) const;   ///< a gap where the text was lost to damage
 
     const std::string path_;
     const Clock& clock_;
@@ -100,6 +102,7 @@ private:
     std::mutex sync_mutex_;               // one sync or compaction at a time; taken before mutex_
     std::condition_variable_any durable_, acknowledged_;
     platform::AppendFile file_;
+    std::optional<JournalHistory> history_;   // while somebody goes through it
     JournalState state_;
     ScanReport report_;
     std::uint64_t safe_ = 0;              // bytes of the file that were synced

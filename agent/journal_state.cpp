@@ -1,5 +1,7 @@
 #include "agent/journal_state.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace mill::agent {
@@ -23,21 +25,25 @@ void JournalState::apply_event(AttemptEntry& entry, const Record& record)
     entry.last_sequence = record.sequence;
 }
 
-void JournalState::apply(const Record& record)
+void JournalState::finish(const Record& record)
 {
-    if (record.type == RecordType::finished) {
-        finished_[record.id] = WallTime{static_cast<std::int64_t>(record.number)};
-        if (const auto found = open_.find(record.id); found != open_.end()) {
-            AttemptEntry& entry = found->second;
-            entry.finished = finished_[record.id];
-            if (entry.done() && entry.offer.length > 0) {
-                last_ = record.id;
-                kept_[record.id] = std::move(entry);
-            }
-            open_.erase(found);
-        }
+    const WallTime time{static_cast<std::int64_t>(record.number)};
+    finished_.add(record.id, time);
+    const auto found = open_.find(record.id);
+    if (found == open_.end()) {
+        if (retire_) retire_(record.id, time, nullptr);
         return;
     }
+    AttemptEntry& entry = found->second;
+    entry.finished = time;
+    if (entry.done() && entry.offer.length > 0) last_ = std::pair(record.id, entry.acknowledged);
+    if (retire_) retire_(record.id, time, &entry);
+    open_.erase(found);
+}
+
+void JournalState::apply(const Record& record)
+{
+    if (record.type == RecordType::finished) return finish(record);
     if (finished_.contains(record.id)) return;
     // An entry without its `taken` (lost to damage) is still ours: forgetting it could start it twice.
     AttemptEntry& entry = open_[record.id];
@@ -64,46 +70,14 @@ void JournalState::apply(const Record& record)
             if (entry.stage == Stage::taken) entry.stage = Stage::started;
         }
         entry.acknowledged = record.sequence;
-        while (!entry.events.empty() && entry.events.front().sequence <= record.sequence) {
-            if (entry.events.front().length > 0) entry.said.push_back(entry.events.front());
-            entry.events.pop_front();
+        {
+            const auto end = std::find_if(entry.events.begin(), entry.events.end(), [&](const EventRef& ref) { return ref.sequence > record.sequence; });
+            std::copy_if(entry.events.begin(), end, std::back_inserter(entry.said), [](const EventRef& ref) { return ref.length > 0; });
+            entry.events.erase(entry.events.begin(), end);
         }
         break;
     case RecordType::finished: break;
     }
-}
-
-void JournalState::trim(WallTime time, std::uint64_t bytes, std::uint64_t each)
-{
-    const auto shorten = [&](AttemptEntry& entry) {
-        std::uint64_t size = 0;
-        std::deque<EventRef> left;
-        for (auto at = entry.said.rbegin(); at != entry.said.rend(); ++at) {
-            const bool edge = at == entry.said.rbegin() || at->sequence == 1;
-            if (!edge && size + at->length > each) continue;
-            if (!edge) size += at->length;
-            left.push_front(*at);
-        }
-        entry.said = std::move(left);
-    };
-    for (auto& [id, entry] : open_) shorten(entry);
-    std::multimap<std::int64_t, protocol::AttemptId> newest;
-    for (auto& [id, entry] : kept_) {
-        shorten(entry);
-        newest.emplace(-entry.finished.microseconds, id);
-    }
-    std::uint64_t all = 0;
-    for (const auto& [age, id] : newest) {
-        const AttemptEntry& entry = kept_.at(id);
-        all += entry.offer.length;
-        for (const EventRef& ref : entry.said) all += ref.length;
-        if (entry.finished < time || all > bytes) kept_.erase(id);
-    }
-}
-
-void JournalState::forget_before(WallTime time)
-{
-    std::erase_if(finished_, [&](const auto& item) { return item.second < time; });
 }
 
 }  // namespace mill::agent

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
-#include <utility>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "agent/finished_names.h"
 #include "agent/journal_record.h"
 #include "platform/base/clock.h"
 
@@ -27,43 +30,38 @@ struct AttemptEntry {
     SteadyTime started;                ///< of this boot
     std::uint64_t last_sequence = 0;
     std::uint64_t acknowledged = 0;
-    std::deque<EventRef> events;       ///< above `acknowledged`, without holes
-    std::deque<EventRef> said;         ///< up to `acknowledged`, with holes: a factory that lost them hears them again
-    WallTime finished;                 ///< of a kept one
+    std::vector<EventRef> events;      ///< above `acknowledged`, without holes
+    std::vector<EventRef> said;        ///< up to `acknowledged`, with holes: a factory that lost them hears them again
+    WallTime finished;                 ///< of one that is
     bool done() const { return stage == Stage::ended && acknowledged >= last_sequence; }
 };
 
 /// Pure: no file, no clock. Thread: one.
 class JournalState {
 public:
+    /// Told of each attempt that is finished, with what it was and said; null: nothing but its name was known.
+    using Retire = std::function<void(const protocol::AttemptId&, WallTime, AttemptEntry*)>;
+    explicit JournalState(Retire retire = {}) : retire_(std::move(retire)) {}
     /// Records that make no sense here (a second `taken`, an event of nobody) change nothing or heal what they can.
     void apply(const Record& record);
 
     const std::map<protocol::AttemptId, AttemptEntry>& open() const { return open_; }
-    /// Finished ones that began, with what they said.
-    const std::map<protocol::AttemptId, AttemptEntry>& kept() const { return kept_; }
-    /// The one that was finished last.
-    const std::optional<protocol::AttemptId>& last() const { return last_; }
-    /// Of `kept`: those before `time` go, then the oldest until the rest has at most `bytes`; of what any attempt said, the newest `each` bytes
-    /// stay, and its first and last.
-    void trim(WallTime time, std::uint64_t bytes, std::uint64_t each);
+    /// The one that was finished last, of those that began, and its last event.
+    const std::optional<std::pair<protocol::AttemptId, std::uint64_t>>& last() const { return last_; }
     AttemptEntry* find(const protocol::AttemptId& id);
     /// Held now, or finished and not yet forgotten.
     bool knows(const protocol::AttemptId& id) const { return open_.contains(id) || finished_.contains(id); }
-    const std::map<protocol::AttemptId, WallTime>& finished() const { return finished_; }
-    void forget_before(WallTime time);
+    void forget_before(WallTime time) { finished_.forget_before(time); }
     /// After compaction: the events' new places.
-    void replace(std::map<protocol::AttemptId, AttemptEntry> open, std::map<protocol::AttemptId, AttemptEntry> kept)
-    {
-        open_ = std::move(open);
-        kept_ = std::move(kept);
-    }
+    void replace(std::map<protocol::AttemptId, AttemptEntry> open) { open_ = std::move(open); }
 
 private:
     void apply_event(AttemptEntry& entry, const Record& record);
-    std::map<protocol::AttemptId, AttemptEntry> open_, kept_;
-    std::optional<protocol::AttemptId> last_;
-    std::map<protocol::AttemptId, WallTime> finished_;
+    void finish(const Record& record);
+    Retire retire_;
+    std::map<protocol::AttemptId, AttemptEntry> open_;
+    std::optional<std::pair<protocol::AttemptId, std::uint64_t>> last_;
+    FinishedNames finished_;
 };
 
 }  // namespace mill::agent

@@ -13,8 +13,8 @@ constexpr std::size_t kLongestMark = 64;
 /// Words of the contract and of the package, which no secret gets into; a credential may well be called "completed".
 bool is_fixed(std::string_view name)
 {
-    constexpr std::string_view kFixed[] = {"state", "reason", "level", "kind", "task", "name", "type", "startedAt"};
-    return std::find(std::begin(kFixed), std::end(kFixed), name) != std::end(kFixed);
+    constexpr std::string_view kFixedNames[] = {"state", "reason", "level", "kind", "task", "name", "type", "startedAt"};
+    return std::find(std::begin(kFixedNames), std::end(kFixedNames), name) != std::end(kFixedNames);
 }
 
 std::string masked_text(std::string_view text, const Redactor& redactor)
