@@ -13,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include "agent/at_factory.h"
+#include "agent/sealed_keys.h"
 #include "agent/self/clock_watch.h"
 #include "agent/self/control.h"
 #include "agent/self/disk_room.h"
@@ -167,13 +168,14 @@ Status check_programs()
 }
 
 /// Until a stop is requested. Each turn that every loop kept its promise the keeper is told that the agent lives; else it is not, and acts.
-void watch_over(platform::ServiceHost& host, const Clock& clock, const Vitals& vitals, Runs& runs, const Factories& factories)
+void watch_over(platform::ServiceHost& host, const Clock& clock, const Vitals& vitals, Runs& runs, const Factories& factories, KeySealer& sealer)
 {
     bool late = false;
     ClockWatch clocks(clock);
     while (!host.wait_for(kAlive)) {
         if (clocks.look())
             for (const auto& factory : factories) factory->again();
+        for (const auto& factory : factories) sealer.look(factory->identity().folder, factory->identity().factory_id);
         const std::vector<std::string> overdue = vitals.overdue();
         // Twice in a row: after a suspend or a SIGCONT every promise is broken for a moment.
         if (overdue.empty() || !std::exchange(late, true)) runs.say_alive();
@@ -190,6 +192,7 @@ int serve(const ServeOptions& options)
     auto config = load_config(options.config_path, options.data_folder);
     if (!config) return exit_status(config.error());
     log::set_level(config->log_level);
+    take_sealed_keys();
     auto lock = lock_data_folder(options.data_folder);
     if (!lock && lock.error().code == Errc::conflict) {
         log::error("agent", "{}", lock.error().what);
@@ -219,6 +222,8 @@ int serve(const ServeOptions& options)
         if (auto ok = check_settings(options); !ok) return log::warning("agent", "not reloaded, the settings of before stay: {}", ok.error().what);
         departure.ask({.again = true, .why = asked == Runs::Asked::reload ? "reload" : "nothing runs: agent and keeper make way for the new programs"});
     });
+    KeySealer sealer([&runs](std::string id, std::string key) { runs.seal_key(std::move(id), std::move(key)); });
+    runs.on_sealed([&sealer](const std::string& id, const std::string& why) { sealer.answered(id, why); });
     std::vector<Remembered> remembered;
     for (const auto& factory : *factories)
         for (Remembered& item : factory->remember()) remembered.push_back(std::move(item));
@@ -285,7 +290,8 @@ int serve(const ServeOptions& options)
         watch_room(options.data_folder, *config, waiting, slots, clock, std::move(stop));
     });
     runs.say_alive();
-    watch_over(host, clock, vitals, runs, *factories);
+    for (const auto& factory : *factories) sealer.look(factory->identity().folder, factory->identity().factory_id);
+    watch_over(host, clock, vitals, runs, *factories, sealer);
     host.stopping();
     // The loop of the runs ends by itself only when the keeper is gone.
     const std::optional<Status> lost = finished.receive_for(Milliseconds(0));

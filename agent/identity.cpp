@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "agent/sealed_keys.h"
 #include "platform/append_file.h"
 #include "platform/base/encode.h"
 #include "platform/base/fields.h"
@@ -132,7 +133,8 @@ Status promote_key(const Identity& identity, const platform::SigningKey& next)
 Milliseconds key_age(const Identity& identity)
 {
     std::error_code error;
-    const auto written = std::filesystem::last_write_time(identity.folder + "/key", error);
+    auto written = std::filesystem::last_write_time(identity.folder + "/key", error);
+    if (error) written = std::filesystem::last_write_time(identity.folder + "/key.sealed", error);
     if (error) return Milliseconds(0);
     return std::chrono::duration_cast<Milliseconds>(std::filesystem::file_time_type::clock::now() - written);
 }
@@ -169,7 +171,11 @@ Result<Identity> load_identity(const std::string& data_folder, const std::string
     if (auto finished = finish_replacement(identity.folder); !finished) return fail(std::move(finished.error()));
     const auto secret = [&](const char* name) -> Result<std::string> {
         const std::string path = identity.folder + "/" + name;
-        auto text = platform::read_secret_file(path);
+        const auto sealed = name == std::string_view("key") && !platform::exists(path) ? sealed_key(factory_id) : std::nullopt;
+        if (!sealed && !platform::exists(path) && platform::exists(path + ".sealed"))
+            return fail(Errc::denied, fmt::format("{}: the agent's key is sealed to this machine, and was not to be opened: only root and the service do (millwright-agent service start). "
+                                                  "On another machine than it was sealed on: enrol this agent again", path));
+        auto text = sealed ? Result<std::string>(*sealed) : platform::read_secret_file(path);
         if (!text) return fail(path, std::move(text.error()));
         while (!text->empty() && text->back() == '\n') text->pop_back();
         auto bytes = from_base64(*text);

@@ -64,6 +64,9 @@ Result<KeeperMessage> read_keeper_message(platform::Message message)
     } else if (verb == "credentials") {
         out.kind = KeeperMessage::Kind::credentials;
         out.names.assign(words->begin() + 1, words->end());
+    } else if (verb == "sealed" && (count == 2 || count == 3)) {
+        out.kind = KeeperMessage::Kind::sealed;
+        if (count == 3) out.why = (*words)[2];
     } else if (verb == "isolation" && count == 11) {
         out.kind = KeeperMessage::Kind::isolation;
         std::int64_t landlock = 0;

@@ -20,13 +20,13 @@ struct RunnerEnd {
 };
 
 struct KeeperMessage {
-    enum class Kind { started, refused, ended, held, before, listed, broker, isolation, credentials, reload, again } kind = Kind::listed;
+    enum class Kind { started, refused, ended, held, before, listed, broker, isolation, credentials, sealed, reload, again } kind = Kind::listed;
     std::string key;
     platform::Channel channel;               ///< started, held (job channel), broker
     std::string nonce;                       ///< started: what the runner's `ready` says
     std::vector<std::string> notes;          ///< started
     Errc code = Errc::internal;              ///< refused
-    std::string why;                         ///< refused, before
+    std::string why;                         ///< refused, before, sealed (empty: it is)
     RunnerEnd end;                           ///< ended
     Json isolation;                          ///< as a fact of this machine
     std::vector<std::string> names;          ///< credentials
@@ -50,6 +50,7 @@ public:
     Status broker() { return say({"broker"}); }
     Status isolation() { return say({"isolation"}); }
     Status credentials() { return say({"credentials"}); }
+    Status seal(const std::string& id, const std::string& key) { return say({"seal", id, key}); }
     Status ready(const std::string& text) { return say({"ready", text}); }
     Status alive() { return say({"alive"}); }
     Status renew() { return say({"renew"}); }

@@ -14,6 +14,7 @@
 #include "agent/once.h"
 #include "agent/options.h"
 #include "agent/policy.h"
+#include "agent/sealed_keys.h"
 #include "agent/service_command.h"
 #include "platform/append_file.h"
 #include "platform/base/log.h"
@@ -51,6 +52,7 @@ int run_enrol(Options options)
     while (!options.enrol.code.empty() && std::string_view(" \r\n\t").find(options.enrol.code.back()) != std::string_view::npos)
         options.enrol.code.pop_back();
     if (options.enrol.code.empty() && !options.code_file.empty()) return complain({Errc::invalid, options.code_file + ": the code is empty"});
+    agent::open_sealed_keys(options.enrol.data_folder);
     if (auto ok = platform::become_owner_of(options.enrol.data_folder); !ok) return complain(ok.error());
     std::optional<platform::ServiceHost> host;   // Ctrl-C ends the waiting
     if (options.enrol.code.empty()) host.emplace();
@@ -81,6 +83,7 @@ int run_enrol(Options options)
 int run_rotate(const Options& options)
 {
     const std::string& data = options.serve.data_folder;
+    agent::open_sealed_keys(data);
     if (auto ok = platform::become_owner_of(data); !ok) return complain(ok.error());
     auto lock = agent::lock_data_folder(data);
     if (!lock && lock.error().code == Errc::conflict)
@@ -151,6 +154,10 @@ int run(const std::vector<std::string>& arguments)
     case Options::Command::version: fmt::print("millwright-agent {}\n", protocol::kProgramVersion); return 0;
     case Options::Command::enrol: return run_enrol(std::move(*options));
     case Options::Command::rotate: return run_rotate(*options);
+    case Options::Command::seal: {
+        auto done = agent::seal_command(options->serve.data_folder, options->check);
+        return done ? 0 : complain(done.error());
+    }
     case Options::Command::run: return run_keeper(*options);
     case Options::Command::serve: return agent::serve(options->serve);
     case Options::Command::policy_test: return run_policy_test(*options);

@@ -144,6 +144,15 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
         if (out.serve.data_folder.empty()) return fail(Errc::invalid, "rotate needs --data DIR, the agent's folder");
         return out;
     }
+    if (verb == "seal") {
+        auto values = read_values(arguments, {"--data"}, {"--undo"});
+        if (!values) return fail(std::move(values.error()));
+        out.command = Options::Command::seal;
+        out.check = values->contains("--undo");
+        out.serve.data_folder = absolute(get(*values, "--data"));
+        if (out.serve.data_folder.empty()) return fail(Errc::invalid, "seal needs --data DIR, the agent's folder");
+        return out;
+    }
     if (verb == "once") {
         auto values = read_values(arguments, {"--request"}, {});
         if (!values) return fail(std::move(values.error()));
@@ -187,7 +196,7 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
         return out;
     }
     if (verb == "service") return service_options(arguments);
-    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol, run, rotate, status, pause, resume, drain, stop, reload, renew, policy test, credentials list, credentials check, doctor and service");
+    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol, run, rotate, seal, status, pause, resume, drain, stop, reload, renew, policy test, credentials list, credentials check, doctor and service");
 }
 
 std::string help_text()
@@ -217,6 +226,9 @@ std::string help_text()
       After an upgrade: the new programs take over; jobs go on. The keeper follows as soon as nothing runs.
   millwright-agent rotate --data DIR [--config FILE]
       Another key for a stopped agent, here and at the factory. A running one does it by itself: keyMaxAge: 90d in config.yaml.
+  millwright-agent seal --data DIR [--undo]
+      As root: the key's file is replaced by one that only this machine's root opens (systemd-creds), in `sealed` beside DIR: a copy of the
+      disk's files is of no use elsewhere. The service hands the key to the agent; a rotated one is sealed again.
   millwright-agent policy test FILE --data DIR [--json]
       Says item by item what policy.yaml would admit of a package.yaml or a Deployment ('-': standard input);
       77 when something is withheld.

@@ -13,13 +13,13 @@
 namespace mill::agent {
 
 struct Options {
-    enum class Command { help, version, enrol, run, serve, once, policy_test, credentials, rotate, control, doctor, service } command = Command::help;
+    enum class Command { help, version, enrol, run, serve, once, policy_test, credentials, rotate, seal, control, doctor, service } command = Command::help;
     EnrolOptions enrol;
     std::string code_file;     ///< instead of --code; "-" is standard input
     ServeOptions serve;        ///< run and serve
     std::string request;       ///< once
     std::string document;      ///< policy test; the policy is that of serve.data_folder
-    bool check = false;        ///< credentials: reads what they hold, too
+    bool check = false;        ///< credentials: reads what they hold, too; seal: --undo
     bool json = false;
     ControlOptions control;
     DoctorOptions doctor;

@@ -115,6 +115,11 @@ void Runs::say_ready(std::string text)
     post(command::Work{[this, text = std::move(text)] { (void)keeper_.ready(text); }});
 }
 
+void Runs::seal_key(std::string id, std::string key)
+{
+    post(command::Work{[this, id = std::move(id), key = std::move(key)] { (void)keeper_.seal(id, key); }});
+}
+
 void Runs::say_alive() { post(command::Work{[this] { (void)keeper_.alive(); }}); }
 void Runs::say_renew() { post(command::Work{[this] { (void)keeper_.renew(); }}); }
 
@@ -225,6 +230,10 @@ Status Runs::on_keeper(KeeperMessage message)
     if (message.kind == Kind::reload || message.kind == Kind::again) {
         if (message.kind == Kind::again) again_ = true;   // as soon as nothing runs: it asks once
         else if (asked_) asked_(Asked::reload);
+        return {};
+    }
+    if (message.kind == Kind::sealed) {
+        if (sealed_) sealed_(message.key, message.why);
         return {};
     }
     JobRun* run = find(message.key);

@@ -70,6 +70,9 @@ public:
     void say_ready(std::string text);
     void say_alive();
     void say_renew();
+    /// To the keeper, from any thread; its answer goes to `on_sealed`, on the thread of the runs (why: it is not sealed).
+    void seal_key(std::string id, std::string key);
+    void on_sealed(std::function<void(const std::string& id, const std::string& why)> sealed) { sealed_ = std::move(sealed); }
 
 private:
     Status turn(std::stop_token stop);
@@ -103,6 +106,7 @@ private:
     std::string broker_key_;                // what credentials are sealed to; empty until the broker said it
     Sealer sealer_;
     std::function<void(Asked)> asked_;
+    std::function<void(const std::string& id, const std::string& why)> sealed_;
     Vitals::Loop* vital_ = nullptr;
     bool again_ = false;                    // the keeper wants to make way for a newer one
     bool stopping_ = false;

@@ -18,7 +18,7 @@ using Action = ServiceRequest::Action;
 constexpr int kNotEnrolled = 1, kInactive = 3, kNoUnit = 4, kNotAllowed = 77, kCannot = 78;
 constexpr const char* kName = "millwright-agent.service";
 constexpr std::size_t kMaxUnit = 64 * 1024, kMaxOutput = 64 * 1024;
-constexpr std::chrono::seconds kPatience{100};
+constexpr std::chrono::seconds kSystemPatience{100};
 
 struct Unit {
     std::string path, text;
@@ -283,7 +283,7 @@ ServiceWorld service_world(ServiceScope scope)
             spec.arguments = std::move(words);
             spec.environment = platform::environment_for_children();
             spec.environment["LC_ALL"] = "C";
-            return platform::run_process(spec, input, kMaxOutput, kPatience);
+            return platform::run_process(spec, input, kMaxOutput, kSystemPatience);
         }
         return fail(Errc::not_found, fmt::format("there is no {}", *places.begin()));
     };

@@ -18,6 +18,11 @@ Status Child::start()
     const platform::Handle inside = std::move(ends->second).take_handle();
     platform::ProcessSpec spec = spec_;
     spec.handles.emplace_back(3, &inside);
+    const platform::Handle more = hand_over_ ? hand_over_() : platform::Handle();
+    if (more.valid()) {
+        spec.handles.emplace_back(4, &more);
+        spec.environment[variable_] = "4";
+    }
     auto process = platform::start_process(spec);
     started_ = Clock::now();
     if (!process) {

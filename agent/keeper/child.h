@@ -2,8 +2,10 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "agent/keeper/peer.h"
 #include "platform/process.h"
@@ -30,12 +32,17 @@ public:
     void end(std::chrono::milliseconds grace);
     const platform::Handle* end_handle() const { return process_ ? &process_->end_handle() : nullptr; }
 
+    /// What each start hands over as descriptor 4, with `variable` set to "4"; an invalid one: nothing.
+    void hand_over(std::string variable, std::function<platform::Handle()> make) { variable_ = std::move(variable), hand_over_ = std::move(make); }
+
     Peer peer;
 
 private:
     void later();
     platform::ProcessSpec spec_;
     std::unique_ptr<platform::Process> process_;
+    std::string variable_;
+    std::function<platform::Handle()> hand_over_;
     bool wanted_ = false;
     std::chrono::milliseconds pause_{0};
     std::chrono::steady_clock::time_point started_, next_;

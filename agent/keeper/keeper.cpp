@@ -81,15 +81,10 @@ Keeper::Keeper(const Settings& settings, platform::ServiceHost& host)
         starter_.open(platform::Channel::from(Handle(3)));
         return;
     }
-    const auto user = platform::is_root() ? platform::find_user("millwright") : std::nullopt;
-    const auto owner = platform::owner_of(settings.data);
-    if (user && owner && owner->uid != user->uid)
-        if (auto given = platform::give_tree(settings.data, *user); !given) log::warning("keeper", "{}", given.error().what);
+    give_folder();
     if (std::string(services()) == "root")
         log::warning("keeper", "there are no users 'millwright' and 'millwright-broker': agent and broker run as root (the package makes the users)");
-    // Not the agent's to read.
-    if (user && owner && owner->uid != user->uid && platform::is_folder(secrets_.folder))
-        if (auto kept = platform::give_tree(secrets_.folder, {}); !kept) log::warning("keeper", "{}", kept.error().what);
+    agent_.hand_over("MILLWRIGHT_KEYS", [this] { return sealed_keys(); });
     agent_.want();
 }
 
@@ -139,7 +134,10 @@ bool Keeper::wait()
 void Keeper::take_signals()
 {
     const auto came = host_.take_signals();
-    if (came.reload && !once_ && !stop_by_) agent().say({"reload"});
+    if (came.reload && !once_ && !stop_by_) {
+        give_folder();
+        agent().say({"reload"});
+    }
     if (!came.stop || stop_by_) return;
     host_.stopping();
     if (once_) {
@@ -182,8 +180,10 @@ void Keeper::watch_agent()
         stop_by_ = Clock::now() + 5s;
     }
     const bool makes_way = renew_ && runners_.all().empty();  // the new keeper starts it
-    if (!stop_by_ && !makes_way && agent_.is_due(Clock::now()))
+    if (!stop_by_ && !makes_way && agent_.is_due(Clock::now())) {
+        give_folder();
         if (auto started = agent_.start(); !started) log::error("keeper", "{}", started.error().what);
+    }
     agent_.peer.flush();
 }
 
@@ -265,6 +265,7 @@ void Keeper::obey(const Words& words)
     else if (verb == "list") list();
     else if (verb == "isolation") tell_isolation();
     else if (verb == "credentials") tell_credentials();
+    else if (verb == "seal" && words.size() == 3) seal_key(key, words[2]);
     else if (verb == "ready") host_.ready(key);
     else if (verb == "alive") alive_ = Clock::now();
     else if (verb == "renew") renew_ = !once_;

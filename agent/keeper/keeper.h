@@ -42,6 +42,9 @@ private:
     const char* services() const;    // whose agent and broker are
     void give_credential(const std::string& name);
     void tell_credentials();
+    void give_folder();              // to the agent's user
+    platform::Handle sealed_keys();  // opened, as the agent takes them at its start
+    void seal_key(const std::string& id, const std::string& key);
     void start_broker();
     void join_agent_and_broker();
     Peer& agent() { return once_ ? starter_ : agent_.peer; }

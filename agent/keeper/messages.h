@@ -9,7 +9,8 @@
 
 namespace mill::keeper {
 
-/// The keeper starts `millwright-agent serve` and `millwright-broker`, each with its channel to the keeper as descriptor 3.
+/// The keeper starts `millwright-agent serve` and `millwright-broker`, each with its channel to the keeper as descriptor 3. As
+/// descriptor 4 the agent gets one with a message ID KEY [ID KEY …], when keys are sealed to this machine; MILLWRIGHT_KEYS says so.
 ///
 /// agent → keeper
 ///   start KEY SPEC        SPEC as encode(SandboxRequest). Starts the runner, or takes one that was started ahead for this very SPEC;
@@ -22,6 +23,7 @@ namespace mill::keeper {
 ///   ready TEXT            the service is up: told to the service manager; `status TEXT` likewise
 ///   isolation             asks for `isolation`
 ///   credentials           asks for `credentials`
+///   seal ID KEY           the key of the agent at factory ID, which was sealed before, is another one: asks for `sealed`
 ///   alive                 every loop of the agent goes on; an agent that said it once and then is silent for a minute is started again
 ///   renew                 the programs on disk are newer: the keeper takes its own place as soon as nothing runs
 ///   stop                  end of the service: the keeper kills what is left, ends the broker and exits 0 when the agent has ended
@@ -39,6 +41,7 @@ namespace mill::keeper {
 ///   isolation USERNS SECCOMP MEMORY PROCESSES LANDLOCK PROBLEM PROC NESTING UID SERVICES   0 or 1, 0 or 1, words and number of
 ///                         platform/sandbox.h; UID "shared" (all sandboxes are this user's) or "separate"; SERVICES, whose agent and
 ///                         broker are: "separate" (each its own user's), "shared" (this user's) or "root"
+///   sealed ID [WHY]       its key is sealed; WHY: it is not
 ///   credentials [NAME…]   of those that lie on this machine and can be used
 /// broker → keeper
 ///   credential NAME       asks for one that this machine holds

@@ -1,3 +1,4 @@
+#include "agent/sealed_keys.h"
 #include "agent/self/doctor.h"
 
 #include <cstdlib>
@@ -213,6 +214,10 @@ void look_at_identity(const DoctorOptions& options, const Running& running, Repo
             continue;
         }
         report.ok("identity", fmt::format("{} in environment {} of {}", identity->name, identity->environment, identity->factory_url));
+        if (platform::exists(identity->folder + "/key.sealed") && platform::exists(identity->folder + "/key"))
+            report.warning("key-file", identity->folder + "/key holds the key although it is to be sealed to this machine", fmt::format("sudo millwright-agent seal --data {}; then: millwright-agent reload --data {}", options.data_folder, options.data_folder));
+        else if (platform::exists(identity->folder + "/key")) report.ok("key-file", "the key is a file of mode 600; `millwright-agent seal` binds it to this machine");
+        else report.ok("key-file", "the key is sealed to this machine");
         if (config && look_at_factory(*identity, *config, report)) look_at_key(options, *identity, *config, running, report);
     }
 }
@@ -227,6 +232,7 @@ std::vector<Finding> examine(const DoctorOptions& options)
     platform::look_at_machine(report, running.problem ? std::nullopt : platform::isolation_of(running.status["isolation"]));
     if (platform::is_folder(options.data_folder)) look_at_credentials(options, report);
     // As the agent sees it from here on, and so that what lies there leads root nowhere.
+    open_sealed_keys(options.data_folder);
     if (auto ok = platform::become_owner_of(options.data_folder); !ok) report.error("folder", ok.error().what, "run this as root, or as the agent's user");
     look_at_folder(options, report);
     if (!platform::is_folder(options.data_folder)) return report.take();

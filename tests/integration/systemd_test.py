@@ -84,6 +84,16 @@ back millwright-factory && say factory-restarted
 systemctl kill -s KILL --kill-who=main millwright-agent
 back millwright-agent && say agent-restarted
 millwright trigger who --wait --json | grep -q '"successful"' && say job-ran-again
+millwright-agent seal --data /var/lib/millwright/agent
+systemctl reload millwright-agent
+for i in $(seq 50); do ls /var/lib/millwright/agent/factories/*/key >/dev/null 2>&1 || break; sleep 0.2; done
+ls -l /var/lib/millwright/agent/factories/* /var/lib/millwright/sealed
+[ -n "$(ls /var/lib/millwright/sealed)" ] && ! ls /var/lib/millwright/agent/factories/*/key && say key-sealed
+systemctl restart millwright-agent
+millwright trigger who --wait --json | grep -q '"successful"' && say job-ran-with-the-sealed-key
+millwright-agent stop --data /var/lib/millwright/agent --after job; millwright-agent rotate --data /var/lib/millwright/agent; systemctl start millwright-agent
+for i in $(seq 50); do ls /var/lib/millwright/agent/factories/*/key >/dev/null 2>&1 || break; sleep 0.2; done
+! ls /var/lib/millwright/agent/factories/*/key && millwright trigger who --wait --json | grep -q '"successful"' && say rotated-key-sealed
 systemctl stop millwright-agent millwright-factory && say stopped
 systemctl show -p Result millwright-agent millwright-factory
 pgrep -f millwright-runner || say nothing-left
@@ -98,7 +108,7 @@ class Units(Test):
         said = nspawn.run_script(CHECK, self.furnish)
         for expected in ("factory-started", "checks-possible", "package-checked", "input-checked", "factory-not-restarted", "enrolled", "agent-started", "job-ran", "job-ran-as-millwright-run", "agent-is-millwright", "broker-is-millwright-broker",
                          "credential-checked", "credential-of-systemd-used",
-                         "factory-restarted", "agent-restarted", "job-ran-again", "stopped", "nothing-left"):
+                         "factory-restarted", "agent-restarted", "job-ran-again", "key-sealed", "job-ran-with-the-sealed-key", "rotated-key-sealed", "stopped", "nothing-left"):
             self.assertIn(f"CHECK {expected}\n", said, said)
 
     def furnish(self, root):
