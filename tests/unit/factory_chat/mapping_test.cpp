@@ -37,8 +37,8 @@ TEST_CASE("an input is an object of templates, or the same as one jq object", "[
     CHECK(made(*parse_json(R"({"order":"${ .entities.order }","say":"you said ${ .text }","all":"${ .memory }"})")) ==
           R"({"order":"4711","say":"you said order 4711","all":{"a b":[{"x":7}],"n":12}})");
     CHECK(made("${ {order: .text} }") == R"({"order":"order 4711"})");
-    CHECK(made(R"(${ {"order": .entities.order, who: "\(.user.name) (\(.user.id))", n: .memory.n, deep: {x: .memory["a b"][0].x, list: [1, -2.5, true, null, "a}b"]}} })") ==
-          R"({"order":"4711","who":"Ada (u-1)","n":12,"deep":{"x":7,"list":[1,-2.5,true,null,"a}b"]}})");
+    CHECK(made(R"T(${ {"order": .entities.order, who: "\(.user.name) (\(.user.id))", n: .memory.n, deep: {x: .memory["a b"][0].x, list: [1, -2.5, true, null, "a}b"]}} })T") ==
+          R"T({"order":"4711","who":"Ada (u-1)","n":12,"deep":{"x":7,"list":[1,-2.5,true,null,"a}b"]}})T");
     CHECK(made("${ {} }") == "{}");
 }
 
