@@ -102,7 +102,7 @@ void start_job(Service& service, const CallPtr& call, Document trigger, ChatPlat
         std::string text = usual_reply(accepted.waiting_for);
         if (own) {
             auto made = chat_reply(*own, said->neutral, accepted.job.uid, accepted.waiting_for);
-            if (made) text = std::move(*made);
+            if (made && (!made->empty() || platform != ChatPlatform::teams)) text = std::move(*made);   // Teams shows an error unless it gets a text
         }
         HttpReply answer = chat_answer(platform, *said, text, Json::object({{"jobUid", Json(accepted.job.uid)}, {"statusUrl", Json(service.status_url(call->http, accepted.job.uid))}}));
         if (accepted.repeated) answer.headers.emplace_back("Idempotent-Replayed", "true");
