@@ -36,10 +36,26 @@ Result<int> show(Context& context, const Arguments& arguments)
     field("url", (*calls)["urls"]["v1"]);
     field("SAP (token)", (*calls)["urls"]["apitrigger"]);
     field("SAP (api key)", (*calls)["urls"]["runtime"]);
+    const Json& chat = (*calls)["chat"];
+    if (chat.is_object()) {
+        field(fmt::format("chat ({})", one_line(chat["platform"].as_string())), chat["url"]);
+        if (chat["credential"].is_string()) field("signed by", chat["credential"]);
+        if (chat["problem"].is_string()) field("takes none", chat["problem"]);
+        if (chat["refused"].is_object())
+            field("refused", Json(fmt::format("{} since the factory started; the last at {}: {}", chat["refused"]["count"].as_integer(), chat["refused"]["time"].as_string(), chat["refused"]["why"].as_string())));
+    }
     field("a job now", (*calls)["ready"]["text"]);
     for (const Json& example : (*calls)["examples"].as_array()) {
         console.line();
         console.line(printable(example.as_string()));
+    }
+    if (chat.is_object()) {
+        console.line();
+        for (std::string_view rest = chat["example"].as_string(); !rest.empty();) {   // a few lines of shell
+            const auto end = rest.find('\n');
+            console.line(printable(rest.substr(0, end)));
+            rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+        }
     }
     console.note(fmt::format("\n`millwright triggers token {}` makes a token for callers.", arguments.text("NAME")));
     return kDone;

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "factory/api/form.h"
+#include "factory/http/form.h"
 #include "factory/api/identity_answer.h"
 #include "factory/api/handlers.h"
 #include "platform/base/encode.h"

@@ -44,6 +44,12 @@ void reply_problem(const Call& call, int status, std::string_view detail, std::s
     out.headers = std::move(headers);
     out.content_type = "application/problem+json";
     const std::string shown = redacted(detail);
+    if (call.told) {
+        if (status >= 500) log::warning("api", "{} {}: {} {}", call.http.method, call.http.path, status, shown);
+        HttpReply form = call.told(status, shown, name);
+        for (auto& header : out.headers) form.headers.push_back(std::move(header));
+        return call.responder.reply(std::move(form));
+    }
     Json body = protocol::problem(status, shown, name);
     for (const auto& [key, value] : more.as_object()) body.set(key, value);
     if (call.sap) {

@@ -1,6 +1,7 @@
 // factory/api/call.h -- one call on its way through a handler, and the ways to answer it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,6 +24,8 @@ struct Call {
     std::string agent;            ///< id, on the agents' side
     bool sap = false;             ///< errors also in SAP's shape
     std::string correlation;      ///< of SAP's errors
+    /// How a caller is told what could not be done, instead of a problem document: a chat platform has forms of its own. Empty: none.
+    std::function<HttpReply(int status, const std::string& shown, std::string_view name)> told;
     Who who() const { return identity.who(http.remote); }
     const std::string& operator[](std::string_view name) const;   ///< of `path`
 };

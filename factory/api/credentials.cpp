@@ -9,18 +9,21 @@
 
 namespace mill::factory::handler {
 
-/// Who refers to a credential: deployments and notifiers.
-static std::vector<std::string> users_of(Reader& reader, const std::string& name, bool notifiers_only = false)
+/// Who refers to a credential: deployments, notifiers, and triggers that take chat calls.
+static std::vector<std::string> users_of(Reader& reader, const std::string& name, bool used_here_only = false)
 {
     std::vector<std::string> out;
-    if (const auto deployments = reader.documents("Deployment"); deployments && !notifiers_only)
+    if (const auto deployments = reader.documents("Deployment"); deployments && !used_here_only)
         for (const Document& each : *deployments)
             for (const auto& [inside, target] : each.spec["credentials"].as_object())
                 if (target.as_string() == name) out.push_back(fmt::format("Deployment '{}'", each.name));
     if (const auto notifiers = reader.documents("Notifier"))
         for (const Document& each : *notifiers)
-            if (each.spec["api"]["credentials"].as_string() == name || each.spec["api"]["secret"].as_string() == name || each.spec["chat"]["credentials"].as_string() == name)
+            if (each.spec["api"]["credentials"].as_string() == name || each.spec["api"]["secret"].as_string() == name || each.spec["chat"]["credentials"].as_string() == name || each.spec["chat"]["secret"].as_string() == name)
                 out.push_back(fmt::format("Notifier '{}'", each.name));
+    if (const auto triggers = reader.documents("Trigger"))
+        for (const Document& each : *triggers)
+            if (each.spec["chat"]["credentials"].as_string() == name) out.push_back(fmt::format("Trigger '{}'", each.name));
     return out;
 }
 

@@ -36,6 +36,8 @@ void session(Service&, const CallPtr&);
 void run_trigger(Service&, const CallPtr&);
 void run_sap_trigger(Service&, const CallPtr&);
 void run_sap_runtime(Service&, const CallPtr&);
+// chat_calls.cpp
+void chat_call(Service&, const CallPtr&);
 // triggers.cpp
 void pause_trigger(Service&, const CallPtr&);
 void resume_trigger(Service&, const CallPtr&);

@@ -51,6 +51,7 @@ std::string_view role_text(Access access)
     case Access::developer: return "developer";
     case Access::admin: return "admin";
     case Access::sap: return "irpa-trigger-token or irpa-api-key";
+    case Access::chat: return "the platform's signature, or a token of the trigger";
     case Access::agent: return "agent";
     case Access::attempt: return "attempt";
     }
@@ -62,6 +63,8 @@ Json security_of(Access access)
     if (access == Access::open) return Json::array();
     if (access == Access::sap)
         return Json::array({Json::object({{"triggerToken", Json::array()}}), Json::object({{"apiKey", Json::array()}}), Json::object({{"bearer", Json::array()}})});
+    // The empty one: Slack and Teams sign, and a path may hold the token.
+    if (access == Access::chat) return Json::array({Json::object({{"bearer", Json::array()}}), Json::object({{"basic", Json::array()}}), Json::object()});
     return Json::array({Json::object({{"bearer", Json::array()}})});
 }
 
@@ -81,8 +84,9 @@ Json operation_of(const Route& route)
         const bool bytes = route.pattern.starts_with("/v1/packages/"), form = route.pattern == "/agent/v1/token" || route.pattern == "/oauth/token";
         const std::string_view type = bytes ? "application/octet-stream" : form ? "application/x-www-form-urlencoded" : "application/json";
         const Json schema = bytes ? Json::object() : Json::object({{"type", "object"}});
-        out.set("requestBody", Json::object({{"description", Json(fmt::format("At most {} bytes", route.body))},
-                                             {"content", Json::object({{std::string(type), Json::object({{"schema", schema}})}})}}));
+        Json content = Json::object({{std::string(type), Json::object({{"schema", schema}})}});
+        if (route.access == Access::chat) content.set("application/x-www-form-urlencoded", Json::object({{"schema", schema}}));
+        out.set("requestBody", Json::object({{"description", Json(fmt::format("At most {} bytes", route.body))}, {"content", std::move(content)}}));
     }
     return out.set("responses", std::move(answers));
 }
@@ -104,6 +108,7 @@ void openapi(Service& service, const CallPtr& call)
                                        {"properties", Json::object({{"type", text_schema()}, {"title", text_schema()}, {"detail", text_schema()},
                                                                     {"status", Json::object({{"type", "integer"}})}})}});
     const Json schemes = Json::object({{"bearer", Json::object({{"type", "http"}, {"scheme", "bearer"}, {"description", "mw_KIND_ID_SECRET"}})},
+                                       {"basic", Json::object({{"type", "http"}, {"scheme", "basic"}, {"description", "Any user name, and the token as the password"}})},
                                        {"triggerToken", Json::object({{"type", "apiKey"}, {"in", "header"}, {"name", "irpa-trigger-token"}})},
                                        {"apiKey", Json::object({{"type", "apiKey"}, {"in", "header"}, {"name", "irpa-api-key"}})}});
     reply(*call, 200, Json::object({{"openapi", "3.1.0"},

@@ -52,6 +52,8 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"POST", "/apitrigger/v1/triggers/{id}/run", A::sap, h::run_sap_trigger, "Starts a job, SAP's first form", "*", kMiB},
     {"POST", "/runtime/v1/apiTriggers/{id}/runs", A::sap, h::run_sap_runtime, "Starts a job, SAP's second form", "*", kMiB},
     {"POST", "/public/irpa/runtime/v1/apiTriggers/{id}/runs", A::sap, h::run_sap_runtime, "The same under its later prefix", "*", kMiB},
+    {"POST", "/v1/chat/{trigger}", A::chat, h::chat_call, "Starts a job of what was said in a chat; the body is the platform's own", {}, kMiB},
+    {"POST", "/v1/chat/{trigger}/{secret}", A::chat, h::chat_call, "The same for platforms that can send no header: the secret is a token of the trigger", {}, kMiB},
     {"GET", "/v1/notifiers", A::viewer, h::list_resources, "Lists notifiers"},
     {"GET", "/v1/notifiers/{name}", A::viewer, h::get_resource, "One notifier"},
     {"PUT", "/v1/notifiers/{name}", A::developer, h::put_resource, "Makes or changes a notifier", "dryRun,accept", kMiB},

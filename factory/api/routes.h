@@ -17,6 +17,7 @@ enum class Access {
     any_token,   ///< a token of any kind; the handler looks closer
     viewer, operate, developer, admin,
     sap,         ///< SAP's headers; the handler looks
+    chat,        ///< a chat platform's signature, or the trigger's token; the handler looks
     agent,       ///< an agent's access token
     attempt,     ///< an attempt's token; the handler looks
 };

@@ -5,6 +5,7 @@
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
 #include "factory/api/run_call.h"
+#include "factory/api/start_run.h"
 #include "platform/base/encode.h"
 #include "platform/base/redact.h"
 #include "platform/crypto.h"
@@ -21,6 +22,7 @@ struct Run {
     RunRequest request;
     std::string digest;
     std::int64_t wait = 0;   ///< seconds to hold for the end
+    std::function<void(const Accepted&)> accepted;
 };
 using RunPtr = std::shared_ptr<Run>;
 
@@ -59,6 +61,7 @@ void accept(Service& service, const RunPtr& run)
             return reply_problem(call, 422, accepted.error().what, "idempotency_key");
         if (!passed(call, accepted)) return;
         ++service.runs;
+        if (run->accepted) return run->accepted(*accepted);
         std::vector<std::pair<std::string, std::string>> headers{{"Location", service.status_url(call.http, accepted->job.uid)}};
         if (accepted->repeated) headers.emplace_back("Idempotent-Replayed", "true");
         if (run->wait > 0) {
@@ -102,7 +105,9 @@ void check_and_accept(Service& service, const RunPtr& run, const InputSchemas& s
     if (!taken) reply_checks_full(*run->call);
 }
 
-void start(Service& service, const CallPtr& call, Document trigger, RunCall given, const std::string& fingerprint)
+}  // namespace
+
+void start_run(Service& service, const CallPtr& call, Document trigger, StartRun given)
 {
     if (trigger.spec["paused"].as_bool()) {
         const std::string& why = trigger.spec["pausedWhy"].as_string();
@@ -111,15 +116,14 @@ void start(Service& service, const CallPtr& call, Document trigger, RunCall give
     }
     auto run = std::make_shared<Run>();
     run->call = call;
-    run->wait = preferred_wait(call->http);
-    const auto key = call->http.header("idempotency-key");
-    if (key.size() > 200) return reply_problem(*call, 400, "Idempotency-Key is longer than 200 bytes");
+    run->wait = given.wait;
+    run->accepted = std::move(given.accepted);
     run->request.trigger = trigger.name;
-    run->request.input = merge_input(trigger.spec["input"], given.input);
-    run->request.context = std::move(given.context);
-    run->request.trace = given.trace;
-    run->request.idempotency_key = std::string(key);
-    if (!key.empty()) run->request.body_sha256 = platform::sha256(fingerprint);
+    run->request.input = merge_input(trigger.spec["input"], given.call.input);
+    run->request.context = std::move(given.call.context);
+    run->request.trace = given.call.trace;
+    run->request.idempotency_key = std::move(given.key);
+    if (!run->request.idempotency_key.empty()) run->request.body_sha256 = platform::sha256(given.fingerprint);
     {
         const auto reader = service.core.reader();
         const std::string& name = trigger.spec["deployment"].as_string();
@@ -137,6 +141,14 @@ void start(Service& service, const CallPtr& call, Document trigger, RunCall give
     });
     if (!taken) reply_checks_full(*call);
 }
+
+std::string environment_of(Service& service, const Document& trigger)
+{
+    const auto deployment = service.core.reader()->document("Deployment", trigger.spec["deployment"].as_string());
+    return deployment ? deployment->spec["environment"].as_string() : std::string();
+}
+
+namespace {
 
 std::optional<Document> find_trigger(Service& service, const std::string& name_or_uid)
 {
@@ -157,13 +169,6 @@ void unknown_trigger(const Call& call, const std::string& name)
 void reject(const Call& call, std::string_view detail)
 {
     reply_problem(call, 401, detail, "unauthorized", {}, {{"WWW-Authenticate", "Bearer realm=\"millwright\""}});
-}
-
-/// The environment that a trigger's jobs run in; empty when its deployment is gone.
-std::string environment_of(Service& service, const Document& trigger)
-{
-    const auto deployment = service.core.reader()->document("Deployment", trigger.spec["deployment"].as_string());
-    return deployment ? deployment->spec["environment"].as_string() : std::string();
 }
 
 /// May this identity start the trigger? Answers itself when not.
@@ -222,8 +227,9 @@ void start_with(Service& service, const CallPtr& call, Document trigger, Result<
         return reply_problem(*call, 403, "a traced job keeps the data of every step: that needs a token of role operator", "forbidden");
     Json told = Json::array({given->context, given->input});
     if (given->trace) told.push("trace");
-    const std::string fingerprint = dump_json(told);
-    start(service, call, std::move(trigger), std::move(*given), fingerprint);
+    const auto key = call->http.header("idempotency-key");
+    if (key.size() > 200) return reply_problem(*call, 400, "Idempotency-Key is longer than 200 bytes");
+    start_run(service, call, std::move(trigger), {std::move(*given), std::string(key), dump_json(told), preferred_wait(call->http), {}});
 }
 
 void run_sap(Service& service, const CallPtr& call, bool by_trigger_token)

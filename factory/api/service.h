@@ -14,6 +14,7 @@
 #include "factory/api/input_schemas.h"
 #include "factory/api/later.h"
 #include "factory/api/log_waiters.h"
+#include "factory/api/chat_refusals.h"
 #include "factory/check/checker.h"
 
 namespace mill::factory {
@@ -36,6 +37,7 @@ struct Service {
     Worker worker;          ///< long work, one after the other
     std::unique_ptr<PackageChecker> checker;
     EventStream events;
+    ChatRefusals chat_refusals;
     std::atomic<std::uint64_t> calls{0}, refused{0}, runs{0};
 
     std::string base_url(const HttpCall& call) const;

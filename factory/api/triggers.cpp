@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "factory/api/chat_calls.h"
 #include "factory/api/checks.h"
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
@@ -66,6 +67,7 @@ void show_calls(Service& service, const CallPtr& call, const Document& trigger, 
                              {"urls", Json::object({{"v1", Json(v1)}, {"runtime", Json(runtime)}, {"apitrigger", Json(apitrigger)}})}, {"sample", body},
                              {"examples", Json::array({curl(v1, "Authorization: Bearer $TOKEN"), curl(apitrigger, "irpa-trigger-token: $TOKEN"),
                                                        curl(runtime, "irpa-api-key: $KEY")})}});
+    if (const Json chat = chat_calls(service, call->http, trigger); !chat.is_null()) out.set("chat", chat);
     service.core.why_trigger(trigger.name, [call, out](const Result<Why>& why) {
         Json whole = out;
         if (why) whole.set("ready", why_json(*why));

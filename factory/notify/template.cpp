@@ -9,7 +9,7 @@
 namespace mill::factory {
 namespace {
 
-constexpr std::array kMembers = {"event", "job", "trigger", "invocationContext", "input", "output", "error", "evidence", "timings"};
+constexpr std::array<std::string_view, 9> kMembers = {"event", "job", "trigger", "invocationContext", "input", "output", "error", "evidence", "timings"};
 constexpr std::string_view kSupported = "only plain paths such as .output.reply and strings with \\(.path) are supported here";
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
@@ -63,7 +63,9 @@ const Json& TemplatePath::in(const Json& document) const
     return *at;
 }
 
-Result<TemplatePath> parse_path(std::string_view whole)
+TemplateMembers notification_members() { return kMembers; }
+
+Result<TemplatePath> parse_path(std::string_view whole, TemplateMembers members)
 {
     const std::string_view text = trim(whole);
     TemplatePath path;
@@ -115,12 +117,12 @@ Result<TemplatePath> parse_path(std::string_view whole)
     }
     translate(path);
     const auto* first = std::get_if<std::string>(&path.steps.front());
-    if (!first || std::find(kMembers.begin(), kMembers.end(), *first) == kMembers.end())
-        return fail(Errc::invalid, fmt::format("'{}': there is no such member; known are .{}", text, fmt::join(kMembers, ", .")));
+    if (!first || std::find(members.begin(), members.end(), *first) == members.end())
+        return fail(Errc::invalid, fmt::format("'{}': there is no such member; known are .{}", text, fmt::join(members, ", .")));
     return path;
 }
 
-Result<Template> Template::parse(std::string_view text)
+Result<Template> Template::parse(std::string_view text, TemplateMembers members)
 {
     Template out;
     const auto add_text = [&](std::string_view piece) {
@@ -150,7 +152,7 @@ Result<Template> Template::parse(std::string_view text)
         const std::string_view inside = trim(text.substr(open + 2, i - open - 2));
         text.remove_prefix(i + 1);
         if (inside.empty() || inside.front() != '"') {
-            auto path = parse_path(inside);
+            auto path = parse_path(inside, members);
             if (!path) return fail(std::move(path.error()));
             out.parts_.emplace_back(std::move(*path));
             continue;
@@ -174,7 +176,7 @@ Result<Template> Template::parse(std::string_view text)
             const std::size_t close = inside.find(')', at);
             if (close == std::string_view::npos) return fail(Errc::invalid, fmt::format("'{}': \\( is not closed", inside));
             if (auto flushed = flush(); !flushed) return fail(std::move(flushed.error()));
-            auto path = parse_path(inside.substr(at + 2, close - at - 2));
+            auto path = parse_path(inside.substr(at + 2, close - at - 2), members);
             if (!path) return fail(std::move(path.error()));
             out.parts_.emplace_back(std::move(*path));
             at = close;
@@ -244,31 +246,31 @@ std::string missing_words(const std::vector<std::string>& paths)
     return fmt::format("{} has no value", fmt::join(paths, ", "));
 }
 
-Status check_templates(const Json& value, const std::string& where)
+Status check_templates(const Json& value, const std::string& where, TemplateMembers members)
 {
     if (value.is_string()) {
-        if (const auto read = Template::parse(value.as_string()); !read) return fail(where, read.error());
+        if (const auto read = Template::parse(value.as_string(), members); !read) return fail(where, read.error());
     } else if (value.is_array()) {
         for (std::size_t i = 0; i < value.size(); ++i)
-            if (auto read = check_templates(value[i], fmt::format("{}/{}", where, i)); !read) return read;
+            if (auto read = check_templates(value[i], fmt::format("{}/{}", where, i), members); !read) return read;
     } else if (value.is_object()) {
         for (const auto& [name, member] : value.as_object())
-            if (auto read = check_templates(member, where + "/" + name); !read) return read;
+            if (auto read = check_templates(member, where + "/" + name, members); !read) return read;
     }
     return {};
 }
 
-Result<Json> render_json(const Json& value, const Json& document)
+Result<Json> render_json(const Json& value, const Json& document, TemplateMembers members)
 {
     if (value.is_string()) {
-        const auto read = Template::parse(value.as_string());
+        const auto read = Template::parse(value.as_string(), members);
         if (!read) return fail(read.error());
         return read->value(document);
     }
     if (value.is_array()) {
         Json out = Json::array();
         for (const Json& item : value.as_array()) {
-            auto rendered = render_json(item, document);
+            auto rendered = render_json(item, document, members);
             if (!rendered) return rendered;
             out.push(std::move(*rendered));
         }
@@ -277,7 +279,7 @@ Result<Json> render_json(const Json& value, const Json& document)
     if (value.is_object()) {
         Json out = Json::object();
         for (const auto& [name, member] : value.as_object()) {
-            auto rendered = render_json(member, document);
+            auto rendered = render_json(member, document, members);
             if (!rendered) return rendered;
             out.set(name, std::move(*rendered));
         }

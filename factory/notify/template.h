@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -17,14 +18,17 @@ struct TemplatePath {
     std::string text;  ///< as written, for messages
     const Json& in(const Json& document) const;
 };
+/// What a path may begin with. The notification document's, unless another is given.
+using TemplateMembers = std::span<const std::string_view>;
+TemplateMembers notification_members();
 /// Errors: invalid (says what is supported, and the known first members).
-Result<TemplatePath> parse_path(std::string_view text);
+Result<TemplatePath> parse_path(std::string_view text, TemplateMembers members = notification_members());
 
 /// A text with placeholders. Copies are cheap enough; read once, rendered often. Thread: any.
 class Template {
 public:
     /// Errors: invalid (an open placeholder, an expression that is no plain path or string, an unknown first member).
-    static Result<Template> parse(std::string_view text);
+    static Result<Template> parse(std::string_view text, TemplateMembers members = notification_members());
 
     /// The whole text is one placeholder: its value keeps its kind.
     bool is_value() const { return parts_.size() == 1 && std::holds_alternative<TemplatePath>(parts_.front()); }
@@ -47,8 +51,8 @@ private:
 std::string missing_words(const std::vector<std::string>& paths);
 
 /// Every string in `value` is a template. Errors: invalid, with the place.
-Status check_templates(const Json& value, const std::string& where);
-Result<Json> render_json(const Json& value, const Json& document);
+Status check_templates(const Json& value, const std::string& where, TemplateMembers members = notification_members());
+Result<Json> render_json(const Json& value, const Json& document, TemplateMembers members = notification_members());
 
 /// `when`: PATH, PATH == LITERAL or PATH != LITERAL within `${ … }`. Errors: invalid.
 class Condition {

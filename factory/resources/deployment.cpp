@@ -176,6 +176,7 @@ static tl::expected<void, Refusal> check_trigger(const ResourceDocument& documen
     for (const Json& calendar : document.spec["schedule"]["calendars"].as_array())
         if (!references.has(ResourceKind::calendar, calendar.as_string()))
             return refuse(Errc::conflict, fmt::format("{}: calendar '{}' is not there", where, calendar.as_string()));
+    if (auto chat = check_chat_credential(document, references); !chat) return chat;
     const std::string& package = target["package"].as_string();
     const auto manifest = references.manifest(package.substr(0, package.find('@')), package.substr(package.find('@') + 1));
     const std::string& workflow = document.spec["workflow"].as_string();

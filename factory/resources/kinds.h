@@ -13,7 +13,7 @@ Result<Json> normalise_environment(const Json& body, const std::string& where);
 Result<Json> normalise_calendar(const Json& body, const std::string& where);
 /// {description, package: "NAME@VERSION", environment, variables, credentials, permissions: "as-requested" or a map}
 Result<Json> normalise_deployment(const Json& body, const std::string& where);
-/// {description, deployment, type: "api" or "schedule", schedule? {cron or every, timezone, calendars, catchUp, overlap, jitter, start?, end?}, runOn, workflow, input, priority, expiration, concurrency, stopAfterFailures, paused?}
+/// {description, deployment, type: "api" or "schedule", schedule? {cron or every, timezone, calendars, catchUp, overlap, jitter, start?, end?}, chat? {platform, input, reply?, credentials?}, runOn, workflow, input, priority, expiration, concurrency, stopAfterFailures, paused?}
 Result<Json> normalise_trigger(const Json& body, const std::string& where);
 /// {description, trigger, on: [EVENT…], type: "api" or "chat", api or chat: {…}, delay}
 Result<Json> normalise_notifier(const Json& body, const std::string& where);

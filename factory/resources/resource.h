@@ -54,6 +54,9 @@ struct Refusal {
 tl::expected<void, Refusal> check_references(ResourceDocument& document, const References& references, const Json& granted_before,
                                              bool accept);
 
+/// The part of it that is about a Trigger's `chat.credentials`: the secret that its platform signs with. Errors: conflict.
+tl::expected<void, Refusal> check_chat_credential(const ResourceDocument& trigger, const References& references);
+
 /// Members that differ, as [{path, from?, to?}] with JSON pointers.
 Json differences(const Json& before, const Json& after);
 

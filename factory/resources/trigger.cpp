@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "factory/chat/mapping.h"
+#include "factory/chat/platform.h"
 #include "factory/resources/kinds.h"
+#include "factory/resources/resource.h"
 #include "factory/schedule/schedule.h"
 #include "platform/base/clock.h"
 #include "platform/base/fields.h"
@@ -76,7 +79,53 @@ Json schedule(Fields& top)
     return out;
 }
 
+/// Who calls from a chat, what of it is the job's input, what the person is told at once.
+Json chat(Fields& top)
+{
+    Fields fields(top.object("chat"), "chat");
+    Json out = Json::object();
+    const std::string platform = fields.one_of("platform", {"sap-cai", "slack", "teams", "rasa", "botpress", "webhook"});
+    out.set("platform", Json(platform));
+    const Json input = fields.any("input", Json::object({{"text", "${ .text }"}}));
+    if (const auto made = chat_input_template(input); !made) fields.mistake("input", made.error().what);
+    out.set("input", input);
+    if (fields.has("reply")) {
+        const std::string reply = fields.text("reply", "");
+        if (reply.size() > 3000) fields.mistake("reply", "is longer than 3000 bytes");
+        if (auto checked = check_chat_reply(reply); !checked) fields.mistake("reply", checked.error().what);
+        if (reply.empty() && platform == "teams") fields.mistake("reply", "is empty: Teams shows an error unless it gets one");
+        out.set("reply", Json(reply));
+    }
+    const auto known = parse_chat_platform(platform);
+    const std::string credentials = fields.text("credentials", "");
+    if (known && signs(*known)) {
+        if (credentials.empty())
+            fields.mistake("credentials", fmt::format("is missing: {} signs its calls. Store its {} with `millwright credentials set NAME --kind hmac --json-file -` "
+                                                      "({{\"secret\": \"...\"}}) and write `credentials: NAME`", platform == "slack" ? "Slack" : "Teams",
+                                                      platform == "slack" ? "signing secret" : "security token"));
+        else if (!is_name(credentials))   // it may be the secret itself: it is not repeated
+            fields.mistake("credentials", "names a credential; the secret itself does not stand in a document");
+    } else if (known && !credentials.empty()) {
+        fields.mistake("credentials", fmt::format("is for platforms that sign, slack and teams: {} sends a token of the trigger (millwright triggers token NAME)", platform));
+    }
+    if (!credentials.empty()) out.set("credentials", Json(credentials));
+    if (auto done = fields.done(); !done) top.mistake("chat", done.error().what);
+    return out;
+}
+
 }  // namespace
+
+tl::expected<void, Refusal> check_chat_credential(const ResourceDocument& trigger, const References& references)
+{
+    const std::string& name = trigger.spec["chat"]["credentials"].as_string();
+    if (name.empty()) return {};
+    const std::string where = fmt::format("Trigger '{}', chat", trigger.name);
+    const auto refuse = [](std::string what) { return tl::unexpected(Refusal{Error{Errc::conflict, std::move(what)}, {}}); };
+    const auto kind = references.credential_kind(name);
+    if (!kind) return refuse(fmt::format("{}: credential '{}' is not there (millwright credentials set {} --kind hmac)", where, name, name));
+    if (*kind != "hmac") return refuse(fmt::format("{}: credential '{}' must be of kind hmac, it is of kind {}", where, name, *kind));
+    return {};
+}
 
 Result<Json> normalise_trigger(const Json& body, const std::string& where)
 {
@@ -86,17 +135,21 @@ Result<Json> normalise_trigger(const Json& body, const std::string& where)
     out.set("deployment", Json(fields.text("deployment")));
     const std::string type = fields.one_of("type", {"api", "schedule", "attended", "event"}, "api");
     if (type == "attended" || type == "event") fields.mistake("type", fmt::format("'{}' is not supported yet: only api and schedule are", type));
-    for (const std::string_view later : {"chat", "event"})
-        if (fields.has(later)) {
-            fields.any(later, Json());
-            fields.mistake(later, "is not supported yet");
-        }
+    if (fields.has("event")) {
+        fields.any("event", Json());
+        fields.mistake("event", "is not supported yet");
+    }
     out.set("type", Json(type == "schedule" ? "schedule" : "api"));
     if (type == "schedule") {
         out.set("schedule", schedule(fields));
     } else if (fields.has("schedule")) {
         fields.any("schedule", Json());
         fields.mistake("schedule", "is for a trigger of 'type: schedule'");
+    }
+    if (fields.has("chat")) {
+        const Json made = chat(fields);
+        if (type == "schedule") fields.mistake("chat", "is for a trigger of 'type: api'");
+        else out.set("chat", made);
     }
     out.set("runOn", Json(fields.one_of("runOn", {"unattended", "attended", "any"}, "unattended")));
     out.set("workflow", Json(fields.text("workflow", "main")));

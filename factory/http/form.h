@@ -1,4 +1,4 @@
-// factory/api/form.h -- application/x-www-form-urlencoded bodies.
+// factory/http/form.h -- application/x-www-form-urlencoded bodies.
 #pragma once
 
 #include <map>

@@ -1,0 +1,27 @@
+// factory/api/start_run.h -- from a trigger's call to a job. Private to factory/api.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "factory/api/run_call.h"
+#include "factory/api/service.h"
+
+namespace mill::factory::handler {
+
+struct StartRun {
+    RunCall call;
+    std::string key;           ///< for calls that come again; empty: none
+    std::string fingerprint;   ///< what must be the same when the key is
+    std::int64_t wait = 0;     ///< seconds to hold for the end
+    /// Answers the caller once the job is durable. Thread: the writer's. Empty: as `/runs` does.
+    std::function<void(const Accepted&)> accepted;
+};
+
+/// Checks the input, starts the job, answers. The caller has been admitted.
+void start_run(Service& service, const CallPtr& call, Document trigger, StartRun given);
+
+/// The environment that a trigger's jobs run in; empty when its deployment is gone.
+std::string environment_of(Service& service, const Document& trigger);
+
+}  // namespace mill::factory::handler
