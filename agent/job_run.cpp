@@ -18,7 +18,7 @@ using protocol::JobState;
 using protocol::Reason;
 
 constexpr std::chrono::seconds kStartWait{30};    // sandbox, runner, broker
-constexpr std::chrono::seconds kCancelWait{5};    // from the word to the kill
+constexpr std::chrono::seconds kCancelWait{8};    // from the word to the kill: 3 s of its commands (kCommandGrace), 5 s of its own
 constexpr std::chrono::seconds kLeaveWait{5};     // a runner that was told that its last event is safe
 constexpr std::chrono::seconds kDiskWait{1};
 

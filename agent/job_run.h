@@ -43,7 +43,7 @@ public:
     void on_readable();                       ///< one message of the job channel
     void on_end(const RunnerEnd& end);
     void on_broker();                         ///< a new broker: it needs the grants again
-    void cancel(Cause cause);                 ///< in stages, each in the final event's evidence: a word to the runner, 5 s later the kill
+    void cancel(Cause cause);                 ///< in stages, each in the final event's evidence: a word to the runner, 8 s later the kill
     void stop_now(Cause cause);               ///< kills
     void stop_with_agent(Cause cause);        ///< cancels what was begun, gives back what was not
     void say(const Json& message) { send(message); }  ///< a person's `step`; nothing else comes this way

@@ -1,5 +1,6 @@
 #include "agent/runner/commands.h"
 
+#include <csignal>
 #include <utility>
 
 #include <fmt/core.h>
@@ -9,7 +10,7 @@
 namespace mill::runner {
 namespace {
 
-constexpr std::size_t kMostAtOnce = 16;
+constexpr std::size_t kMostAtOnce = 16, kMostStopped = 32;
 
 platform::ProcessSpec spec_of(const CommandPlan& plan, const CommandRequest& request, const std::string& workspace, const std::map<std::string, std::string>& environment)
 {
@@ -20,6 +21,7 @@ platform::ProcessSpec spec_of(const CommandPlan& plan, const CommandRequest& req
     spec.environment.insert(environment.begin(), environment.end());
     for (const auto& [name, value] : request.environment) spec.environment[name] = value;
     spec.folder = workspace;
+    spec.grace = kCommandGrace;
     spec.apart = true;  // or it could stop us, and nobody would hear a cancel
     return spec;
 }
@@ -100,7 +102,10 @@ void Commands::launch(Job job)
     Running& running = running_[id];
     running.thread = std::jthread([this, job = std::move(job), stop = running.stop.get_token()] {
         const auto ran = platform::run_process(spec_of(job.plan, job.request, workspace_, environment_), job.request.input, max_output_, job.limit, stop);
-        done_.send({job.id, command_result(ran, job.request, max_output_)});
+        Json how;
+        if (ran && ran->ending.cancelled)
+            how = Json::object({{"command", job.plan.program}, {"ended", ran->ending.signal == SIGKILL ? "SIGKILL" : ran->ending.signal == SIGTERM ? "SIGTERM" : "itself"}});
+        done_.send({job.id, command_result(ran, job.request, max_output_), std::move(how)});
         wake_();
     });
 }
@@ -111,6 +116,7 @@ void Commands::cancel(std::uint64_t id)
     const auto found = running_.find(id);
     if (found == running_.end()) return;
     found->second.wanted = false;
+    found->second.told = std::chrono::steady_clock::now();
     found->second.stop.request_stop();
 }
 
@@ -120,6 +126,10 @@ std::vector<Commands::Done> Commands::take()
     for (Done& done : done_.drain()) {
         const auto found = running_.find(done.id);
         const bool wanted = found != running_.end() && found->second.wanted;
+        if (found != running_.end() && found->second.told && done.stopped.is_object() && stopped_.size() < kMostStopped) {
+            const auto after = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - *found->second.told);
+            stopped_.push(done.stopped.set("afterMs", after.count()));
+        }
         if (found != running_.end()) running_.erase(found);
         if (wanted) out.push_back(std::move(done));
     }

@@ -42,6 +42,9 @@ Outcome<CommandRequest> plan_script(const Json& with, const std::string& workspa
 /// What the task gets: by `returns`, or a fault when the program failed and nobody asked for its status.
 Outcome<Json> command_result(const Result<platform::Captured>& ran, const CommandRequest& request, std::size_t max_output);
 
+/// For what a command has to clear away, from SIGTERM to SIGKILL.
+inline constexpr std::chrono::milliseconds kCommandGrace{3'000};
+
 /// What makes programs ask for the network at 127.0.0.1:kBridgePort.
 inline constexpr std::uint16_t kBridgePort = 3128;
 std::map<std::string, std::string> bridge_environment();
@@ -52,14 +55,18 @@ public:
     struct Done {
         std::uint64_t id = 0;
         Outcome<Json> outcome;
+        Json stopped;               ///< how it ended, when it was told to: {command, ended: itself|SIGTERM|SIGKILL, afterMs}
     };
     /// `wake` is called from another thread when `take` has something.
     /// Each command gets `environment`, beside what its task gives it.
     Commands(std::string workspace, std::size_t max_output, std::function<void()> wake, std::map<std::string, std::string> environment = {});
     ~Commands();  ///< kills what runs
     void start(std::uint64_t id, CommandPlan plan, CommandRequest request, std::optional<std::chrono::milliseconds> limit);
-    void cancel(std::uint64_t id);  ///< its group is killed; nothing comes of it any more
+    /// Its group gets SIGTERM, and SIGKILL when it still runs kCommandGrace later; nothing comes of it any more.
+    void cancel(std::uint64_t id);
     std::vector<Done> take();
+    /// What was told to stop, and has; the last few.
+    const Json& stopped() const { return stopped_; }
     bool idle() const { return running_.empty() && waiting_.empty(); }
 
 private:
@@ -72,6 +79,7 @@ private:
     struct Running {
         bool wanted = true;
         std::stop_source stop;
+        std::optional<std::chrono::steady_clock::time_point> told;
         std::jthread thread;
     };
     void launch(Job job);
@@ -81,6 +89,7 @@ private:
     std::function<void()> wake_;
     const std::map<std::string, std::string> environment_;
     Mailbox<Done> done_;
+    Json stopped_ = Json::array();
     std::deque<Job> waiting_;
     std::map<std::uint64_t, Running> running_;
 };

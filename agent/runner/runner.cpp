@@ -309,8 +309,9 @@ void Runner::conclude()
                                                                                 faulted ? workflows::to_json(interpreter_->fault()) : Json())}})));
     }
     if (interpreter_->phase() == Phase::cancelled) {
-        return reporter_.finish(JobState::cancelled, Reason::cancelled_by,
-                                Json::object({{"evidence", cancelled_ ? *cancelled_ : Json::object({{"by", "workflow"}})}}));
+        Json evidence = cancelled_ ? *cancelled_ : Json::object({{"by", "workflow"}});
+        if (commands_.stopped().size() > 0) evidence.set("commands", commands_.stopped());
+        return reporter_.finish(JobState::cancelled, Reason::cancelled_by, Json::object({{"evidence", std::move(evidence)}}));
     }
     if (interpreter_->phase() == Phase::faulted) return fail_with(reason_of(interpreter_->fault()), interpreter_->fault(), Json());
     const Json& output = interpreter_->output();

@@ -173,6 +173,19 @@ Why CoreImpl::why_active(const Active& active)
 namespace {
 
 /// How a job was stopped: what its agent measured.
+/// Of the commands that its workflow had started: each got SIGTERM, and 3 s.
+std::string commands_text(const Json& commands)
+{
+    std::string text;
+    for (const Json& one : commands.as_array()) {
+        const std::string& how = one["ended"].as_string();
+        text += fmt::format("; its command {} was sent SIGTERM and {} after {}", one["command"].as_string(),
+                            how == "SIGKILL" ? "did not end: it was killed" : how == "itself" ? "cleaned up and ended by itself" : "ended",
+                            format_duration(Milliseconds(one["afterMs"].as_integer())));
+    }
+    return text;
+}
+
 std::string stop_text(const Json& stop)
 {
     const auto span = [&](const char* name) { return format_duration(Milliseconds(stop[name].as_integer())); };
@@ -196,6 +209,7 @@ Result<Why> CoreImpl::why_ended(const JobRecord& job)
     if (const Json& by = job.evidence["by"]; by.is_string()) text += fmt::format(", by {}", by.as_string());
     if (const Json& why = job.evidence["why"]; why.is_string() && !why.as_string().empty()) text += ": " + why.as_string();
     if (const Json& stop = job.evidence["stop"]; stop.is_object()) text += stop_text(stop);
+    if (const Json& commands = job.evidence["commands"]; commands.is_array()) text += commands_text(commands);
     if (const Json& waited = job.evidence["waitedFor"]; waited.is_string()) text += ": " + waited.as_string();
     if (const Json& since = job.evidence["silentSince"]; since.is_string()) text += fmt::format(": {} said nothing since {}", job.agent, since.as_string());
     out.summary = text;

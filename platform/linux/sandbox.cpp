@@ -213,9 +213,9 @@ Result<Captured> run_sandbox(const SandboxSpec& spec, std::string_view input, st
         auto started = start_sandbox(with);
         if (!started) return fail(started.error());
         sandbox = std::move(*started);
-        return CapturedChild{&sandbox->end_handle(), [&] { sandbox->kill(); }, [&] { return sandbox->wait(); }};
+        return CapturedChild{&sandbox->end_handle(), {}, [&] { sandbox->kill(); }, [&] { return sandbox->wait(); }};
     };
-    return capture(spec.program, start, input, {.output = max_output, .end_when_full = true, .time = spec.limits.time}, std::move(stop));
+    return capture(spec.program, start, input, {.output = max_output, .end_when_full = true, .time = spec.limits.time, .grace = {}}, std::move(stop));
 }
 
 std::optional<User> sandbox_user()

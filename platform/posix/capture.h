@@ -14,6 +14,7 @@ struct Streams {
 
 struct CapturedChild {
     const Handle* end = nullptr;             ///< readable when it has ended
+    std::function<void()> ask;                 ///< SIGTERM; needed when there is a grace
     std::function<void()> kill;
     std::function<Result<Ending>()> collect;   ///< after its end: ends what it left running, too
 };
@@ -22,6 +23,7 @@ struct CaptureLimits {
     std::size_t output = 0;                    ///< of each stream; the rest is read and dropped
     bool end_when_full = false;                ///< more than that on standard output ends it
     std::optional<std::chrono::milliseconds> time;
+    std::chrono::milliseconds grace{0};        ///< from `ask` to `kill`; 0: it is not asked
 };
 
 /// `name` is for errors. Errors: those of `start`; internal (it does not end though killed).

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -95,12 +96,17 @@ Result<Captured> capture(const std::string& name, const std::function<Result<Cap
         };
     };
     auto deadline = deadline_of(limits.time);
-    bool ended = false, timed_out = false, cancelled = false, killed = false;
+    bool ended = false, timed_out = false, cancelled = false, asked = limits.grace.count() == 0, killed = false;
     const auto end_it = [&] {
+        stop = {};
+        if (!std::exchange(asked, true)) {
+            child->ask();
+            deadline = deadline_of(limits.grace);
+            return;
+        }
         child->kill();
         killed = true;
         deadline = deadline_of(kAfterEnd + std::chrono::seconds(5));
-        stop = {};
     };
     while (!ended || out->read.valid() || err->read.valid()) {
         if (input.empty()) in->write = Handle();
@@ -111,7 +117,7 @@ Result<Captured> capture(const std::string& name, const std::function<Result<Cap
         if (!ready || !*ready) {
             if (ended) break;  // somebody else holds the streams: what came is all there is
             if (killed) return fail(Errc::internal, fmt::format("{} does not end", name));
-            (ready ? timed_out : cancelled) = true;
+            if (!timed_out && !cancelled) (ready ? timed_out : cancelled) = true;
             end_it();
             continue;
         }
@@ -151,13 +157,13 @@ Result<Captured> run_process(const ProcessSpec& asked, std::string_view input, s
         auto started = start_process(spec);
         if (!started) return fail(started.error());
         process = std::move(*started);
-        return CapturedChild{&process->end_handle(), [&] { process->signal(SIGKILL); },
+        return CapturedChild{&process->end_handle(), [&] { process->signal(SIGTERM); }, [&] { process->signal(SIGKILL); },
                              [&] {
                                  process->signal(SIGKILL);  // what it left running in its group
                                  return process->wait();
                              }};
     };
-    return capture(asked.program, start, input, {.output = max_output, .end_when_full = false, .time = limit}, std::move(stop));
+    return capture(asked.program, start, input, {.output = max_output, .end_when_full = false, .time = limit, .grace = asked.grace}, std::move(stop));
 }
 
 Result<Ending> run_lines(const ProcessSpec& asked, const std::function<void(std::string_view line)>& on_line, std::size_t max_line,

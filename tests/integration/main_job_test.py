@@ -200,12 +200,39 @@ class MainJob(Test):
             job = world.ended(uid)
             self.assertEqual((job["state"], job["reason"]), ("cancelled", "cancelled_by"))
             stop = job["evidence"]["stop"]
-            self.assertEqual(stop["graceMs"], 5000)
-            self.assertLess(stop["answeredAfterMs"], 5000)
-            self.assertIn("it cleaned up and ended by itself after", world.run("why", uid).stdout)
+            self.assertEqual(stop["graceMs"], 8000)
+            self.assertLess(stop["answeredAfterMs"], 8000)
+            said = world.run("why", uid).stdout
+            self.assertIn("it cleaned up and ended by itself after", said)
+            self.assertIn("sh was sent SIGTERM and ended after", said)
             wait_for("the end of its processes", lambda: not agent.children("sleep") and not agent.children("millwright-runner"))
             late = world.api("POST", f"/v1/jobs/{uid}/cancel", {})
             self.assertEqual(late.status, 409, late.body)
+
+    def test_a_command_may_clear_away_and_one_that_does_not_end_is_killed(self):
+        with World() as world:
+            world.start_factory()
+            agent = world.agent("srv-1", warm=0)
+            trigger = world.deploy("sleeper", """do:
+  - both:
+      fork:
+        branches:
+          - tidy: { run: { shell: { command: "trap 'sleep 1; exit 0' TERM; sleep 300 & wait" } } }
+          - stubborn: { run: { shell: { command: "trap '' TERM; while true; do sleep 0.1; done" } } }
+""", "permissions: { commands: [ /bin/sh ] }\n")
+            uid = world.trigger(trigger)
+            wait_for("both to run", lambda: len(agent.children("sleep")) == 2)
+            world.run("cancel", uid)
+            job = world.ended(uid)
+            self.assertEqual((job["state"], job["reason"]), ("cancelled", "cancelled_by"))
+            how = {one["ended"]: one["afterMs"] for one in job["evidence"]["commands"]}
+            self.assertEqual(set(how), {"itself", "SIGKILL"})
+            self.assertGreaterEqual(how["SIGKILL"], 3000)
+            self.assertGreaterEqual(how["itself"], 1000)
+            said = world.run("why", uid).stdout
+            self.assertIn("was sent SIGTERM and cleaned up and ended by itself after 1", said)
+            self.assertIn("was sent SIGTERM and did not end: it was killed after 3", said)
+            wait_for("the end of its processes", lambda: not agent.children("sleep") and not agent.children("millwright-runner"))
 
     def test_a_runner_that_does_not_answer_a_cancel_is_killed_and_why_says_so(self):
         with World() as world:
@@ -220,10 +247,10 @@ class MainJob(Test):
             job = world.ended(uid)
             self.assertEqual((job["state"], job["reason"]), ("cancelled", "cancelled_by"))
             stop = job["evidence"]["stop"]
-            self.assertGreaterEqual(stop["killedAfterMs"], 5000)
+            self.assertGreaterEqual(stop["killedAfterMs"], 8000)
             self.assertGreaterEqual(stop["endedAfterMs"], stop["killedAfterMs"])
             said = world.run("why", uid).stdout
-            self.assertIn("it did not end within 5s and was killed after", said)
+            self.assertIn("it did not end within 8s and was killed after", said)
             self.assertIn("wrong order", said)
 
 

@@ -191,7 +191,7 @@ TEST_CASE("a cancel is said to the runner, which may end by itself", "[runs]")
     REQUIRE(world.ledger.wait_released());
     REQUIRE(world.ledger.events().size() == 2);
     const Json stop = world.ledger.events()[1].body["evidence"]["stop"];   // each stage is told
-    CHECK(stop["graceMs"] == Json(5000));
+    CHECK(stop["graceMs"] == Json(8000));
     CHECK(stop["answeredAfterMs"].is_integer());
     CHECK_FALSE(stop.contains("killedAfterMs"));
     CHECK(parse_time(stop["askedAt"].as_string()));
@@ -204,13 +204,13 @@ TEST_CASE("a cancel that the runner does not answer ends with the kill, and the 
     world.up_to_begin(world.spec());
     world.runs->post(agent::command::Cancel{world.id, "anna", "wrong order"});
     CHECK(world.from(world.runner).contains("cancel"));
-    CHECK(world.heard() == keeper::Words{"kill", world.id.key()});   // after five seconds
+    CHECK(world.heard() == keeper::Words{"kill", world.id.key()});   // after eight seconds
     world.ended("0", "9", "killed");
     REQUIRE(world.ledger.wait_released());
     const Json body = world.ledger.events().back().body;
     CHECK(body["state"] == Json("cancelled"));
     CHECK(body["evidence"]["by"] == Json("anna"));
-    CHECK(body["evidence"]["stop"]["killedAfterMs"].as_integer() >= 5000);
+    CHECK(body["evidence"]["stop"]["killedAfterMs"].as_integer() >= 8000);
     CHECK(body["evidence"]["stop"]["endedAfterMs"].is_integer());
 }
 

@@ -4,6 +4,7 @@
 
 #include "agent/runner/commands.h"
 #include "platform/channel.h"
+#include "platform/files.h"
 #include "tests/unit/broker/temp_folder.h"
 
 using namespace mill;
@@ -132,7 +133,36 @@ TEST_CASE("more than the limit is said to be too much, not cut silently", "[runn
     CHECK(outcome.error().status == 413);
 }
 
-TEST_CASE("a cancelled command is killed and tells nothing", "[runner][commands]")
+TEST_CASE("a command that is told to stop may clear away first, and is killed when it does not end", "[runner][commands]")
+{
+    const TempFolder folder;
+    auto wake = platform::Channel::pair();
+    REQUIRE(wake);
+    Commands commands(folder.path(), 1024, [&] { (void)wake->first.send("x").has_value(); });
+    const auto start = [&](std::uint64_t id, const std::string& script) {
+        auto request = plan_shell(Json::object({{"command", script}}));
+        REQUIRE(request);
+        commands.start(id, {"/bin/sh", {"-c", script}}, std::move(*request), {});
+        while (!platform::exists(folder.path() + "/up-" + std::to_string(id))) CHECK_FALSE(wake->second.receive(Milliseconds(10))->has_value());
+    };
+    start(1, "trap 'echo cleared > cleared; exit 0' TERM; echo > up-1; while :; do sleep 0.05; done");
+    commands.cancel(1);
+    REQUIRE(wake->second.receive(Milliseconds(20'000))->has_value());
+    CHECK(commands.take().empty());
+    CHECK(platform::read_file(folder.path() + "/cleared", 100) == std::string("cleared\n"));
+    start(2, "trap '' TERM; echo > up-2; while :; do sleep 0.05; done");
+    commands.cancel(2);
+    REQUIRE(wake->second.receive(Milliseconds(20'000))->has_value());
+    CHECK(commands.take().empty());
+    REQUIRE(commands.stopped().size() == 2);
+    const Json first = commands.stopped()[std::size_t{0}], second = commands.stopped()[std::size_t{1}];
+    CHECK(first["ended"] == Json("itself"));
+    CHECK(second["ended"] == Json("SIGKILL"));
+    CHECK(second["afterMs"].as_integer() >= kCommandGrace.count());
+    CHECK(commands.idle());
+}
+
+TEST_CASE("a cancelled command is told to stop and tells nothing", "[runner][commands]")
 {
     const TempFolder folder;
     auto wake = platform::Channel::pair();
