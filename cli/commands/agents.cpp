@@ -21,10 +21,16 @@ std::vector<std::string> row(const Json& agent, WallTime now)
 
 Result<int> list(Context& context, const Arguments&)
 {
-    return show_listing(context, {.path = "/v1/agents",
-                                  .headings = {"AGENT", "STATE", "MODE", "ENVIRONMENT", "BUSY", "SYSTEM", "LAST SEEN", "SAID"},
-                                  .row = row,
-                                  .none = "no agents; `millwright agents invite` makes a code for one"});
+    auto shown = show_listing(context, {.path = "/v1/agents",
+                                        .headings = {"AGENT", "STATE", "MODE", "ENVIRONMENT", "BUSY", "SYSTEM", "LAST SEEN", "SAID"},
+                                        .row = row,
+                                        .none = "no agents; `millwright agents invite` makes a code for one"});
+    Result<Api*> api = context.api();
+    if (!shown || context.console.json() || !api) return shown;
+    // They look online and take nothing: said where it is looked at. An older factory has no such route.
+    if (const Result<Json> holds = (*api)->get("/v1/holds"); holds)
+        for (const Json& hold : (*holds)["items"].as_array()) context.console.note(one_line(fmt::format("{}; {} stops waiting", hold["why"].as_string(), hold["command"].as_string())));
+    return shown;
 }
 
 void agent_field(Console& console, std::string_view name, const std::string& value)

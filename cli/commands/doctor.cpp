@@ -45,6 +45,14 @@ void look_at_agents(Api& api, Findings& out)
     else out.warning("agents", text, "millwright agents invite, then millwright-agent enrol and run on a machine");
 }
 
+/// A store that was restored waits for what its agents did meanwhile.
+void look_at_holds(Api& api, Findings& out)
+{
+    const Result<Json> holds = api.get("/v1/holds");   // an older factory has no such route
+    if (!holds) return;
+    for (const Json& hold : items(*holds)) out.warning("hold", hold["why"].as_string(), hold["command"].as_string() + " stops waiting");
+}
+
 void look_at_factory(Context& context, Findings& out)
 {
     Api api(context.settings.factory, context.settings.token, context.settings.ca_file, context.stop);
@@ -66,6 +74,7 @@ void look_at_factory(Context& context, Findings& out)
     const std::string& role = (*who)["role"].as_string();
     out.ok("token", fmt::format("of {} ({}){}", (*who)["name"].as_string(), (*who)["kind"].as_string(), role.empty() ? "" : ", role " + role));
     look_at_agents(api, out);
+    look_at_holds(api, out);
     if (const Result<Json> dead = api.get("/v1/deliveries", {{"state", "dead"}, {"limit", "100"}}); dead && !items(*dead).empty())
         out.warning("deliveries", fmt::format("{} did not arrive", items(*dead).size()), "millwright deliveries --state dead");
 }

@@ -53,6 +53,7 @@ void why(Service&, const CallPtr&);
 void why_trigger(Service&, const CallPtr&);
 void why_environment(Service&, const CallPtr&);
 void release_environment(Service&, const CallPtr&);
+void list_holds(Service&, const CallPtr&);
 void why_all(Service&, const CallPtr&);
 void cancel(Service&, const CallPtr&);
 void retry(Service&, const CallPtr&);

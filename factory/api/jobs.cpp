@@ -153,6 +153,23 @@ void release_environment(Service& service, const CallPtr& call)
     });
 }
 
+void list_holds(Service& service, const CallPtr& call)
+{
+    service.core.holds([call](const Result<std::vector<Hold>>& holds) {
+        if (!passed(*call, holds)) return;
+        const auto names = [](const std::vector<std::string>& list) {
+            Json out = Json::array();
+            for (const std::string& name : list) out.push(Json(name));
+            return out;
+        };
+        Json items = Json::array();
+        for (const Hold& hold : *holds)
+            items.push(Json::object({{"environment", hold.environment}, {"agents", names(hold.agents)}, {"unable", names(hold.unable)}, {"since", format_time(hold.since)},
+                                     {"knownTo", format_time(hold.known_to)}, {"why", hold.why}, {"command", hold.command}}));
+        reply(*call, 200, Json::object({{"items", std::move(items)}}));
+    });
+}
+
 /// Nothing waits, and perhaps nothing could start: a store that was restored waits for its agents.
 void reply_none_waits(Service& service, const CallPtr& call)
 {

@@ -30,6 +30,7 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"PUT", "/v1/environments/{name}", A::developer, h::put_resource, "Makes or changes an environment", "dryRun,accept", kMiB},
     {"DELETE", "/v1/environments/{name}", A::developer, h::delete_resource, "Removes an environment"},
     {"GET", "/v1/environments/{name}/why", A::viewer, h::why_environment, "Whether a job could run there now, and what each agent lacks"},
+    {"GET", "/v1/holds", A::viewer, h::list_holds, "Environments of a restored factory in which nothing starts yet, why, and until when"},
     {"POST", "/v1/environments/{name}/release", A::operate, h::release_environment, "Stops waiting for what agents of a restored factory have not said again: it may run twice", {}, 64 * kKiB},
     {"POST", "/v1/environments/{name}/key", A::admin, h::make_environment_key, "A new value for irpa-api-key", "rotate"},
     {"GET", "/v1/deployments", A::viewer, h::list_resources, "Lists deployments"},

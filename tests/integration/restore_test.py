@@ -83,8 +83,14 @@ class Restore(Test):
             why = world.run("why", job).stdout
             self.assertIn("millwright environments release default", why)
             self.assertEqual(world.job(job)["state"], "ready")
+            (hold,) = world.api("GET", "/v1/holds").json["items"]
+            self.assertEqual((hold["environment"], hold["agents"]), ("default", ["srv-1"]))
+            for said in (world.run("doctor", check=False).stdout, (lambda done: done.stdout + done.stderr)(world.run("agents"))):
+                self.assertIn("nothing starts and nothing is delivered in environment 'default'", said)
+                self.assertIn("millwright environments release default", said)
             world.run("environments", "release", "default")
             self.assertEqual(world.ended(job)["state"], "successful")
+            self.assertEqual(world.api("GET", "/v1/holds").json["items"], [])
             self.assertEqual(world.run("environments", "release", "default", check=False).returncode != 0, True)
 
     def test_only_a_whole_backup_is_restored_and_only_into_an_empty_folder(self):
