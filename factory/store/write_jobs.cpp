@@ -113,6 +113,13 @@ Status SqliteWriter::change_job(const JobChange& c)
     return {};
 }
 
+Status SqliteWriter::rebind_job(JobKey job, std::int64_t binding)
+{
+    if (auto ok = db_->run("update jobs set binding = ?2 where id = ?1 and state = 0", job, binding); !ok) return ok;
+    if (db_->changes() != 1) return fail(Errc::internal, fmt::format("job {} was not ready", job));
+    return {};
+}
+
 Status SqliteWriter::cancel_job(JobKey job, const CancelRequest& r)
 {
     return db_->run("update jobs set cancel_by = ?2, cancel_why = ?3, cancel_at = ?4 where id = ?1", job, r.by, r.why, r.time);
