@@ -126,7 +126,8 @@ std::uint32_t Board::occupied(const std::string& trigger) const
 
 bool Board::blocked(const Queue& queue) const
 {
-    if (queue.stopped || (held_ && held_(queue.needs.environment))) return true;
+    if (queue.stopped) return true;
+    if (held_ && held_(queue.needs.environment)) return true;
     return queue.needs.concurrency > 0 && occupied(queue.needs.trigger) >= queue.needs.concurrency;
 }
 
