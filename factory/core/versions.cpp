@@ -116,8 +116,10 @@ Status CoreImpl::rebind_waiting(const std::string& deployment, const Who& who, V
         if (b.id == old->binding.id) continue;
         const std::string from = fmt::format("{}@{}", old->binding.package_name, old->binding.package_version), to = fmt::format("{}@{}", b.package_name, b.package_version);
         const Json detail = Json::object({{"by", who.name}, {"from", from}, {"to", to}, {"text", fmt::format("it waits for {} instead of {}", to, from)}});
+        const auto changed = writer_.rebind_ready(old->binding.id, b.id);
+        if (!changed) return fail(changed.error());
+        if (*changed != jobs.size()) return fail(Errc::internal, fmt::format("{} jobs of {} were ready in the store, {} in memory", *changed, from, jobs.size()));
         for (const auto& [job, priority] : jobs) {
-            if (auto ok = writer_.rebind_job(job, b.id); !ok) return ok;
             if (auto ok = job_line(job, "rebound", now, 0, {}, {}, detail); !ok) return ok;
             steps.push_back({job, priority, old->binding.id, b.id});
         }

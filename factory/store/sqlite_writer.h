@@ -68,7 +68,7 @@ public:
     Result<WaitingJob> waiting_job(JobKey job) override;
     Result<std::int64_t> job_binding(JobKey job) override;
     Status change_job(const JobChange& change) override;
-    Status rebind_job(JobKey job, std::int64_t binding) override;
+    Result<std::uint64_t> rebind_ready(std::int64_t from, std::int64_t to) override;
     Status cancel_job(JobKey job, const CancelRequest& request) override;
     Status retried_job(JobKey job, std::string_view by) override;
     Status insert_outcome(JobKey job, const Json& output, const Json& error, const Json& evidence) override;

@@ -113,11 +113,10 @@ Status SqliteWriter::change_job(const JobChange& c)
     return {};
 }
 
-Status SqliteWriter::rebind_job(JobKey job, std::int64_t binding)
+Result<std::uint64_t> SqliteWriter::rebind_ready(std::int64_t from, std::int64_t to)
 {
-    if (auto ok = db_->run("update jobs set binding = ?2 where id = ?1 and state = 0", job, binding); !ok) return ok;
-    if (db_->changes() != 1) return fail(Errc::internal, fmt::format("job {} was not ready", job));
-    return {};
+    if (auto ok = db_->run("update jobs set binding = ?2 where state < 4 and state = 0 and binding = ?1", from, to); !ok) return fail(ok.error());
+    return static_cast<std::uint64_t>(db_->changes());
 }
 
 Status SqliteWriter::cancel_job(JobKey job, const CancelRequest& r)

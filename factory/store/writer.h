@@ -183,7 +183,8 @@ public:
     virtual Result<WaitingJob> waiting_job(JobKey job) = 0;
     virtual Result<std::int64_t> job_binding(JobKey job) = 0;
     virtual Status change_job(const JobChange& change) = 0;
-    virtual Status rebind_job(JobKey job, std::int64_t binding) = 0;   ///< of one that is ready, to a binding of the same trigger
+    /// All that are ready go to another binding of the same trigger; how many. One statement: thousands would each look through what the savepoint keeps.
+    virtual Result<std::uint64_t> rebind_ready(std::int64_t from, std::int64_t to) = 0;
     virtual Status cancel_job(JobKey job, const CancelRequest& request) = 0;
     virtual Status retried_job(JobKey job, std::string_view by) = 0;
     virtual Status insert_outcome(JobKey job, const Json& output, const Json& error, const Json& evidence) = 0;
