@@ -248,6 +248,7 @@ int serve(const ServeOptions& options)
         host.request_stop();
     });
     Json facts = platform::find_facts();
+    facts.set("millwright", protocol::kProgramVersion);   // packages may require one
     if (!runs.isolation().is_null()) facts.set("isolation", runs.isolation());  // the keeper knows, who starts the sandboxes
     std::once_flag ready;
     for (const auto& factory : *factories) {

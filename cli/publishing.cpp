@@ -28,7 +28,7 @@ Result<std::string> package_bytes(const std::string& path, std::string_view vers
 
 Result<workflows::Manifest> manifest_in(const std::string& bytes) { return in_package(workflows::manifest_of(bytes)); }
 
-Result<Published> publish(Api& api, const std::string& bytes)
+Result<Published> publish(Api& api, const std::string& bytes, bool draft)
 {
     const Result<workflows::Manifest> manifest = manifest_in(bytes);
     if (!manifest) return fail(manifest.error());
@@ -36,6 +36,7 @@ Result<Published> publish(Api& api, const std::string& bytes)
     const Result<std::string> raw = from_hex(std::string_view(digest).substr(digest.find(':') + 1));
     if (!raw) return fail("digest", raw.error());
     Call call{.method = "PUT", .path = join_path("/v1/packages", manifest->name, "/" + percent_encode(manifest->version))};
+    if (draft) call.query.emplace_back("draft", "true");
     call.headers.emplace_back("Digest", "sha-256=" + to_base64(*raw));
     call.bytes = bytes;
     call.bytes_type = "application/octet-stream";

@@ -14,7 +14,7 @@ struct Published {
 };
 
 /// Errors: conflict (the version is there with other bytes), invalid (findings, one a line), denied.
-Result<Published> publish(Api& api, const std::string& bytes);
+Result<Published> publish(Api& api, const std::string& bytes, bool draft = false);
 
 /// A folder, `.mwp` or workflow file. Errors: invalid (whatever is wrong in it: the path itself was looked at before), too_large.
 Result<workflows::Package> read_package(const std::string& path);

@@ -89,12 +89,13 @@ Result<std::string> plural_of_kind(std::string_view kind)
                                            "credentials or tokens", kind));
 }
 
-Result<Json> apply_resources(Api& api, const std::vector<ResourceDocument>& documents, bool dry_run, bool accept)
+Result<Json> apply_resources(Api& api, const std::vector<ResourceDocument>& documents, bool dry_run, bool accept, bool force)
 {
     Json list = Json::array();
     for (const ResourceDocument& document : documents) list.push(document.document);
-    const Result<platform::HttpResponse> answer =
-        api.raw({.method = "POST", .path = "/v1/apply", .body = Json::object({{"documents", list}, {"dryRun", dry_run}, {"accept", accept}})});
+    Json request = Json::object({{"documents", list}, {"dryRun", dry_run}, {"accept", accept}});
+    if (force) request.set("force", true);   // a factory of an earlier version does not know it
+    const Result<platform::HttpResponse> answer = api.raw({.method = "POST", .path = "/v1/apply", .body = std::move(request)});
     if (!answer) return fail(answer.error());
     const Result<Json> body = parse_json(answer->body);
     if (answer->status < 400 && body) return (*body)["results"];

@@ -57,9 +57,17 @@ public:
     virtual void put_document(std::string kind, std::string name, Json spec, std::uint64_t expected_generation, Who who, Done<Document> done) = 0;
     virtual void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) = 0;   ///< conflict: something refers to it
 
+    /// In one transaction with the jobs that go over and the line of its history. Errors: not_found, conflict (the generation is another).
+    virtual void move_deployment(VersionOrder order, Who who, Done<VersionMoved> done) = 0;
+    /// `most` agents of each kind are named. Errors: not_found; conflict (its package is not there).
+    virtual void preflight(std::string deployment, std::size_t most, Done<Preflight> done) = 0;
+
     // Packages. Errors of put: conflict (the version exists with other bytes). The same bytes again: fine, the same record.
-    // `manifest` and `inputs` ({WORKFLOW: input.schema or null}; null: not known) are what its check found.
-    virtual void put_package(std::string name, std::string version, std::string bytes, Json manifest, Json inputs, Who who, Done<PackageRecord> done) = 0;
+    // `manifest` and `inputs` ({WORKFLOW: input.schema or null}; null: not known) are what its check found. `state`: draft or released; one that is there already keeps its own.
+    virtual void put_package(std::string name, std::string version, std::string bytes, Json manifest, Json inputs, PackageState state, Who who, Done<PackageRecord> done) = 0;
+    /// The same state again: fine, nothing changes. A decommissioned version makes no more jobs, and those of it that wait do not start.
+    /// Errors: not_found, conflict (there is no way from the state that it has).
+    virtual void set_package_state(std::string name, std::string version, PackageState state, std::string why, Who who, Done<PackageRecord> done) = 0;
     virtual void put_package_inputs(std::string digest, Json inputs, Done<Nothing> done) = 0;   ///< of a package that an earlier program kept
     virtual std::string package_path(std::string_view digest) const = 0;   ///< of the file with the bytes
 

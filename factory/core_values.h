@@ -207,7 +207,7 @@ struct AttemptAccess {
 
 /// One reason why a job is not further, or how it ended.
 struct WhyReason {
-    std::string code;      ///< stable: schedule (when it fires next), agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
+    std::string code;      ///< stable: schedule (when it fires next), package_decommissioned, package_deprecated, no_trigger, trigger_paused, credential_expired, credential_elsewhere, agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
                            ///< slots_full, agent_busy, agent_unable, agent_doctor, other_agent, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
                            ///< cancel_sent, awaits_reports, running, ended, retried, offered, queue, free
     std::string subject;   ///< agent, trigger or environment
@@ -220,6 +220,37 @@ struct Why {
     protocol::JobState state = protocol::JobState::ready;
     std::string summary;
     std::vector<WhyReason> reasons;
+};
+
+/// Which agents could run a deployment's jobs, from what holds at this moment.
+struct PreflightAgent {
+    std::string name, version;   ///< of its program; empty: it has not said yet
+    enum class Can { now, later, no } can = Can::no;   ///< later: it fits, and is away or busy
+    std::vector<WhyReason> reasons;                    ///< what stands in the way
+};
+
+struct Preflight {
+    std::string deployment, package, environment;   ///< package: NAME@VERSION
+    std::string summary;
+    std::uint64_t now = 0, later = 0, no = 0;       ///< agents of the environment
+    bool blocked = false;                           ///< one of `problems` keeps every job from starting
+    std::vector<WhyReason> problems;                ///< of the deployment, whoever is there
+    std::vector<PreflightAgent> agents;             ///< of each of the three the first ones by name, `now` first
+};
+
+/// A deployment goes to another of its versions.
+struct VersionOrder {
+    std::string deployment;
+    Json spec;                       ///< as it is to be; validated
+    std::uint64_t generation = 0;    ///< that the caller saw
+    std::string what, why;           ///< as VersionMove::what
+    bool rebind_waiting = false;     ///< its jobs that are ready go over, too
+};
+
+struct VersionMoved {
+    Document document;
+    std::uint64_t rebound = 0;   ///< waiting jobs that went over
+    std::uint64_t left = 0;      ///< that could not: their trigger is gone, or starts another deployment now
 };
 
 // --- notifications ----------------------------------------------------------------------------------------------------

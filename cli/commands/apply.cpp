@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands/commands.h"
+#include "cli/preflight.h"
 #include "cli/resources.h"
 
 namespace mill::cli {
@@ -14,10 +15,17 @@ Result<int> run(Context& context, const Arguments& arguments)
     Result<Api*> api = context.api();
     if (!api) return fail(api.error());
     const bool dry_run = arguments.has("--dry-run");
-    const Result<Json> results = apply_resources(**api, *documents, dry_run, arguments.has("--accept"));
+    const Result<Json> results = apply_resources(**api, *documents, dry_run, arguments.has("--accept"), arguments.has("--force"));
     if (!results) return fail(results.error());
-    if (context.console.json()) context.console.document(Json::object({{"dryRun", dry_run}, {"results", *results}}));
-    else show_results(context.console, *results, dry_run);
+    const Json checks = dry_run ? Json::array() : preflights(**api, *results);
+    if (context.console.json()) {
+        Json out = Json::object({{"dryRun", dry_run}, {"results", *results}});
+        if (!checks.empty()) out.set("preflights", checks);
+        context.console.document(out);
+        return kDone;
+    }
+    show_results(context.console, *results, dry_run);
+    warn_preflights(context.console, *results, checks);
     return kDone;
 }
 
@@ -30,7 +38,8 @@ Command apply_command()
             .examples = "millwright apply -f automation.yaml\nmillwright apply -f deploy/ --dry-run\nmillwright get triggers | millwright apply -f -",
             .options = {reads_path({"-f,--file", "PATH", "File with one or more documents, folder, or -; may be repeated", true, true}),
                         {"--dry-run", "", "Change nothing, show the difference"},
-                        {"--accept", "", "Grant a deployment what its package version asks for beyond the permissions in its file"}},
+                        {"--accept", "", "Grant a deployment what its package version asks for beyond the permissions in its file"},
+                        {"--force", "", "Go to a version that was rolled back"}},
             .run = run};
 }
 

@@ -2,6 +2,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/input.h"
+#include "cli/preflight.h"
 #include "cli/publishing.h"
 #include "cli/resources.h"
 #include "cli/sample.h"
@@ -125,7 +126,7 @@ Result<int> run(Context& context, const Arguments& arguments)
                       arguments.text("--trigger", arguments.text("--name", name))};
     const Result<std::vector<ResourceDocument>> documents = documents_for(context, **api, arguments, names, name + "@" + version);
     if (!documents) return fail(documents.error());
-    const Result<Json> results = apply_resources(**api, *documents, false, arguments.has("--accept"));
+    const Result<Json> results = apply_resources(**api, *documents, false, arguments.has("--accept"), arguments.has("--force"));
     if (!results) return fail(results.error());
 
     bool trigger_created = false;
@@ -142,7 +143,7 @@ Result<int> run(Context& context, const Arguments& arguments)
     if (console.json()) {
         Json applied = Json::array();
         for (const ResourceDocument& document : *documents) applied.push(document.document);
-        console.document(Json::object({{"package", published->package}, {"results", *results}, {"documents", applied}, {"url", url}, {"curl", curl}, {"tokenFile", *token}}));
+        console.document(Json::object({{"package", published->package}, {"results", *results}, {"documents", applied}, {"url", url}, {"curl", curl}, {"tokenFile", *token}, {"preflights", preflights(**api, *results)}}));
         return kDone;
     }
     console.note(fmt::format("{} {} {}", published->existed ? "is there already:" : "published", name, version));
@@ -158,6 +159,7 @@ Result<int> run(Context& context, const Arguments& arguments)
     if (token->empty())
         console.note(fmt::format("no token was made for it: `millwright triggers token {} --rotate` makes one", names.trigger));
     if (const std::string& ready = (*calls)["ready"]["text"].as_string(); !ready.empty()) console.note("a job now: " + one_line(ready));
+    warn_preflights(console, *results, preflights(**api, *results));
     return kDone;
 }
 
@@ -176,6 +178,7 @@ Command deploy_command()
                         {"--credential", "NAME=CREDENTIAL", "A credential of the package and its name in the factory; may be repeated", false, true},
                         reads_file({"--grant", "FILE", "Permissions instead of what package.yaml asks for"}),
                         {"--accept", "", "Grant what this version asks for beyond the one before"},
+                        {"--force", "", "Also when this version was rolled back"},
                         {"--release", "", "Under the version in package.yaml instead of VERSION-dev.DIGEST"}},
             .run = run};
 }

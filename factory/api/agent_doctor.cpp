@@ -84,7 +84,7 @@ void run_canary(Service& service, const CallPtr& call)
     manifest.title = "Canary";
     manifest.workflows = {{"main", "main.yaml"}};
     // The same bytes again are no change.
-    service.core.put_package(manifest.name, manifest.version, protocol::canary_package(), workflows::to_json(manifest), Json::object({{"main", Json()}}), {"factory", {}},
+    service.core.put_package(manifest.name, manifest.version, protocol::canary_package(), workflows::to_json(manifest), Json::object({{"main", Json()}}), PackageState::released, {"factory", {}},
                              [&service, call, within](const Result<PackageRecord>& stored) {
         if (!passed(*call, stored)) return;
         service.core.run_canary((*call)["name"], within, call->who(), [call](const Result<Accepted>& accepted) {

@@ -12,11 +12,17 @@ void get_resource(Service&, const CallPtr&);
 void put_resource(Service&, const CallPtr&);
 void delete_resource(Service&, const CallPtr&);
 void apply(Service&, const CallPtr&);
+void rollback_deployment(Service&, const CallPtr&);
+// deployments.cpp
+void preflight(Service&, const CallPtr&);
+void why_deployment(Service&, const CallPtr&);
+void deployment_history(Service&, const CallPtr&);
 // packages.cpp
 void put_package(Service&, const CallPtr&);
 void list_packages(Service&, const CallPtr&);
 void list_versions(Service&, const CallPtr&);
 void get_package(Service&, const CallPtr&);
+void set_package_state(Service&, const CallPtr&);
 void get_archive(Service&, const CallPtr&);
 // credentials.cpp
 void put_credential(Service&, const CallPtr&);

@@ -81,7 +81,7 @@ Json operation_of(const Route& route)
                              {"security", security_of(route.access)}});
     if (const Json parameters = parameters_of(route); !parameters.empty()) out.set("parameters", parameters);
     if (route.method == "PUT" || route.method == "POST" || route.method == "PATCH") {
-        const bool bytes = route.pattern.starts_with("/v1/packages/"), form = route.pattern == "/agent/v1/token" || route.pattern == "/oauth/token";
+        const bool bytes = route.pattern == "/v1/packages/{name}/{version}", form = route.pattern == "/agent/v1/token" || route.pattern == "/oauth/token";
         const std::string_view type = bytes ? "application/octet-stream" : form ? "application/x-www-form-urlencoded" : "application/json";
         const Json schema = bytes ? Json::object() : Json::object({{"type", "object"}});
         Json content = Json::object({{std::string(type), Json::object({{"schema", schema}})}});

@@ -6,6 +6,7 @@
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
 #include "platform/base/encode.h"
+#include "platform/base/fields.h"
 #include "platform/crypto.h"
 #include "platform/files.h"
 #include "protocol/canary.h"
@@ -57,7 +58,8 @@ void store_checked(Service& service, const CallPtr& call, const std::string& dig
                                                      package.manifest.version), "package");
     service.inputs.add(digest, package.inputs);
     const bool known = service.core.reader()->package(name, version).has_value();
-    service.core.put_package(name, version, std::move(call->http.body), workflows::to_json(package.manifest), package.inputs, call->who(),
+    const PackageState state = flag_of(*call, "draft") ? PackageState::draft : PackageState::released;
+    service.core.put_package(name, version, std::move(call->http.body), workflows::to_json(package.manifest), package.inputs, state, call->who(),
                              [call, known, findings](const Result<PackageRecord>& stored) {
         if (!passed(*call, stored)) return;
         Json out = package_json(*stored);
@@ -109,6 +111,21 @@ void get_package(Service& service, const CallPtr& call)
 {
     auto package = service.core.reader()->package((*call)["name"], (*call)["version"]);
     if (passed(*call, package)) reply(*call, 200, package_json(*package));
+}
+
+void set_package_state(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call);
+    if (!json) return;
+    Fields fields(*json, "state");
+    const std::string text = fields.text("state"), reason = fields.text("reason", "");
+    const auto state = parse_package_state(text);
+    if (!text.empty() && !state) fields.mistake("state", fmt::format("must be one of draft, released, deprecated, decommissioned; found '{}'", text.substr(0, 100)));
+    if (reason.size() > 1000) fields.mistake("reason", "is longer than 1000 bytes");
+    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    service.core.set_package_state((*call)["name"], (*call)["version"], *state, reason, call->who(), [call](const Result<PackageRecord>& stored) {
+        if (passed(*call, stored)) reply(*call, 200, package_json(*stored));
+    });
 }
 
 void get_archive(Service& service, const CallPtr& call)

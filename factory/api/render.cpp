@@ -39,6 +39,12 @@ Json package_json(const PackageRecord& package)
     Json out = Json::object({{"name", Json(package.name)}, {"version", Json(package.version)}, {"digest", Json(package.digest)},
                              {"size", Json(package.size)}, {"createdAt", Json(format_time(package.created))}});
     set_text(out, "createdBy", package.created_by);
+    out.set("state", Json(name(package.state)));
+    if (package.state_at) {
+        Json changed = Json::object({{"by", Json(package.state_by)}, {"at", Json(format_time(*package.state_at))}});
+        set_text(changed, "reason", package.state_why);
+        out.set("stateChanged", std::move(changed));
+    }
     return out.set("manifest", package.manifest);
 }
 
@@ -132,19 +138,54 @@ Json timeline_json(const JobRecord& job, const std::vector<TimelineRow>& rows)
     return Json::object({{"job", Json(job.uid)}, {"state", Json(protocol::name(job.state))}, {"items", std::move(items)}});
 }
 
-Json why_json(const Why& why)
+namespace {
+
+Json reasons_json(const std::vector<WhyReason>& reasons, std::string_view subject)
 {
-    Json reasons = Json::array();
-    for (const WhyReason& reason : why.reasons) {
+    Json out = Json::array();
+    for (const WhyReason& reason : reasons) {
         Json item = Json::object({{"code", Json(reason.code)}});
-        set_text(item, "agent", reason.subject);
+        set_text(item, subject, reason.subject);
         item.set("text", Json(reason.text));
         set_text(item, "hint", reason.command);
-        reasons.push(std::move(item));
+        out.push(std::move(item));
     }
+    return out;
+}
+
+}  // namespace
+
+Json why_json(const Why& why)
+{
     Json out = Json::object();
     set_text(out, "job", why.job);
-    return out.set("state", Json(protocol::name(why.state))).set("text", Json(why.summary)).set("reasons", std::move(reasons));
+    return out.set("state", Json(protocol::name(why.state))).set("text", Json(why.summary)).set("reasons", reasons_json(why.reasons, "agent"));
+}
+
+Json preflight_json(const Preflight& preflight)
+{
+    constexpr std::string_view kCan[] = {"now", "later", "no"};
+    Json agents = Json::array();
+    for (const PreflightAgent& agent : preflight.agents) {
+        Json item = Json::object({{"name", Json(agent.name)}, {"can", Json(kCan[static_cast<std::size_t>(agent.can)])}});
+        set_text(item, "version", agent.version);
+        agents.push(item.set("reasons", reasons_json(agent.reasons, "subject")));
+    }
+    return Json::object({{"deployment", Json(preflight.deployment)}, {"package", Json(preflight.package)}, {"environment", Json(preflight.environment)}, {"text", Json(preflight.summary)},
+                         {"blocked", Json(preflight.blocked)},
+                         {"counts", Json::object({{"now", Json(preflight.now)}, {"later", Json(preflight.later)}, {"no", Json(preflight.no)}})},
+                         {"problems", reasons_json(preflight.problems, "subject")}, {"agents", std::move(agents)}});
+}
+
+Json move_json(const VersionMove& move)
+{
+    Json out = Json::object({{"time", Json(format_time(move.time))}, {"by", Json(move.who)}, {"what", Json(move.from == move.to ? "settings" : move.what)}});
+    set_text(out, "from", move.from);
+    out.set("to", Json(move.to));
+    set_text(out, "why", move.why);
+    out.set("generation", Json(move.generation));
+    if (move.rebound > 0) out.set("rebound", Json(move.rebound));
+    return out;
 }
 
 std::string waiting_text(const Why& why)

@@ -15,6 +15,8 @@ Json code_json(const CodeRecord& code);
 Json job_json(const JobRecord& job, bool whole);
 Json timeline_json(const JobRecord& job, const std::vector<TimelineRow>& rows);
 Json why_json(const Why& why);
+Json preflight_json(const Preflight& preflight);
+Json move_json(const VersionMove& move);
 std::string waiting_text(const Why& why);                     ///< one sentence: the summary and the first reason
 Json log_item(const StoredEvent& event);
 Json step_item(const StoredEvent& event);

@@ -24,6 +24,7 @@ struct Checked {
     ResourceDocument document;
     std::optional<Document> stored;
     Json changes = Json::array();
+    std::vector<std::string> warnings;
     std::string_view result() const { return !stored ? "created" : changes.empty() ? "unchanged" : "changed"; }
 };
 
@@ -45,13 +46,47 @@ std::vector<std::string> lost_workflows(const ResourceDocument& deployment, Read
     return lost;
 }
 
-tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceDocument document, const std::vector<ResourceDocument>& overlay, bool accept)
+/// A version that a rollback left does not come back by a file that still names it.
+std::optional<Error> rolled_back(Reader& reader, const Document& stored, const std::string& package)
+{
+    if (stored.spec["package"].as_string() == package) return std::nullopt;
+    const auto last = reader.last_move(stored.uid, package);
+    if (!last) return last.error();
+    if (!*last || (*last)->what != "rolled_back" || (*last)->from != package) return std::nullopt;
+    const VersionMove& move = **last;
+    return Error{Errc::conflict, fmt::format("Deployment '{}': {} was rolled back to {} by {} at {}{}{}; --force goes to it all the same", stored.name, package, move.to, move.who,
+                                             format_time(move.time), move.why.empty() ? "" : ": ", move.why)};
+}
+
+/// What the state of its version and its history say against a deployment; answers warnings.
+tl::expected<std::vector<std::string>, Refusal> check_version(Reader& reader, const ResourceDocument& document, const std::optional<Document>& stored, bool force)
+{
+    const std::string& named = document.spec["package"].as_string();
+    const auto package = reader.package(named.substr(0, named.find('@')), named.substr(named.find('@') + 1));
+    if (!package) return tl::unexpected(Refusal{package.error(), {}});
+    auto warnings = check_version_state(document, *package, stored ? stored->spec["package"].as_string() : std::string());
+    if (warnings && stored && !force)
+        if (auto refused = rolled_back(reader, *stored, named)) return tl::unexpected(Refusal{std::move(*refused), {}});
+    return warnings;
+}
+
+struct Consent {
+    bool accept = false;   ///< of permissions that a version newly asks for
+    bool force = false;    ///< to go to a version that was rolled back
+};
+
+tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceDocument document, const std::vector<ResourceDocument>& overlay, Consent consent)
 {
     Checked out;
     if (auto stored = reader.document(word(document.kind), document.name)) out.stored = std::move(*stored);
     const References references = references_in(reader, overlay);
     const Json granted_before = out.stored ? out.stored->spec["granted"] : Json();
-    if (auto checked = check_references(document, references, granted_before, accept); !checked) return tl::unexpected(std::move(checked.error()));
+    if (auto checked = check_references(document, references, granted_before, consent.accept); !checked) return tl::unexpected(std::move(checked.error()));
+    if (document.kind == ResourceKind::deployment) {
+        auto warnings = check_version(reader, document, out.stored, consent.force);
+        if (!warnings) return tl::unexpected(std::move(warnings.error()));
+        out.warnings = std::move(*warnings);
+    }
     if (document.kind == ResourceKind::deployment)
         if (const auto lost = lost_workflows(document, reader, references, overlay); !lost.empty())
             return tl::unexpected(Refusal{{Errc::conflict, fmt::format("Deployment '{}': {} has no workflow {}", document.name,
@@ -68,17 +103,17 @@ tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceD
     return out;
 }
 
-Json missing_json(const std::vector<std::string>& missing)
+Json texts_json(const std::vector<std::string>& texts)
 {
     Json list = Json::array();
-    for (const auto& item : missing) list.push(Json(item));
+    for (const auto& item : texts) list.push(Json(item));
     return list;
 }
 
 void refuse(const Call& call, const Refusal& refusal)
 {
     if (refusal.missing.empty()) return reply_error(call, refusal.error);
-    reply_problem(call, protocol::status_of(refusal.error.code), refusal.error.what, "permissions", Json::object({{"missing", missing_json(refusal.missing)}}));
+    reply_problem(call, protocol::status_of(refusal.error.code), refusal.error.what, "permissions", Json::object({{"missing", texts_json(refusal.missing)}}));
 }
 
 }  // namespace
@@ -126,7 +161,7 @@ void put_resource(Service& service, const CallPtr& call)
     Result<Checked> checked = fail(Errc::internal, "");
     {
         const auto reader = service.core.reader();
-        auto outcome = check(service, *reader, std::move(*document), {}, flag_of(*call, "accept"));
+        auto outcome = check(service, *reader, std::move(*document), {}, {flag_of(*call, "accept"), flag_of(*call, "force")});
         if (!outcome) return refuse(*call, outcome.error());
         checked = std::move(*outcome);
     }
@@ -146,6 +181,90 @@ void delete_resource(Service& service, const CallPtr& call)
 {
     service.core.delete_document(std::string(word(kind_in(*call))), (*call)["name"], call->who(), [call](const Result<Nothing>& done) {
         if (passed(*call, done)) reply_empty(*call);
+    });
+}
+
+namespace {
+
+/// The version that the deployment had before: not one that a rollback left, nor one that was decommissioned. Null: there is none.
+const VersionMove* version_before(Reader& reader, const Document& stored, const std::vector<VersionMove>& moves)
+{
+    const std::string& now = stored.spec["package"].as_string();
+    for (const VersionMove& move : moves) {
+        if (move.to == now || rolled_back(reader, stored, move.to)) continue;
+        const auto package = reader.package(move.to.substr(0, move.to.find('@')), move.to.substr(move.to.find('@') + 1));
+        if (package && package->state != PackageState::decommissioned) return &move;
+    }
+    return nullptr;
+}
+
+/// The newest line with that version: the deployment as it was last with it.
+const VersionMove* line_of(const std::vector<VersionMove>& moves, const std::string& version)
+{
+    const auto found = std::find_if(moves.begin(), moves.end(), [&](const VersionMove& move) { return move.to == version; });
+    return found == moves.end() ? nullptr : &*found;
+}
+
+/// How long ago the deployment first came to it: a smaller number is later.
+std::size_t first_line(const std::vector<VersionMove>& moves, const std::string& version)
+{
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < moves.size(); ++i)
+        if (moves[i].to == version) at = i;
+    return at;
+}
+
+std::string versions_text(const std::vector<VersionMove>& moves)
+{
+    std::vector<std::string> names;
+    for (const VersionMove& move : moves)
+        if (names.size() < 20 && std::find(names.begin(), names.end(), move.to) == names.end()) names.push_back(move.to);
+    return fmt::format("{}", fmt::join(names, ", "));
+}
+
+}  // namespace
+
+void rollback_deployment(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call, true);
+    if (!json) return;
+    Fields fields(*json, "rollback");
+    std::string to = fields.text("to", "");
+    const bool rebind = fields.boolean("rebindWaiting", false);
+    const std::string why = fields.text("why", "");
+    if (why.size() > 1000) fields.mistake("why", "is longer than 1000 bytes");
+    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    const std::string name = (*call)["name"];
+    VersionOrder order{.deployment = name, .spec = {}, .what = "rolled_back", .why = why, .rebind_waiting = rebind};
+    std::string from;
+    std::vector<std::string> warnings;
+    {
+        const auto reader = service.core.reader();
+        const auto stored = reader->document("Deployment", name);
+        if (!passed(*call, stored)) return;
+        from = stored->spec["package"].as_string();
+        const auto moves = reader->version_moves(stored->uid, kVersionMoves);
+        if (!passed(*call, moves)) return;
+        if (!to.empty() && to.find('@') == std::string::npos) to = from.substr(0, from.find('@') + 1) + to;
+        const VersionMove* line = to.empty() ? version_before(*reader, *stored, *moves) : line_of(*moves, to);
+        if (line == nullptr)
+            return reply_problem(*call, 409, to.empty() ? fmt::format("deployment '{}' has no version before {} to go back to; it had {} (--to VERSION)", name, from, versions_text(*moves))
+                                                        : fmt::format("deployment '{}' never had {}; it had {} (apply its file to go to another one)", name, to, versions_text(*moves)),
+                                 "no_version");
+        if (line->to == from && !rebind) return reply_problem(*call, 409, fmt::format("deployment '{}' is at {} already", name, from), "no_version");
+        to = line->to;
+        if (first_line(*moves, to) < first_line(*moves, from)) order.what = "rolled_forward";
+        auto checked = check(service, *reader, {ResourceKind::deployment, name, to == from ? stored->spec : line->spec}, {}, {true, true});
+        if (!checked) return refuse(*call, checked.error());
+        order.spec = std::move(checked->document.spec);
+        order.generation = stored->generation;
+        warnings = std::move(checked->warnings);
+    }
+    service.core.move_deployment(std::move(order), call->who(), [call, name, from, to, warnings](const Result<VersionMoved>& moved) {
+        if (!passed(*call, moved)) return;
+        Json out = Json::object({{"deployment", name}, {"from", from}, {"to", to}, {"rebound", moved->rebound}, {"left", moved->left}, {"resource", resource_json(moved->document)}});
+        if (!warnings.empty()) out.set("warnings", texts_json(warnings));
+        reply(*call, 200, out);
     });
 }
 
@@ -178,7 +297,7 @@ struct Application : std::enable_shared_from_this<Application> {
 Json apply_error(std::size_t index, const Json& document, const Refusal& refusal)
 {
     Json out = Json::object({{"index", Json(index)}, {"kind", document["kind"]}, {"name", document["name"]}, {"detail", Json(refusal.error.what)}});
-    if (!refusal.missing.empty()) out.set("missing", missing_json(refusal.missing));
+    if (!refusal.missing.empty()) out.set("missing", texts_json(refusal.missing));
     return out;
 }
 
@@ -190,7 +309,7 @@ void apply(Service& service, const CallPtr& call)
     if (!json) return;
     Fields fields(*json, "apply");
     const Json documents = fields.array("documents");
-    const bool dry_run = fields.boolean("dryRun", false), accept = fields.boolean("accept", false);
+    const bool dry_run = fields.boolean("dryRun", false), accept = fields.boolean("accept", false), force = fields.boolean("force", false);
     if (documents.size() > 1000) fields.mistake("documents", "are more than 1000");
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
 
@@ -217,7 +336,7 @@ void apply(Service& service, const CallPtr& call)
     {
         const auto reader = service.core.reader();
         for (auto& [index, document] : parsed) {
-            auto checked = check(service, *reader, std::move(document), overlay, accept);
+            auto checked = check(service, *reader, std::move(document), overlay, {accept, force});
             if (!checked) {
                 if (checked.error().error.code == Errc::conflict && errors.empty()) status = 409;
                 errors.push(apply_error(index, documents[index], checked.error()));
@@ -225,6 +344,7 @@ void apply(Service& service, const CallPtr& call)
             }
             results[index] = Json::object({{"kind", Json(word(checked->document.kind))}, {"name", Json(checked->document.name)},
                                            {"result", Json(checked->result())}, {"differences", checked->changes}});
+            if (!checked->warnings.empty()) results[index].set("warnings", texts_json(checked->warnings));
             application->documents.push_back(std::move(*checked));
         }
     }

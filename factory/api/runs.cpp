@@ -132,6 +132,8 @@ void start_run(Service& service, const CallPtr& call, Document trigger, StartRun
         const std::string& package = deployment->spec["package"].as_string();
         const auto record = reader->package(package.substr(0, package.find('@')), package.substr(package.find('@') + 1));
         if (!record) return reply_problem(*call, 409, fmt::format("deployment '{}': its package '{}' is not there", name, package));
+        if (record->state == PackageState::decommissioned)
+            return reply_problem(*call, 409, fmt::format("trigger '{}' makes no jobs: package '{}' of deployment '{}' {}", run->request.trigger, package, name, state_words(*record)), "decommissioned");
         run->digest = record->digest;
     }
     run->trigger = std::move(trigger);

@@ -40,10 +40,52 @@ Result<BindingRef> CoreImpl::known_binding(std::int64_t id)
     }
     ref = known(std::move(*read));
     board_.put_needs(id, ref->needs);
+    const auto package = writer_.read().package(ref->binding.package_name, ref->binding.package_version);
+    if (package && package->state == PackageState::decommissioned) board_.stop(id);
     return ref;
 }
 
-Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, bool traced)
+Binding CoreImpl::binding_by(const Json& spec, const Document& deployment, const PackageRecord& package)
+{
+    Binding b;
+    b.deployment = deployment.name;
+    b.environment = deployment.spec["environment"].as_string();
+    b.workflow = spec["workflow"].is_string() ? spec["workflow"].as_string() : "main";
+    b.package_name = package.name;
+    b.package_version = package.version;
+    b.package_digest = package.digest;
+    b.repeatable = package.manifest["repeatable"].as_bool();
+    b.variables = with_defaults(package.manifest["variables"], deployment.spec["variables"]);
+    b.credentials = deployment.spec["credentials"].is_object() ? deployment.spec["credentials"] : Json::object();
+    // `granted` is settled when the deployment is saved, with the variables put in.
+    for (const Json* permissions : {&deployment.spec["granted"], &deployment.spec["permissions"], &package.manifest["permissions"]})
+        if (b.permissions.is_null() && permissions->is_object()) b.permissions = *permissions;
+    if (!b.permissions.is_object()) b.permissions = Json::object();
+    b.rules = Json::object();
+    const auto rule = [&](const char* key, const Json& value) {
+        if (!value.is_null()) b.rules.set(key, value);
+    };
+    rule("runOn", spec["runOn"].is_null() && spec["type"].as_string() == "attended" ? Json("attended") : spec["runOn"]);
+    rule("requires", package.manifest["requires"]);
+    rule("labels", deployment.spec["labels"]);
+    rule("concurrency", spec["concurrency"]);
+    rule("priority", spec["priority"]);
+    rule("expiration", spec["expiration"]);
+    rule("stopAfterFailures", spec["stopAfterFailures"]);
+    rule("offlineLimit", deployment.spec["offlineLimit"]);
+    // Granted credentials that the agent's machine has to hold. A credential may move while the deployment stays: it is part of the key.
+    Json held = Json::array();
+    for (const Json& name : b.permissions["credentials"].as_array())
+        if (const Json* target = b.credentials.find(name.as_string()))
+            if (const auto stored = writer_.read().credential(target->as_string()); stored && stored->about["held"].as_string() == "machine") {
+                held.push(Json(stored->name));
+                b.key += ":held=" + stored->name;
+            }
+    if (!held.empty()) b.rules.set("machineCredentials", std::move(held));
+    return b;
+}
+
+Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, bool traced, bool even_paused)
 {
     const std::string cached = traced ? trigger + "\ntraced" : trigger;
     if (const auto found = trigger_bindings_.find(cached); found != trigger_bindings_.end()) return found->second;
@@ -51,7 +93,8 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, bool
     const auto document = read.document("Trigger", trigger);
     if (!document) return fail(document.error());
     const Json& spec = document->spec;
-    if (spec["paused"].as_bool())
+    const bool paused = spec["paused"].as_bool();
+    if (paused && !even_paused)
         return fail(Errc::conflict, fmt::format("trigger '{}' is paused{}{}", trigger, spec["pausedWhy"].is_string() ? ": " : "",
                                                 spec["pausedWhy"].as_string()));
     const auto deployment = read.document("Deployment", spec["deployment"].as_string());
@@ -62,51 +105,18 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, bool
     const auto package = read.package(named.substr(0, at), at == std::string::npos ? "" : named.substr(at + 1));
     if (!package)
         return fail(Errc::conflict, fmt::format("deployment '{}' names package '{}', which was not published", deployment->name, named));
+    if (package->state == PackageState::decommissioned)
+        return fail(Errc::conflict, fmt::format("trigger '{}' makes no jobs: package '{}' of deployment '{}' {}", trigger, named, deployment->name, state_words(*package)));
 
-    Binding b;
-    b.key = fmt::format("{}:{}:{}:{}:{}", document->uid, document->generation, deployment->uid, deployment->generation, package->digest);
-    if (traced) b.key += ":traced";
+    Binding b = binding_by(spec, *deployment, *package);
+    b.key = fmt::format("{}:{}:{}:{}:{}{}{}", document->uid, document->generation, deployment->uid, deployment->generation, package->digest,
+                        traced ? ":traced" : "", b.key);
     b.trigger = trigger;
-    b.deployment = deployment->name;
-    b.environment = deployment->spec["environment"].as_string();
-    b.workflow = spec["workflow"].is_string() ? spec["workflow"].as_string() : "main";
-    b.package_name = package->name;
-    b.package_version = package->version;
-    b.package_digest = package->digest;
-    b.repeatable = package->manifest["repeatable"].as_bool();
-    b.variables = with_defaults(package->manifest["variables"], deployment->spec["variables"]);
-    b.credentials = deployment->spec["credentials"].is_object() ? deployment->spec["credentials"] : Json::object();
-    // `granted` is settled when the deployment is saved, with the variables put in.
-    for (const Json* permissions : {&deployment->spec["granted"], &deployment->spec["permissions"], &package->manifest["permissions"]})
-        if (b.permissions.is_null() && permissions->is_object()) b.permissions = *permissions;
-    if (!b.permissions.is_object()) b.permissions = Json::object();
-    b.rules = Json::object();
-    const auto rule = [&](const char* key, const Json& value) {
-        if (!value.is_null()) b.rules.set(key, value);
-    };
-    rule("runOn", spec["runOn"].is_null() && spec["type"].as_string() == "attended" ? Json("attended") : spec["runOn"]);
-    rule("requires", package->manifest["requires"]);
-    rule("labels", deployment->spec["labels"]);
-    rule("concurrency", spec["concurrency"]);
-    rule("priority", spec["priority"]);
-    rule("expiration", spec["expiration"]);
-    rule("stopAfterFailures", spec["stopAfterFailures"]);
-    rule("offlineLimit", deployment->spec["offlineLimit"]);
     if (traced) b.rules.set("trace", true);
-    // Granted credentials that the agent's machine has to hold. A credential may move while the deployment stays: it is part of the key.
-    Json held = Json::array();
-    for (const Json& name : b.permissions["credentials"].as_array())
-        if (const Json* target = b.credentials.find(name.as_string()))
-            if (const auto stored = read.credential(target->as_string()); stored && stored->about["held"].as_string() == "machine") {
-                held.push(Json(stored->name));
-                b.key += ":held=" + stored->name;
-            }
-    if (!held.empty()) b.rules.set("machineCredentials", std::move(held));
-
     const auto id = writer_.put_binding(b);
     if (!id) return fail(id.error());
     auto ref = known_binding(*id);
-    if (ref) trigger_bindings_[cached] = *ref;
+    if (ref && !paused) trigger_bindings_[cached] = *ref;
     return ref;
 }
 

@@ -31,7 +31,10 @@ public:
     void put_setting(std::string key, std::string value, Done<Nothing> done) override;
     void put_document(std::string kind, std::string name, Json spec, std::uint64_t expected_generation, Who who, Done<Document> done) override;
     void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) override;
-    void put_package(std::string name, std::string version, std::string bytes, Json manifest, Json inputs, Who who, Done<PackageRecord> done) override;
+    void put_package(std::string name, std::string version, std::string bytes, Json manifest, Json inputs, PackageState state, Who who, Done<PackageRecord> done) override;
+    void set_package_state(std::string name, std::string version, PackageState state, std::string why, Who who, Done<PackageRecord> done) override;   ///< versions.cpp
+    void move_deployment(VersionOrder order, Who who, Done<VersionMoved> done) override;
+    void preflight(std::string deployment, std::size_t most, Done<Preflight> done) override;   ///< preflight.cpp
     void put_package_inputs(std::string digest, Json inputs, Done<Nothing> done) override;
     std::string package_path(std::string_view digest) const override;
     void put_credential(std::string name, Json about, std::string sealed, Who who, Done<CredentialRecord> done) override;
@@ -98,10 +101,17 @@ private:
                     std::string_view reason = {}, Json detail = {});
 
     // bindings.cpp
-    Result<BindingRef> binding_of_trigger(const std::string& trigger, bool traced = false);   ///< as the documents stand now
+    Result<BindingRef> binding_of_trigger(const std::string& trigger, bool traced = false, bool even_paused = false);   ///< as the documents stand now
+    Binding binding_by(const Json& trigger, const Document& deployment, const PackageRecord& package);   ///< without id, key (but for what is added to it) and trigger
     Result<BindingRef> known_binding(std::int64_t id);
     void documents_changed();
     Status pause_when_failing(const Binding& binding);
+
+    // versions.cpp
+    Result<Document> write_document(const std::optional<Document>& known, const std::string& kind, const std::string& name, const Json& spec, const Who& who,
+                                    const std::string& action, VersionMove move);
+    Status rebind_waiting(const std::string& deployment, const Who& who, VersionMoved& out);
+    std::optional<WhyReason> why_stopped(const Binding& binding);   ///< nothing: its jobs may start
 
     // agents.cpp
     Result<Agent*> agent_by_id(std::string_view id);
@@ -201,7 +211,15 @@ private:
     // why.cpp
     Result<Why> why_ready(const std::string& uid, JobKey job, const BindingRef& binding, int priority);
     void why_agents(const KnownBinding& binding, Why& out, bool& free);
-    void why_doctor(const Agent& agent, Why& out) const;
+    /// What stands between an agent and jobs of this binding; `member` false: it belongs to another environment.
+    struct AgentView {
+        bool member = true;
+        PreflightAgent::Can can = PreflightAgent::Can::no;
+        std::vector<WhyReason> reasons;
+    };
+    AgentView view_of(const KnownBinding& binding, const dispatch::Environment& environment, const Agent& agent) const;
+    void why_nobody(const KnownBinding& binding, const dispatch::Environment& environment, std::vector<WhyReason> strangers, std::vector<WhyReason>& out) const;
+    void why_doctor(const Agent& agent, std::vector<WhyReason>& out) const;
     Why why_active(const Active& active);
     Result<Why> why_ended(const JobRecord& job);
     std::string waiting_for(const BindingRef& binding);

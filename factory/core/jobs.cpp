@@ -129,6 +129,7 @@ void CoreImpl::retry(std::string uid, bool same_version, Who who, Done<Accepted>
         if (!id) return fail(id.error());
         const auto binding = same_version ? known_binding(*id) : binding_of_trigger(old->trigger);
         if (!binding) return fail(binding.error());
+        if (const auto stopped = why_stopped((*binding)->binding)) return fail(Errc::conflict, stopped->text);
         auto texts = writer_.job_input(*key);
         if (!texts) return fail(texts.error());
         auto accepted = make_job(*binding, {.uid = {}, .binding = 0, .priority = old->priority, .requested_by = who.name, .retry_of = uid, .created = {},

@@ -59,19 +59,14 @@ void CoreImpl::put_document(std::string kind, std::string name, Json spec, std::
         if (auto alone = uses_user_alone(writer_.read(), kind, name, spec); !alone) return fail(alone.error());
         if (kind == "Trigger" || kind == "Calendar")  // what was due until now is decided by what stood until now
             if (auto ok = tick_schedules(clock_.now()); !ok) return fail(ok.error());
-        Document document{.kind = kind, .name = name, .uid = known ? known->uid : new_uid(), .spec = spec,
-                          .generation = known ? known->generation + 1 : 1, .created = known ? known->created : clock_.now(),
-                          .changed = clock_.now(), .changed_by = who.name};
-        if (auto ok = writer_.put_document(document); !ok) return fail(ok.error());
-        if (auto ok = audit(who, "put", kind, name, Json::object({{"generation", document.generation}})); !ok) return fail(ok.error());
-        if (auto ok = feed({.time = document.changed, .kind = "resource", .subject = kind + "/" + name, .what = "put", .agent = {}, .reason = {},
-                            .detail = Json::object({{"generation", document.generation}})});
-            !ok)
-            return fail(ok.error());
+        std::optional<Document> before;
+        if (known) before = std::move(*known);
+        auto document = write_document(before, kind, name, spec, who, "put", {.time = clock_.now(), .who = who.name, .what = "applied", .from = {}, .to = {}, .why = {}, .spec = {}});
+        if (!document) return fail(document.error());
         if (kind == "Environment") board_.put_environment(dispatch::read_environment(name, spec));
         documents_changed();
         if (auto ok = dispatch(); !ok) return fail(ok.error());
-        return document;
+        return std::move(*document);
     });
 }
 
@@ -86,6 +81,8 @@ void CoreImpl::delete_document(std::string kind, std::string name, Who who, Done
         if (auto ok = writer_.delete_document(kind, name); !ok) return fail(ok.error());
         if (kind == "Trigger")
             if (auto ok = writer_.delete_schedule(known->uid); !ok) return fail(ok.error());
+        if (kind == "Deployment")
+            if (auto ok = writer_.delete_version_moves(known->uid); !ok) return fail(ok.error());
         if (auto ok = audit(who, "delete", kind, name); !ok) return fail(ok.error());
         if (auto ok = feed({.time = clock_.now(), .kind = "resource", .subject = kind + "/" + name, .what = "deleted", .agent = {}, .reason = {}, .detail = {}}); !ok)
             return fail(ok.error());
@@ -96,7 +93,7 @@ void CoreImpl::delete_document(std::string kind, std::string name, Who who, Done
     });
 }
 
-void CoreImpl::put_package(std::string name, std::string version, std::string bytes, Json manifest, Json inputs, Who who, Done<PackageRecord> done)
+void CoreImpl::put_package(std::string name, std::string version, std::string bytes, Json manifest, Json inputs, PackageState state, Who who, Done<PackageRecord> done)
 {
     const std::string digest = "sha256:" + to_hex(platform::sha256(bytes));   // on the caller's thread
     auto content = std::make_shared<std::string>(std::move(bytes));           // shared: a function value must be copyable
@@ -108,11 +105,11 @@ void CoreImpl::put_package(std::string name, std::string version, std::string by
                                                     version, known->digest));
         if (known.error().code != Errc::not_found) return fail(known.error());
         PackageRecord record{.name = name, .version = version, .digest = digest, .size = content->size(), .manifest = manifest,
-                             .created = clock_.now(), .created_by = who.name};
+                             .created = clock_.now(), .created_by = who.name, .state = state};
         if (auto ok = writer_.put_package(record, *content); !ok) return fail(ok.error());
         if (!inputs.is_null())
             if (auto ok = writer_.put_package_inputs(digest, inputs); !ok) return fail(ok.error());
-        if (auto ok = audit(who, "put", "Package", name + "@" + version, Json::object({{"digest", digest}})); !ok) return fail(ok.error());
+        if (auto ok = audit(who, "put", "Package", name + "@" + version, Json::object({{"digest", digest}, {"state", factory::name(state)}})); !ok) return fail(ok.error());
         if (auto ok = feed({.time = record.created, .kind = "package", .subject = name + "@" + version, .what = "put", .agent = {}, .reason = {}, .detail = {}}); !ok)
             return fail(ok.error());
         documents_changed();

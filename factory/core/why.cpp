@@ -36,15 +36,75 @@ std::string CoreImpl::clock_text(WallTime time) const
 }
 
 /// What the agent's last examination of itself found wrong; it may say why it is away.
-void CoreImpl::why_doctor(const Agent& agent, Why& out) const
+void CoreImpl::why_doctor(const Agent& agent, std::vector<WhyReason>& out) const
 {
     const DoctorState doctor = doctor_of(agent);
     std::size_t shown = 0;
     for (const Finding& found : doctor.findings) {
         if (found.state != "error" || ++shown > 3) continue;
-        out.reasons.push_back({"agent_doctor", agent.record.name, fmt::format("{}'s doctor found at {}: {}: {} → {}", agent.record.name, clock_text(*doctor.answered), found.code, found.text, found.fix),
-                               ""});
+        out.push_back({"agent_doctor", agent.record.name, fmt::format("{}'s doctor found at {}: {}: {} → {}", agent.record.name, clock_text(*doctor.answered), found.code, found.text, found.fix),
+                       ""});
     }
+}
+
+CoreImpl::AgentView CoreImpl::view_of(const KnownBinding& known, const dispatch::Environment& environment, const Agent& agent) const
+{
+    using Can = PreflightAgent::Can;
+    AgentView out;
+    const std::string& name = agent.record.name;
+    const auto lacks = dispatch::lacks(known.needs, environment, agent.record);
+    if (!lacks.empty() && lacks.front().code == "not_in_environment" && agent.record.environment != environment.name) {
+        out.member = false;
+        out.reasons.push_back({lacks.front().code, name, with_command(lacks.front().text, lacks.front().command), lacks.front().command});
+        return out;
+    }
+    for (const dispatch::Lack& lack : lacks) out.reasons.push_back({lack.code, name, with_command(lack.text, lack.command), lack.command});
+    out.can = lacks.empty() ? Can::later : Can::no;
+    if (!agent.online) {
+        std::string text = agent.record.offline_since ? fmt::format("{} is offline since {}", name, clock_text(*agent.record.offline_since))
+                                                       : fmt::format("{} has not been seen yet", name);
+        if (!agent.record.goodbye.empty()) text += fmt::format(", it said: {}", agent.record.goodbye);
+        out.reasons.push_back({"agent_offline", name, std::move(text), ""});
+        why_doctor(agent, out.reasons);
+        return out;
+    }
+    if (!lacks.empty()) return out;
+    if (!agent.unable.empty()) {
+        out.reasons.push_back({"agent_unable", name, fmt::format("{} cannot run jobs: {}", name, agent.unable), ""});
+        why_doctor(agent, out.reasons);
+    } else if (board_.wanted(agent.key) > 0) {
+        out.can = Can::now;
+        out.reasons.push_back({"free", name, fmt::format("{} is free", name), ""});
+    } else if (agent.holds.size() >= agent.record.slots) {
+        std::string jobs;
+        std::size_t shown = 0;
+        for (const JobKey job : agent.holds) {
+            if (++shown > 5) {
+                jobs += ", …";
+                break;
+            }
+            const Active& active = active_.at(job);
+            jobs += fmt::format("{}{} ({})", jobs.empty() ? "" : ", ", active.uid, active.binding->binding.trigger);
+        }
+        out.reasons.push_back({"slots_full", name, fmt::format("{} has all {} slots in use: {}", name, agent.record.slots, jobs), ""});
+    } else {
+        out.reasons.push_back({"agent_busy", name, fmt::format("{} asks for no job at the moment", name), ""});
+    }
+    return out;
+}
+
+/// No agent is in the environment; `strangers` says where some are.
+void CoreImpl::why_nobody(const KnownBinding& known, const dispatch::Environment& environment, std::vector<WhyReason> strangers, std::vector<WhyReason>& out) const
+{
+    if (!known.needs.agent.empty()) {
+        out.push_back({"no_agents", known.needs.agent, fmt::format("there is no agent '{}' any more", known.needs.agent), ""});
+        return;
+    }
+    if (!environment.documented && strangers.size() < agents_.size())
+        out.push_back({"environment_missing", environment.name, fmt::format("there is no environment '{}'", environment.name), ""});
+    const std::string command = fmt::format("millwright agents invite --environment {}", environment.name);
+    out.push_back({"no_agents", environment.name, with_command(fmt::format("no agent is in environment '{}'", environment.name), command), command});
+    out.insert(out.end(), strangers.begin(), strangers.end());
 }
 
 /// What each agent lacks for jobs of this binding. `free`: one of them could take a job now.
@@ -58,63 +118,24 @@ void CoreImpl::why_agents(const KnownBinding& known, Why& out, bool& free)
     std::vector<WhyReason> strangers;
     std::size_t members = 0;
     for (const Agent* agent : sorted) {
-        const std::string& name = agent->record.name;
-        const auto lacks = dispatch::lacks(known.needs, environment, agent->record);
-        const bool stranger = !lacks.empty() && lacks.front().code == "not_in_environment";
-        if (stranger && agent->record.environment != environment.name) {
-            if (strangers.size() < kMostStrangers)
-                strangers.push_back({lacks.front().code, name, with_command(lacks.front().text, lacks.front().command), lacks.front().command});
+        AgentView view = view_of(known, environment, *agent);
+        if (!view.member) {
+            if (strangers.size() < kMostStrangers) strangers.push_back(std::move(view.reasons.front()));
             continue;
         }
         ++members;
-        for (const dispatch::Lack& lack : lacks) out.reasons.push_back({lack.code, name, with_command(lack.text, lack.command), lack.command});
-        if (!agent->online) {
-            std::string text = agent->record.offline_since ? fmt::format("{} is offline since {}", name, clock_text(*agent->record.offline_since))
-                                                           : fmt::format("{} has not been seen yet", name);
-            if (!agent->record.goodbye.empty()) text += fmt::format(", it said: {}", agent->record.goodbye);
-            out.reasons.push_back({"agent_offline", name, std::move(text), ""});
-            why_doctor(*agent, out);
-            continue;
-        }
-        if (!lacks.empty()) continue;
-        if (!agent->unable.empty()) {
-            out.reasons.push_back({"agent_unable", name, fmt::format("{} cannot run jobs: {}", name, agent->unable), ""});
-            why_doctor(*agent, out);
-        } else if (board_.wanted(agent->key) > 0) {
-            free = true;
-            out.reasons.push_back({"free", name, fmt::format("{} is free", name), ""});
-        } else if (agent->holds.size() >= agent->record.slots) {
-            std::string jobs;
-            std::size_t shown = 0;
-            for (const JobKey job : agent->holds) {
-                if (++shown > 5) {
-                    jobs += ", …";
-                    break;
-                }
-                const Active& active = active_.at(job);
-                jobs += fmt::format("{}{} ({})", jobs.empty() ? "" : ", ", active.uid, active.binding->binding.trigger);
-            }
-            out.reasons.push_back({"slots_full", name, fmt::format("{} has all {} slots in use: {}", name, agent->record.slots, jobs), ""});
-        } else {
-            out.reasons.push_back({"agent_busy", name, fmt::format("{} asks for no job at the moment", name), ""});
-        }
+        free = free || view.can == PreflightAgent::Can::now;
+        for (WhyReason& reason : view.reasons) out.reasons.push_back(std::move(reason));
     }
-    if (members > 0) return;
-    if (!known.needs.agent.empty()) {
-        out.reasons.push_back({"no_agents", known.needs.agent, fmt::format("there is no agent '{}' any more", known.needs.agent), ""});
-        return;
-    }
-    if (!environment.documented && strangers.size() < agents_.size())
-        out.reasons.push_back({"environment_missing", environment.name, fmt::format("there is no environment '{}'", environment.name), ""});
-    const std::string command = fmt::format("millwright agents invite --environment {}", environment.name);
-    out.reasons.push_back({"no_agents", environment.name, with_command(fmt::format("no agent is in environment '{}'", environment.name), command), command});
-    out.reasons.insert(out.reasons.end(), strangers.begin(), strangers.end());
+    if (members == 0) why_nobody(known, environment, std::move(strangers), out.reasons);
 }
 
 Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const BindingRef& binding, int priority)
 {
     Why out{.job = uid, .state = JobState::ready, .summary = {}, .reasons = {}};
     const dispatch::Needs& needs = binding->needs;
+    const auto stopped = why_stopped(binding->binding);
+    if (stopped) out.reasons.push_back(*stopped);
     const std::uint32_t occupied = board_.occupied(needs.trigger);
     if (needs.concurrency > 0 && occupied >= needs.concurrency) {
         std::string jobs;
@@ -126,13 +147,14 @@ Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const Bindin
     const auto held = why_hold(needs.environment);
     if (held) out.reasons.push_back(*held);
     bool free = false;
-    why_agents(*binding, out, free);
+    if (!stopped) why_agents(*binding, out, free);
     if (job != 0) {
         constexpr std::size_t kCounted = 100'000;
         if (const std::size_t ahead = board_.ahead_of(job, binding->binding.id, priority, kCounted); ahead > 0)
             out.reasons.push_back({"queue", needs.trigger, fmt::format("{}{} jobs of trigger '{}' are before it", ahead >= kCounted ? "more than " : "", ahead, needs.trigger), ""});
     }
-    if (held) out.summary = held->text;
+    if (stopped) out.summary = stopped->text;
+    else if (held) out.summary = held->text;
     else if (needs.concurrency > 0 && occupied >= needs.concurrency) out.summary = out.reasons.front().text;
     else if (!needs.agent.empty()) out.summary = free ? fmt::format("agent '{}' is free", needs.agent) : fmt::format("waits for agent '{}'", needs.agent);
     else if (free) out.summary = fmt::format("an agent of environment '{}' is free", needs.environment);

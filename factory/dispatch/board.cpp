@@ -50,6 +50,22 @@ void Board::hold(std::function<bool(const std::string&)> held)
 
 void Board::put_needs(BindingKey binding, Needs needs) { queues_[binding].needs = std::move(needs); }
 
+void Board::stop(BindingKey binding) { queues_[binding].stopped = true; }
+
+bool Board::stopped(BindingKey binding) const
+{
+    const auto found = queues_.find(binding);
+    return found != queues_.end() && found->second.stopped;
+}
+
+std::vector<std::pair<JobKey, int>> Board::ready_jobs(BindingKey binding) const
+{
+    std::vector<std::pair<JobKey, int>> out;
+    if (const auto found = queues_.find(binding); found != queues_.end())
+        for (const auto& [minus_priority, job] : found->second.ready) out.emplace_back(job, -minus_priority);
+    return out;
+}
+
 void Board::add_ready(JobKey job, BindingKey binding, int priority)
 {
     queues_[binding].ready.insert({-priority, job});
@@ -110,6 +126,7 @@ std::uint32_t Board::occupied(const std::string& trigger) const
 
 bool Board::blocked(const Queue& queue) const
 {
+    if (queue.stopped) return true;
     if (held_ && held_(queue.needs.environment)) return true;
     return queue.needs.concurrency > 0 && occupied(queue.needs.trigger) >= queue.needs.concurrency;
 }

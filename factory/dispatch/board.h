@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "factory/dispatch/match.h"
 
@@ -42,6 +43,10 @@ public:
     void occupy(BindingKey binding);
     void vacate(BindingKey binding);
 
+    /// Jobs of the binding wait, whoever is free: its package was decommissioned.
+    void stop(BindingKey binding);
+    bool stopped(BindingKey binding) const;
+
     /// Nothing starts in an environment of which `held` is true; empty: none is held. Say it again when its answers change.
     void hold(std::function<bool(const std::string& environment)> held);
 
@@ -54,6 +59,7 @@ public:
     const Environment& environment(const std::string& name) const;
     std::uint32_t occupied(const std::string& trigger) const;
     std::size_t ready_count(BindingKey binding) const { return queues_.at(binding).ready.size(); }
+    std::vector<std::pair<JobKey, int>> ready_jobs(BindingKey binding) const;   ///< with their priorities, the next one first
     std::size_t ahead_of(JobKey job, BindingKey binding, int priority, std::size_t most) const;   ///< in its own queue, counted up to `most`
     std::size_t fitting_agents(BindingKey binding);
 
@@ -61,6 +67,7 @@ private:
     struct Queue {
         Needs needs;
         std::set<std::pair<int, JobKey>> ready;   // -priority, key
+        bool stopped = false;
     };
     struct Seat {
         AgentRecord agent;

@@ -34,6 +34,7 @@ Result<Json> normalise_deployment(const Json& body, const std::string& where)
         fields.mistake("permissions", "must be as-requested or a map as in package.yaml");
     }
     out.set("permissions", permissions);
+    if (fields.boolean("allowDraft", false)) out.set("allowDraft", true);   // left out when it is not said: documents of before stay as they are
     if (auto done = fields.done(); !done) return fail(std::move(done.error()));
     return out;
 }
@@ -165,6 +166,30 @@ static tl::expected<void, Refusal> check_deployment(ResourceDocument& document, 
     }
     spec.set("granted", protocol::to_json(*asked));
     return {};
+}
+
+tl::expected<std::vector<std::string>, Refusal> check_version_state(const ResourceDocument& deployment, const PackageRecord& package, std::string_view before)
+{
+    const std::string named = package.name + "@" + package.version;
+    const std::string where = fmt::format("Deployment '{}': package '{}'", deployment.name, named);
+    std::vector<std::string> warnings;
+    switch (package.state) {
+    case PackageState::released: break;
+    case PackageState::draft:
+        if (!deployment.spec["allowDraft"].as_bool())
+            return refuse(Errc::conflict, fmt::format("{} {}: release it (`millwright packages release {}`), or say `allowDraft: true` in the deployment", where,
+                                                      state_words(package), named));
+        break;
+    case PackageState::deprecated:
+        warnings.push_back(fmt::format("{} {}", where, state_words(package)));
+        break;
+    case PackageState::decommissioned:
+        if (before != named)
+            return refuse(Errc::conflict, fmt::format("{} {}, and makes no jobs any more: name another version (millwright packages {})", where, state_words(package), package.name));
+        warnings.push_back(fmt::format("{} {}: it makes no jobs", where, state_words(package)));
+        break;
+    }
+    return warnings;
 }
 
 static tl::expected<void, Refusal> check_trigger(const ResourceDocument& document, const References& references)

@@ -11,7 +11,7 @@ namespace mill::factory {
 Result<Json> normalise_environment(const Json& body, const std::string& where);
 /// {description, weekdays: ["sat", …], days: ["12-25", …]}: days on which schedules that name it do not fire (factory/schedule/calendar.h)
 Result<Json> normalise_calendar(const Json& body, const std::string& where);
-/// {description, package: "NAME@VERSION", environment, variables, credentials, permissions: "as-requested" or a map}
+/// {description, package: "NAME@VERSION", environment, variables, credentials, permissions: "as-requested" or a map, allowDraft?: true}
 Result<Json> normalise_deployment(const Json& body, const std::string& where);
 /// {description, deployment, type: "api" or "schedule", schedule? {cron or every, timezone, calendars, catchUp, overlap, jitter, start?, end?}, chat? {platform, input, reply?, credentials?}, runOn, workflow, input, priority, expiration, concurrency, stopAfterFailures, paused?}
 Result<Json> normalise_trigger(const Json& body, const std::string& where);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "factory/store/records.h"
 #include "platform/base/json.h"
 #include "protocol/permissions.h"
 #include "workflows/manifest.h"
@@ -56,6 +57,10 @@ tl::expected<void, Refusal> check_references(ResourceDocument& document, const R
 
 /// The part of it that is about a Trigger's `chat.credentials`: the secret that its platform signs with. Errors: conflict.
 tl::expected<void, Refusal> check_chat_credential(const ResourceDocument& trigger, const References& references);
+
+/// What the state of its version says against a Deployment; `before`: the version (NAME@VERSION) that it has, or empty. Answers warnings.
+/// Errors: conflict (a decommissioned version, unless it is there already; a draft without `allowDraft: true`).
+tl::expected<std::vector<std::string>, Refusal> check_version_state(const ResourceDocument& deployment, const PackageRecord& package, std::string_view before);
 
 /// Members that differ, as [{path, from?, to?}] with JSON pointers.
 Json differences(const Json& before, const Json& after);

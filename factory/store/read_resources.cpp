@@ -19,7 +19,8 @@ PackageRecord package_row(const Rows& rows)
 {
     return {.name = rows.string(0), .version = rows.string(1), .digest = rows.string(2),
             .size = static_cast<std::uint64_t>(rows.integer(3)), .manifest = rows.json(4), .created = rows.time(5),
-            .created_by = rows.string(6)};
+            .created_by = rows.string(6), .state = static_cast<PackageState>(rows.integer(7)), .state_by = rows.string(8),
+            .state_why = rows.string(9), .state_at = rows.optional_time(10)};
 }
 
 TokenRecord token_row(const Rows& rows)
@@ -72,7 +73,7 @@ Result<std::vector<Document>> SqliteReader::documents(std::string_view kind)
 
 Result<PackageRecord> SqliteReader::package(std::string_view package_name, std::string_view version)
 {
-    Rows rows = db_.query("select name, version, digest, size, manifest, created, created_by from packages where name = ?1 and version = ?2",
+    Rows rows = db_.query("select name, version, digest, size, manifest, created, created_by, state, state_by, state_why, state_at from packages where name = ?1 and version = ?2",
                           package_name, version);
     if (!rows.next()) return none(rows, "package", fmt::format("{}@{}", package_name, version));
     return package_row(rows);
@@ -80,14 +81,14 @@ Result<PackageRecord> SqliteReader::package(std::string_view package_name, std::
 
 Result<PackageRecord> SqliteReader::package_by_digest(std::string_view digest)
 {
-    Rows rows = db_.query("select name, version, digest, size, manifest, created, created_by from packages where digest = ?1 limit 1", digest);
+    Rows rows = db_.query("select name, version, digest, size, manifest, created, created_by, state, state_by, state_why, state_at from packages where digest = ?1 limit 1", digest);
     if (!rows.next()) return none(rows, "package", digest);
     return package_row(rows);
 }
 
 Result<std::vector<PackageRecord>> SqliteReader::packages()
 {
-    return all<PackageRecord>(db_.query("select name, version, digest, size, manifest, created, created_by from packages order by name, id"),
+    return all<PackageRecord>(db_.query("select name, version, digest, size, manifest, created, created_by, state, state_by, state_why, state_at from packages order by name, id"),
                               package_row);
 }
 

@@ -22,12 +22,36 @@ struct Document {
     std::string changed_by;
 };
 
+/// What a published version is for. Numbers stand in the store: append only.
+enum class PackageState { draft, released, deprecated, decommissioned };
+std::string_view name(PackageState state);
+std::optional<PackageState> parse_package_state(std::string_view text);
+
 struct PackageRecord {
     std::string name, version, digest;   ///< "sha256:HEX"
     std::uint64_t size = 0;
     Json manifest;
     WallTime created;
     std::string created_by;
+    PackageState state = PackageState::released;
+    std::string state_by = {}, state_why = {};      ///< of the last change of `state`; empty: as it was published
+    std::optional<WallTime> state_at = {};
+};
+
+/// "was decommissioned by admin at 2026-11-27T06:30:00Z: leaks memory"; of one that is as it was published "is released".
+std::string state_words(const PackageRecord& package);
+
+constexpr std::size_t kVersionMoves = 500;   ///< kept of each deployment
+
+/// A line of a deployment's history: what it was, and became.
+struct VersionMove {
+    WallTime time;
+    std::string who, what;           ///< what: applied, rolled_back, rolled_forward
+    std::string from, to;            ///< versions as NAME@VERSION; from is empty of the first, the same as `to` when only its settings changed
+    std::string why;
+    std::uint64_t generation = 0;    ///< of the deployment, that it made
+    std::uint64_t rebound = 0;       ///< waiting jobs that went over to `to`
+    Json spec;                       ///< the deployment as it became
 };
 
 struct CredentialRecord {

@@ -98,6 +98,20 @@ create table firings(trigger text not null, due integer not null, at integer not
 alter table attempts add column epoch integer not null default 1;
 alter table agents add column reported integer not null default 0;
 )sql",
+    // What a published version is for, and the versions that a deployment had. All that was published before is released; the history of a
+    // deployment begins with what it is now. `deployment`: its document's uid.
+    R"sql(
+alter table packages add column state integer not null default 1;
+alter table packages add column state_by text not null default '';
+alter table packages add column state_why text not null default '';
+alter table packages add column state_at integer;
+create table version_moves(id integer primary key, deployment text not null, time integer not null, who text not null, what text not null,
+    version_from text not null, version_to text not null, why text not null, generation integer not null, rebound integer not null, spec text not null);
+create index version_moves_deployment on version_moves(deployment, id);
+insert into version_moves(deployment, time, who, what, version_from, version_to, why, generation, rebound, spec)
+    select uid, changed, changed_by, 'applied', '', coalesce(json_extract(spec, '$.package'), ''), '', generation, 0, spec from documents
+    where kind = 'Deployment' order by id;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 

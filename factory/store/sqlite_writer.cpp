@@ -91,8 +91,8 @@ Status SqliteWriter::put_package(const PackageRecord& p, std::string_view bytes)
     const std::string path = fmt::format("{}/{}.mwp", package_folder_, std::string_view(p.digest).substr(7));
     if (!platform::exists(path))
         if (auto ok = platform::write_file(path, bytes, 0644); !ok) return fail("keeping the package", ok.error());
-    return db_->run("insert into packages(name, version, digest, size, manifest, created, created_by) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    p.name, p.version, p.digest, p.size, dump_json(p.manifest), p.created, p.created_by);
+    return db_->run("insert into packages(name, version, digest, size, manifest, created, created_by, state) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    p.name, p.version, p.digest, p.size, dump_json(p.manifest), p.created, p.created_by, static_cast<int>(p.state));
 }
 
 Status SqliteWriter::put_package_inputs(std::string_view digest, const Json& inputs)

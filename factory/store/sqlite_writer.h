@@ -26,6 +26,9 @@ public:
     Status put_document(const Document& document) override;
     Status delete_document(std::string_view kind, std::string_view name) override;
     Status put_package(const PackageRecord& package, std::string_view bytes) override;
+    Status package_state(const PackageRecord& package) override;
+    Status put_version_move(std::string_view deployment, const VersionMove& move) override;
+    Status delete_version_moves(std::string_view deployment) override;
     Status put_package_inputs(std::string_view digest, const Json& inputs) override;
     Status put_credential(const CredentialRecord& credential) override;
     Status delete_credential(std::string_view name) override;
@@ -65,6 +68,7 @@ public:
     Result<WaitingJob> waiting_job(JobKey job) override;
     Result<std::int64_t> job_binding(JobKey job) override;
     Status change_job(const JobChange& change) override;
+    Result<std::uint64_t> rebind_ready(std::int64_t from, std::int64_t to) override;
     Status cancel_job(JobKey job, const CancelRequest& request) override;
     Status retried_job(JobKey job, std::string_view by) override;
     Status insert_outcome(JobKey job, const Json& output, const Json& error, const Json& evidence) override;

@@ -24,6 +24,10 @@ public:
     virtual Result<PackageRecord> package(std::string_view package_name, std::string_view version) = 0;
     virtual Result<PackageRecord> package_by_digest(std::string_view digest) = 0;
     virtual Result<std::vector<PackageRecord>> packages() = 0;
+    /// The versions that a deployment had, newest first. `deployment`: its document's uid.
+    virtual Result<std::vector<VersionMove>> version_moves(std::string_view deployment, std::size_t limit) = 0;
+    /// How the deployment last came to `version` (NAME@VERSION) or left it; nothing: it never had it. Without `spec`.
+    virtual Result<std::optional<VersionMove>> last_move(std::string_view deployment, std::string_view version) = 0;
     virtual Result<Json> package_inputs(std::string_view digest) = 0;   ///< {WORKFLOW: input.schema or null}
     virtual Result<CredentialRecord> credential(std::string_view credential_name) = 0;   ///< with the sealed bytes
     virtual Result<std::vector<CredentialRecord>> credentials() = 0;

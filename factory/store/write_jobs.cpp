@@ -113,6 +113,12 @@ Status SqliteWriter::change_job(const JobChange& c)
     return {};
 }
 
+Result<std::uint64_t> SqliteWriter::rebind_ready(std::int64_t from, std::int64_t to)
+{
+    if (auto ok = db_->run("update jobs set binding = ?2 where state < 4 and state = 0 and binding = ?1", from, to); !ok) return fail(ok.error());
+    return static_cast<std::uint64_t>(db_->changes());
+}
+
 Status SqliteWriter::cancel_job(JobKey job, const CancelRequest& r)
 {
     return db_->run("update jobs set cancel_by = ?2, cancel_why = ?3, cancel_at = ?4 where id = ?1", job, r.by, r.why, r.time);

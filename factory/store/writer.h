@@ -133,6 +133,9 @@ public:
     virtual Status delete_document(std::string_view kind, std::string_view name) = 0;
     /// Makes the file with the package's bytes durable (before the row).
     virtual Status put_package(const PackageRecord& package, std::string_view bytes) = 0;
+    virtual Status package_state(const PackageRecord& package) = 0;   ///< its state, by whom, when and why
+    virtual Status put_version_move(std::string_view deployment, const VersionMove& move) = 0;   ///< the newest kVersionMoves stay
+    virtual Status delete_version_moves(std::string_view deployment) = 0;
     virtual Status put_package_inputs(std::string_view digest, const Json& inputs) = 0;
     virtual Status put_credential(const CredentialRecord& credential) = 0;
     virtual Status delete_credential(std::string_view name) = 0;
@@ -180,6 +183,8 @@ public:
     virtual Result<WaitingJob> waiting_job(JobKey job) = 0;
     virtual Result<std::int64_t> job_binding(JobKey job) = 0;
     virtual Status change_job(const JobChange& change) = 0;
+    /// All that are ready go to another binding of the same trigger; how many. One statement: thousands would each look through what the savepoint keeps.
+    virtual Result<std::uint64_t> rebind_ready(std::int64_t from, std::int64_t to) = 0;
     virtual Status cancel_job(JobKey job, const CancelRequest& request) = 0;
     virtual Status retried_job(JobKey job, std::string_view by) = 0;
     virtual Status insert_outcome(JobKey job, const Json& output, const Json& error, const Json& evidence) = 0;

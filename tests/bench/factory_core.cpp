@@ -118,7 +118,7 @@ int main(int argc, char** argv)
     const Who who{"bench", ""};
     {
         Core& core = **started;
-        must(await<PackageRecord>([&](auto done) { core.put_package("p", "1.0.0", "bytes", Json::object(), Json::object(), who, done); }).has_value(), "package");
+        must(await<PackageRecord>([&](auto done) { core.put_package("p", "1.0.0", "bytes", Json::object(), Json::object(), PackageState::released, who, done); }).has_value(), "package");
         for (const std::string name : {"main", "waiting"}) {
             const std::string environment = name == "main" ? "prod" : "nowhere";
             must(await<Document>([&](auto done) {

@@ -110,7 +110,7 @@ TEST_CASE("a package that an earlier program kept is read by the checker once", 
     const std::string& bytes = test::order_status();
     const auto manifest = parse_json(R"({"name":"order-status","version":"1.2.0","workflows":{"main":"main.yaml"},"permissions":{},"repeatable":false})");
     REQUIRE(manifest);
-    REQUIRE(factory::await<factory::PackageRecord>([&](auto done) { factory.core->put_package("order-status", "1.2.0", bytes, *manifest, Json(), {"test", ""}, done); }));
+    REQUIRE(factory::await<factory::PackageRecord>([&](auto done) { factory.core->put_package("order-status", "1.2.0", bytes, *manifest, Json(), factory::PackageState::released, {"test", ""}, done); }));
     factory.apply();
     factory.restart();
     CHECK(factory.as_admin("POST", kRuns, R"({"input":{"order":17}})").status == 400);

@@ -44,7 +44,7 @@ TEST_CASE("a package version never changes, and its bytes lie in a file of its d
 {
     World world;
     const auto put = [&](const std::string& bytes) {
-        return await<PackageRecord>([&](auto done) { world.core().put_package("p", "1.0.0", bytes, Json::object({{"name", "p"}}), Json::object(), world.who, done); });
+        return await<PackageRecord>([&](auto done) { world.core().put_package("p", "1.0.0", bytes, Json::object({{"name", "p"}}), Json::object(), PackageState::released, world.who, done); });
     };
     const auto first = put("one");
     REQUIRE(first);

@@ -81,7 +81,7 @@ public:
     }
     void package(const std::string& name = "order-status", Json manifest = Json::object(), const std::string& version = "1.2.0")
     {
-        auto out = await<PackageRecord>([&](auto done) { core_->put_package(name, version, "bytes of " + name + version, manifest, Json::object(), who, done); });
+        auto out = await<PackageRecord>([&](auto done) { core_->put_package(name, version, "bytes of " + name + version, manifest, Json::object(), PackageState::released, who, done); });
         REQUIRE(out);
     }
     /// A package, a deployment in environment `prod` and the trigger `orders`.

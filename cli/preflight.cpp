@@ -1,0 +1,59 @@
+#include "cli/preflight.h"
+
+#include <fmt/format.h>
+
+namespace mill::cli {
+
+namespace {
+constexpr std::size_t kMostAsked = 20;
+}
+
+Json preflights(Api& api, const Json& results)
+{
+    Json out = Json::array();
+    for (const Json& result : results.as_array()) {
+        if (result["kind"].as_string() != "Deployment" || out.size() >= kMostAsked) continue;
+        if (const Result<Json> found = api.get(join_path("/v1/deployments", result["name"].as_string(), "/preflight"), {{"limit", "5"}})) out.push(*found);
+    }
+    return out;
+}
+
+void warn_preflights(Console& console, const Json& results, const Json& preflights)
+{
+    for (const Json& result : results.as_array())
+        for (const Json& warning : result["warnings"].as_array()) console.note(console.paint_error(Style::busy, "warning: ") + one_line(warning.as_string()));
+    for (const Json& one : preflights.as_array()) {
+        if (one["counts"]["now"].as_integer() > 0 && !one["blocked"].as_bool()) continue;
+        const std::string name = one_line(one["deployment"].as_string());
+        console.note(console.paint_error(Style::busy, "warning: ") + fmt::format("deployment {}: {} (millwright deployments check {})", name, one_line(one["text"].as_string()), name));
+    }
+}
+
+void show_preflight(Console& console, const Json& preflight)
+{
+    console.line(one_line(preflight["text"].as_string()));
+    const auto reason_lines = [&](const Json& reasons, const Json& but) {
+        for (const Json& reason : reasons.as_array()) {
+            if (reason["text"] == but || reason["code"].as_string() == "free") continue;
+            std::string line = "  - " + one_line(reason["text"].as_string());
+            const std::string& hint = reason["hint"].as_string();
+            if (!hint.empty() && line.find(hint) == std::string::npos) line += " → " + one_line(hint);
+            console.line(line);
+        }
+    };
+    reason_lines(preflight["problems"], preflight["text"]);
+    std::int64_t shown = 0;
+    for (const Json& agent : preflight["agents"].as_array()) {
+        const std::string& can = agent["can"].as_string();
+        const Style style = can == "now" ? Style::good : can == "later" ? Style::busy : Style::bad;
+        console.line(fmt::format("{} {}{}", console.paint(style, fmt::format("{:<6}", one_line(can))), one_line(agent["name"].as_string()),
+                                 agent.contains("version") ? " " + one_line(agent["version"].as_string()) : ""));
+        reason_lines(agent["reasons"], Json());
+        ++shown;
+    }
+    const Json& counts = preflight["counts"];
+    const std::int64_t all = counts["now"].as_integer() + counts["later"].as_integer() + counts["no"].as_integer();
+    if (all > shown) console.note(fmt::format("{} more agents (--limit N; {} now, {} later, {} not)", all - shown, counts["now"].as_integer(), counts["later"].as_integer(), counts["no"].as_integer()));
+}
+
+}  // namespace mill::cli

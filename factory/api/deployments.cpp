@@ -1,0 +1,56 @@
+#include <fmt/format.h>
+
+#include "factory/api/handlers.h"
+#include "factory/api/render.h"
+
+namespace mill::factory::handler {
+namespace {
+
+constexpr std::size_t kAgentsNamed = 20;
+constexpr std::size_t kAgentsExplained = 50;
+
+void unknown_deployment(const Call& call)
+{
+    reply_problem(call, 404, fmt::format("Deployment '{}' is not there; GET /v1/deployments lists those there are", call["name"].substr(0, 100)));
+}
+
+}  // namespace
+
+void preflight(Service& service, const CallPtr& call)
+{
+    auto limit = limit_of(*call, kAgentsNamed);
+    if (!passed(*call, limit)) return;
+    service.core.preflight((*call)["name"], *limit, [call](const Result<Preflight>& found) {
+        if (!found && found.error().code == Errc::not_found) return unknown_deployment(*call);
+        if (passed(*call, found)) reply(*call, 200, preflight_json(*found));
+    });
+}
+
+/// The same in the form in which `why` answers about everything else.
+void why_deployment(Service& service, const CallPtr& call)
+{
+    service.core.preflight((*call)["name"], kAgentsExplained, [call](const Result<Preflight>& found) {
+        if (!found && found.error().code == Errc::not_found) return unknown_deployment(*call);
+        if (!passed(*call, found)) return;
+        Why why{.job = {}, .state = protocol::JobState::ready, .summary = found->summary, .reasons = found->problems};
+        for (const PreflightAgent& agent : found->agents) why.reasons.insert(why.reasons.end(), agent.reasons.begin(), agent.reasons.end());
+        reply(*call, 200, why_json(why));
+    });
+}
+
+void deployment_history(Service& service, const CallPtr& call)
+{
+    auto limit = limit_of(*call);
+    if (!passed(*call, limit)) return;
+    const auto reader = service.core.reader();
+    const auto deployment = reader->document("Deployment", (*call)["name"]);
+    if (!deployment && deployment.error().code == Errc::not_found) return unknown_deployment(*call);
+    if (!passed(*call, deployment)) return;
+    auto moves = reader->version_moves(deployment->uid, *limit);
+    if (!passed(*call, moves)) return;
+    Json items = Json::array();
+    for (const VersionMove& move : *moves) items.push(move_json(move));
+    reply(*call, 200, Json::object({{"items", std::move(items)}}));
+}
+
+}  // namespace mill::factory::handler
