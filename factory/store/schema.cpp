@@ -98,6 +98,13 @@ create table firings(trigger text not null, due integer not null, at integer not
 alter table attempts add column epoch integer not null default 1;
 alter table agents add column reported integer not null default 0;
 )sql",
+    // What a delivery is about when that is no job, and how it goes with each notifier's receiver. `claimed` 2: held.
+    R"sql(
+alter table deliveries add column subject text not null default '';
+create index deliveries_pending on deliveries(notifier, next_try, id) where state = 0;
+create table notifier_states(notifier text primary key, failures integer not null, held_since integer, next_probe integer,
+    probes integer not null, why text not null) without rowid;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 
