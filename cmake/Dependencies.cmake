@@ -14,6 +14,7 @@ find_package(cpprestsdk REQUIRED HINTS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/cm
 find_package(CLI11 REQUIRED)
 find_package(date REQUIRED)
 pkg_check_modules(seccomp REQUIRED IMPORTED_TARGET libseccomp)
+pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(minizip REQUIRED IMPORTED_TARGET minizip)
 find_library(MILL_LIBJQ jq REQUIRED)
 find_path(MILL_VALIJSON valijson/validator.hpp REQUIRED)

@@ -68,6 +68,9 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     core_options.folder = config.data;
     core_options.offline_limit = config.offline_limit;
     core_options.delivery_life = config.delivery_life;
+    core_options.hold_after = config.hold_after;
+    core_options.first_probe = config.first_probe;
+    core_options.last_probe = std::max(config.first_probe, core_options.last_probe);
     core_options.record_quota = config.record_quota.bytes;
     core_options.renderer = renderer;
     auto core = start_core(core_options, clock);   // locks the folder

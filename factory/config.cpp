@@ -97,6 +97,8 @@ Status parse_config(std::string_view text, const std::string& where, Config& con
         Fields deliveries(fields.object("deliveries"), where + ": deliveries");
         read_text(deliveries, "giveUpAfter", mistakes, "/deliveries/giveUpAfter", config.delivery_life, duration);
         read_text(deliveries, "timeout", mistakes, "/deliveries/timeout", config.delivery_timeout, duration);
+        config.hold_after = static_cast<std::uint32_t>(deliveries.integer("holdAfter", 1, 1000, config.hold_after));
+        read_text(deliveries, "probeAfter", mistakes, "/deliveries/probeAfter", config.first_probe, duration);
         mistakes.add("/deliveries", deliveries.done());
     }
     if (fields.has("limits")) {
@@ -215,7 +217,7 @@ Configuration (all optional):
   authority: /etc/millwright/ca.pem           # trusted by outgoing calls beside the system's
   vaultKey: /etc/millwright/vault.key         # encrypts credentials; default DIR.key
   offlineLimit: 15m                           # silent for longer: a job that may not be repeated fails
-  deliveries: { giveUpAfter: 24h, timeout: 30s }
+  deliveries: { giveUpAfter: 24h, timeout: 30s, holdAfter: 5, probeAfter: 10s }
   limits: { connectionsPerAddress: 12000, header: 16KiB, records: 64MiB }
   checks: { time: 30s, memory: 1GiB }         # of the check of one uploaded package, in the sandbox
   log: info

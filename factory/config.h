@@ -23,6 +23,8 @@ struct Config {
     Milliseconds offline_limit{900'000};        ///< offlineLimit
     Milliseconds delivery_life{86'400'000};     ///< deliveries.giveUpAfter
     Milliseconds delivery_timeout{30'000};      ///< deliveries.timeout
+    std::uint32_t hold_after = 5;               ///< deliveries.holdAfter: failures in a row, then a notifier is held
+    Milliseconds first_probe{10'000};           ///< deliveries.probeAfter
     std::size_t connections_per_address = 12'000;   ///< limits.connectionsPerAddress
     ByteCount header_limit = kibibytes(16);     ///< limits.header
     ByteCount record_quota = mebibytes(64);     ///< limits.records: steps and logs of one attempt

@@ -29,6 +29,8 @@ struct CoreOptions {
     Milliseconds poll_gap{10'000};           ///< from one poll's answer to the next poll before the agent counts as offline
     Milliseconds delivery_life{86'400'000};  ///< then dead
     std::size_t record_quota = 64 * 1024 * 1024;   ///< bytes of steps and logs of one attempt
+    std::uint32_t hold_after = 5;            ///< failed attempts of one notifier in a row; then its deliveries are held
+    Milliseconds first_probe{10'000}, last_probe{900'000};   ///< of a held notifier: the pauses between tries grow from, up to
     bool timer_thread = true;                ///< false in tests: they call run_timers()
     Renderer renderer;                       ///< none: no deliveries are made
 };
@@ -147,7 +149,11 @@ public:
     /// At most `limit` that are due, now claimed by the caller until delivery_done or the end of the process.
     virtual void claim_deliveries(std::size_t limit, Done<std::vector<DeliveryRecord>> done) = 0;
     virtual void delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done) = 0;
-    virtual void resend(std::string delivery, Who who, Done<DeliveryRecord> done) = 0;   ///< due now, whatever its state
+    virtual void resend(std::string delivery, Who who, Done<DeliveryRecord> done) = 0;   ///< due now, whatever its state, and whether its notifier is held or not
+    /// The same for all that `query` finds, oldest last, at most its limit; `only_look`: which they would be.
+    virtual void resend_all(DeliveryQuery query, bool only_look, Who who, Done<Resent> done) = 0;
+    /// A held notifier's deliveries go out now. Errors: conflict (it is not held).
+    virtual void resume_notifier(std::string notifier, Who who, Done<NotifierState> done) = 0;
     /// A delivery with event `test` that no job stands behind: rendered by the caller.
     virtual void add_test_delivery(std::string notifier, Json request, Who who, Done<DeliveryRecord> done) = 0;
 

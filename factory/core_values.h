@@ -256,11 +256,14 @@ struct VersionMoved {
 // --- notifications ----------------------------------------------------------------------------------------------------
 
 /// What happened, for one notifier. Both are whole documents; `job` is
-/// {event, job {uid, state, reason, trigger, deployment, environment, package {name, version, digest}, workflow, attempt, agent,
-///  priority, retryOf}, trigger {name}, invocationContext, input, output, error, evidence, timings {created, assigned, started, ended}}.
+/// {event, time, job {uid, state, reason, trigger, deployment, environment, package {name, version, digest}, workflow, attempt, agent,
+///  priority, retryOf}, trigger {name}, invocationContext, input, output, error, evidence, timings {created, assigned, started, ended}};
+/// for `waiting` besides why {text, summary, reasons [], since, waited}; what is about no job has instead of job and what follows it one of
+/// agent {name, environment, mode, labels, online, offlineSince, goodbye, paused, frozen, jobs}, credential {name, kind, environment, expires},
+/// delivery {id, notifier, event, error, tries, createdAt} (with the job's uid and names, when it is of one), notifier {name, why, heldSince}.
 struct Notification {
     std::string delivery;   ///< id
-    std::string event;      ///< start, success, failure, cancel, expired
+    std::string event;      ///< as DeliveryRecord::event
     Json job;
     Json notifier;
 };
@@ -273,6 +276,12 @@ struct Rendered {
 
 /// Pure and quick: runs on the writer thread within the job's transaction. An Error makes a dead delivery that shows it.
 using Renderer = std::function<Result<Rendered>(const Notification&)>;
+
+struct Resent {
+    std::vector<DeliveryRecord> items;     ///< without history
+    std::vector<DeliveryRecord> refused;   ///< that could not be rendered: there is nothing to send
+    bool more = false;                     ///< the limit cut it off
+};
 
 struct DeliveryOutcome {
     std::string id;

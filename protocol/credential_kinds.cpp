@@ -1,5 +1,6 @@
 #include "protocol/credential_kinds.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -13,7 +14,8 @@ struct KindMembers {
     std::string_view kind;
     std::array<std::string_view, 4> required;
 };
-constexpr std::array<KindMembers, 8> kCredentialKinds{{{"sap-cai", {"tokenUrl", "clientId", "clientSecret", "botToken"}},
+constexpr std::array<KindMembers, 9> kCredentialKinds{{{"sap-cai", {"tokenUrl", "clientId", "clientSecret", "botToken"}},
+                                             {"oauth", {"tokenUrl", "clientId", "clientSecret"}},
                                              {"basic", {"username", "password"}},
                                              {"login", {"username", "password"}},
                                              {"bearer", {"token"}},
@@ -29,6 +31,18 @@ bool is_header_name(std::string_view name)
     for (const char c : lower)
         if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
     return !lower.empty() && lower.size() <= 100 && lower != "host" && lower != "content-length" && lower != "transfer-encoding" && lower != "connection";
+}
+
+/// Absolute http(s) with a host, no spaces and no user; what is behind the host may be anything.
+bool is_address(std::string_view url)
+{
+    const std::string lower = lower_case(url.substr(0, 8));
+    std::string_view rest = url.substr(std::min(url.size(), std::string_view(lower).starts_with("https://") ? std::size_t{8} : std::size_t{7}));
+    if (!std::string_view(lower).starts_with("https://") && !std::string_view(lower).starts_with("http://")) return false;
+    for (const char c : url)
+        if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) return false;
+    const std::string_view host = rest.substr(0, rest.find_first_of("/?#"));
+    return !host.empty() && host.front() != ':' && host.find('@') == std::string_view::npos;
 }
 
 const KindMembers* find_kind(std::string_view kind)
@@ -58,10 +72,13 @@ std::vector<std::string> credential_mistakes(std::string_view kind, const Json& 
     for (const std::string_view member : members->required)
         if (!member.empty() && values[member].as_string().empty()) out.push_back(fmt::format("lacks '{}', which kind {} needs", member, kind));
     for (const auto& [name, value] : values.as_object()) {
-        bool known = false;
+        bool known = kind == "oauth" && (name == "scope" || name == "audience");
         for (const std::string_view member : members->required) known = known || (!member.empty() && member == name);
         if (!known) out.push_back(fmt::format("has '{}', which kind {} does not know", name, kind));
     }
+    for (const char* address : {"url", "tokenUrl"})
+        if (const std::string& url = values[address].as_string(); !url.empty() && !is_address(url))
+            out.push_back(fmt::format("has a '{}' that is no address such as https://HOST/…", address));
     if (kind == "header") {
         if (const std::string& name = values["name"].as_string(); !name.empty() && !is_header_name(name)) out.emplace_back("has a 'name' that is not a header's");
         for (const char c : values["value"].as_string())

@@ -34,6 +34,8 @@ Command retry_command();
 Command deliveries_command();
 Command deliveries_resend_command();
 Command notifiers_command();
+Command notifiers_show_command();
+Command notifiers_resume_command();
 Command notifiers_test_command();
 Command credentials_command();
 Command credentials_list_command();

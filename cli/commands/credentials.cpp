@@ -82,7 +82,7 @@ Command credentials_set_command()
                         "pass show erp | millwright credentials set erp-login --kind login --json-file -\n"
                         "millwright credentials set sap-login --kind login --held machine --hosts https://sap.example.com",
             .options = {{"NAME", "", "The credential", true},
-                        {"--kind", "KIND", "sap-cai {tokenUrl, clientId, clientSecret, botToken}, basic or login {username, password}, bearer {token}, header {name, value}, hmac {secret}, webhook {url}, generic {any strings}", true},
+                        {"--kind", "KIND", "sap-cai {tokenUrl, clientId, clientSecret, botToken}, oauth {tokenUrl, clientId, clientSecret, scope?, audience?}, basic or login {username, password}, bearer {token}, header {name, value}, hmac {secret}, webhook {url}, generic {any strings}", true},
                         reads_file({"--json-file", "FILE", "The values as a JSON object; - is standard input"}),
                         {"--held", "machine", "Instead of --json-file: the machines of the agents have the values, each its own"},
                         {"--hosts", "HOST", "Where it may be sent to; may be repeated. Without: every host that a job may reach", false, true},

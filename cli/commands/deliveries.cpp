@@ -39,6 +39,9 @@ void show_whole(Console& console, const Json& delivery, WallTime now, bool full)
                              one_line(delivery["on"].as_string())));
     if (const std::string& next = delivery["nextTry"].as_string(); !next.empty() && state == "pending")
         console.line(fmt::format("  next try {}", show_time(next, now)));
+    if (const Json& held = delivery["held"]; held.is_object())
+        console.line(fmt::format("  held since {}, because {}; next probe {}", show_time(held["since"].as_string(), now), one_line(held["because"].as_string()), show_time(held["nextProbe"].as_string(), now)));
+    if (const std::string& subject = delivery["subject"].as_string(); !subject.empty()) console.line("  about    " + one_line(subject));
     if (const std::string error = text_of(delivery["error"]); !error.empty()) console.line("  error    " + one_line(error));
     for (const Json& attempt : delivery["attempts"].as_array()) {
         const Json& request = attempt["request"];
@@ -61,7 +64,7 @@ Result<int> list(Context& context, const Arguments& arguments)
         job = *uid;
     }
     const Result<Json> found =
-        (*api)->get("/v1/deliveries", {{"job", job}, {"state", arguments.text("--state")}, {"notifier", arguments.text("--notifier")},
+        (*api)->get("/v1/deliveries", {{"job", job}, {"state", arguments.text("--state")}, {"notifier", arguments.text("--notifier")}, {"event", arguments.text("--on")}, {"since", arguments.text("--since")},
                                        {"cursor", arguments.text("--cursor")}, {"limit", arguments.text("--limit", "50")}});
     if (!found) return fail(found.error());
     Console& console = context.console;
@@ -78,16 +81,41 @@ Result<int> list(Context& context, const Arguments& arguments)
         for (const Json& delivery : items(*found)) show_whole(console, delivery, now, arguments.has("--full"));
         return kDone;
     }
-    Table table({"DELIVERY", "STATE", "NOTIFIER", "ON", "JOB", "TRIES", "LAST ANSWER", "NEXT TRY"});
+    Table table({"DELIVERY", "STATE", "NOTIFIER", "ON", "ABOUT", "TRIES", "LAST ANSWER", "NEXT TRY"});
     table.paint_states(1);
     for (const Json& delivery : items(*found)) {
         const Json& attempts = delivery["attempts"];
         table.add({delivery["id"].as_string(), delivery["state"].as_string(), delivery["notifier"].as_string(), delivery["on"].as_string(),
-                   delivery["job"].as_string(), fmt::format("{}", std::max<std::int64_t>(delivery["tries"].as_integer(), static_cast<std::int64_t>(attempts.size()))), attempts.empty() ? "" : outcome(attempts[attempts.size() - 1]),
-                   delivery["nextTry"].as_string().empty() || delivery["state"].as_string() != "pending" ? "" : show_time(delivery["nextTry"].as_string(), now)});
+                   delivery["job"].as_string().empty() ? delivery["subject"].as_string() : delivery["job"].as_string(), fmt::format("{}", std::max<std::int64_t>(delivery["tries"].as_integer(), static_cast<std::int64_t>(attempts.size()))), attempts.empty() ? "" : outcome(attempts[attempts.size() - 1]),
+                   delivery["nextTry"].as_string().empty() || delivery["state"].as_string() != "pending" ? "" :
+                   delivery["held"].is_object() ? "held, probe " + show_time(delivery["held"]["nextProbe"].as_string(), now) : show_time(delivery["nextTry"].as_string(), now)});
     }
     table.show(console);
     if (const std::string& next = (*found)["next"].as_string(); !next.empty()) console.note(fmt::format("more: millwright deliveries --cursor {}", next));
+    return kDone;
+}
+
+Result<int> resend_filtered(Context& context, Api& api, const Arguments& arguments)
+{
+    Json body = Json::object({{"state", Json(arguments.text("--state", "dead"))}});
+    for (const auto& [option, member] : {std::pair{"--notifier", "notifier"}, {"--since", "since"}, {"--on", "event"}})
+        if (arguments.has(option)) body.set(member, Json(arguments.text(option)));
+    if (arguments.has("--dry-run")) body.set("dryRun", Json(true));
+    const Result<Json> answer = api.send({.method = "POST", .path = "/v1/deliveries/resend", .body = body});
+    if (!answer) return fail(answer.error());
+    Console& console = context.console;
+    if (console.json()) {
+        console.document(*answer);
+        return kDone;
+    }
+    const bool dry = arguments.has("--dry-run");
+    for (const Json& delivery : items(*answer))
+        console.line(fmt::format("{} to {} on {} {}", one_line(delivery["id"].as_string()), one_line(delivery["notifier"].as_string()), one_line(delivery["on"].as_string()),
+                                 dry ? "would go out again" : "goes out again"));
+    for (const Json& delivery : (*answer)["refused"].as_array())
+        console.line(fmt::format("{} to {} cannot: {}", one_line(delivery["id"].as_string()), one_line(delivery["notifier"].as_string()), one_line(delivery["error"].as_string())));
+    if (items(*answer).empty()) console.note("none to send again");
+    if ((*answer)["more"].as_bool()) console.note("there are more: say it again, or a narrower filter");
     return kDone;
 }
 
@@ -95,9 +123,9 @@ Result<int> resend(Context& context, const Arguments& arguments)
 {
     Result<Api*> api = context.api();
     if (!api) return fail(api.error());
-    if (arguments.has("ID") == arguments.has("--job")) {
-        return context.usage("say either the id of a delivery or --job JOB");
-    }
+    const bool filtered = arguments.has("--notifier") || arguments.has("--since") || arguments.has("--on");
+    if (arguments.has("ID") + arguments.has("--job") + filtered != 1) return context.usage("say the id of a delivery, or --job JOB, or a filter: --notifier NAME, --since TIME, --on EVENT");
+    if (filtered) return resend_filtered(context, **api, arguments);
     std::string path;
     if (arguments.has("--job")) {
         const Result<std::string> uid = resolve_job(**api, arguments.text("--job"));
@@ -133,6 +161,8 @@ Command deliveries_command()
             .options = {{"JOB", "", "The job's uid, its beginning or end, or `last`; none: all"},
                         {"--state", "STATE", "pending, delivered or dead"},
                         {"--notifier", "NAME", "Only those of this notifier"},
+                        {"--on", "EVENT", "Only those of this event, such as failure or waiting"},
+                        {"--since", "TIME", "Only those made since then, or within this duration, such as 2h"},
                         {"--full", "", "Every attempt with all that was sent and answered"},
                         {"--limit", "N", "At most so many (50)"},
                         {"--cursor", "CURSOR", "Go on where an earlier list ended"}},
@@ -143,8 +173,14 @@ Command deliveries_resend_command()
 {
     return {.name = "deliveries resend",
             .summary = "Send a notification once more",
-            .examples = "millwright deliveries resend 01930c5e-7a44-7c11-9a52-0c7f2a3b4c5d\nmillwright deliveries resend --job last",
-            .options = {{"ID", "", "The delivery"}, {"--job", "JOB", "All of this job that did not arrive"}},
+            .examples = "millwright deliveries resend 01930c5e-7a44-7c11-9a52-0c7f2a3b4c5d\nmillwright deliveries resend --job last\nmillwright deliveries resend --notifier order-status-chat --since 2h --dry-run",
+            .options = {{"ID", "", "The delivery"},
+                        {"--job", "JOB", "All of this job that did not arrive"},
+                        {"--notifier", "NAME", "All of this notifier in the state"},
+                        {"--state", "STATE", "With a filter: pending, delivered or dead (dead)"},
+                        {"--since", "TIME", "Those made since then, or within this duration, such as 2h"},
+                        {"--on", "EVENT", "Those of this event"},
+                        {"--dry-run", "", "Only say which they are"}},
             .run = resend};
 }
 

@@ -35,7 +35,8 @@ Result<int> run(Context& context, const Arguments& arguments)
     Result<Json> why = fail(Errc::internal, "");
     if (slash != std::string::npos) {
         const std::string kind = what.substr(0, slash);
-        if (kind != "trigger" && kind != "environment" && kind != "deployment") return context.usage("JOB is a job's uid, trigger/NAME, deployment/NAME or environment/NAME");
+        if (kind != "trigger" && kind != "environment" && kind != "deployment" && kind != "notifier")
+            return context.usage("JOB is a job's uid, trigger/NAME, deployment/NAME, environment/NAME or notifier/NAME");
         why = (*api)->get(join_path("/v1/" + kind + "s", what.substr(slash + 1), "/why"));
     } else {
         const Result<std::string> uid = resolve_job(**api, what);
@@ -66,8 +67,8 @@ Command why_command()
 {
     return {.name = "why",
             .summary = "Say why a job is not further, what all waiting jobs wait for, or whether a job could run now",
-            .examples = "millwright why\nmillwright why last\nmillwright why trigger/order-status\nmillwright why deployment/order-status\nmillwright why environment/default",
-            .options = {{"JOB", "", "The job's uid, its beginning or end, or `last`; trigger/NAME, deployment/NAME or environment/NAME: whether a job of it could run now; none: all that wait"}},
+            .examples = "millwright why\nmillwright why last\nmillwright why trigger/order-status\nmillwright why deployment/order-status\nmillwright why environment/default\nmillwright why notifier/order-status-chat",
+            .options = {{"JOB", "", "The job's uid, its beginning or end, or `last`; trigger/NAME, deployment/NAME or environment/NAME: whether a job of it could run now; notifier/NAME: whether its deliveries arrive; none: all that wait"}},
             .run = run};
 }
 

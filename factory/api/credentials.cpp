@@ -19,7 +19,8 @@ static std::vector<std::string> users_of(Reader& reader, const std::string& name
                 if (target.as_string() == name) out.push_back(fmt::format("Deployment '{}'", each.name));
     if (const auto notifiers = reader.documents("Notifier"))
         for (const Document& each : *notifiers)
-            if (each.spec["api"]["credentials"].as_string() == name || each.spec["api"]["secret"].as_string() == name || each.spec["chat"]["credentials"].as_string() == name || each.spec["chat"]["secret"].as_string() == name)
+            if (each.spec["api"]["credentials"].as_string() == name || each.spec["api"]["secret"].as_string() == name || each.spec["chat"]["credentials"].as_string() == name ||
+                each.spec["chat"]["secret"].as_string() == name || each.spec["mail"]["credentials"].as_string() == name)
                 out.push_back(fmt::format("Notifier '{}'", each.name));
     if (const auto triggers = reader.documents("Trigger"))
         for (const Document& each : *triggers)

@@ -1,9 +1,11 @@
+#include <functional>
+#include <map>
+
 #include <fmt/format.h>
 
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
 #include "platform/base/fields.h"
-#include "platform/base/ids.h"
 
 namespace mill::factory::handler {
 namespace {
@@ -32,33 +34,6 @@ void job_deliveries(Service& service, const CallPtr& call)
         items.push(whole ? delivery_json(*whole, true) : delivery_json(each, false));
     }
     reply(*call, 200, Json::object({{"job", Json(job->uid)}, {"items", std::move(items)}}));
-}
-
-void list_deliveries(Service& service, const CallPtr& call)
-{
-    DeliveryQuery query;
-    query.job = call->http.query_value("job");
-    query.notifier = call->http.query_value("notifier");
-    query.cursor = call->http.query_value("cursor");
-    if (const auto state = call->http.query_value("state"); !state.empty()) {
-        for (const auto each : {DeliveryState::pending, DeliveryState::delivered, DeliveryState::dead})
-            if (name(each) == state) query.state = each;
-        if (!query.state) return reply_problem(*call, 400, fmt::format("query 'state' must be one of pending, delivered, dead; found '{}'", state));
-    }
-    auto limit = limit_of(*call);
-    if (!passed(*call, limit)) return;
-    query.limit = *limit;
-    const auto reader = service.core.reader();
-    auto page = reader->deliveries(query);
-    if (!passed(*call, page)) return;
-    Json items = Json::array();
-    for (const DeliveryRecord& each : page->items) {
-        auto whole = reader->delivery(each.id);
-        items.push(whole ? delivery_json(*whole, true) : delivery_json(each, false));
-    }
-    Json out = Json::object({{"items", std::move(items)}});
-    set_text(out, "next", page->next);
-    reply(*call, 200, out);
 }
 
 void get_delivery(Service& service, const CallPtr& call)
@@ -105,39 +80,78 @@ void resend_job(Service& service, const CallPtr& call)
         });
 }
 
-void test_notifier(Service& service, const CallPtr& call)
+/// Which of them: `json` names notifier, state, event, job, since, until. False: the call was answered.
+static bool read_filter(Service& service, const Call& call, const std::function<std::string(const char*)>& text, DeliveryQuery& query)
+{
+    query.job = text("job");
+    query.notifier = text("notifier");
+    query.event = text("event");
+    if (const std::string state = text("state"); !state.empty()) {
+        for (const auto each : {DeliveryState::pending, DeliveryState::delivered, DeliveryState::dead})
+            if (name(each) == state) query.state = each;
+        if (!query.state) {
+            reply_problem(call, 400, fmt::format("'state' must be one of pending, delivered, dead; found '{}'", state));
+            return false;
+        }
+    }
+    for (const auto& [member, time] : {std::pair{"since", &query.since}, {"until", &query.until}}) {
+        const std::string given = text(member);
+        if (given.empty()) continue;
+        if (const auto at = parse_time(given)) *time = *at;
+        else if (const auto span = parse_duration(given)) *time = service.clock.now() - *span;
+        else {
+            reply_problem(call, 400, fmt::format("'{}' must be an RFC 3339 time or a duration such as 2h; found '{}'", member, given));
+            return false;
+        }
+    }
+    return true;
+}
+
+void list_deliveries(Service& service, const CallPtr& call)
+{
+    DeliveryQuery query;
+    if (!read_filter(service, *call, [&](const char* name) { return std::string(call->http.query_value(name)); }, query)) return;
+    query.cursor = call->http.query_value("cursor");
+    auto limit = limit_of(*call);
+    if (!passed(*call, limit)) return;
+    query.limit = *limit;
+    const auto reader = service.core.reader();
+    auto page = reader->deliveries(query);
+    if (!passed(*call, page)) return;
+    Json items = Json::array();
+    for (const DeliveryRecord& each : page->items) {
+        auto whole = reader->delivery(each.id);
+        items.push(whole ? delivery_json(*whole, true) : delivery_json(each, false));
+    }
+    Json out = Json::object({{"items", std::move(items)}});
+    set_text(out, "next", page->next);
+    reply(*call, 200, out);
+}
+
+void resend_matching(Service& service, const CallPtr& call)
 {
     const auto json = read_json(*call, true);
     if (!json) return;
-    Fields fields(*json, "test");
-    const Json context = fields.object("invocationContext", Json::object({{"conversationId", "millwright-test"}}));
-    const Json output = fields.any("output", Json::object({{"reply", "A test of the notifier"}}));
-    const std::string event = fields.one_of("on", {"start", "success", "failure", "cancel", "expired"}, "success");
+    Fields fields(*json, "resend");
+    std::map<std::string, std::string, std::less<>> given;
+    for (const char* member : {"notifier", "event", "job", "since", "until"}) given[member] = fields.text(member, "");
+    given["state"] = fields.text("state", "dead");
+    const bool only_look = fields.boolean("dryRun", false);
+    const std::int64_t limit = fields.integer("limit", 1, 1000, 1000);
+    if (given["notifier"].empty() && given["event"].empty() && given["job"].empty() && given["since"].empty())
+        fields.mistake("notifier", "is missing: say at least one of notifier, event, job or since, or all there ever were would be meant");
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
-    auto notifier = service.core.reader()->document("Notifier", (*call)["name"]);
-    if (!passed(*call, notifier)) return;
-    if (!service.options.test_notifier) return reply_problem(*call, 501, "this factory cannot try notifiers out");
-    const std::string now = format_time(service.clock.now());
-    const bool ended = event != "start", failed = event == "failure" || event == "expired";
-    const std::string_view state = event == "start" ? "running" : event == "success" ? "successful" : event == "cancel" ? "cancelled" : event == "failure" ? "failed" : "expired";
-    Json sample = Json::object({{"event", Json(event)},
-                                {"job", Json::object({{"uid", Json(new_uid())}, {"state", Json(state)}, {"trigger", notifier->spec["trigger"]}, {"deployment", "test"},
-                                                      {"environment", "test"}, {"workflow", "main"}, {"attempt", 1}, {"priority", 50}, {"test", true}})},
-                                {"trigger", Json::object({{"name", notifier->spec["trigger"]}})},
-                                {"invocationContext", context},
-                                {"input", Json::object()},
-                                {"output", output},
-                                {"timings", Json::object({{"created", Json(now)}, {"started", Json(now)}})}});
-    if (ended) {
-        Json timings = sample["timings"];
-        sample.set("timings", timings.set("ended", Json(now)));
-    }
-    if (failed) sample.set("error", Json::object({{"type", "about:blank"}, {"title", "Test"}, {"status", 500}, {"detail", "a test of the notifier"}, {"details", "a test of the notifier"}}));
-    const bool posted = service.worker.post([&service, call, document = std::move(*notifier), sample] {
-        auto outcome = service.options.test_notifier(document, sample);
-        if (passed(*call, outcome)) reply(*call, 200, *outcome);
+    DeliveryQuery query;
+    if (!read_filter(service, *call, [&](const char* name) { return given[name]; }, query)) return;
+    query.limit = static_cast<std::size_t>(limit);
+    service.core.resend_all(query, only_look, call->who(), [call, only_look](const Result<Resent>& resent) {
+        if (!resent && resent.error().code == Errc::not_found) return reply_problem(*call, 404, resent.error().what);
+        if (!passed(*call, resent)) return;
+        Json items = Json::array(), refused = Json::array();
+        for (const DeliveryRecord& each : resent->items) items.push(delivery_json(each, false));
+        for (const DeliveryRecord& each : resent->refused) refused.push(delivery_json(each, false));
+        reply(*call, only_look ? 200 : 202, Json::object({{"items", std::move(items)}, {"refused", std::move(refused)}, {"more", Json(resent->more)}, {"dryRun", Json(only_look)}}));
     });
-    if (!posted) reply_problem(*call, 503, "too much waits already: try again", {}, {}, {{"Retry-After", "2"}});
 }
 
 }  // namespace mill::factory::handler

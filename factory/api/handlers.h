@@ -72,7 +72,11 @@ void list_deliveries(Service&, const CallPtr&);
 void get_delivery(Service&, const CallPtr&);
 void resend(Service&, const CallPtr&);
 void resend_job(Service&, const CallPtr&);
+void resend_matching(Service&, const CallPtr&);
+// notifiers.cpp
 void test_notifier(Service&, const CallPtr&);
+void why_notifier(Service&, const CallPtr&);
+void resume_notifier(Service&, const CallPtr&);
 // agents.cpp
 void list_agents(Service&, const CallPtr&);
 void get_agent(Service&, const CallPtr&);

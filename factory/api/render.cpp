@@ -218,10 +218,21 @@ Json with_body(const StoredEvent& stored)
 Json log_item(const StoredEvent& event) { return with_body(event); }
 Json step_item(const StoredEvent& event) { return with_body(event); }
 
+Json notifier_state_json(const NotifierState& state)
+{
+    Json out = Json::object({{"state", Json(state.held_since ? "held" : state.failures > 0 ? "failing" : "ok")}, {"failures", Json(state.failures)},
+                             {"pending", Json(state.pending)}, {"dead", Json(state.dead)}});
+    set_time(out, "heldSince", state.held_since);
+    set_time(out, "nextProbe", state.next_probe);
+    set_text(out, "because", state.failures > 0 ? state.why : std::string());
+    return out;
+}
+
 Json delivery_json(const DeliveryRecord& delivery, bool whole)
 {
     Json out = Json::object({{"id", Json(delivery.id)}});
     set_text(out, "job", delivery.job);
+    set_text(out, "subject", delivery.subject);
     out.set("notifier", Json(delivery.notifier)).set("on", Json(delivery.event)).set("state", Json(name(delivery.state)));
     set_time(out, "createdAt", delivery.created);
     set_time(out, "nextTry", delivery.next_try);
@@ -229,6 +240,12 @@ Json delivery_json(const DeliveryRecord& delivery, bool whole)
     out.set("tries", Json(delivery.attempts));
     set_text(out, "error", delivery.error);
     if (delivery.overtook) out.set("overtook", Json(true));
+    if (delivery.hold) {
+        Json held = Json::object({{"because", Json(delivery.hold->why)}});
+        set_time(held, "since", delivery.hold->held_since);
+        set_time(held, "nextProbe", delivery.hold->next_probe);
+        out.set("held", std::move(held));
+    }
     if (!whole) return out;
     Json attempts = Json::array();
     for (const DeliveryAttempt& attempt : delivery.history) {

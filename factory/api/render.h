@@ -20,6 +20,7 @@ Json move_json(const VersionMove& move);
 std::string waiting_text(const Why& why);                     ///< one sentence: the summary and the first reason
 Json log_item(const StoredEvent& event);
 Json step_item(const StoredEvent& event);
+Json notifier_state_json(const NotifierState& state);
 Json delivery_json(const DeliveryRecord& delivery, bool whole);
 
 void set_time(Json& out, std::string_view key, const std::optional<WallTime>& time);   ///< absent stays absent

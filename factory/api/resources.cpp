@@ -81,7 +81,12 @@ tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceD
     if (auto stored = reader.document(word(document.kind), document.name)) out.stored = std::move(*stored);
     const References references = references_in(reader, overlay);
     const Json granted_before = out.stored ? out.stored->spec["granted"] : Json();
-    if (auto checked = check_references(document, references, granted_before, consent.accept); !checked) return tl::unexpected(std::move(checked.error()));
+    const Status fine = document.kind == ResourceKind::notifier && service.options.check_notifier ? service.options.check_notifier(document.spec) : Status();
+    if (auto checked = check_references(document, references, granted_before, consent.accept); !checked) {
+        if (!fine) checked.error().error.what += "; " + fine.error().what;   // both at once
+        return tl::unexpected(std::move(checked.error()));
+    }
+    if (!fine) return tl::unexpected(Refusal{{fine.error().code, fmt::format("Notifier '{}': {}", document.name, fine.error().what)}, {}});
     if (document.kind == ResourceKind::deployment) {
         auto warnings = check_version(reader, document, out.stored, consent.force);
         if (!warnings) return tl::unexpected(std::move(warnings.error()));
@@ -91,9 +96,6 @@ tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceD
         if (const auto lost = lost_workflows(document, reader, references, overlay); !lost.empty())
             return tl::unexpected(Refusal{{Errc::conflict, fmt::format("Deployment '{}': {} has no workflow {}", document.name,
                                                                        document.spec["package"].as_string(), fmt::join(lost, ", "))}, {}});
-    if (document.kind == ResourceKind::notifier && service.options.check_notifier)
-        if (auto fine = service.options.check_notifier(document.spec); !fine)
-            return tl::unexpected(Refusal{{fine.error().code, fmt::format("Notifier '{}': {}", document.name, fine.error().what)}, {}});
     if (document.kind == ResourceKind::trigger && out.stored && !document.spec.contains("paused"))
         for (const std::string_view kept : {"paused", "pausedWhy"})
             if (const Json* value = out.stored->spec.find(kept)) document.spec.set(kept, *value);
@@ -118,21 +120,32 @@ void refuse(const Call& call, const Refusal& refusal)
 
 }  // namespace
 
+/// A notifier with how it goes with its receiver.
+static Json with_delivery_state(Reader& reader, const Document& document)
+{
+    Json out = resource_json(document);
+    if (document.kind != "Notifier") return out;
+    const auto state = reader.notifier_state(document.name);
+    if (!state) return out;
+    Json status = out["status"];
+    return out.set("status", status.set("deliveries", notifier_state_json(*state)));
+}
+
 void list_resources(Service& service, const CallPtr& call)
 {
-    auto documents = service.core.reader()->documents(word(kind_in(*call)));
+    const auto reader = service.core.reader();
+    auto documents = reader->documents(word(kind_in(*call)));
     if (!passed(*call, documents)) return;
     Json items = Json::array();
     for (const Document& each : *documents) {
-        Json item = resource_json(each);
-        items.push(std::move(item));
+        items.push(with_delivery_state(*reader, each));
     }
     reply(*call, 200, Json::object({{"items", std::move(items)}}));
 }
 
 static Json with_urls(Service& service, const Call& call, const Document& document)
 {
-    Json out = resource_json(document);
+    Json out = document.kind == "Notifier" ? with_delivery_state(*service.core.reader(), document) : resource_json(document);
     if (document.kind != "Trigger") return out;
     const std::string base = service.base_url(call.http);
     Json status = out["status"];

@@ -63,6 +63,8 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"GET", "/v1/notifiers/{name}", A::viewer, h::get_resource, "One notifier"},
     {"PUT", "/v1/notifiers/{name}", A::developer, h::put_resource, "Makes or changes a notifier", "dryRun,accept", kMiB},
     {"DELETE", "/v1/notifiers/{name}", A::developer, h::delete_resource, "Removes a notifier"},
+    {"GET", "/v1/notifiers/{name}/why", A::viewer, h::why_notifier, "Whether its deliveries arrive, and why not"},
+    {"POST", "/v1/notifiers/{name}/resume", A::operate, h::resume_notifier, "Sends the deliveries of a held one now", {}, kMiB},
     {"POST", "/v1/notifiers/{name}/test", A::operate, h::test_notifier, "Sends for real and shows the remote's answer", {}, kMiB},
 
     {"PUT", "/v1/packages/{name}/{version}", A::developer, h::put_package, "Uploads a version; it never changes afterwards", "digest,draft", 256 * kMiB},
@@ -91,7 +93,8 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"POST", "/v1/jobs/{uid}/cancel", A::operate, h::cancel, "Asks it to end"},
     {"POST", "/v1/jobs/{uid}/retry", A::operate, h::retry, "A new job with the same input"},
     {"GET", "/v1/why", A::viewer, h::why_all, "What all waiting jobs wait for"},
-    {"GET", "/v1/deliveries", A::viewer, h::list_deliveries, "Lists notifications", "job,state,notifier,limit,cursor"},
+    {"GET", "/v1/deliveries", A::viewer, h::list_deliveries, "Lists notifications", "job,state,notifier,event,since,until,limit,cursor"},
+    {"POST", "/v1/deliveries/resend", A::operate, h::resend_matching, "Sends all again that a filter finds", {}, kMiB},
     {"GET", "/v1/deliveries/{id}", A::viewer, h::get_delivery, "One notification with every attempt"},
     {"POST", "/v1/deliveries/{id}/resend", A::operate, h::resend, "Sends it again"},
 

@@ -33,11 +33,14 @@ Status CoreImpl::keep(Agent& agent)
     if (auto ok = writer_.update_agent(agent.key, agent.record, agent.mode_set); !ok) return ok;
     board_.put_agent(agent.key, agent.record);
     waiting_texts_.clear();
+    watches_stale_ = true;   // its name and labels say who hears of it
     return {};
 }
 
 Status CoreImpl::come_online(Agent& agent)
 {
+    if (!agent.online)
+        if (auto ok = tell_agent(agent, "online"); !ok) return ok;   // while the outage is known
     agent.record.last_seen = clock_.now();
     if (agent.online) return {};
     if (auto ok = writer_.seen_agent(agent.key, *agent.record.last_seen, ""); !ok) return ok;
@@ -51,9 +54,11 @@ Status CoreImpl::come_online(Agent& agent)
 Status CoreImpl::go_offline(Agent& agent, std::string_view why)
 {
     if (!agent.online) return {};
-    if (auto ok = writer_.seen_agent(agent.key, clock_.now(), agent.record.goodbye); !ok) return ok;
+    const WallTime now = clock_.now();
+    if (auto ok = writer_.seen_agent(agent.key, now, agent.record.goodbye); !ok) return ok;
     agent.online = false;
-    agent.record.last_seen = agent.record.offline_since = clock_.now();
+    agent.record.last_seen = agent.record.offline_since = now;
+    watch_agent(agent);
     board_.want(agent.key, 0);
     waiting_texts_.clear();
     // What was assigned to it and never sent can run elsewhere at once.
@@ -233,8 +238,10 @@ void CoreImpl::goodbye(std::string id, std::string why, Done<Nothing> done)
             if (auto ok = go_offline(agent, agent.record.goodbye); !ok) return fail(ok.error());
             return Nothing{};
         }
-        if (auto ok = writer_.seen_agent(agent.key, clock_.now(), agent.record.goodbye); !ok) return fail(ok.error());
-        agent.record.last_seen = agent.record.offline_since = clock_.now();  // it went before its first poll
+        const WallTime now = clock_.now();
+        if (auto ok = writer_.seen_agent(agent.key, now, agent.record.goodbye); !ok) return fail(ok.error());
+        agent.record.last_seen = agent.record.offline_since = now;  // it went before its first poll
+        watch_agent(agent);
         waiting_texts_.clear();
         return Nothing{};
     });

@@ -82,6 +82,8 @@ public:
     void claim_deliveries(std::size_t limit, Done<std::vector<DeliveryRecord>> done) override;
     void delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done) override;
     void resend(std::string delivery, Who who, Done<DeliveryRecord> done) override;
+    void resend_all(DeliveryQuery query, bool only_look, Who who, Done<Resent> done) override;
+    void resume_notifier(std::string notifier, Who who, Done<NotifierState> done) override;
     void add_test_delivery(std::string notifier, Json request, Who who, Done<DeliveryRecord> done) override;
 
     void run_timers() override;
@@ -188,6 +190,32 @@ private:
     Status notify(JobKey job, const std::string& uid, const Binding& binding, std::string_view event, bool final);
     bool has_notifiers(const Binding& binding, std::string_view event) const;
     void load_notifiers();
+    struct Tale {                                  ///< what one notifier is told
+        std::string key;                           ///< with notifier and event: told once
+        std::string_view event;
+        JobKey job = 0;
+        std::string subject;
+        bool final = false;
+    };
+    Status tell(const Json& notifier, const Tale& tale, const Json& document);
+    Status tell_dead(const DeliveryRecord& delivery);
+    Status tell_held(const NotifierState& state);
+    Status tell_agent(const Agent& agent, std::string_view event);
+
+    // watches.cpp: what lasts too long, and what comes to its end
+    Status load_watches();
+    Status tick_watches(WallTime now);
+    void watch_job(JobKey job, const Binding& binding, std::uint32_t attempt, WallTime since);
+    void watch_agent(const Agent& agent);
+    Status fire(const Watch& watch, const Json& notifier, WallTime now);
+
+    // deliveries.cpp
+    Status judge(const DeliveryRecord& delivery, const DeliveryOutcome& outcome, WallTime now);   ///< how it goes with its notifier
+    Status release_notifier(NotifierState& state, std::string_view by);
+    Status send_again(DeliveryRecord& delivery, const Who& who);
+    Status probe_now(std::string_view kind, const std::string& name);   ///< the notifier, or what it uses, was changed
+    bool is_held(const std::string& notifier) const;
+    bool probe_due(WallTime now) const;
 
     // timers.cpp
     void timer_loop(std::stop_token stop);
@@ -264,6 +292,11 @@ private:
     std::unordered_map<std::int64_t, BindingRef> bindings_;
     std::unordered_map<std::string, BindingRef> trigger_bindings_;   // until a document changes
     std::vector<Json> notifiers_;
+    std::map<std::string, NotifierState> receivers_;      // of notifiers with failures
+    std::map<std::string, std::string> probing_;          // a held notifier's delivery that is under way
+    std::multimap<WallTime, Watch> watches_;              // by when it is due
+    bool watches_stale_ = true, waits_watched_ = false;
+    WallTime loaded_;                                     // what was away while nobody was here gets a moment to come back
     std::map<std::string, KnownSchedule> schedules_;      // by the trigger's uid
     std::atomic<std::int64_t> next_firing_{0};            // wall time in microseconds, for the timer's thread; 0: none
     struct HoldState {

@@ -69,6 +69,7 @@ Result<Accepted> CoreImpl::make_job(const BindingRef& binding, NewJob job, Json 
         out.job.priority = job.priority;
         out.job.created = job.created;
         out.waiting_for = waiting_for(binding);
+        watch_job(*key, b, 0, job.created);
     }
     out.job.requested_by = job.requested_by;
     out.job.retry_of = job.retry_of;
@@ -262,6 +263,8 @@ Status CoreImpl::back_to_ready(Active& active, std::string_view what, std::strin
     const JobKey job = active.job;
     const std::int64_t binding = active.binding->binding.id;
     const int priority = active.priority;
+    const std::uint32_t attempt = active.attempt;
+    const BindingRef known = active.binding;
     if (auto ok = writer_.change_job({.job = job, .state = JobState::ready, .reason = {}, .started = {}, .ended = {}}); !ok) return ok;
     Json detail;
     if (!why.empty()) detail = Json::object({{"why", why.substr(0, 500)}});
@@ -269,6 +272,7 @@ Status CoreImpl::back_to_ready(Active& active, std::string_view what, std::strin
     if (auto ok = job_line(job, "ready", clock_.now(), active.attempt); !ok) return ok;
     forget_active(active);
     board_.add_ready(job, binding, priority);
+    watch_job(job, known->binding, attempt, clock_.now());
     return {};
 }
 

@@ -3,21 +3,31 @@
 #include <fmt/format.h>
 
 #include "factory/core/core_impl.h"
+#include "factory/core/sources.h"
+#include "factory/dispatch/rules.h"
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
+#include "platform/base/text.h"
 #include "platform/crypto.h"
 
 namespace mill::factory::core {
 namespace {
 
-constexpr Milliseconds kOvertakeAfter{60'000};
-constexpr std::size_t kResponseKept = 4096;
+bool is_one(const Json& notifier, std::string_view member, const std::string& name)
+{
+    const Json& patterns = notifier[member];
+    return std::any_of(patterns.as_array().begin(), patterns.as_array().end(), [&](const Json& pattern) { return matches_pattern(pattern.as_string(), name); });
+}
+
+Json optional_time(const std::optional<WallTime>& time) { return time ? Json(format_time(*time)) : Json(); }
+
+}  // namespace
 
 bool listens(const Json& notifier, std::string_view event)
 {
     const Json& on = notifier["on"];
-    const auto is = [&](const Json& one) { return one.as_string() == event || one.as_string() == "all"; };
+    const auto is = [&](const Json& one) { return one.as_string() == event || one.contains(event) || (one.as_string() == "all" && event != "waiting"); };
     return is(on) || std::any_of(on.as_array().begin(), on.as_array().end(), is);
 }
 
@@ -27,12 +37,11 @@ bool is_source(const Json& notifier, const Binding& binding)
            notifier["environment"].as_string() == binding.environment;
 }
 
-Json optional_time(const std::optional<WallTime>& time) { return time ? Json(format_time(*time)) : Json(); }
-
-Json document_of(const JobRecord& job, std::string_view event)
+Json document_of(const JobRecord& job, std::string_view event, const std::string& now)
 {
     return Json::object(
         {{"event", event},
+         {"time", now},
          {"job", Json::object({{"uid", job.uid}, {"state", protocol::name(job.state)}, {"reason", job.reason ? Json(protocol::name(*job.reason)) : Json()},
                                {"trigger", job.trigger}, {"deployment", job.deployment}, {"environment", job.environment},
                                {"package", Json::object({{"name", job.package_name}, {"version", job.package_version}, {"digest", job.package_digest}})},
@@ -57,18 +66,25 @@ std::string delivery_id(std::string_view job, std::string_view notifier, std::st
     return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4), hex.substr(16, 4), hex.substr(20));
 }
 
-/// 1 s doubled each time up to 10 min, with a fifth of jitter either way.
-Milliseconds backoff(std::uint32_t attempts)
+bool hears_of(const Json& notifier, const AgentRecord& agent)
 {
-    const std::int64_t base = std::min<std::int64_t>(600'000, 1'000LL << std::min<std::uint32_t>(attempts > 0 ? attempts - 1 : 0, 10));
-    const int spread = static_cast<unsigned char>(random_bytes(1)[0]);
-    return Milliseconds(base * 4 / 5 + base * 2 / 5 * spread / 255);
+    const Json& patterns = notifier["agents"];
+    return std::any_of(patterns.as_array().begin(), patterns.as_array().end(),
+                       [&](const Json& pattern) { return dispatch::has_member({pattern.as_string(), {}, {}}, agent); });
 }
 
-}  // namespace
+bool hears_of_credential(const Json& notifier, const std::string& credential) { return is_one(notifier, "credentials", credential); }
+
+Milliseconds span_of(const Json& notifier, std::string_view event, std::string_view member, Milliseconds usual)
+{
+    for (const Json& one : notifier["on"].as_array())
+        if (one.contains(event)) return parse_duration(one[event][member].as_string()).value_or(usual);
+    return usual;
+}
 
 void CoreImpl::load_notifiers()
 {
+    watches_stale_ = true;
     notifiers_.clear();
     const auto documents = writer_.read().documents("Notifier");
     if (!documents) {
@@ -92,120 +108,111 @@ Status CoreImpl::notify(JobKey job, const std::string& uid, const Binding& bindi
     if (!has_notifiers(binding, event)) return {};
     const auto record = writer_.read().job(uid);
     if (!record) return fail(record.error());
-    const Json document = document_of(*record, event);
-    for (const Json& notifier : notifiers_) {
-        if (!is_source(notifier, binding) || !listens(notifier, event)) continue;
-        NewDelivery delivery{.id = delivery_id(uid, notifier["name"].as_string(), event), .notifier = notifier["name"].as_string(), .event = std::string(event), .job = job, .final = final,
-                             .state = DeliveryState::pending, .created = clock_.now(), .next_try = clock_.now(), .request = {}, .error = {}};
-        if (writer_.delivery_job(delivery.id)) continue;   // the job is known anew, and this was made before
-        auto rendered = options_.renderer({delivery.id, delivery.event, document, notifier});
-        if (rendered && !rendered->wanted) continue;
-        if (rendered) {
-            delivery.request = std::move(rendered->request);
-        } else {
-            delivery.state = DeliveryState::dead;
-            delivery.next_try.reset();
-            delivery.error = rendered.error().what;
+    const Json document = document_of(*record, event, format_time(clock_.now()));
+    for (std::size_t i = 0; i < notifiers_.size(); ++i)
+        if (is_source(notifiers_[i], binding) && listens(notifiers_[i], event))
+            if (auto ok = tell(notifiers_[i], {.key = uid, .event = event, .job = job, .subject = {}, .final = final}, document); !ok) return ok;
+    return {};
+}
+
+/// The row, in the transaction of what it tells of. What was told before under the same key is not told again.
+Status CoreImpl::tell(const Json& notifier, const Tale& tale, const Json& document)
+{
+    if (!options_.renderer) return {};
+    const std::string& to = notifier["name"].as_string();
+    const std::size_t slash = tale.event.find('/');   // "waiting/2": the second time that it waits
+    const std::string event(tale.event.substr(0, slash));
+    NewDelivery delivery{.id = delivery_id(tale.key, to, tale.event), .notifier = to, .event = event, .job = tale.job, .subject = tale.subject, .held = is_held(to), .final = tale.final,
+                         .state = DeliveryState::pending, .created = clock_.now(), .next_try = clock_.now(), .request = {}, .error = {}};
+    if (writer_.delivery_job(delivery.id)) return {};
+    auto rendered = options_.renderer({delivery.id, event, document, notifier});
+    if (rendered && !rendered->wanted) return {};
+    if (rendered) {
+        delivery.request = std::move(rendered->request);
+    } else {
+        delivery.state = DeliveryState::dead;
+        delivery.held = false;
+        delivery.next_try.reset();
+        delivery.error = rendered.error().what;
+    }
+    if (auto ok = writer_.insert_delivery(delivery); !ok) return ok;
+    Json detail = Json::object({{"notifier", to}, {"event", event}});
+    if (!delivery.subject.empty()) detail.set("subject", delivery.subject);
+    if (auto ok = feed({.time = delivery.created, .kind = "delivery", .job = tale.job, .subject = delivery.id, .what = name(delivery.state), .agent = {},
+                        .reason = delivery.error, .detail = std::move(detail)});
+        !ok)
+        return ok;
+    deliveries_made_ = true;
+    if (delivery.state != DeliveryState::dead) return {};
+    const auto dead = writer_.read().delivery(delivery.id);
+    return dead ? tell_dead(*dead) : Status(fail(dead.error()));
+}
+
+/// Nobody is told of the dead letters of those who tell of dead letters: that would have no end.
+Status CoreImpl::tell_dead(const DeliveryRecord& delivery)
+{
+    const auto own = std::find_if(notifiers_.begin(), notifiers_.end(), [&](const Json& n) { return n["name"].as_string() == delivery.notifier; });
+    if (own != notifiers_.end() && !(*own)["deliveries"].is_null()) return {};
+    Json document;
+    for (std::size_t i = 0; i < notifiers_.size(); ++i) {
+        if (!is_one(notifiers_[i], "deliveries", delivery.notifier) || !listens(notifiers_[i], "dead")) continue;
+        if (document.is_null()) {
+            const std::string now = format_time(clock_.now());
+            document = Json::object({{"event", "dead"}});
+            if (!delivery.job.empty()) {
+                const auto job = writer_.read().job(delivery.job);
+                if (!job) return fail(job.error());
+                document = document_of(*job, "dead", now);
+            }
+            document.set("time", now);
+            Json about = Json::object({{"id", delivery.id}, {"notifier", delivery.notifier}, {"event", delivery.event}, {"error", delivery.error},
+                                       {"tries", delivery.attempts}, {"createdAt", format_time(delivery.created)}});
+            if (!delivery.subject.empty()) about.set("subject", delivery.subject);
+            document.set("delivery", std::move(about));
         }
-        if (auto ok = writer_.insert_delivery(delivery); !ok) return ok;
-        if (auto ok = feed({.time = delivery.created, .kind = "delivery", .job = job, .subject = delivery.id, .what = name(delivery.state), .agent = {},
-                            .reason = delivery.error, .detail = Json::object({{"notifier", delivery.notifier}, {"event", event}})});
-            !ok)
-            return ok;
-        deliveries_made_ = true;
+        // Sent again and dead again is news.
+        const std::string key = fmt::format("delivery {} {}", delivery.id, delivery.attempts);
+        if (auto ok = tell(notifiers_[i], {.key = key, .event = "dead", .job = 0, .subject = "delivery/" + delivery.id, .final = true}, document); !ok) return ok;
     }
     return {};
 }
 
-void CoreImpl::claim_deliveries(std::size_t limit, Done<std::vector<DeliveryRecord>> done)
+Status CoreImpl::tell_held(const NotifierState& state)
 {
-    queue_.submit<std::vector<DeliveryRecord>>(std::move(done), [this, limit] {
+    const auto own = std::find_if(notifiers_.begin(), notifiers_.end(), [&](const Json& n) { return n["name"].as_string() == state.notifier; });
+    if (own != notifiers_.end() && !(*own)["deliveries"].is_null()) return {};
+    for (std::size_t i = 0; i < notifiers_.size(); ++i) {
+        if (!is_one(notifiers_[i], "deliveries", state.notifier) || !listens(notifiers_[i], "held")) continue;
+        const std::string since = format_time(*state.held_since);
+        const Json document = Json::object({{"event", "held"}, {"time", since}, {"notifier", Json::object({{"name", state.notifier}, {"why", state.why}, {"heldSince", since}})}});
+        if (auto ok = tell(notifiers_[i], {.key = fmt::format("notifier {} {}", state.notifier, since), .event = "held", .job = 0, .subject = "notifier/" + state.notifier, .final = true}, document); !ok)
+            return ok;
+    }
+    return {};
+}
+
+Status CoreImpl::tell_agent(const Agent& agent, std::string_view event)
+{
+    const AgentRecord& record = agent.record;
+    const WallTime since = record.last_seen.value_or(record.created);   // of an outage: kept, so that it is the same after a restart
+    const std::string outage = fmt::format("agent {} {}", record.id, since.microseconds);
+    for (std::size_t i = 0; i < notifiers_.size(); ++i) {
+        const Json& notifier = notifiers_[i];
+        if (!hears_of(notifier, record) || !listens(notifier, event)) continue;
+        // That it is back concerns whoever was told that it was away.
+        if (event == "online" && !writer_.delivery_job(delivery_id(outage, notifier["name"].as_string(), "offline"))) continue;
         const WallTime now = clock_.now();
-        auto due = writer_.due_deliveries(now, now - kOvertakeAfter, limit);
-        if (due && !awaited_.empty())
-            if (auto ok = put_off(*due); !ok) return Result<std::vector<DeliveryRecord>>(fail(ok.error()));
-        return due;
-    });
-}
-
-void CoreImpl::delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done)
-{
-    queue_.submit<DeliveryRecord>(std::move(done), [this, outcome = std::move(outcome)]() mutable -> Result<DeliveryRecord> {
-        auto delivery = writer_.read().delivery(outcome.id);
-        if (!delivery) return fail(delivery.error());
-        const WallTime now = clock_.now();
-        DeliveryAttempt attempt = std::move(outcome.attempt);
-        attempt.number = ++delivery->attempts;
-        attempt.time = now - attempt.took;
-        if (attempt.response.size() > kResponseKept) attempt.response.resize(kResponseKept);
-        delivery->error = attempt.error;
-        delivery->next_try.reset();
-        using Verdict = DeliveryOutcome::Verdict;
-        std::string_view what;
-        if (outcome.verdict == Verdict::delivered) {
-            delivery->state = DeliveryState::delivered;
-            delivery->finished = now;
-            what = "delivered";
-        } else if (outcome.verdict == Verdict::give_up || now - delivery->created >= options_.delivery_life) {
-            delivery->state = DeliveryState::dead;
-            delivery->finished = now;
-            what = "dead";
-        } else {
-            delivery->state = DeliveryState::pending;
-            delivery->next_try = now + (outcome.retry_after ? *outcome.retry_after : backoff(delivery->attempts));
-            what = "retry";
-        }
-        if (auto ok = writer_.insert_delivery_attempt(outcome.id, attempt); !ok) return fail(ok.error());
-        if (auto ok = writer_.change_delivery(*delivery); !ok) return fail(ok.error());
-        const auto job = writer_.delivery_job(outcome.id);
-        if (!job) return fail(job.error());
-        if (auto ok = feed({.time = now, .kind = "delivery", .job = *job, .subject = outcome.id, .what = what, .agent = {}, .reason = delivery->error,
-                            .detail = Json::object({{"notifier", delivery->notifier}, {"event", delivery->event}, {"status", attempt.status}})});
-            !ok)
-            return fail(ok.error());
-        // A later one of the same job and notifier may have waited for this one.
-        if (delivery->state != DeliveryState::pending) deliveries_made_ = true;
-        delivery->history.push_back(std::move(attempt));
-        return delivery;
-    });
-}
-
-void CoreImpl::resend(std::string id, Who who, Done<DeliveryRecord> done)
-{
-    queue_.submit<DeliveryRecord>(std::move(done), [this, id = std::move(id), who = std::move(who)]() -> Result<DeliveryRecord> {
-        auto delivery = writer_.read().delivery(id);
-        if (!delivery) return fail(delivery.error());
-        if (delivery->request.is_null()) return fail(Errc::conflict, fmt::format("delivery {} could not be rendered: {}", id, delivery->error));
-        delivery->state = DeliveryState::pending;
-        delivery->next_try = clock_.now();
-        delivery->finished.reset();
-        if (auto ok = writer_.change_delivery(*delivery); !ok) return fail(ok.error());
-        if (auto ok = audit(who, "resend", "Delivery", id); !ok) return fail(ok.error());
-        const auto job = writer_.delivery_job(id);
-        if (!job) return fail(job.error());
-        if (auto ok = feed({.time = clock_.now(), .kind = "delivery", .job = *job, .subject = id, .what = "resend", .agent = {}, .reason = {},
-                            .detail = Json::object({{"notifier", delivery->notifier}, {"by", who.name}})});
-            !ok)
-            return fail(ok.error());
-        deliveries_made_ = true;
-        return delivery;
-    });
-}
-
-void CoreImpl::add_test_delivery(std::string notifier, Json request, Who who, Done<DeliveryRecord> done)
-{
-    queue_.submit<DeliveryRecord>(std::move(done), [=, this]() -> Result<DeliveryRecord> {
-        const NewDelivery delivery{.id = new_uid(), .notifier = notifier, .event = "test", .job = 0, .final = false, .state = DeliveryState::pending,
-                                   .created = clock_.now(), .next_try = clock_.now(), .request = request, .error = {}};
-        if (auto ok = writer_.insert_delivery(delivery); !ok) return fail(ok.error());
-        if (auto ok = audit(who, "test", "Notifier", notifier, Json::object({{"delivery", delivery.id}})); !ok) return fail(ok.error());
-        if (auto ok = feed({.time = delivery.created, .kind = "delivery", .subject = delivery.id, .what = "pending", .agent = {}, .reason = {},
-                            .detail = Json::object({{"notifier", notifier}, {"event", "test"}})});
-            !ok)
-            return fail(ok.error());
-        deliveries_made_ = true;
-        return writer_.read().delivery(delivery.id);
-    });
+        Json about = Json::object({{"name", record.name}, {"environment", record.environment}, {"mode", protocol::name(record.mode)}, {"labels", record.labels}, {"online", event == "online"},
+                                   {"paused", record.paused}, {"frozen", record.frozen}, {"goodbye", record.goodbye.empty() ? Json() : Json(record.goodbye)}});
+        if (event != "frozen") about.set("offlineSince", format_time(since)).set("offlineFor", format_duration(std::chrono::duration_cast<Milliseconds>(std::chrono::floor<std::chrono::seconds>(now - since))));
+        Json jobs = Json::array();
+        for (const JobKey job : agent.holds) jobs.push(active_.at(job).uid);
+        about.set("jobs", std::move(jobs));
+        const Json document = Json::object({{"event", event}, {"time", format_time(now)}, {"agent", std::move(about)}});
+        const std::string key = event == "frozen" ? fmt::format("agent {} {}", record.id, now.microseconds) : outage;
+        if (auto ok = tell(notifier, {.key = key, .event = event, .job = 0, .subject = "agent/" + record.name, .final = event != "offline"}, document); !ok) return ok;
+    }
+    return {};
 }
 
 }  // namespace mill::factory::core

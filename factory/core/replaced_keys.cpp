@@ -86,6 +86,7 @@ Status CoreImpl::freeze(Agent& agent, const Who& who, Json detail)
     Json all = Json::object({{"reason", "copied_key"}});
     for (const auto& [name, value] : detail.as_object()) all.set(name, value);
     if (auto ok = audit(who, "freeze", "Agent", agent.record.name, all); !ok) return ok;
+    if (auto ok = tell_agent(agent, "frozen"); !ok) return ok;
     return feed({.time = clock_.now(), .kind = "agent", .subject = agent.record.name, .what = "frozen", .agent = {}, .reason = "copied_key", .detail = std::move(detail)});
 }
 

@@ -65,6 +65,7 @@ void CoreImpl::put_document(std::string kind, std::string name, Json spec, std::
         if (!document) return fail(document.error());
         if (kind == "Environment") board_.put_environment(dispatch::read_environment(name, spec));
         documents_changed();
+        if (auto ok = probe_now(kind, name); !ok) return fail(ok.error());
         if (auto ok = dispatch(); !ok) return fail(ok.error());
         return std::move(*document);
     });
@@ -140,6 +141,7 @@ void CoreImpl::put_credential(std::string name, Json about, std::string sealed, 
         if (auto ok = writer_.put_credential(record); !ok) return fail(ok.error());
         if (auto ok = audit(who, "put", "Credential", name, Json::object({{"generation", record.generation}})); !ok) return fail(ok.error());
         documents_changed();  // who holds it may be another now
+        if (auto ok = probe_now("Credential", name); !ok) return fail(ok.error());
         return record;
     });
 }

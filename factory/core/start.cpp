@@ -58,6 +58,13 @@ Status CoreImpl::load()
     bindings_.clear();
     schedules_.clear();
     stirred_.clear();
+    receivers_.clear();
+    probing_.clear();
+    loaded_ = clock_.now();
+    watches_stale_ = true;
+    auto receivers = writer_.read().notifier_states();
+    if (!receivers) return fail(receivers.error());
+    for (NotifierState& state : *receivers) receivers_.insert_or_assign(state.notifier, state);
     {
         const std::scoped_lock lock(tokens_mutex_);
         tokens_.clear();

@@ -82,6 +82,17 @@ struct Active {
     std::optional<WallTime> assigned, started;
 };
 
+/// Something that a notifier hears of when it has lasted for long enough, or when its time comes. Made anew from the store at each start.
+struct Watch {
+    std::string notifier, event;
+    JobKey job = 0;                ///< waiting: and since its attempt of this number came back
+    std::uint32_t attempt = 0;
+    AgentKey agent = 0;            ///< offline
+    std::string credential;        ///< expiring, expired: its name, and the end it had
+    std::string end;
+    WallTime since;
+};
+
 /// A trigger that fires by itself.
 struct KnownSchedule {
     std::string trigger, uid;      ///< name; of its document

@@ -42,10 +42,11 @@ Status CoreImpl::tick()
     if (auto ok = tick_schedules(wall); !ok) return ok;
     if (auto ok = tick_active(now); !ok) return ok;
     if (auto ok = tick_agents(now); !ok) return ok;
+    if (auto ok = tick_watches(wall); !ok) return ok;
     ticked_ = true;   // those who wait for an end are answered after the commit
     const auto due = writer_.next_delivery();
     if (!due) return fail(due.error());
-    if (*due && **due <= wall) deliveries_made_ = true;
+    if ((*due && **due <= wall) || probe_due(wall)) deliveries_made_ = true;
     if (now >= next_purge_) {
         next_purge_ = now + std::chrono::hours(1);
         if (auto ok = writer_.purge_idempotency(wall - std::chrono::hours(24)); !ok) return ok;

@@ -10,14 +10,16 @@ namespace mill::factory {
 Status may_go_to(const Credential& credential, const platform::Uri& uri, std::string_view environment)
 {
     if (!credential.environment.empty() && credential.environment != environment)
-        return fail(Errc::denied, fmt::format("credential '{}' belongs to environment '{}', the job ran in '{}'", credential.name, credential.environment, environment));
+        return fail(Errc::denied, fmt::format("credential '{}' belongs to environment '{}', {}", credential.name, credential.environment,
+                                              environment.empty() ? std::string("and this is of none") : fmt::format("the job ran in '{}'", environment)));
     if (credential.hosts.empty()) return {};
     for (const std::string& host : credential.hosts) {
         std::string rule = lower_case(host);
         while (rule.ends_with('/')) rule.pop_back();
         if (rule.find("://") != std::string::npos) {
-            const auto allowed = platform::parse_uri(rule);
-            if (allowed && allowed->scheme == uri.scheme && allowed->host == uri.host && allowed->port == uri.port) return {};
+            // A mail server's origin is read as any other's.
+            const auto allowed = platform::parse_uri((rule.starts_with("smtp") ? "https" : rule.substr(0, rule.find("://"))) + rule.substr(rule.find("://")));
+            if (allowed && (rule.starts_with(uri.scheme + "://")) && allowed->host == uri.host && allowed->port == uri.port) return {};
         } else if (rule == uri.host || rule == fmt::format("{}:{}", uri.host, uri.port)) {
             return {};
         }

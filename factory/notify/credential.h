@@ -13,10 +13,11 @@
 namespace mill::factory {
 
 struct Credential {
-    std::string name, kind;           ///< sap-cai, basic, login, bearer, header, hmac, generic
+    std::string name, kind;           ///< sap-cai, basic, login, bearer, header, oauth, hmac, webhook, generic
     Json values;                      ///< {MEMBER: text}; secret
     std::vector<std::string> hosts;   ///< origins or HOST:PORT it may go to; empty: any that the notifier names
-    std::string environment = {};     ///< whose jobs' notifications may use it; empty: all
+    std::string environment = {};     ///< whose notifications may use it; empty: all
+    WallTime changed = {};            ///< when its values were stored
 };
 
 /// Errors: not_found, denied (expired), corrupt. Thread: any.

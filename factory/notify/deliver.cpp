@@ -7,19 +7,13 @@
 #include <fmt/format.h>
 
 #include "factory/notify/chat.h"
+#include "factory/notify/exchange.h"
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
-#include "platform/base/redact.h"
 #include "platform/crypto.h"
 
 namespace mill::factory {
 namespace {
-
-std::string cut(std::string text)
-{
-    if (text.size() > kRecordedBody) text.resize(kRecordedBody);
-    return text;
-}
 
 bool is_final_status(int status)
 {
@@ -38,37 +32,6 @@ std::string words_of(const platform::HttpResponse& response)
 
 }  // namespace
 
-struct Deliverer::Exchange {
-    const std::string& id;
-    const Json& request;
-    DeliveryOutcome& outcome;
-    Redactor redactor;
-    std::stop_token stop;
-    Result<platform::HttpResponse> response = fail(Errc::internal, "not sent");
-
-    /// What people see of a request: secrets masked, long bodies cut.
-    void record(const platform::HttpRequest& sent)
-    {
-        Json headers = Json::object();
-        for (const auto& [name, value] : sent.headers) headers.set(name, Json(redactor.apply(value)));
-        outcome.attempt.request = Json::object({{"method", sent.method}, {"url", redactor.apply(sent.uri)}, {"headers", std::move(headers)}, {"body", cut(redactor.apply(sent.body))}});
-    }
-    void record(const Result<platform::HttpResponse>& got)
-    {
-        outcome.attempt.status = got ? got->status : 0;
-        outcome.attempt.response = got ? cut(redactor.apply(got->body)) : std::string();
-        if (!got) outcome.attempt.error = redactor.apply(got.error().what);
-    }
-    /// Ends the attempt without an answer from the receiver.
-    void refuse(DeliveryOutcome::Verdict verdict, std::string why)
-    {
-        outcome.verdict = verdict;
-        outcome.attempt.error = redactor.apply(why);
-        if (outcome.attempt.request.is_null())
-            outcome.attempt.request = Json::object({{"method", request["method"]}, {"url", request["url"]}, {"headers", Json::object()}, {"body", cut(request["body"].as_string())}});
-    }
-};
-
 void Deliverer::send(Exchange& exchange, platform::HttpRequest request)
 {
     request.timeout = options_.timeout;
@@ -83,10 +46,15 @@ Result<Credential> Deliverer::use(Exchange& exchange, const std::string& name, c
 {
     auto credential = credentials_(name);
     if (!credential) return credential;
-    for (const auto& [member, value] : credential->values.as_object())
-        if (is_secret_member(credential->kind, member)) exchange.redactor.add(value.as_string());
-    if (auto bound = may_go_to(*credential, uri, exchange.request["environment"].as_string()); !bound) return fail(std::move(bound.error()));
+    if (auto bound = admit(exchange, *credential, uri); !bound) return fail(std::move(bound.error()));
     return credential;
+}
+
+Status Deliverer::admit(Exchange& exchange, const Credential& credential, const platform::Uri& uri)
+{
+    for (const auto& [member, value] : credential.values.as_object())
+        if (is_secret_member(credential.kind, member) && member != "scope" && member != "audience") exchange.redactor.add(value.as_string());
+    return may_go_to(credential, uri, exchange.request["environment"].as_string());
 }
 
 Status Deliverer::sign(Exchange& exchange, const platform::Uri& uri, platform::HttpRequest& request)
@@ -127,6 +95,40 @@ Status Deliverer::authenticate(Exchange& exchange, const platform::Uri& uri, pla
     return {};
 }
 
+/// Sends with a token of the credential's client. A kept token may have been revoked early: then a fresh one is tried at once.
+void Deliverer::with_token(Exchange& exchange, const Credential& credential, const std::function<void(const std::string&)>& send_with)
+{
+    const auto value = [&](const char* member) -> const std::string& { return credential.values[member].as_string(); };
+    const OAuthClient client{value("tokenUrl"), value("clientId"), value("clientSecret"), value("scope"), value("audience")};
+    exchange.redactor.add(to_base64(client.client_id + ":" + client.client_secret));
+    for (int round = 0; round < 2; ++round) {
+        OAuthExchange asked;
+        const auto token = tokens_.get(client, [&](const platform::HttpRequest& request) { return egress_.send(request, exchange.stop); }, asked);
+        if (!token) {
+            // The record shows the token endpoint's exchange: it is the one that failed.
+            if (!asked.request.uri.empty()) {
+                exchange.record(asked.request);
+                exchange.record(asked.response);
+                if (asked.response) exchange.outcome.retry_after = read_retry_after(asked.response->header("retry-after"), clock_.now());
+            }
+            return exchange.refuse(DeliveryOutcome::Verdict::retry, fmt::format("{}; asked with credential '{}'{}", token.error().what, credential.name, age_of(credential)));
+        }
+        exchange.redactor.add(token->text);
+        send_with(token->text);
+        if (!exchange.response || exchange.response->status != 401) return;
+        tokens_.forget(client, token->text);
+        if (token->fresh) return;
+    }
+}
+
+/// ", whose values are of 2026-03-01, 271 days old": a secret that has aged out looks like a wrong one.
+std::string Deliverer::age_of(const Credential& credential) const
+{
+    if (credential.changed.microseconds == 0) return {};
+    const auto days = (clock_.now() - credential.changed).count() / 86'400'000'000;
+    return fmt::format(", whose values are of {}, {} old", format_time(credential.changed).substr(0, 10), days == 0 ? "less than a day" : days == 1 ? "1 day" : fmt::format("{} days", days));
+}
+
 void Deliverer::send_api(Exchange& exchange)
 {
     const Json& rendered = exchange.request;
@@ -140,6 +142,17 @@ void Deliverer::send_api(Exchange& exchange)
     if (!uri) return exchange.refuse(DeliveryOutcome::Verdict::give_up, uri.error().what);
     // Somebody can mend a credential: then the delivery goes out at its next try.
     if (const auto signed_by = sign(exchange, *uri, request); !signed_by) return exchange.refuse(DeliveryOutcome::Verdict::retry, signed_by.error().what);
+    if (rendered["authentication"].as_string() == "oauth") {
+        const auto credential = use(exchange, rendered["credentials"].as_string(), *uri);
+        if (!credential) return exchange.refuse(DeliveryOutcome::Verdict::retry, credential.error().what);
+        if (credential->kind != "oauth")
+            return exchange.refuse(DeliveryOutcome::Verdict::retry, fmt::format("credential '{}' is of kind {}, oauth is needed", credential->name, credential->kind));
+        return with_token(exchange, *credential, [&](const std::string& token) {
+            platform::HttpRequest one = request;
+            one.headers.emplace_back("Authorization", "Bearer " + token);
+            send(exchange, std::move(one));
+        });
+    }
     if (const auto proven = authenticate(exchange, *uri, request); !proven) return exchange.refuse(DeliveryOutcome::Verdict::retry, proven.error().what);
     send(exchange, std::move(request));
 }
@@ -153,33 +166,15 @@ void Deliverer::send_sap_cai(Exchange& exchange)
     const auto value = [&](const char* member) -> const std::string& { return credential->values[member].as_string(); };
     if (credential->kind != "sap-cai")
         return exchange.refuse(DeliveryOutcome::Verdict::retry, fmt::format("credential '{}' is of kind {}, sap-cai is needed", credential->name, credential->kind));
-    const OAuthClient client{value("tokenUrl"), value("clientId"), value("clientSecret")};
-    exchange.redactor.add(to_base64(client.client_id + ":" + client.client_secret));
-
-    for (int round = 0; round < 2; ++round) {
-        OAuthExchange asked;
-        const auto token = tokens_.get(client, [&](const platform::HttpRequest& request) { return egress_.send(request, exchange.stop); }, asked);
-        if (!token) {
-            // The record shows the token endpoint's exchange: it is the one that failed.
-            if (!asked.request.uri.empty()) {
-                exchange.record(asked.request);
-                exchange.record(asked.response);
-                if (asked.response) exchange.outcome.retry_after = read_retry_after(asked.response->header("retry-after"), clock_.now());
-            }
-            return exchange.refuse(DeliveryOutcome::Verdict::retry, token.error().what);
-        }
-        exchange.redactor.add(token->text);
+    with_token(exchange, *credential, [&](const std::string& token) {
         platform::HttpRequest request;
         request.method = exchange.request["method"].as_string();
         request.uri = exchange.request["url"].as_string();
         request.body = exchange.request["body"].as_string();
-        request.headers = {{"Content-Type", "application/json"}, {"Accept", "application/json"}, {"Authorization", "Bearer " + token->text},
+        request.headers = {{"Content-Type", "application/json"}, {"Accept", "application/json"}, {"Authorization", "Bearer " + token},
                            {"X-Token", "Token " + value("botToken")}, {"Idempotency-Key", exchange.id}};
         send(exchange, std::move(request));
-        if (!exchange.response || exchange.response->status != 401) return;
-        tokens_.forget(client, token->text);
-        if (token->fresh) return;  // a kept token may have been revoked early: then a fresh one is tried at once
-    }
+    });
 }
 
 void Deliverer::send_chat(Exchange& exchange)
@@ -194,16 +189,17 @@ void Deliverer::send_chat(Exchange& exchange)
     for (const auto& [name, value] : rendered["headers"].as_object()) request.headers.emplace_back(name, value.as_string());
     const std::string& name = rendered["credentials"].as_string();
     using enum DeliveryOutcome::Verdict;
-    if (platform == "teams") {  // the address itself is the secret
-        const auto known = credentials_(name);
+    std::optional<Credential> credential;
+    if (!name.empty()) {
+        auto known = credentials_(name);   // once: it may change meanwhile
         if (!known) return exchange.refuse(retry, known.error().what);
-        request.uri = known->values["url"].as_string();
+        credential = std::move(*known);
     }
+    if (platform == "teams" && credential) request.uri = credential->values["url"].as_string();   // the address itself is the secret
     const auto uri = platform::parse_uri(request.uri);
     if (!uri) return exchange.refuse(platform == "teams" ? retry : give_up, platform == "teams" ? fmt::format("credential '{}' holds no address", name) : uri.error().what);
-    if (!name.empty()) {
-        const auto credential = use(exchange, name, *uri);
-        if (!credential) return exchange.refuse(retry, credential.error().what);
+    if (credential) {
+        if (const auto bound = admit(exchange, *credential, *uri); !bound) return exchange.refuse(retry, bound.error().what);
         const std::string& token = credential->values["token"].as_string();
         if (platform != "teams" && token.empty()) return exchange.refuse(retry, fmt::format("credential '{}' has no member 'token'", name));
         if (platform == "teams") {
@@ -232,9 +228,14 @@ DeliveryOutcome Deliverer::attempt(const std::string& id, const Json& request, s
     if (kind == "api") send_api(exchange);
     else if (kind == "sap-cai") send_sap_cai(exchange);
     else if (kind == "chat") send_chat(exchange);
+    else if (kind == "mail") send_mail(exchange);
     else exchange.refuse(DeliveryOutcome::Verdict::give_up, fmt::format("nothing here can send a request of kind '{}'", kind));
     outcome.attempt.took = std::chrono::duration_cast<Milliseconds>(clock_.steady() - begin);
 
+    if (kind == "mail") {   // its answers mean something else: send_mail has judged
+        if (outcome.verdict == DeliveryOutcome::Verdict::retry) outcome.retry_after = back_off(attempts);
+        return outcome;
+    }
     if (exchange.response && outcome.attempt.error.empty()) {
         const platform::HttpResponse& response = *exchange.response;
         if (response.status >= 200 && response.status < 300) {

@@ -31,6 +31,10 @@ private:
     void send_api(Exchange& exchange);
     void send_sap_cai(Exchange& exchange);
     void send_chat(Exchange& exchange);
+    void send_mail(Exchange& exchange);   ///< mail.cpp
+    void with_token(Exchange& exchange, const Credential& credential, const std::function<void(const std::string&)>& send_with);
+    Status admit(Exchange& exchange, const Credential& credential, const platform::Uri& uri);
+    std::string age_of(const Credential& credential) const;
     void send(Exchange& exchange, platform::HttpRequest request);
 
     Egress& egress_;

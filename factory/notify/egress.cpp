@@ -10,7 +10,7 @@
 namespace mill::factory {
 namespace {
 
-std::uint16_t default_port(std::string_view scheme) { return scheme == "https" ? 443 : 80; }
+std::uint16_t default_port(std::string_view scheme) { return scheme == "https" ? 443 : scheme == "smtp" ? 587 : scheme == "smtps" ? 465 : 80; }
 
 }  // namespace
 
@@ -38,8 +38,8 @@ Result<EgressRules> EgressRules::parse(const std::vector<std::string>& rules)
         for (char& c : rule.host)
             if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
         const bool host_fine = !rule.host.empty() && rule.host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-_*:") == std::string::npos;
-        if ((rule.scheme != "http" && rule.scheme != "https" && rule.scheme != "*") || !port_fine || !host_fine)
-            mistakes.push_back(fmt::format("'{}' is no origin such as https://tickets.corp.example, http://127.0.0.1:8080 or http://127.0.0.1:*", text));
+        if ((rule.scheme != "http" && rule.scheme != "https" && rule.scheme != "smtp" && rule.scheme != "smtps" && rule.scheme != "*") || !port_fine || !host_fine)
+            mistakes.push_back(fmt::format("'{}' is no origin such as https://tickets.corp.example, http://127.0.0.1:8080, http://127.0.0.1:* or smtp://mail.corp.example", text));
         else
             out.rules_.push_back(std::move(rule));
     }

@@ -13,7 +13,7 @@
 
 namespace mill::factory {
 
-/// `egress:` of the configuration: origins such as "http://127.0.0.1:*", "https://*.corp.example", "https://10.1.*:8443".
+/// `egress:` of the configuration: origins such as "http://127.0.0.1:*", "https://*.corp.example", "https://10.1.*:8443", "smtp://mail.corp.example:*".
 /// Public addresses need no rule; loopback, private, link-local ones and this machine's own do.
 class EgressRules {
 public:
@@ -40,8 +40,11 @@ public:
     /// Blocks: up to the request's timeout, and for the resolver.
     Result<platform::HttpResponse> send(const platform::HttpRequest& request, std::stop_token stop = {});
 
-private:
+    /// The address to connect to, of those that the host has now. Errors: denied, unavailable. Blocks: for the resolver.
     Result<std::string> choose_address(const platform::Uri& uri) const;
+    const std::string& ca_file() const { return ca_file_; }
+
+private:
     std::shared_ptr<platform::HttpClient> client(const platform::Uri& uri, const std::string& address);
 
     EgressRules rules_;

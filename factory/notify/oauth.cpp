@@ -22,6 +22,8 @@ platform::HttpRequest token_request(const OAuthClient& client)
     request.headers = {{"Authorization", "Basic " + to_base64(client.client_id + ":" + client.client_secret)},
                        {"Content-Type", "application/x-www-form-urlencoded"}, {"Accept", "application/json"}};
     request.body = "grant_type=client_credentials";
+    if (!client.scope.empty()) request.body += "&scope=" + percent_encode(client.scope);
+    if (!client.audience.empty()) request.body += "&audience=" + percent_encode(client.audience);
     request.timeout = std::chrono::seconds(20);
     request.max_response = 256 * 1024;
     request.repeatable = true;
@@ -33,7 +35,7 @@ platform::HttpRequest token_request(const OAuthClient& client)
 std::shared_ptr<OAuthTokens::Entry> OAuthTokens::entry(const OAuthClient& client)
 {
     // The secret is in the key, so that a changed one never gets the old one's token.
-    const std::string key = platform::sha256(client.token_url + "\n" + client.client_id + "\n" + client.client_secret);
+    const std::string key = platform::sha256(client.token_url + "\n" + client.client_id + "\n" + client.client_secret + "\n" + client.scope + "\n" + client.audience);
     const std::scoped_lock lock(mutex_);
     if (entries_.size() > 1000) entries_.clear();
     auto& found = entries_[key];
@@ -49,14 +51,14 @@ Result<OAuthToken> OAuthTokens::get(const OAuthClient& client, const Send& send,
     exchange.request = token_request(client);
     const SteadyTime asked = clock_.steady();
     exchange.response = send(exchange.request);
-    if (!exchange.response) return fail("OAuth token", exchange.response.error());
+    if (!exchange.response) return fail(fmt::format("OAuth token: {} did not answer", client.token_url), exchange.response.error());
     const platform::HttpResponse& response = *exchange.response;
     const auto answer = parse_json(response.body);
     if (response.status != 200) {
         std::string why;
         if (answer && answer->is_object()) {
-            why = (*answer)["error"].as_string();
-            if (const std::string& more = (*answer)["error_description"].as_string(); !more.empty()) why += (why.empty() ? "" : ": ") + more;
+            why = (*answer)["error"].as_string().substr(0, 200);
+            if (const std::string& more = (*answer)["error_description"].as_string(); !more.empty()) why += (why.empty() ? "" : ": ") + more.substr(0, 500);
         }
         return fail(Errc::denied, fmt::format("OAuth token refused: {} answered {}{}{}", client.token_url, response.status, why.empty() ? "" : ", ", why));
     }

@@ -16,6 +16,7 @@ using Send = std::function<Result<platform::HttpResponse>(const platform::HttpRe
 
 struct OAuthClient {
     std::string token_url, client_id, client_secret;
+    std::string scope{}, audience{};   ///< asked for when not empty
 };
 
 /// What the token endpoint was asked and said, for the delivery's record.

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "factory/notify/chat.h"
+#include "factory/notify/render_mail.h"
 #include "factory/notify/template.h"
 #include "platform/base/encode.h"
 #include "platform/base/text.h"
@@ -21,6 +22,14 @@ Json enriched(const Json& given, const RenderOptions& options)
         document.set("job", std::move(job));
     }
     return document;
+}
+
+/// Whose credentials it may use.
+Json environment_of(const Json& document)
+{
+    for (const char* about : {"job", "agent"})
+        if (const Json& name = document[about]["environment"]; name.is_string()) return name;
+    return Json();
 }
 
 Result<std::string> line(std::string_view text, const Json& document, std::string_view what)
@@ -45,8 +54,16 @@ Json cloud_event(const Notification& notification, const Json& document, const R
     Json data = document;
     data.erase("input");     // what the caller sent may be confidential; a template can name it
     data.erase("evidence");
+    std::string about = "job";
+    Json subject = document["job"]["uid"];
+    for (const auto& [member, names] : {std::pair{"agent", "name"}, {"credential", "name"}, {"notifier", "name"}, {"delivery", "id"}})
+        if (document[member].is_object()) {
+            about = member;
+            subject = document[member][names];
+        }
     Json out = Json::object({{"specversion", "1.0"}, {"id", notification.delivery}, {"source", options.source},
-                             {"type", "io.millwright.job." + notification.event}, {"subject", document["job"]["uid"]}});
+                             {"type", fmt::format("io.millwright.{}.{}", about, notification.event)}, {"subject", std::move(subject)}});
+    if (about != "job" || notification.event == "waiting") out.set("time", document["time"]);
     for (const char* name : {"ended", "started", "assigned", "created"})
         if (!times[name].is_null() && !out.contains("time")) out.set("time", times[name]);
     return out.set("datacontenttype", "application/json").set("data", std::move(data));
@@ -102,7 +119,7 @@ Result<Json> render_api(const Notification& notification, const Json& document, 
     headers.set("Content-Type", Json(content_type));
     request.set("headers", std::move(headers));
     request.set("authentication", api["authentication"].is_string() ? api["authentication"] : Json("none"));
-    request.set("environment", document["job"]["environment"]);
+    request.set("environment", environment_of(document));
     request.set("credentials", api["credentials"]);
     if (!api["secret"].as_string().empty()) request.set("secret", api["secret"]);
     return request;
@@ -130,9 +147,15 @@ Result<Rendered> render_notification(const Notification& notification, const Ren
         if (!request) return fail(std::move(request.error()));
         if (!*request) return Rendered{false, {}};
         const bool sap = notifier["chat"]["platform"].as_string() == "sap-cai";
-        (*request)->set("kind", sap ? "sap-cai" : "chat").set("notifier", notifier["name"]).set("environment", document["job"]["environment"]);
+        (*request)->set("kind", sap ? "sap-cai" : "chat").set("notifier", notifier["name"]).set("environment", environment_of(document));
         (*request)->set("credentials", notifier["chat"]["credentials"]);
         return Rendered{true, std::move(**request)};
+    }
+    if (type == "mail") {
+        auto request = render_mail(notification, document);
+        if (!request) return fail(std::move(request.error()));
+        request->set("environment", environment_of(document));
+        return Rendered{true, std::move(*request)};
     }
     return fail(Errc::invalid, fmt::format("notifiers of type '{}' are not supported", type));
 }
@@ -152,6 +175,7 @@ Status check_notifier(const Json& notifier)
     if (const Json& when = notifier["when"]; when.is_string() && !when.as_string().empty())
         if (const auto condition = Condition::parse(when.as_string()); !condition) mistakes.push_back("when: " + condition.error().what);
     for (const char* member : {"url", "headers", "body"}) note(check_templates(notifier["api"][member], std::string("api.") + member));
+    for (const char* member : {"to", "cc", "subject", "text", "html"}) note(check_templates(notifier["mail"][member], std::string("mail.") + member));
     for (const char* member : {"conversation", "message", "messages", "memory"}) note(check_templates(notifier["chat"][member], std::string("chat.") + member));
     const Json& chat = notifier["chat"];
     if (const std::string wrong = chat["message"].is_null() ? std::string() : message_mistake(chat["message"]); !wrong.empty()) mistakes.push_back("chat.message " + wrong);

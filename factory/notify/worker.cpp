@@ -23,6 +23,8 @@ std::string destination_of(const Json& request)
     return scheme == std::string::npos ? url : url.substr(0, url.find_first_of("/?#", scheme + 3));
 }
 
+bool is_mail(const std::string& destination) { return destination.starts_with("smtp"); }
+
 /// Two kinds of thread: one claims, the others send. Everything below is guarded by one mutex, held for moments only.
 class Worker final : public DeliveryWorker {
 public:
@@ -102,7 +104,7 @@ private:
         std::size_t startable = 0;
         for (const auto& [name, each] : destinations_)
             if (each.may_start(options_)) startable += std::min(each.waiting.size(), (each.silent ? 1 : options_.per_destination) - each.busy);
-        const std::size_t wanted = std::min(options_.threads, senders_.size() - idle_ + startable);
+        const std::size_t wanted = std::min(options_.threads + options_.mails, senders_.size() - idle_ + startable);
         while (!stopping_ && senders_.size() < wanted) {
             const std::uint64_t id = ++last_sender_;
             senders_.emplace(id, std::jthread([this, id] { run_sender(id); }));
@@ -126,12 +128,14 @@ private:
             DeliveryRecord delivery = std::move(found->second.waiting.front());
             found->second.waiting.pop_front();
             ++found->second.busy;
+            ++busy_[is_mail(name)];
             last_ = name;
             lock.unlock();
             const bool answered = send(delivery);
             lock.lock();
             const auto after = destinations_.find(name);
             --after->second.busy;
+            --busy_[is_mail(name)];
             after->second.silent = !answered;
             if (after->second.busy == 0 && after->second.waiting.empty()) {
                 if (!after->second.silent || destinations_.size() > 1000) destinations_.erase(after);
@@ -152,7 +156,8 @@ private:
         auto at = destinations_.upper_bound(last_);
         for (std::size_t i = 0; i < destinations_.size(); ++i) {
             if (at == destinations_.end()) at = destinations_.begin();
-            if (at->second.may_start(options_)) return at;
+            const bool mail = is_mail(at->first);
+            if (at->second.may_start(options_) && busy_[mail] < (mail ? options_.mails : options_.threads)) return at;
             ++at;
         }
         return destinations_.end();
@@ -181,6 +186,7 @@ private:
     std::condition_variable_any claim_, work_;
     std::map<std::string, Destination> destinations_;
     std::string last_;
+    std::size_t busy_[2] = {0, 0};   ///< senders of all else, of mail
     std::size_t held_ = 0, idle_ = 0;
     bool claim_wanted_ = true, stopping_ = false;
     std::uint64_t last_sender_ = 0;
@@ -226,7 +232,7 @@ CredentialSource stored_credentials(Core& core, std::function<Result<Json>(const
                 return fail(Errc::denied, fmt::format("credential '{}' has expired on {}", name, expires.as_string()));
         auto values = open(*record);
         if (!values) return fail(fmt::format("credential '{}'", name), values.error());
-        Credential out{name, record->about["kind"].as_string(), std::move(*values), {}, record->about["environment"].as_string()};
+        Credential out{name, record->about["kind"].as_string(), std::move(*values), {}, record->about["environment"].as_string(), record->changed};
         for (const Json& host : record->about["hosts"].as_array()) out.hosts.push_back(host.as_string());
         return out;
     };

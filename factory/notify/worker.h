@@ -11,6 +11,7 @@ namespace mill::factory {
 struct WorkerOptions {
     std::size_t threads = 16;          ///< started when needed, ended after 30 s without work
     std::size_t per_destination = 4;   ///< at once; 1 while its last attempt had no answer
+    std::size_t mails = 4;             ///< senders for mail at most, beside the others: a mail server may take its time
     std::size_t claimed = 2048;        ///< deliveries held in memory at most
 };
 

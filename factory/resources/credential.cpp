@@ -11,12 +11,12 @@ Result<Json> normalise_credential(const Json& body, const std::string& where)
 {
     Fields fields(body, where);
     Json out = Json::object();
-    const std::string kind = fields.one_of("kind", {"sap-cai", "basic", "bearer", "header", "hmac", "webhook", "login", "generic"});
+    const std::string kind = fields.one_of("kind", {"sap-cai", "oauth", "basic", "bearer", "header", "hmac", "webhook", "login", "generic"});
     const bool on_machine = fields.one_of("held", {"factory", "machine"}, "factory") == "machine";
     const Json values = on_machine ? fields.object("value", Json::object()) : fields.object("value");
     if (on_machine) {
         if (!values.empty()) fields.mistake("value", "must not be here: 'held: machine' says that the machines of the agents have it");
-        if (kind == "sap-cai" || kind == "hmac" || kind == "webhook") fields.mistake("held", fmt::format("cannot be machine for kind {}: the factory itself uses it", kind));
+        if (kind == "sap-cai" || kind == "oauth" || kind == "hmac" || kind == "webhook") fields.mistake("held", fmt::format("cannot be machine for kind {}: the factory itself uses it", kind));
         out.set("held", "machine");
     } else if (!kind.empty()) {
         for (const std::string& mistake : protocol::credential_mistakes(kind, values)) fields.mistake("value", mistake);

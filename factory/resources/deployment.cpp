@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "factory/resources/kinds.h"
+#include "factory/resources/notifier_parts.h"
 #include "factory/resources/resource.h"
 #include "platform/base/fields.h"
 
@@ -213,49 +214,6 @@ static tl::expected<void, Refusal> check_trigger(const ResourceDocument& documen
     return {};
 }
 
-static tl::expected<void, Refusal> check_named(const std::string& where, const std::string& name, const std::vector<std::string_view>& kinds, const References& references)
-{
-    const auto kind = references.credential_kind(name);
-    if (!kind)
-        return refuse(Errc::conflict, fmt::format("{}: credential '{}' is not there (millwright credentials set {} --kind {})", where, name, name, kinds.front()));
-    if (std::find(kinds.begin(), kinds.end(), *kind) == kinds.end())
-        return refuse(Errc::conflict, fmt::format("{}: credential '{}' must be of kind {}, it is of kind {}", where, name, fmt::join(kinds, " or "), *kind));
-    if (references.credential_on_machine && references.credential_on_machine(name))
-        return refuse(Errc::conflict, fmt::format("{}: credential '{}' is held by the agents' machines (held: machine), and a notifier's is sent by the factory: store its values here, "
-                                                  "under another name", where, name));
-    return {};
-}
-
-static tl::expected<void, Refusal> check_notifier(const ResourceDocument& document, const References& references)
-{
-    const std::string where = fmt::format("Notifier '{}'", document.name);
-    const std::string& trigger = document.spec["trigger"].as_string();
-    if (!references.has(ResourceKind::trigger, trigger))
-        return refuse(Errc::conflict, fmt::format("{}: trigger '{}' is not there", where, trigger));
-    if (document.spec["type"].as_string() == "chat") {
-        const Json& chat = document.spec["chat"];
-        const std::string& platform = chat["platform"].as_string();
-        if (const std::string& secret = chat["secret"].as_string(); !secret.empty())
-            if (auto named = check_named(where, secret, {"hmac"}, references); !named) return named;
-        if (chat["credentials"].as_string().empty()) return {};
-        return check_named(where, chat["credentials"].as_string(), {platform == "sap-cai" ? "sap-cai" : platform == "teams" ? "webhook" : "bearer"}, references);
-    }
-    const Json& api = document.spec["api"];
-    // What was typed for `secret` may be one: the error does not repeat it.
-    if (const std::string& secret = api["secret"].as_string(); !secret.empty()) {
-        const auto kind = references.credential_kind(secret);
-        if (!kind)
-            return refuse(Errc::conflict, fmt::format("{}: api.secret names a credential, and there is none of that name: store the secret with `millwright credentials set "
-                                                      "NAME --kind hmac --json-file -` ({{\"secret\": \"...\"}}) and write `secret: NAME`", where));
-        if (*kind != "hmac") return refuse(Errc::conflict, fmt::format("{}: api.secret must name a credential of kind hmac, '{}' is of kind {}", where, secret, *kind));
-    }
-    const std::string& authentication = api["authentication"].as_string();
-    if (authentication == "basic") return check_named(where, api["credentials"].as_string(), {"basic", "login", "generic"}, references);
-    if (authentication == "bearer") return check_named(where, api["credentials"].as_string(), {"bearer", "generic"}, references);
-    if (authentication == "header") return check_named(where, api["credentials"].as_string(), {"header"}, references);
-    return {};
-}
-
 tl::expected<void, Refusal> check_references(ResourceDocument& document, const References& references, const Json& granted_before, bool accept)
 {
     switch (document.kind) {
@@ -263,7 +221,7 @@ tl::expected<void, Refusal> check_references(ResourceDocument& document, const R
     case ResourceKind::environment: return {};
     case ResourceKind::deployment: return check_deployment(document, references, granted_before, accept);
     case ResourceKind::trigger: return check_trigger(document, references);
-    case ResourceKind::notifier: return check_notifier(document, references);
+    case ResourceKind::notifier: return check_notifier_references(document, references);
     }
     return {};
 }

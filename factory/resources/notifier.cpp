@@ -1,6 +1,10 @@
+#include <algorithm>
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "factory/resources/kinds.h"
+#include "factory/resources/notifier_parts.h"
 #include "factory/resources/resource.h"
 #include "platform/base/clock.h"
 #include "platform/base/fields.h"
@@ -25,25 +29,6 @@ bool is_http_origin(std::string_view url, bool path_allowed)
             return false;
         }
     return path_allowed || slash == std::string_view::npos || slash + 1 == rest.size();
-}
-
-Json events(Fields& fields)
-{
-    Json out = Json::array();
-    const auto given = fields.texts("on");
-    if (given.empty()) fields.mistake("on", "must name at least one of start, success, failure, cancel, expired, all");
-    for (const std::string& event : given) {
-        if (event == "all") {
-            out = Json::array({Json("start"), Json("success"), Json("failure"), Json("cancel"), Json("expired")});
-            break;
-        }
-        if (event != "start" && event != "success" && event != "failure" && event != "cancel" && event != "expired")
-            fields.mistake("on", fmt::format("has '{}', expected start, success, failure, cancel, expired or all", event));
-        bool twice = false;
-        for (const Json& each : out.as_array()) twice = twice || each.as_string() == event;
-        if (!twice) out.push(Json(event));
-    }
-    return out;
 }
 
 void text_map(Fields& fields, Json& out, std::string_view key)
@@ -92,13 +77,13 @@ Json api(const Json& json, const std::string& where, Fields& top)
     text_map(fields, out, "headers");
     no_secret_headers(fields, out["headers"]);
     if (const Json body = fields.any("body", Json()); !body.is_null()) out.set("body", body);
-    const std::string authentication = fields.one_of("authentication", {"none", "basic", "bearer", "header"}, "none");
+    const std::string authentication = fields.one_of("authentication", {"none", "basic", "bearer", "header", "oauth"}, "none");
     const std::string credentials = fields.text("credentials", "");
     const std::string secret = signing_credential(fields);
     if (authentication != "none" && !authentication.empty() && credentials.empty())
         fields.mistake("credentials", fmt::format("is missing: authentication is {}", authentication));
     if (authentication == "none" && !credentials.empty())
-        fields.mistake("authentication", "is none, so 'credentials' would never be used: say basic, bearer or header");
+        fields.mistake("authentication", "is none, so 'credentials' would never be used: say basic, bearer, header or oauth");
     out.set("authentication", Json(authentication));
     if (!credentials.empty()) out.set("credentials", Json(credentials));
     if (!secret.empty()) out.set("secret", Json(secret));
@@ -131,7 +116,7 @@ void of_platform(const std::string& platform, Fields& fields, Json& out)
         if (const std::string secret = signing_credential(fields); !secret.empty()) out.set("secret", Json(secret));
 }
 
-Json chat(const Json& json, const std::string& where, Fields& top)
+Json chat(const Json& json, const std::string& where, const std::vector<std::string_view>& known, Fields& top)
 {
     Fields fields(json, where + ", chat");
     Json out = Json::object();
@@ -144,8 +129,7 @@ Json chat(const Json& json, const std::string& where, Fields& top)
     const Json message = fields.any("message", Json());
     Json messages = fields.object("messages", Json::object());
     for (const auto& [event, text] : messages.as_object()) {
-        if (event != "start" && event != "success" && event != "failure" && event != "cancel" && event != "expired")
-            fields.mistake("messages", fmt::format("has '{}', expected start, success, failure, cancel or expired", event));
+        if (std::find(known.begin(), known.end(), event) == known.end()) fields.mistake("messages", fmt::format("has '{}', expected {}", event, fmt::join(known, ", ")));
         if (!text.is_string() && !text.is_object()) fields.mistake("messages", fmt::format("has '{}' of type {}, expected a text or an object", event, text.kind_name()));
     }
     const bool has_message = message.is_object() || !message.as_string().empty();
@@ -173,20 +157,14 @@ Result<Json> normalise_notifier(const Json& body, const std::string& where)
     Fields fields(body, where);
     Json out = Json::object();
     if (const std::string text = fields.text("description", ""); !text.empty()) out.set("description", Json(text));
-    for (const std::string_view later : {"deployment", "environment", "agents", "deliveries"})
-        if (fields.has(later)) {
-            fields.any(later, Json());
-            fields.mistake(later, "is not supported yet");
-        }
-    out.set("trigger", Json(fields.text("trigger")));
-    out.set("on", events(fields));
+    read_source(fields, out);
     if (const std::string when = fields.text("when", ""); !when.empty()) out.set("when", Json(when));
     const std::string type = fields.one_of("type", {"api", "chat", "mail"});
     out.set("type", Json(type));
-    if (type == "mail") fields.mistake("type", "'mail' is not supported yet: api and chat are");
     if (type == "api") out.set("api", api(fields.object("api"), where, fields));
-    if (type == "chat") out.set("chat", chat(fields.object("chat"), where, fields));
-    for (const std::string_view other : {"api", "chat"})
+    if (type == "chat") out.set("chat", chat(fields.object("chat"), where, notifier_events(notifier_source(out)), fields));
+    if (type == "mail") out.set("mail", read_mail(fields.object("mail"), where, fields));
+    for (const std::string_view other : {"api", "chat", "mail"})
         if (other != type && fields.has(other)) {
             fields.any(other, Json());
             fields.mistake(other, fmt::format("does not belong to type {}", type));

@@ -31,6 +31,42 @@ DeliveryRecord delivery_row(const Rows& rows)
     out.attempts = static_cast<std::uint32_t>(rows.integer(10));
     out.error = rows.string(11);
     out.overtook = rows.boolean(12);
+    out.subject = rows.string(13);
+    out.held = out.state == DeliveryState::pending && rows.integer(14) == 2;
+    return out;
+}
+
+namespace {
+
+NotifierState state_row(const Rows& rows)
+{
+    return {.notifier = rows.string(0), .failures = static_cast<std::uint32_t>(rows.integer(1)), .held_since = rows.optional_time(2), .next_probe = rows.optional_time(3),
+            .probes = static_cast<std::uint32_t>(rows.integer(4)), .why = rows.string(5), .pending = 0, .dead = 0};
+}
+
+}  // namespace
+
+Result<NotifierState> SqliteReader::notifier_state(std::string_view notifier)
+{
+    NotifierState out;
+    out.notifier = std::string(notifier);
+    {
+        Rows rows = db_.query("select notifier, failures, held_since, next_probe, probes, why from notifier_states where notifier = ?1", notifier);
+        if (rows.next()) out = state_row(rows);
+        if (!rows.status()) return fail(rows.status().error());
+    }
+    Rows counts = db_.query("select state, count(*) from deliveries where state <> 1 and notifier = ?1 group by state", notifier);
+    while (counts.next()) (counts.integer(0) == 0 ? out.pending : out.dead) = static_cast<std::uint64_t>(counts.integer(1));
+    if (!counts.status()) return fail(counts.status().error());
+    return out;
+}
+
+Result<std::vector<NotifierState>> SqliteReader::notifier_states()
+{
+    Rows rows = db_.query("select notifier, failures, held_since, next_probe, probes, why from notifier_states where failures > 0 or held_since is not null");
+    std::vector<NotifierState> out;
+    while (rows.next()) out.push_back(state_row(rows));
+    if (!rows.status()) return fail(rows.status().error());
     return out;
 }
 
@@ -47,6 +83,11 @@ Result<DeliveryRecord> SqliteReader::delivery(std::string_view id)
                                .status = static_cast<int>(history.integer(3)), .response = history.string(4), .error = history.string(5),
                                .took = Milliseconds(history.integer(6))});
     if (!history.status()) return fail(history.status().error());
+    if (out.held) {
+        auto state = notifier_state(out.notifier);
+        if (!state) return fail(state.error());
+        out.hold = std::move(*state);
+    }
     return out;
 }
 
@@ -63,11 +104,14 @@ Result<Page<DeliveryRecord>> SqliteReader::deliveries(const DeliveryQuery& query
     }
     static const std::string kOfJob = fmt::format(
         "select {} from deliveries d left join jobs j on j.id = d.job where d.job = ?1 and d.id > ?2 "
-        "and (?3 is null or d.state = ?3) and (?4 = '' or d.notifier = ?4) order by d.id limit ?5", kDeliveryColumns);
+        "and (?3 is null or d.state = ?3) and (?4 = '' or d.notifier = ?4) and (?6 = '' or d.event = ?6) and (?7 is null or d.created >= ?7) "
+        "and (?8 is null or d.created < ?8) order by d.id limit ?5", kDeliveryColumns);
     static const std::string kAll = fmt::format(
         "select {} from deliveries d left join jobs j on j.id = d.job where ?1 is null and (?2 = 0 or d.id < ?2) "
-        "and (?3 is null or d.state = ?3) and (?4 = '' or d.notifier = ?4) order by d.id desc limit ?5", kDeliveryColumns);
-    Rows rows = db_.query((job ? kOfJob : kAll).c_str(), job, *cursor, state, query.notifier, std::uint64_t{query.limit});
+        "and (?3 is null or d.state = ?3) and (?4 = '' or d.notifier = ?4) and (?6 = '' or d.event = ?6) and (?7 is null or d.created >= ?7) "
+        "and (?8 is null or d.created < ?8) order by d.id desc limit ?5", kDeliveryColumns);
+    Rows rows = db_.query((job ? kOfJob : kAll).c_str(), job, *cursor, state, query.notifier, std::uint64_t{query.limit}, query.event, query.since,
+                          query.until);
     Page<DeliveryRecord> page;
     std::int64_t last = 0;
     while (rows.next()) {

@@ -171,9 +171,21 @@ struct DeliveryAttempt {
 enum class DeliveryState { pending, delivered, dead };
 std::string_view name(DeliveryState state);
 
+/// How it goes with a notifier's receiver. Held: its deliveries wait while one now and then is tried.
+struct NotifierState {
+    std::string notifier;
+    std::uint32_t failures = 0;      ///< attempts without success since the last success
+    std::optional<WallTime> held_since, next_probe;
+    std::uint32_t probes = 0;        ///< since then, all in vain
+    std::string why;                 ///< of the last failure
+    // Filled by Reader only:
+    std::uint64_t pending = 0, dead = 0;   ///< of its deliveries
+};
+
 struct DeliveryRecord {
     std::string id;          ///< uid, the same through all attempts
-    std::string job, notifier, event;   ///< event: start, success, failure, cancel, expired, test
+    std::string job, notifier, event;   ///< event: start, success, failure, cancel, expired, waiting, offline, online, frozen, dead, held, expiring, test
+    std::string subject;     ///< what it is about when that is no job: "agent/NAME", "delivery/ID", "credential/NAME", "notifier/NAME"
     DeliveryState state = DeliveryState::pending;
     Json request;            ///< rendered once; what it means is between Renderer and the delivery worker
     WallTime created;
@@ -181,6 +193,8 @@ struct DeliveryRecord {
     std::uint32_t attempts = 0;
     std::string error;       ///< of the last attempt, or why it could not be rendered
     bool overtook = false;   ///< sent before an earlier one of the same job and notifier
+    bool held = false;       ///< its notifier is held
+    std::optional<NotifierState> hold;   ///< of a held one; filled by Reader
     std::vector<DeliveryAttempt> history;   ///< filled by Reader::delivery only
 };
 
@@ -234,6 +248,8 @@ struct DeliveryQuery {
     std::optional<DeliveryState> state;
     std::string cursor;
     std::size_t limit = 50;   ///< newest first; with `job`, oldest first
+    std::string event{};      ///< empty: any
+    std::optional<WallTime> since{}, until{};   ///< made at or after; before
 };
 
 struct StoreTotals {

@@ -112,6 +112,13 @@ insert into version_moves(deployment, time, who, what, version_from, version_to,
     select uid, changed, changed_by, 'applied', '', coalesce(json_extract(spec, '$.package'), ''), '', generation, 0, spec from documents
     where kind = 'Deployment' order by id;
 )sql",
+    // What a delivery is about when that is no job, and how it goes with each notifier's receiver. `claimed` 2: held.
+    R"sql(
+alter table deliveries add column subject text not null default '';
+create index deliveries_pending on deliveries(notifier, next_try, id) where state = 0;
+create table notifier_states(notifier text primary key, failures integer not null, held_since integer, next_probe integer,
+    probes integer not null, why text not null) without rowid;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 

@@ -38,6 +38,8 @@ public:
     Result<std::vector<StoredEvent>> stale_events(std::string_view job) override;
     Result<DeliveryRecord> delivery(std::string_view id) override;
     Result<Page<DeliveryRecord>> deliveries(const DeliveryQuery& query) override;
+    Result<NotifierState> notifier_state(std::string_view notifier) override;
+    Result<std::vector<NotifierState>> notifier_states() override;
     Result<std::vector<FeedRow>> feed(std::uint64_t after, std::size_t limit) override;
     Result<std::uint64_t> last_feed_sequence() override;
     Result<Page<AuditRow>> audit(std::string_view cursor, std::size_t limit) override;
@@ -61,7 +63,7 @@ inline constexpr std::string_view kAgentColumns =
     "id, uid, name, public_key, mode, environment, labels, facts, approved, frozen, paused, slots, counter, created, last_seen, goodbye, approved_in";
 AgentRecord agent_row(const Rows& rows);
 inline constexpr std::string_view kDeliveryColumns =   // of deliveries d left join jobs j
-    "d.id, d.uid, j.uid, d.notifier, d.event, d.state, d.request, d.created, d.next_try, d.finished, d.attempts, d.error, d.overtook";
+    "d.id, d.uid, j.uid, d.notifier, d.event, d.state, d.request, d.created, d.next_try, d.finished, d.attempts, d.error, d.overtook, d.subject, d.claimed";
 DeliveryRecord delivery_row(const Rows& rows);
 
 /// One line of an `events` row and back.

@@ -18,7 +18,8 @@ Status SqliteWriter::start()
     if (!last) return fail(last.error());
     sequence_ = *last;
     // What the process before had taken and not finished is due again: at least once.
-    return db_->run("update deliveries set claimed = 0 where state = 0 and claimed = 1");
+    return db_->run("update deliveries set claimed = case when exists(select 1 from notifier_states s where s.notifier = deliveries.notifier and s.held_since is not null) "
+                    "then 2 else 0 end where state = 0 and claimed = 1");
 }
 
 Status SqliteWriter::begin()

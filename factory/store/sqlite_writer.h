@@ -94,6 +94,10 @@ public:
     Status change_delivery(const DeliveryRecord& delivery) override;
     Status insert_delivery_attempt(std::string_view delivery, const DeliveryAttempt& attempt) override;
     Result<JobKey> delivery_job(std::string_view delivery) override;
+    Status put_notifier_state(const NotifierState& state) override;
+    Status hold_deliveries(std::string_view notifier, bool held) override;
+    Result<std::optional<DeliveryRecord>> probe_delivery(std::string_view notifier) override;
+    Result<std::vector<WaitingSince>> waiting_since() override;
 
     void tidy() override;
 

@@ -52,6 +52,8 @@ public:
     virtual Result<std::vector<StoredEvent>> stale_events(std::string_view job) = 0;
     virtual Result<DeliveryRecord> delivery(std::string_view id) = 0;   ///< with its history
     virtual Result<Page<DeliveryRecord>> deliveries(const DeliveryQuery& query) = 0;
+    virtual Result<NotifierState> notifier_state(std::string_view notifier) = 0;       ///< of one that never failed: as if made now
+    virtual Result<std::vector<NotifierState>> notifier_states() = 0;                  ///< those with failures, without counts
     virtual Result<std::vector<FeedRow>> feed(std::uint64_t after, std::size_t limit) = 0;
     virtual Result<std::uint64_t> last_feed_sequence() = 0;
     virtual Result<Page<AuditRow>> audit(std::string_view cursor, std::size_t limit) = 0;   ///< newest first

@@ -101,7 +101,9 @@ struct NewFeed {
 
 struct NewDelivery {
     std::string id, notifier, event;
-    JobKey job = 0;               ///< 0: a test
+    JobKey job = 0;               ///< 0: `subject` says what, or a test
+    std::string subject{};        ///< as DeliveryRecord has it
+    bool held = false;            ///< its notifier is held
     bool final = false;           ///< of a final state: may overtake
     DeliveryState state = DeliveryState::pending;
     WallTime created;
@@ -214,7 +216,13 @@ public:
     /// Pending, due and not claimed, in the order of each (job, notifier); now claimed until change_delivery or the next start.
     virtual Result<std::vector<DeliveryRecord>> due_deliveries(WallTime now, WallTime overtake_before, std::size_t limit) = 0;
     virtual Result<std::optional<WallTime>> next_delivery() = 0;
-    virtual Status change_delivery(const DeliveryRecord& delivery) = 0;   ///< state, next try, finished, attempts, error, overtook
+    virtual Status change_delivery(const DeliveryRecord& delivery) = 0;   ///< state, next try, finished, attempts, error, overtook, held
+    virtual Status put_notifier_state(const NotifierState& state) = 0;
+    virtual Status hold_deliveries(std::string_view notifier, bool held) = 0;   ///< all that are pending and not claimed
+    /// The held one that was tried longest ago and may go, now claimed; nothing when there is none.
+    virtual Result<std::optional<DeliveryRecord>> probe_delivery(std::string_view notifier) = 0;
+    struct WaitingSince { JobKey job = 0; std::int64_t binding = 0; std::uint32_t attempt = 0; WallTime since; };
+    virtual Result<std::vector<WaitingSince>> waiting_since() = 0;   ///< every ready job, and when it last became that
     virtual Status insert_delivery_attempt(std::string_view delivery, const DeliveryAttempt& attempt) = 0;
     virtual Result<JobKey> delivery_job(std::string_view delivery) = 0;   ///< 0: none
 

@@ -123,7 +123,17 @@ TEST_CASE("an environment names a user of the machines, never root", "[factory][
 TEST_CASE("what does not exist yet is refused by name", "[factory][resources]")
 {
     CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"attended"})"), Contains("'attended' is not supported yet"));
-    CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","trigger":"t","on":"all","type":"mail"})"), Contains("'mail' is not supported yet"));
+    CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","trigger":"t","on":"all","type":"mail"})"), Contains("mail"));
+    CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","agents":"all","on":"success","type":"api","api":{"url":"https://x"}})"), Contains("'success', expected offline, online, frozen"));
+    CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","agents":"all","trigger":"t","on":"offline","type":"api","api":{"url":"https://x"}})"), Contains("stands beside"));
+    CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","agents":"all","on":"online","type":"api","api":{"url":"https://x"}})"), Contains("without 'offline'"));
+    CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","trigger":"t","on":[{"waiting":{"for":"soon"}}],"type":"api","api":{"url":"https://x"}})"), Contains("expected a duration"));
+    const auto waits = parse_document(json(R"({"kind":"Notifier","name":"n","environment":"e","on":["all",{"waiting":{"for":"90s"}}],"type":"api","api":{"url":"https://x"}})"));
+    REQUIRE(waits);
+    CHECK(waits->spec["on"].size() == 6);
+    CHECK(waits->spec["on"].as_array().front()["waiting"]["for"].as_string() == "90s");
+    CHECK(parse_document(json(R"({"kind":"Notifier","name":"n","credentials":"all","on":"expiring","type":"api","api":{"url":"https://x"}})"))->spec["on"].as_array().front()["expiring"]["before"].as_string() == "14d");
+    CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","trigger":"t","on":"all","type":"mail","mail":{"server":"m","from":"a@example.com","to":"${ .input.x }"}})"), Contains("domains"));
 }
 
 TEST_CASE("a notifier names its events once and its address with a fixed host", "[factory][resources]")

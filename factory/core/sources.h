@@ -1,0 +1,19 @@
+// factory/core/sources.h -- which notifiers hear of what. factory/core/ only.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "factory/store/writer.h"
+
+namespace mill::factory::core {
+
+bool listens(const Json& notifier, std::string_view event);
+bool is_source(const Json& notifier, const Binding& binding);   ///< of jobs of it
+bool hears_of(const Json& notifier, const AgentRecord& agent);
+bool hears_of_credential(const Json& notifier, const std::string& credential);
+/// `on: [ { EVENT: { MEMBER: 5m } } ]`
+Milliseconds span_of(const Json& notifier, std::string_view event, std::string_view member, Milliseconds usual);
+Json document_of(const JobRecord& job, std::string_view event, const std::string& now);
+
+}  // namespace mill::factory::core
