@@ -26,7 +26,9 @@ Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, const Cl
     auto file = platform::AppendFile::open(path, 0600);
     if (!file) return fail("journal", std::move(file.error()));
     std::unique_ptr<Journal> journal(new Journal(std::move(*file), path, clock, options));
-    journal->report_ = scan_file(journal->file_, [&](const Record& record) { journal->state_.apply(record); });
+    auto scanned = scan_file(journal->file_, [&](const Record& record) { journal->state_.apply(record); });
+    if (!scanned) return fail("journal", std::move(scanned.error()));
+    journal->report_ = *scanned;
     const ScanReport& report = journal->report_;
     if (report.damaged > 0) {
         std::error_code ignored;
@@ -217,7 +219,11 @@ Journal::Depth Journal::depth() const
 Result<std::optional<Journal::Said>> Journal::said_after(const protocol::AttemptId& after)
 {
     const std::scoped_lock lock(mutex_);
-    if (!history_) history_ = read_history(file_);
+    if (!history_) {
+        auto read = read_history(file_);
+        if (!read) return fail("journal", std::move(read.error()));
+        history_ = std::move(*read);
+    }
     const AttemptEntry* entry = nullptr;
     std::optional<Said> out;
     for (const auto* from : {&state_.open(), &std::as_const(history_->kept)}) {

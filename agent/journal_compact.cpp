@@ -83,7 +83,9 @@ Status Journal::compact_locked()
     const auto put_name = [&](const protocol::AttemptId& id, WallTime time) {
         if (time >= memory) out.put_name(id, time);
     };
-    JournalHistory history = read_history(file_, put_name);
+    auto read = read_history(file_, put_name);
+    if (!read) return fail(std::move(read.error()));
+    JournalHistory history = std::move(*read);
     history.trim(now - std::chrono::duration_cast<Microseconds>(options_.kept), options_.kept_bytes, options_.said_bytes, put_name);
     std::map<protocol::AttemptId, AttemptEntry> open = state_.open();
     for (auto& [id, entry] : open) {

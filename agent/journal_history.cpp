@@ -18,24 +18,30 @@ public:
         if (offset < start_ || offset + size > start_ + bytes_.size()) {
             const std::uint64_t left = file_.size() - std::min(offset, file_.size());
             auto piece = file_.read(offset, static_cast<std::size_t>(std::min<std::uint64_t>(left, std::max(size, kReadAhead))));
+            if (!piece && !problem_) problem_ = piece.error();
             start_ = offset;
             bytes_ = piece ? std::move(*piece) : std::string();
         }
         return std::string_view(bytes_).substr(offset - start_, size);
     }
 
+    const std::optional<Error>& problem() const { return problem_; }
+
 private:
     const platform::AppendFile& file_;
+    std::optional<Error> problem_;
     std::uint64_t start_ = 0;
     std::string bytes_;
 };
 
 }  // namespace
 
-ScanReport scan_file(const platform::AppendFile& file, const std::function<void(const Record&)>& visit)
+Result<ScanReport> scan_file(const platform::AppendFile& file, const std::function<void(const Record&)>& visit)
 {
     Window window(file);
-    return scan(file.size(), [&](std::uint64_t offset, std::size_t size) { return window.view(offset, size); }, visit);
+    const ScanReport report = scan(file.size(), [&](std::uint64_t offset, std::size_t size) { return window.view(offset, size); }, visit);
+    if (const auto& problem = window.problem()) return fail(Error(*problem));
+    return report;
 }
 
 bool JournalHistory::keep(const protocol::AttemptId& id, AttemptEntry&& entry)
@@ -77,13 +83,13 @@ void JournalHistory::trim(WallTime time, std::uint64_t bytes, std::uint64_t each
     }
 }
 
-JournalHistory read_history(const platform::AppendFile& file, const std::function<void(const protocol::AttemptId&, WallTime)>& name)
+Result<JournalHistory> read_history(const platform::AppendFile& file, const std::function<void(const protocol::AttemptId&, WallTime)>& name)
 {
     JournalHistory out;
     JournalState replay([&](const protocol::AttemptId& id, WallTime time, AttemptEntry* entry) {
         if ((entry == nullptr || !out.keep(id, std::move(*entry))) && name) name(id, time);
     });
-    scan_file(file, [&](const Record& record) { replay.apply(record); });
+    if (auto read = scan_file(file, [&](const Record& record) { replay.apply(record); }); !read) return fail(std::move(read.error()));
     return out;
 }
 

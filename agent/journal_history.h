@@ -11,8 +11,8 @@
 
 namespace mill::agent {
 
-/// Gives every good record of the file to `visit`. Blocks: for the disk.
-ScanReport scan_file(const platform::AppendFile& file, const std::function<void(const Record&)>& visit);
+/// Gives every good record of the file to `visit`. Blocks: for the disk. Errors: those of reading; what could not be read is no damage.
+Result<ScanReport> scan_file(const platform::AppendFile& file, const std::function<void(const Record&)>& visit);
 
 struct JournalHistory {
     std::map<protocol::AttemptId, AttemptEntry> kept;   ///< finished ones that began, with what they said
@@ -27,6 +27,7 @@ struct JournalHistory {
 void shorten(AttemptEntry& entry, std::uint64_t each);
 
 /// `name`: an attempt of which nothing but its name is left.
-JournalHistory read_history(const platform::AppendFile& file, const std::function<void(const protocol::AttemptId&, WallTime)>& name = {});
+/// Errors: as scan_file.
+Result<JournalHistory> read_history(const platform::AppendFile& file, const std::function<void(const protocol::AttemptId&, WallTime)>& name = {});
 
 }  // namespace mill::agent

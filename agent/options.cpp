@@ -227,7 +227,7 @@ std::string help_text()
   millwright-agent rotate --data DIR [--config FILE]
       Another key for a stopped agent, here and at the factory. A running one does it by itself: keyMaxAge: 90d in config.yaml.
   millwright-agent seal --data DIR [--undo]
-      As root: the key's file is replaced by one that only this machine's root opens (systemd-creds), in `sealed` beside DIR: a copy of the
+      As root: the key's file is replaced by one that only this machine's root opens (systemd-creds), in DIR.sealed: a copy of the
       disk's files is of no use elsewhere. The service hands the key to the agent; a rotated one is sealed again.
   millwright-agent policy test FILE --data DIR [--json]
       Says item by item what policy.yaml would admit of a package.yaml or a Deployment ('-': standard input);

@@ -42,13 +42,18 @@ constexpr std::string_view kNote = "The key of this agent is sealed to this mach
 /// A file that says that the key is to be sealed; as old as the key.
 std::string note_of(const std::string& identity_folder) { return identity_folder + "/key.sealed"; }
 
-Status leave_to_seal(const std::string& identity_folder)
+/// The file with this key goes; a newer one that came meanwhile stays.
+Status leave_to_seal(const std::string& identity_folder, const std::string& known)
 {
-    const std::string key = identity_folder + "/key";
+    const std::string key = identity_folder + "/key", aside = identity_folder + "/key.gone";
     std::error_code error;
     const auto age = std::filesystem::last_write_time(key, error);
     if (!error) std::filesystem::last_write_time(note_of(identity_folder), age, error);
-    return platform::remove_tree(key);
+    if (auto moved = platform::replace_file(key, aside); !moved) return moved;
+    auto text = platform::read_secret_file(aside);
+    while (text && !text->empty() && text->back() == '\n') text->pop_back();
+    if (!text || *text != known) return platform::replace_file(aside, key);
+    return platform::remove_tree(aside);
 }
 
 bool is_key(const std::string& text)
@@ -70,7 +75,12 @@ std::optional<std::string> plain_key(const std::string& identity_folder)
 /// For root, whom a link in the folder of another user must not lead to a third one's files: read as that user.
 std::optional<std::string> key_of_user(const std::string& identity_folder, platform::User user)
 {
-    if (user.uid == 0) return plain_key(identity_folder);
+    if (user.uid == 0) {
+        std::error_code error;
+        for (const std::string& part : {identity_folder, identity_folder + "/key"})
+            if (std::filesystem::is_symlink(part, error)) return std::nullopt;
+        return plain_key(identity_folder);
+    }
     platform::ProcessSpec spec;
     spec.program = "/usr/bin/head";
     spec.arguments = {"-c", "64", identity_folder + "/key"};
@@ -118,7 +128,7 @@ std::optional<std::string> key_to_seal(const std::string& identity_folder, const
     if (!sealed || !platform::exists(note_of(identity_folder)) || !platform::exists(identity_folder + "/key")) return std::nullopt;
     auto plain = plain_key(identity_folder);
     if (!plain || *plain != *sealed) return plain;
-    if (auto gone = leave_to_seal(identity_folder); !gone) log::warning("agent", "{}", gone.error().what);
+    if (auto gone = leave_to_seal(identity_folder, *plain); !gone) log::warning("agent", "{}", gone.error().what);
     else log::info("agent", "the key is sealed to this machine; {}/key is gone", identity_folder);
     return std::nullopt;
 }

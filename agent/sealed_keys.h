@@ -1,4 +1,4 @@
-// agent/sealed_keys.h -- keys of agents that are sealed to their machine, in `sealed/ID` beside the data folder, which only root opens: the
+// agent/sealed_keys.h -- keys of agents that are sealed to their machine, in `DIR.sealed/ID` beside the data folder DIR, which only root opens: the
 // keeper hands them to the agent, and a command that root runs opens them itself. A file `key` beside one is newer, and is sealed, too.
 #pragma once
 

@@ -9,7 +9,7 @@ namespace mill::agent {
 namespace {
 
 constexpr std::string_view kMark = "# Written by `millwright-agent service install`; `millwright-agent service uninstall` removes it.\n";
-constexpr std::string_view kProgram = "/usr/bin/millwright-agent", kData = "/var/lib/millwright/agent", kState = "/var/lib/";
+constexpr std::string_view kProgram = "/usr/bin/millwright-agent", kData = "/var/lib/millwright/agent";
 
 /// What a person's manager can do.
 constexpr std::array kOfUser{"Type", "NotifyAccess", "ExecCondition", "ExecStart", "ExecReload", "Restart", "RestartSec", "RestartPreventExitStatus",
@@ -64,11 +64,6 @@ std::string without_escapes(std::string_view word)
     return out;
 }
 
-void replace(std::string& line, std::string_view what, const std::string& with)
-{
-    for (std::size_t at = line.find(what); at != std::string::npos; at = line.find(what, at + with.size())) line.replace(at, what.size(), with);
-}
-
 }  // namespace
 
 Result<std::string> unit_text(const UnitPlaces& places)
@@ -81,8 +76,6 @@ Result<std::string> unit_text(const UnitPlaces& places)
     if (places.program.find_first_of("$\"\\") != std::string::npos)
         return fail(Errc::invalid, fmt::format("a unit cannot start a program of the name '{}': move it", places.program));
     const bool user = places.scope == ServiceScope::user;
-    // What systemd makes for the service must be named below /var/lib, without an escape.
-    const bool state = lies_below(places.data, "/var/lib") && places.data.size() > kState.size() && *data == places.data;
     const bool in_home = any_below(places, {"/home", "/root", "/run/user"}), in_tmp = any_below(places, {"/tmp", "/var/tmp"});
     std::string out(kMark);
     each_line(unit_source(), [&](std::string_view line) {
@@ -100,9 +93,6 @@ Result<std::string> unit_text(const UnitPlaces& places)
             if (words.starts_with(kProgram)) words = *program + words.substr(kProgram.size());
             whole = whole.substr(0, equals) + words;
             if (start && !config->empty()) whole += " --config " + *config;
-        } else if (key == "StateDirectory") {
-            if (!state) return;
-            replace(whole, kData.substr(kState.size()), places.data.substr(kState.size()));
         } else if ((key == "ProtectHome" && in_home) || (key == "PrivateTmp" && in_tmp)) {
             return;
         } else if (key == "WantedBy" && user) {

@@ -10,7 +10,7 @@
 
 namespace mill::platform {
 
-/// Beside a folder that is its user's own to write in: /var/lib/millwright/sealed for /var/lib/millwright/agent.
+/// Beside a folder that is its user's own to write in: /var/lib/millwright/agent.sealed for /var/lib/millwright/agent.
 std::string seal_folder_beside(const std::string& folder);
 
 /// Empty: this process can seal and open. Else why not, for people.

@@ -64,7 +64,7 @@ struct User {
 std::optional<User> find_user(const std::string& name);  ///< nothing when there is no such user
 bool is_root();
 /// Gives the folder and all in it to a user, without following links. Errors: denied, unavailable.
-Status give_tree(const std::string& path, User user);
+Status give_tree(const std::string& path, User user, const std::string& except = {});
 std::optional<User> owner_of(const std::string& path);
 /// Our environment without the variables that belong to this process alone (the service manager's).
 std::map<std::string, std::string> environment_for_children();

@@ -2,22 +2,30 @@
 #include <algorithm>
 
 #include "agent/keeper/keeper.h"
+#include "platform/base/encode.h"
 #include "platform/base/log.h"
-#include "platform/files.h"
 #include "platform/machine_seal.h"
 
 namespace mill::keeper {
+namespace {
 
-/// systemd gives the folder (StateDirectory=) back to the unit's user, root, with each command of the unit, ExecReload= too.
+/// 32 bytes in base64.
+bool is_key(const std::string& text)
+{
+    const auto bytes = from_base64(text);
+    return bytes && bytes->size() == 32;
+}
+
+}  // namespace
+
+/// Once, and only what is root's: an administrator who enrolled. A folder that was somebody's before is not walked by root.
 void Keeper::give_folder()
 {
     const auto user = platform::is_root() && !once_ ? platform::find_user("millwright") : std::nullopt;
     const auto owner = platform::owner_of(settings_.data);
     if (!user || !owner || owner->uid == user->uid) return;
-    if (auto given = platform::give_tree(settings_.data, *user); !given) log::warning("keeper", "{}", given.error().what);
-    // Not the agent's to read.
-    if (!platform::is_folder(secrets_.folder)) return;
-    if (auto kept = platform::give_tree(secrets_.folder, {}); !kept) log::warning("keeper", "{}", kept.error().what);
+    // Not the credentials, which are not the agent's to read.
+    if (auto given = platform::give_tree(settings_.data, *user, "credentials"); !given) log::warning("keeper", "{}", given.error().what);
 }
 
 platform::Handle Keeper::sealed_keys()
@@ -27,13 +35,14 @@ platform::Handle Keeper::sealed_keys()
     if (!platform::is_root()) return {};
     for (const std::string& id : platform::sealed_names(folder)) {
         auto key = platform::open_sealed(folder, id);
+        if (key && !is_key(*key)) key = fail(Errc::corrupt, folder + "/" + id + " holds no key");
         if (!key) log::error("keeper", "the agent's key is not to be had: {}; on another machine than it was sealed on: enrol the agent again", key.error().what);
         else words.insert(words.end(), {id, std::move(*key)});
     }
     if (words.empty()) return {};
     auto ends = platform::Channel::pair();
-    // Far below what a channel takes without a reader: nothing waits here.
-    const Status sent = ends ? ends->first.send(encode(words)) : fail(Error(ends.error()));
+    // 64 keys of 44 bytes at most: far below what a channel takes without a reader.
+    const Status sent = ends ? ends->first.send(encode(words), nullptr, {}, std::chrono::milliseconds(0)) : fail(Error(ends.error()));
     if (!sent) log::error("keeper", "the agent's key is not handed over: {}", sent.error().what);
     return sent ? std::move(ends->second).take_handle() : platform::Handle();
 }
@@ -43,7 +52,10 @@ void Keeper::seal_key(const std::string& id, const std::string& key)
     const std::string folder = platform::seal_folder_beside(settings_.data);
     const auto names = platform::sealed_names(folder);
     // Only what an administrator sealed is sealed again: the agent makes no files of root's.
-    Status done = std::find(names.begin(), names.end(), id) == names.end() ? fail(Errc::not_found, "it was not sealed before") : platform::seal_secret(folder, id, key);
+    Status done;
+    if (std::find(names.begin(), names.end(), id) == names.end()) done = fail(Errc::not_found, "it was not sealed before");
+    else if (!is_key(key)) done = fail(Errc::invalid, "it is no key");
+    else done = platform::seal_secret(folder, id, key);
     Words words{"sealed", id};
     if (!done) {
         log::error("keeper", "the new key of the agent is not sealed: {}", done.error().what);

@@ -134,10 +134,7 @@ bool Keeper::wait()
 void Keeper::take_signals()
 {
     const auto came = host_.take_signals();
-    if (came.reload && !once_ && !stop_by_) {
-        give_folder();
-        agent().say({"reload"});
-    }
+    if (came.reload && !once_ && !stop_by_) agent().say({"reload"});
     if (!came.stop || stop_by_) return;
     host_.stopping();
     if (once_) {
@@ -180,10 +177,8 @@ void Keeper::watch_agent()
         stop_by_ = Clock::now() + 5s;
     }
     const bool makes_way = renew_ && runners_.all().empty();  // the new keeper starts it
-    if (!stop_by_ && !makes_way && agent_.is_due(Clock::now())) {
-        give_folder();
+    if (!stop_by_ && !makes_way && agent_.is_due(Clock::now()))
         if (auto started = agent_.start(); !started) log::error("keeper", "{}", started.error().what);
-    }
     agent_.peer.flush();
 }
 

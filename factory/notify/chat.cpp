@@ -48,7 +48,7 @@ Result<std::string> conversation_in(const Json& chat, const Json& document)
     if (const auto missing = read->missing(document); !missing.empty())
         return fail(Errc::invalid, fmt::format("no conversation id: {}; the caller must send it with the run under this name", missing_words(missing)));
     std::string id = read->text(document);
-    bool valid = !id.empty() && id.size() <= 200;
+    bool valid = !id.empty() && id.size() <= 200 && id.find_first_not_of('.') != std::string::npos;
     for (const char c : id)
         valid = valid && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._:@-").find(c) != std::string_view::npos);
     if (!valid) return fail(Errc::invalid, fmt::format("'{}' is not a conversation id (1 to 200 of A-Z a-z 0-9 . _ : @ -)", id.substr(0, 200)));

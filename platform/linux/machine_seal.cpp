@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char* kProgram = "/usr/bin/systemd-creds";
 constexpr std::size_t kMostSecret = 64 * 1024, kMostFile = 256 * 1024, kMostNames = 64;
-constexpr std::chrono::seconds kPatience{20};
+constexpr std::chrono::seconds kPatience{10};
 
 bool may_be_named(std::string_view name)
 {
@@ -39,6 +39,12 @@ Status roots_alone(const std::string& folder)
             return fail(Errc::denied, fmt::format("{}: has to be a folder of root's that nobody else may {}", path, path == folder ? "enter" : "write in"));
     }
     return {};
+}
+
+/// What is sealed is bound to: a file that is put in another's place is not opened.
+std::string name_of(const std::string& folder, const std::string& name)
+{
+    return fmt::format("millwright-{}-{}", std::filesystem::path(folder).filename().string(), name);
 }
 
 Result<std::string> run(std::vector<std::string> arguments, std::string_view input)
@@ -63,7 +69,7 @@ std::string seal_folder_beside(const std::string& folder)
 {
     std::filesystem::path path = std::filesystem::path(folder).lexically_normal();
     if (!path.has_filename()) path = path.parent_path();
-    return (path.parent_path() / "sealed").string();
+    return path.string() + ".sealed";
 }
 
 std::string why_no_seal()
@@ -80,9 +86,9 @@ Status seal_secret(const std::string& folder, const std::string& name, std::stri
     if (std::string why = why_no_seal(); !why.empty()) return fail(Errc::denied, std::move(why));
     if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return fail(Errc::unavailable, fmt::format("{}: {}", folder, os_error(errno)));
     if (auto ours = roots_alone(folder); !ours) return ours;
-    auto sealed = run({"encrypt", "--quiet", "--with-key=host", "--name=millwright-" + name, "-", "-"}, secret);
+    auto sealed = run({"encrypt", "--quiet", "--with-key=host", "--name=" + name_of(folder, name), "-", "-"}, secret);
     if (!sealed) return fail(std::move(sealed.error()));
-    auto again = run({"decrypt", "--quiet", "--name=millwright-" + name, "-", "-"}, *sealed);
+    auto again = run({"decrypt", "--quiet", "--name=" + name_of(folder, name), "-", "-"}, *sealed);
     if (!again) return fail(std::move(again.error()));
     if (*again != secret) return fail(Errc::internal, "systemd-creds gives something else than it was given");
     return write_file(folder + "/" + name, *sealed, 0600);
@@ -95,7 +101,7 @@ Result<std::string> open_sealed(const std::string& folder, const std::string& na
     auto sealed = read_file(folder + "/" + name, kMostFile);
     if (!sealed) return fail(folder + "/" + name, std::move(sealed.error()));
     if (std::string why = why_no_seal(); !why.empty()) return fail(Errc::denied, std::move(why));
-    auto secret = run({"decrypt", "--quiet", "--name=millwright-" + name, "-", "-"}, *sealed);
+    auto secret = run({"decrypt", "--quiet", "--name=" + name_of(folder, name), "-", "-"}, *sealed);
     if (!secret) return fail(folder + "/" + name, std::move(secret.error()));
     return secret;
 }

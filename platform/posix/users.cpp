@@ -1,7 +1,8 @@
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,18 +32,48 @@ std::optional<User> owner_of(const std::string& path)
     return User{info.st_uid, info.st_gid};
 }
 
-Status give_tree(const std::string& path, User user)
+namespace {
+
+constexpr int kDeepest = 32;
+
+/// Whoever owns what lies around it may rename and link while we look: each thing is opened without following links, looked at, and given by
+/// what was opened. What has another name elsewhere is left alone.
+Status give_at(int folder, const char* name, User user, const std::string& except, int depth)
 {
-    const auto give = [&](const std::string& item) -> Status {
-        if (lchown(item.c_str(), user.uid, user.gid) == 0 || errno == ENOENT) return {};
-        return fail(Errc::denied, fmt::format("{}: cannot be given to user {}: {}", item, user.uid, os_error(errno)));
-    };
-    if (auto ok = give(path); !ok) return ok;
-    std::error_code error;
-    for (std::filesystem::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error))
-        if (auto ok = give(entry->path().string()); !ok) return ok;
-    if (error) return fail(Errc::unavailable, fmt::format("{}: {}", path, error.message()));
+    const auto failure = [&](const char* what) { return fail(Errc::denied, fmt::format("'{}' {} user {}: {}", name, what, user.uid, os_error(errno))); };
+    const Handle item(::openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!item.valid()) return errno == ENOENT ? Status() : failure("cannot be looked at for");
+    struct stat info {};
+    if (::fstat(item.native(), &info) != 0) return failure("cannot be looked at for");
+    if (S_ISDIR(info.st_mode)) {
+        if (depth == 0) return fail(Errc::invalid, fmt::format("'{}' lies too deep to be given to user {}", name, user.uid));
+        const int inside = ::openat(item.native(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR* entries = inside < 0 ? nullptr : ::fdopendir(inside);
+        if (entries == nullptr) {
+            if (inside >= 0) ::close(inside);
+            return failure("cannot be read for");
+        }
+        Status done;
+        while (const dirent* entry = done ? ::readdir(entries) : nullptr) {
+            const std::string_view each = entry->d_name;
+            if (each != "." && each != ".." && each != except) done = give_at(::dirfd(entries), entry->d_name, user, {}, depth - 1);
+        }
+        ::closedir(entries);
+        if (!done) return done;
+    } else if (!S_ISREG(info.st_mode) || info.st_nlink != 1) {
+        return {};
+    }
+    if (::fchownat(item.native(), "", user.uid, user.gid, AT_EMPTY_PATH) != 0) return failure("cannot be given to");
     return {};
+}
+
+}  // namespace
+
+Status give_tree(const std::string& path, User user, const std::string& except)
+{
+    auto done = give_at(AT_FDCWD, path.c_str(), user, except, kDeepest);
+    if (!done) return fail(path, std::move(done.error()));
+    return done;
 }
 
 std::map<std::string, std::string> environment_for_children()

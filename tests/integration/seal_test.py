@@ -38,7 +38,7 @@ class Seal(Test):
         (self.data / "policy.yaml").write_text("unsigned: true\n")
         self.place = next((self.data / "factories").iterdir())
         self.key, self.note = self.place / "key", self.place / "key.sealed"
-        self.sealed = self.above / "sealed" / self.place.name
+        self.sealed = self.above / "agent.sealed" / self.place.name
         self.trigger = self.world.deploy("hello", "do:\n  - say:\n      set: { said: hello }\n")
 
     def say(self, verb, *more, data=None, status=0):

@@ -87,8 +87,8 @@ millwright trigger who --wait --json | grep -q '"successful"' && say job-ran-aga
 millwright-agent seal --data /var/lib/millwright/agent
 systemctl reload millwright-agent
 for i in $(seq 50); do ls /var/lib/millwright/agent/factories/*/key >/dev/null 2>&1 || break; sleep 0.2; done
-ls -l /var/lib/millwright/agent/factories/* /var/lib/millwright/sealed
-[ -n "$(ls /var/lib/millwright/sealed)" ] && ! ls /var/lib/millwright/agent/factories/*/key && say key-sealed
+ls -l /var/lib/millwright/agent/factories/* /var/lib/millwright/agent.sealed
+[ -n "$(ls /var/lib/millwright/agent.sealed)" ] && ! ls /var/lib/millwright/agent/factories/*/key && say key-sealed
 systemctl restart millwright-agent
 millwright trigger who --wait --json | grep -q '"successful"' && say job-ran-with-the-sealed-key
 millwright-agent stop --data /var/lib/millwright/agent --after job; millwright-agent rotate --data /var/lib/millwright/agent; systemctl start millwright-agent

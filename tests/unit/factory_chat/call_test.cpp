@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 using namespace mill;
 using namespace mill::factory;
@@ -57,6 +58,29 @@ TEST_CASE("Slack: a slash command", "[factory][chat][slack]")
     CHECK_THAT(refused(P::slack, "text=4711", kForm), Contains("command"));
     CHECK_THAT(refused(P::slack, "command=%2Forder&text=4711", kForm), Contains("channel_id"));
     CHECK_THAT(refused(P::slack, "command=%2Forder&channel_id=C%2F..", kForm), Contains("no conversation id"));
+}
+
+TEST_CASE("Slack: an event that is said to be a form stays no command, since the header is not signed", "[factory][chat][slack]")
+{
+    CHECK_THAT(refused(P::slack, R"({"type":"event_callback","text":"x&command=%2Fwipe&user_id=UADMIN&channel_id=D1&trigger_id=9&y="})", kForm), Contains("is none"));
+}
+
+TEST_CASE("signs of Slack are read once, in time that grows with the text", "[factory][chat][slack]")
+{
+    const auto said = [](const std::string& text) {
+        return R"({"type":"event_callback","event":{"type":"message","channel":"C1","user":"U1","ts":"1.2","text":")" + text + "\"}}";
+    };
+    CHECK(read(P::slack, said("&lt;a&gt; &amp;lt; &amp;amp;&")).neutral["text"] == Json("<a> &lt; &amp;&"));
+    std::string many;
+    for (int i = 0; i < 200'000; ++i) many += "&lt;";   // a megabyte took a quarter of a minute when each was replaced in place
+    CHECK_THAT(read(P::slack, said(many.substr(0, 4 * 30'000))).neutral["text"].as_string(), Catch::StartsWith("<<<"));
+    CHECK_THAT(refused(P::slack, said(many)), Contains("at most"));
+}
+
+TEST_CASE("a conversation of dots alone would lead elsewhere in a path", "[factory][chat]")
+{
+    for (const char* id : {".", "..", "..."}) CHECK_THAT(refused(P::webhook, fmt::format(R"({{"conversation":"{}"}})", id)), Contains("no conversation id"));
+    CHECK(read(P::webhook, R"({"conversation":"a.b"})").context["conversationId"] == Json("a.b"));
 }
 
 TEST_CASE("Slack: an event answers in its thread, what bots say starts nothing, one message is one event", "[factory][chat][slack]")

@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include <fcntl.h>
@@ -248,4 +250,27 @@ TEST_CASE("a child apart signals itself and its own, and nobody else", "[platfor
     }
     spec.apart = true;
     CHECK(run_process(spec, "", 1000, 10s)->out == "self\nown\n");
+}
+
+TEST_CASE("a folder is given to a user without what is linked into it", "[platform][process]")
+{
+    if (!is_root()) return;
+    namespace fs = std::filesystem;
+    const fs::path top = fs::temp_directory_path() / ("mill-give-" + std::to_string(::getpid()));
+    fs::create_directories(top / "mine" / "deep");
+    fs::create_directories(top / "mine" / "kept");
+    fs::create_directories(top / "other");
+    for (const char* name : {"mine/deep/file", "mine/kept/file", "other/file", "other/linked"}) std::ofstream(top / name) << "x";
+    fs::create_directory_symlink(top / "other", top / "mine" / "link");
+    fs::create_hard_link(top / "other" / "linked", top / "mine" / "hard");
+    fs::create_directory_symlink(top / "other", top / "way");
+    const User user{65534, 65534};
+    REQUIRE(give_tree((top / "mine").string(), user, "kept"));
+    CHECK(owner_of((top / "mine").string())->uid == 65534);
+    CHECK(owner_of((top / "mine/deep/file").string())->uid == 65534);
+    for (const char* name : {"mine/kept", "mine/kept/file", "other", "other/file", "other/linked"}) CHECK(owner_of((top / name).string())->uid == 0);
+    REQUIRE(give_tree((top / "way").string(), user));   // a link at the top
+    CHECK(owner_of((top / "other").string())->uid == 0);
+    CHECK(owner_of((top / "other/file").string())->uid == 0);
+    fs::remove_all(top);
 }
