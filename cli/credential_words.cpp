@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/listing.h"
+#include "platform/base/clock.h"
 #include "platform/base/redact.h"
 #include "protocol/secrets.h"
 
@@ -21,6 +22,8 @@ std::vector<std::string> warnings_of(const Json& stored, const Json& values)
     std::vector<std::string> out;
     const std::string& name = stored["name"].as_string();
     if (goes_anywhere(stored)) out.push_back(fmt::format("warning: {} is usable at every host that a job may reach; bind it with --hosts HOST", name));
+    if (const Result<WallTime> expires = parse_time(stored["expires"].as_string()); expires && *expires <= system_clock().now())
+        out.push_back(fmt::format("warning: {} has expired on {}: nothing can use it", name, stored["expires"].as_string()));
     protocol::each_secret(Json::object({{name, values}}), [&](const std::string&, const std::string& member, const std::string& value) {
         if (!Redactor().add(value)) out.push_back(fmt::format("warning: the value of '{}' in {} is too short to be masked in logs and answers", member, name));
     });

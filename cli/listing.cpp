@@ -66,6 +66,19 @@ void show_findings(Console& console, const Json& findings)
     }
 }
 
+std::vector<std::string> reason_lines(const Json& why)
+{
+    std::vector<std::string> out;
+    for (const Json& reason : why["reasons"].as_array()) {
+        if (reason["text"] == why["text"]) continue;
+        std::string line = "  - " + one_line(reason["text"].as_string());
+        const std::string& hint = reason["hint"].as_string();
+        if (!hint.empty() && line.find(hint) == std::string::npos) line += " → " + one_line(hint);
+        out.push_back(std::move(line));
+    }
+    return out;
+}
+
 std::string joined(const Json& list)
 {
     if (list.is_string()) return list.as_string();

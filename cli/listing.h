@@ -28,6 +28,9 @@ Result<int> for_each_job(Context& context, const Arguments& arguments, std::stri
 /// A doctor's findings ([{check, state, text, fix}]), each with what mends it.
 void show_findings(Console& console, const Json& findings);
 
+/// What keeps a job from running, one line each, as `why` shows it: the factory's {text, reasons: [{text, hint}]}.
+std::vector<std::string> reason_lines(const Json& why);
+
 /// The texts of a list: "a, b".
 std::string joined(const Json& list);
 

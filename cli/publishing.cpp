@@ -4,6 +4,7 @@
 
 #include "platform/base/encode.h"
 #include "platform/files.h"
+#include "workflows/check/check.h"
 
 namespace mill::cli {
 
@@ -24,6 +25,17 @@ Result<workflows::Package> read_package(const std::string& path) { return in_pac
 Result<std::string> package_bytes(const std::string& path, std::string_view version)
 {
     return in_package(path.ends_with(".mwp") && version.empty() ? platform::read_file(path, kMaxPackage) : workflows::pack(path, version));
+}
+
+std::vector<std::string> secret_warnings(const std::string& path)
+{
+    std::vector<std::string> out;
+    Result<workflows::Package> package = read_package(path);
+    if (!package) return out;
+    workflows::check_into(*package);
+    for (const workflows::Finding& finding : package->findings)
+        if (finding.code == "clear-secret") out.push_back(printable(finding.format()));
+    return out;
 }
 
 Result<workflows::Manifest> manifest_in(const std::string& bytes) { return in_package(workflows::manifest_of(bytes)); }

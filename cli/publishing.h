@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "workflows/package.h"
@@ -20,6 +21,8 @@ Result<Published> publish(Api& api, const std::string& bytes, bool draft = false
 Result<workflows::Package> read_package(const std::string& path);
 /// Bytes of a `.mwp`, or packed from a folder. Errors: as read_package.
 Result<std::string> package_bytes(const std::string& path, std::string_view version = {});
+/// What stands in a package in clear text though it looks like a secret, one line each and never its value: said whenever a package leaves its author.
+std::vector<std::string> secret_warnings(const std::string& path);
 Result<workflows::Manifest> manifest_in(const std::string& bytes);
 
 }  // namespace mill::cli

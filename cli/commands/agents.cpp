@@ -69,6 +69,7 @@ Result<int> show_one(Context& context, const Arguments& arguments)
     agent_field(console, "jobs", fmt::format("{} of {} slots{}{}", (*agent)["busy"].as_integer(), (*agent)["slots"].as_integer(), (*agent)["jobs"].empty() ? "" : ": ", joined((*agent)["jobs"])));
     agent_field(console, "system", fmt::format("{} {}, {} processors, memory by {}", facts["os"]["name"].as_string(), facts["os"]["version"].as_string(), facts["cpus"].as_integer(),
                                                facts["isolation"]["memory"].as_string()));
+    agent_field(console, "program", facts["millwright"].is_string() ? "millwright " + facts["millwright"].as_string() : "");
     agent_field(console, "key", (*agent)["fingerprint"].as_string());
     const Json& report = doctor["report"];
     if (doctor["state"].as_string() == "failed") agent_field(console, "doctor", doctor["problem"].as_string());

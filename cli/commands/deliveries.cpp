@@ -42,7 +42,10 @@ void show_whole(Console& console, const Json& delivery, WallTime now, bool full)
     if (const Json& held = delivery["held"]; held.is_object())
         console.line(fmt::format("  held since {}, because {}; next probe {}", show_time(held["since"].as_string(), now), one_line(held["because"].as_string()), show_time(held["nextProbe"].as_string(), now)));
     if (const std::string& subject = delivery["subject"].as_string(); !subject.empty()) console.line("  about    " + one_line(subject));
+    if (const std::string& accepted = delivery["finishedAt"].as_string(); !accepted.empty() && state == "delivered")
+        console.line(fmt::format("  accepted {}", show_time(accepted, now, true)));
     if (const std::string error = text_of(delivery["error"]); !error.empty()) console.line("  error    " + one_line(error));
+    if (state == "dead") console.line("  again    millwright deliveries resend " + one_line(delivery["id"].as_string()));
     for (const Json& attempt : delivery["attempts"].as_array()) {
         const Json& request = attempt["request"];
         console.line(fmt::format("  {}. {}  {}  {} {} → {}", attempt["number"].as_integer(), show_time(attempt["time"].as_string(), now, true),

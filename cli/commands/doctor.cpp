@@ -9,6 +9,8 @@ namespace mill::cli {
 
 namespace {
 
+constexpr std::chrono::hours kExpiresSoon{14 * 24};
+
 void look_at_settings(const Settings& settings, Findings& out)
 {
     if (!settings.problem.empty()) out.error("configuration", settings.problem, "mend the file, or `millwright login` writes a new one");
@@ -53,6 +55,24 @@ void look_at_holds(Api& api, Findings& out)
     for (const Json& hold : items(*holds)) out.warning("hold", hold["why"].as_string(), hold["command"].as_string() + " stops waiting");
 }
 
+/// Said while there is time: afterwards it is the jobs and notifications that say it.
+void look_at_credentials(Api& api, Findings& out)
+{
+    const Result<Json> found = api.get("/v1/credentials");
+    if (!found) return;
+    const WallTime now = system_clock().now();
+    std::string ended, ending;
+    for (const Json& item : items(*found)) {
+        const Result<WallTime> expires = parse_time(item["expires"].as_string());
+        if (!expires || *expires - now > kExpiresSoon) continue;
+        std::string& text = *expires <= now ? ended : ending;
+        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", item["name"].as_string(), show_time(item["expires"].as_string(), now));
+    }
+    constexpr std::string_view kRenew = "millwright credentials set NAME with the new value and --expires";
+    if (!ended.empty()) out.error("credentials", "expired: " + ended, std::string(kRenew));
+    if (!ending.empty()) out.warning("credentials", "expire soon: " + ending, std::string(kRenew));
+}
+
 void look_at_factory(Context& context, Findings& out)
 {
     Api api(context.settings.factory, context.settings.token, context.settings.ca_file, context.stop);
@@ -75,6 +95,7 @@ void look_at_factory(Context& context, Findings& out)
     out.ok("token", fmt::format("of {} ({}){}", (*who)["name"].as_string(), (*who)["kind"].as_string(), role.empty() ? "" : ", role " + role));
     look_at_agents(api, out);
     look_at_holds(api, out);
+    look_at_credentials(api, out);
     if (const Result<Json> dead = api.get("/v1/deliveries", {{"state", "dead"}, {"limit", "100"}}); dead && !items(*dead).empty())
         out.warning("deliveries", fmt::format("{} did not arrive", items(*dead).size()), "millwright deliveries --state dead");
 }

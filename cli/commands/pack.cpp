@@ -20,6 +20,7 @@ Result<int> run(Context& context, const Arguments& arguments)
     if (Status written = platform::write_output(path, *bytes); !written) return fail(Errc::unavailable, written.error().what);
     const std::string digest = workflows::package_digest(*bytes);
     Console& console = context.console;
+    for (const std::string& warning : secret_warnings(arguments.text("FOLDER"))) console.note(warning);
     if (console.json())
         console.document(Json::object({{"file", path}, {"name", manifest->name}, {"version", manifest->version}, {"digest", digest},
                                        {"size", static_cast<std::int64_t>(bytes->size())}, {"manifest", workflows::to_json(*manifest)}}));

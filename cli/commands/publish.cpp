@@ -16,6 +16,7 @@ Result<int> run(Context& context, const Arguments& arguments)
     for (const std::string& path : arguments.texts("FILE")) {
         const Result<std::string> bytes = package_bytes(path);
         if (!bytes) return fail(bytes.error());
+        for (const std::string& warning : secret_warnings(path)) console.note(warning);
         const Result<Published> published = publish(**api, *bytes, arguments.has("--draft"));
         if (!published) return fail(published.error());
         const Json& package = published->package;

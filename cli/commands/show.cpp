@@ -53,6 +53,14 @@ Result<int> run(Context& context, const Arguments& arguments)
         field(console, "cancelled", one_line(fmt::format("by {}{}{}", job["cancel"]["by"].as_string(), job["cancel"]["why"].as_string().empty() ? "" : ": ",
                                                         job["cancel"]["why"].as_string())));
     if (job["error"].is_object()) field(console, "error", console.paint(Style::bad, error_text(job["error"])));
+    // Beside the job's state: it may have ended well and nobody was told.
+    if (const Result<Json> told = (*api)->get("/v1/deliveries", {{"job", *uid}, {"limit", "20"}}); told)
+        for (const Json& delivery : items(*told)) {
+            const std::string& state = delivery["state"].as_string();
+            const Style style = state == "delivered" ? Style::good : state == "dead" ? Style::bad : Style::busy;
+            field(console, "delivery", fmt::format("{} {} on {}{}", console.paint(style, one_line(state)), one_line(delivery["notifier"].as_string()), one_line(delivery["on"].as_string()),
+                                                   state == "delivered" || delivery["error"].as_string().empty() ? "" : ": " + one_line(delivery["error"].as_string())));
+        }
     value(console, "invocationContext", job["invocationContext"]);
     value(console, "input", job["input"]);
     value(console, "output", job["output"]);

@@ -35,6 +35,11 @@ Result<int> run(Context& context, const Arguments& arguments)
                    entry["state"].as_string(), agent, !text.empty() ? text : reason == "completed" ? "" : reason});
         if (time) before = time;
     }
+    if ((*list)["state"].as_string() == "ready") {   // the wait that has not ended is the one that is asked about
+        const Result<Json> job = (*api)->get(join_path("/v1/jobs", *uid));
+        const std::string why = job ? (*job)["waitingFor"].as_string() : "";
+        if (!why.empty()) table.add({show_time(format_time(now), now, true), before ? show_span(now - *before) : "", "waits", "", why});
+    }
     table.show(console);
     return kDone;
 }
@@ -44,7 +49,7 @@ Result<int> run(Context& context, const Arguments& arguments)
 Command timeline_command()
 {
     return {.name = "timeline",
-            .summary = "Show each state of a job with its time and the reason of every wait",
+            .summary = "Show each state of a job with its time, and what it waits for now",
             .examples = "millwright timeline last",
             .options = {{"JOB", "", "The job's uid, its beginning or end, or `last`", true}},
             .run = run};

@@ -2,6 +2,7 @@
 
 #include "cli/commands/commands.h"
 #include "cli/jobs.h"
+#include "cli/listing.h"
 
 namespace mill::cli {
 
@@ -51,13 +52,7 @@ Result<int> run(Context& context, const Arguments& arguments)
     }
     if (slash == std::string::npos) console.line(fmt::format("{}: {}", state_text(console, *why), printable((*why)["text"].as_string())));
     else console.line(printable((*why)["text"].as_string()));
-    for (const Json& reason : (*why)["reasons"].as_array()) {
-        if (reason["text"] == (*why)["text"]) continue;
-        std::string line = "  - " + one_line(reason["text"].as_string());
-        const std::string& hint = reason["hint"].as_string();
-        if (!hint.empty() && line.find(hint) == std::string::npos) line += " → " + one_line(hint);
-        console.line(line);
-    }
+    for (const std::string& line : reason_lines(*why)) console.line(line);
     return kDone;
 }
 
