@@ -5,11 +5,13 @@ import email.policy
 import json
 import ssl
 import subprocess
+import sys
 import threading
 import unittest
 
 from mill import Test, World, wait_for
 
+sys.path.append("/usr/lib/python3/dist-packages")   # Debian's python3-aiosmtpd, where another Python comes first
 try:
     from aiosmtpd.smtp import SMTP, AuthResult
 except ImportError:
