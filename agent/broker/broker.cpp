@@ -60,7 +60,11 @@ Status Broker::run(std::stop_token stop)
         platform::Channel& from = **ready == 0 ? keeper_ : agent_;
         auto message = from.receive(Milliseconds(0), stop);
         if (**ready == 0) {
-            if (!message) return message.error().code == Errc::unavailable ? Status{} : Status(fail("keeper", message.error()));
+            if (!message) {
+                // The keeper is gone, or we are to go: no trouble.
+                const Errc code = message.error().code;
+                return code == Errc::unavailable || code == Errc::cancelled ? Status{} : Status(fail("keeper", message.error()));
+            }
             if (*message) hear_keeper(std::move(**message));
         } else if (!message) {
             log::debug("broker", "the agent is gone: {}", message.error().what);
