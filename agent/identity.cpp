@@ -42,6 +42,9 @@ Json about(const Identity& identity)
 /// A replacement that a crash cut short is done again: its one file holds all of it.
 Status finish_replacement(const std::string& folder)
 {
+    // A crash while the key was set aside to be sealed left it there: it counts, unless there is a newer one.
+    if (const std::string key = folder + "/key", aside = key + ".gone"; platform::exists(aside))
+        if (auto back = platform::exists(key) ? platform::remove_tree(aside) : platform::replace_file(aside, key); !back) return back;
     const std::string path = folder + "/identity.next";
     if (!platform::exists(path)) return {};
     auto text = platform::read_secret_file(path);

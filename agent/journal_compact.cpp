@@ -81,7 +81,7 @@ Status Journal::compact_locked()
 
     const WallTime now = clock_.now(), memory = now - std::chrono::duration_cast<Microseconds>(options_.memory);
     const auto put_name = [&](const protocol::AttemptId& id, WallTime time) {
-        if (time >= memory) out.put_name(id, time);
+        if (time >= memory && state_.knows(id)) out.put_name(id, time);   // in memory the oldest of a million went
     };
     auto read = read_history(file_, put_name);
     if (!read) return fail(std::move(read.error()));

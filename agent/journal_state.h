@@ -1,7 +1,6 @@
 // agent/journal_state.h -- what the journal's records add up to: attempts, their unsent events, names that were ours before.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <optional>

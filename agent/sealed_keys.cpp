@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include "agent/identity.h"
-#include "platform/base/encode.h"
 #include "platform/base/log.h"
 #include "platform/channel.h"
 #include "platform/files.h"
@@ -42,6 +41,12 @@ constexpr std::string_view kNote = "The key of this agent is sealed to this mach
 /// A file that says that the key is to be sealed; as old as the key.
 std::string note_of(const std::string& identity_folder) { return identity_folder + "/key.sealed"; }
 
+std::string without_end(std::string text)
+{
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text;
+}
+
 /// The file with this key goes; a newer one that came meanwhile stays.
 Status leave_to_seal(const std::string& identity_folder, const std::string& known)
 {
@@ -50,26 +55,17 @@ Status leave_to_seal(const std::string& identity_folder, const std::string& know
     const auto age = std::filesystem::last_write_time(key, error);
     if (!error) std::filesystem::last_write_time(note_of(identity_folder), age, error);
     if (auto moved = platform::replace_file(key, aside); !moved) return moved;
-    auto text = platform::read_secret_file(aside);
-    while (text && !text->empty() && text->back() == '\n') text->pop_back();
-    if (!text || *text != known) return platform::replace_file(aside, key);
+    const auto text = platform::read_secret_file(aside);
+    if (!text || without_end(*text) != known) return platform::replace_file(aside, key);
     return platform::remove_tree(aside);
-}
-
-bool is_key(const std::string& text)
-{
-    const auto bytes = from_base64(text);
-    return bytes && bytes->size() == 32;
 }
 
 /// Nothing, when it is not there or no key.
 std::optional<std::string> plain_key(const std::string& identity_folder)
 {
-    auto text = platform::read_secret_file(identity_folder + "/key");
-    if (!text) return std::nullopt;
-    while (!text->empty() && text->back() == '\n') text->pop_back();
-    if (!is_key(*text)) return std::nullopt;
-    return std::move(*text);
+    const auto text = platform::read_secret_file(identity_folder + "/key");
+    if (!text || !keeper::is_key(without_end(*text))) return std::nullopt;
+    return without_end(*text);
 }
 
 /// For root, whom a link in the folder of another user must not lead to a third one's files: read as that user.
@@ -88,16 +84,15 @@ std::optional<std::string> key_of_user(const std::string& identity_folder, platf
     spec.gid = user.gid;
     auto read = platform::run_process(spec, "", 64, std::chrono::seconds(10));
     if (!read || read->ending.exit_code != 0 || read->ending.signal != 0) return std::nullopt;
-    while (!read->out.empty() && read->out.back() == '\n') read->out.pop_back();
-    if (!is_key(read->out)) return std::nullopt;
-    return std::move(read->out);
+    if (!keeper::is_key(without_end(read->out))) return std::nullopt;
+    return without_end(read->out);
 }
 
 }  // namespace
 
 void take_sealed_keys()
 {
-    if (std::getenv(kKeysVariable) == nullptr) return;
+    if (std::getenv(keeper::kKeysVariable) == nullptr) return;
     auto channel = platform::Channel::from(platform::Handle(4));
     auto message = channel.receive(std::chrono::seconds(1));
     auto words = message && *message ? keeper::decode((*message)->text) : Result<keeper::Words>(fail(Errc::unavailable, "nothing came"));
@@ -139,9 +134,10 @@ void KeySealer::look(const std::string& identity_folder, const std::string& fact
     if (!key) return;
     {
         const std::scoped_lock lock(mutex_);
-        Asked& asked = asked_[factory_id];
-        if (asked.failed && asked.key == *key) return;
-        asked = {identity_folder, *key, false};
+        const auto [at, fresh] = asked_.try_emplace(factory_id);
+        // One question at a time: its answer is then about this key, and a newer one is asked for afterwards.
+        if (!fresh && (!at->second.failed || at->second.key == *key)) return;
+        at->second = {identity_folder, *key, false};
     }
     ask_(factory_id, std::move(*key));
 }
@@ -200,6 +196,7 @@ Status seal_command(const std::string& data_folder, bool undo)
             continue;
         }
         (void)key_to_seal(place, id);
+        if (platform::exists(place + "/key")) return fail(Errc::denied, fmt::format("{}/key is still there, and is not the key that is sealed: see what it is, remove it, or enrol this agent again", place));
         fmt::print("{}/{}: sealed; no file in {} holds the key\n", folder, id, place);
     }
     return {};

@@ -13,8 +13,6 @@
 
 namespace mill::agent {
 
-/// The name of the variable that says that the keeper handed some over, and of the channel they are in.
-inline constexpr const char* kKeysVariable = "MILLWRIGHT_KEYS";
 /// Takes what the keeper handed over, when it did: ID and KEY in turns, each KEY as in the file `key`.
 void take_sealed_keys();
 /// As root, before it is given up: opens all of the data folder's. What cannot be opened is missing.

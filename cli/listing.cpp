@@ -66,11 +66,11 @@ void show_findings(Console& console, const Json& findings)
     }
 }
 
-std::vector<std::string> reason_lines(const Json& why)
+std::vector<std::string> reason_lines(const Json& reasons, const Json& said)
 {
     std::vector<std::string> out;
-    for (const Json& reason : why["reasons"].as_array()) {
-        if (reason["text"] == why["text"]) continue;
+    for (const Json& reason : reasons.as_array()) {
+        if (reason["text"] == said) continue;
         std::string line = "  - " + one_line(reason["text"].as_string());
         const std::string& hint = reason["hint"].as_string();
         if (!hint.empty() && line.find(hint) == std::string::npos) line += " → " + one_line(hint);

@@ -28,8 +28,8 @@ Result<int> for_each_job(Context& context, const Arguments& arguments, std::stri
 /// A doctor's findings ([{check, state, text, fix}]), each with what mends it.
 void show_findings(Console& console, const Json& findings);
 
-/// What keeps a job from running, one line each, as `why` shows it: the factory's {text, reasons: [{text, hint}]}.
-std::vector<std::string> reason_lines(const Json& why);
+/// What keeps a job from running, one line each, as `why` shows it: the factory's [{code, text, hint}]. Those that say what `said` says are left out.
+std::vector<std::string> reason_lines(const Json& reasons, const Json& said = {});
 
 /// The texts of a list: "a, b".
 std::string joined(const Json& list);

@@ -1,5 +1,7 @@
 #include "cli/preflight.h"
 
+#include "cli/listing.h"
+
 #include <fmt/format.h>
 
 namespace mill::cli {
@@ -32,23 +34,15 @@ void warn_preflights(Console& console, const Json& results, const Json& prefligh
 void show_preflight(Console& console, const Json& preflight)
 {
     console.line(one_line(preflight["text"].as_string()));
-    const auto reason_lines = [&](const Json& reasons, const Json& but) {
-        for (const Json& reason : reasons.as_array()) {
-            if (reason["text"] == but || reason["code"].as_string() == "free") continue;
-            std::string line = "  - " + one_line(reason["text"].as_string());
-            const std::string& hint = reason["hint"].as_string();
-            if (!hint.empty() && line.find(hint) == std::string::npos) line += " → " + one_line(hint);
-            console.line(line);
-        }
-    };
-    reason_lines(preflight["problems"], preflight["text"]);
+    for (const std::string& line : reason_lines(preflight["problems"], preflight["text"])) console.line(line);
     std::int64_t shown = 0;
     for (const Json& agent : preflight["agents"].as_array()) {
         const std::string& can = agent["can"].as_string();
         const Style style = can == "now" ? Style::good : can == "later" ? Style::busy : Style::bad;
         console.line(fmt::format("{} {}{}", console.paint(style, fmt::format("{:<6}", one_line(can))), one_line(agent["name"].as_string()),
                                  agent.contains("version") ? " " + one_line(agent["version"].as_string()) : ""));
-        reason_lines(agent["reasons"], Json());
+        if (can != "now")   // what one that could says of itself is that it is free
+            for (const std::string& line : reason_lines(agent["reasons"])) console.line(line);
         ++shown;
     }
     const Json& counts = preflight["counts"];

@@ -2,21 +2,10 @@
 #include <algorithm>
 
 #include "agent/keeper/keeper.h"
-#include "platform/base/encode.h"
 #include "platform/base/log.h"
 #include "platform/machine_seal.h"
 
 namespace mill::keeper {
-namespace {
-
-/// 32 bytes in base64.
-bool is_key(const std::string& text)
-{
-    const auto bytes = from_base64(text);
-    return bytes && bytes->size() == 32;
-}
-
-}  // namespace
 
 /// Once, and only what is root's: an administrator who enrolled. A folder that was somebody's before is not walked by root.
 void Keeper::give_folder()

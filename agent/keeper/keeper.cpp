@@ -84,7 +84,7 @@ Keeper::Keeper(const Settings& settings, platform::ServiceHost& host)
     give_folder();
     if (std::string(services()) == "root")
         log::warning("keeper", "there are no users 'millwright' and 'millwright-broker': agent and broker run as root (the package makes the users)");
-    agent_.hand_over("MILLWRIGHT_KEYS", [this] { return sealed_keys(); });
+    agent_.hand_over(kKeysVariable, [this] { return sealed_keys(); });
     agent_.want();
 }
 

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <charconv>
 
+#include "platform/base/encode.h"
+
 namespace mill::keeper {
 namespace {
 
@@ -24,6 +26,12 @@ bool take(std::string_view& bytes, std::size_t& number)
 }
 
 }  // namespace
+
+bool is_key(std::string_view text)
+{
+    const auto bytes = from_base64(text);
+    return bytes && bytes->size() == 32;
+}
 
 std::string encode(const Words& words)
 {

@@ -55,6 +55,11 @@ using Words = std::vector<std::string>;
 /// Exit code of an agent that wants to be started again at once: settings or programs are new. Its jobs go on.
 constexpr int kAgain = 75;
 
+/// Says to the agent that keys were handed over, and as which descriptor.
+inline constexpr const char* kKeysVariable = "MILLWRIGHT_KEYS";
+/// KEY: the private half of an agent's key, 32 bytes in base64.
+bool is_key(std::string_view text);
+
 std::string encode(const Words& words);
 /// Errors: corrupt. At most 4096 words.
 Result<Words> decode(std::string_view bytes);

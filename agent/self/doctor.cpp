@@ -1,4 +1,3 @@
-#include "agent/sealed_keys.h"
 #include "agent/self/doctor.h"
 
 #include <cstdlib>
@@ -11,6 +10,7 @@
 #include "agent/credentials_command.h"
 #include "agent/factory_client.h"
 #include "agent/policy.h"
+#include "agent/sealed_keys.h"
 #include "agent/self/control.h"
 #include "platform/files.h"
 #include "platform/fitness.h"

@@ -118,7 +118,7 @@ Result<int> resend_filtered(Context& context, Api& api, const Arguments& argumen
     for (const Json& delivery : (*answer)["refused"].as_array())
         console.line(fmt::format("{} to {} cannot: {}", one_line(delivery["id"].as_string()), one_line(delivery["notifier"].as_string()), one_line(delivery["error"].as_string())));
     if (items(*answer).empty()) console.note("none to send again");
-    if ((*answer)["more"].as_bool()) console.note("there are more: say it again, or a narrower filter");
+    if ((*answer)["more"].as_bool()) console.note(dry ? "there are more than these" : "there are more: say it again, or a narrower filter");
     return kDone;
 }
 
@@ -128,6 +128,8 @@ Result<int> resend(Context& context, const Arguments& arguments)
     if (!api) return fail(api.error());
     const bool filtered = arguments.has("--notifier") || arguments.has("--since") || arguments.has("--on");
     if (arguments.has("ID") + arguments.has("--job") + filtered != 1) return context.usage("say the id of a delivery, or --job JOB, or a filter: --notifier NAME, --since TIME, --on EVENT");
+    if (!filtered && (arguments.has("--dry-run") || arguments.has("--state")))
+        return context.usage("--dry-run and --state go with a filter: --notifier NAME, --since TIME or --on EVENT");
     if (filtered) return resend_filtered(context, **api, arguments);
     std::string path;
     if (arguments.has("--job")) {

@@ -45,7 +45,7 @@ Result<int> show(Context& context, const Arguments& arguments)
             field("refused", Json(fmt::format("{} since the factory started; the last at {}: {}", chat["refused"]["count"].as_integer(), chat["refused"]["time"].as_string(), chat["refused"]["why"].as_string())));
     }
     field("a job now", (*calls)["ready"]["text"]);
-    for (const std::string& line : reason_lines((*calls)["ready"])) console.line(line);
+    for (const std::string& line : reason_lines((*calls)["ready"]["reasons"], (*calls)["ready"]["text"])) console.line(line);
     for (const Json& example : (*calls)["examples"].as_array()) {
         console.line();
         console.line(printable(example.as_string()));

@@ -52,7 +52,7 @@ Result<int> run(Context& context, const Arguments& arguments)
     }
     if (slash == std::string::npos) console.line(fmt::format("{}: {}", state_text(console, *why), printable((*why)["text"].as_string())));
     else console.line(printable((*why)["text"].as_string()));
-    for (const std::string& line : reason_lines(*why)) console.line(line);
+    for (const std::string& line : reason_lines((*why)["reasons"], (*why)["text"])) console.line(line);
     return kDone;
 }
 

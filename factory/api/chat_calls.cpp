@@ -38,6 +38,7 @@ Result<Identity> admitted_by_token(Service& service, const Call& call, const Doc
     if (token.empty()) return fail(Errc::denied, "it has no token: Authorization: Bearer TOKEN, Basic with the token as the password, or the token at the end of the path");
     auto identity = service.tokens.authenticate(token);
     if (!identity) return identity;
+    if (!call["secret"].empty() && identity->kind != "trigger") return fail(Errc::denied, "only a token of the trigger may stand in the path, which others may see");
     if (trigger == nullptr) return fail(Errc::denied, "");
     const bool may = (identity->kind == "trigger" && identity->subject == trigger->name) || (identity->kind == "env" && identity->subject == environment_of(service, *trigger)) ||
                      identity->role >= Role::operate;
@@ -146,6 +147,7 @@ void chat_call(Service& service, const CallPtr& call)
         return refuse(service, *call);
     }
     auto identity = signs(*platform) ? admitted_by_signature(service, *call, *trigger, *platform) : admitted_by_token(service, *call, &*trigger);
+    if (!identity && is_retryable(identity.error())) return reply_error(*call, identity.error());   // ours, not the caller's
     if (!identity) return refuse(service, *call, *trigger, identity.error().what);
     call->identity = std::move(*identity);
 

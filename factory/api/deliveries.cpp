@@ -135,7 +135,7 @@ void resend_matching(Service& service, const CallPtr& call)
     Fields fields(*json, "resend");
     std::map<std::string, std::string, std::less<>> given;
     for (const char* member : {"notifier", "event", "job", "since", "until"}) given[member] = fields.text(member, "");
-    given["state"] = fields.text("state", "dead");
+    given["state"] = fields.one_of("state", {"dead", "delivered"}, "dead");   // a pending one goes out anyway, and may be in hand
     const bool only_look = fields.boolean("dryRun", false);
     const std::int64_t limit = fields.integer("limit", 1, 1000, 1000);
     if (given["notifier"].empty() && given["event"].empty() && given["job"].empty() && given["since"].empty())

@@ -1,4 +1,5 @@
 #include "factory/chat/answer.h"
+#include "factory/notify/platform_text.h"
 
 #include <fmt/format.h>
 
@@ -16,19 +17,6 @@ std::string shortened(std::string_view text)
     return std::string(text.substr(0, end)) + "…";
 }
 
-/// What a person said may stand in the sentence: it must not call the whole channel (<!channel>).
-std::string slack_plain(std::string_view text)
-{
-    std::string out;
-    for (const char c : text) {
-        if (c == '&') out += "&amp;";
-        else if (c == '<') out += "&lt;";
-        else if (c == '>') out += "&gt;";
-        else out += c;
-    }
-    return out;
-}
-
 Json shown(ChatPlatform platform, const ChatCall* call, const std::string& text)
 {
     switch (platform) {
@@ -42,7 +30,7 @@ Json shown(ChatPlatform platform, const ChatCall* call, const std::string& text)
     case ChatPlatform::slack:
         if (call != nullptr && !call->answer_is_shown) return Json::object();
         // Only who typed the command sees it.
-        return Json::object({{"response_type", "ephemeral"}, {"text", Json(slack_plain(text))}});
+        return Json::object({{"response_type", "ephemeral"}, {"text", Json(slack_escaped(text))}});
     case ChatPlatform::teams: return Json::object({{"type", "message"}, {"text", Json(text)}});
     case ChatPlatform::rasa: {
         Json responses = Json::array();

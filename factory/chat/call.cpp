@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "factory/http/form.h"
+#include "factory/notify/platform_text.h"
 #include "platform/base/fields.h"
 #include "platform/base/text.h"
 
@@ -266,14 +267,6 @@ Result<ChatCall> read_webhook(const Json& body)
 }
 
 }  // namespace
-
-bool is_conversation_id(std::string_view id)
-{
-    if (id.empty() || id.size() > kLongestId) return false;
-    for (const char c : id)
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._:@-").find(c) != std::string_view::npos)) return false;
-    return id.find_first_not_of('.') != std::string_view::npos;   // it becomes a part of a path
-}
 
 bool takes_type(ChatPlatform platform, std::string_view content_type)
 {

@@ -30,7 +30,4 @@ bool takes_type(ChatPlatform platform, std::string_view content_type);
 /// Errors: invalid (what is missing or wrong, and where), too_large (depth, or a member beyond its cap). `body` has been authenticated.
 Result<ChatCall> read_chat_call(ChatPlatform platform, std::string_view content_type, std::string_view body);
 
-/// 1 to 200 of A-Z a-z 0-9 . _ : @ -
-bool is_conversation_id(std::string_view id);
-
 }  // namespace mill::factory

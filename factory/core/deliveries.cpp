@@ -109,9 +109,9 @@ Status CoreImpl::judge(const DeliveryRecord& delivery, const DeliveryOutcome& ou
     const bool opens = !state.held_since && state.failures >= options_.hold_after;
     if (opens) state.held_since = now;
     if (opens || probed) {   // what was under way when it was held says nothing new
+        if (!opens) ++state.probes;
         const Milliseconds pause = std::min(options_.last_probe, options_.first_probe * (std::int64_t{1} << std::min<std::uint32_t>(state.probes, 20)));
         state.next_probe = now + std::max(pause, outcome.retry_after.value_or(Milliseconds(0)));
-        if (!opens) ++state.probes;
     }
     if (auto ok = writer_.put_notifier_state(state); !ok) return ok;
     receivers_.insert_or_assign(state.notifier, state);

@@ -33,8 +33,9 @@ bool listens(const Json& notifier, std::string_view event)
 
 bool is_source(const Json& notifier, const Binding& binding)
 {
-    return notifier["trigger"].as_string() == binding.trigger || notifier["deployment"].as_string() == binding.deployment ||
-           notifier["environment"].as_string() == binding.environment;
+    // A name that is missing on both sides is no name that both have.
+    const auto is = [&](std::string_view member, const std::string& name) { return !name.empty() && notifier[member].as_string() == name; };
+    return is("trigger", binding.trigger) || is("deployment", binding.deployment) || is("environment", binding.environment);
 }
 
 Json document_of(const JobRecord& job, std::string_view event, const std::string& now)

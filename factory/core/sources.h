@@ -14,6 +14,8 @@ bool hears_of(const Json& notifier, const AgentRecord& agent);
 bool hears_of_credential(const Json& notifier, const std::string& credential);
 /// `on: [ { EVENT: { MEMBER: 5m } } ]`
 Milliseconds span_of(const Json& notifier, std::string_view event, std::string_view member, Milliseconds usual);
+/// The same whenever this is told.
+std::string delivery_id(std::string_view job, std::string_view notifier, std::string_view event);
 Json document_of(const JobRecord& job, std::string_view event, const std::string& now);
 
 }  // namespace mill::factory::core

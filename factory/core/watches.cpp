@@ -13,14 +13,13 @@ namespace {
 
 constexpr Milliseconds kWait{300'000}, kBefore{14 * 86'400'000LL};
 constexpr Milliseconds kComingBack{60'000};   // agents find a factory that was away within this
-constexpr std::size_t kAtOnce = 200;          // of one turn: others want the writer, too
+constexpr Milliseconds kTurn{50};             // others want the writer, too
 
 }  // namespace
 
 Status CoreImpl::load_watches()
 {
     watches_.clear();
-    watches_stale_ = false;
     waits_watched_ = std::any_of(notifiers_.begin(), notifiers_.end(), [](const Json& n) { return listens(n, "waiting"); });
     if (waits_watched_) {
         const auto waiting = writer_.waiting_since();
@@ -32,7 +31,10 @@ Status CoreImpl::load_watches()
         }
     }
     for (const auto& [key, agent] : agents_) watch_agent(agent);
-    if (std::none_of(notifiers_.begin(), notifiers_.end(), [](const Json& n) { return !n["credentials"].is_null(); })) return {};
+    if (std::none_of(notifiers_.begin(), notifiers_.end(), [](const Json& n) { return !n["credentials"].is_null(); })) {
+        watches_stale_ = false;
+        return {};
+    }
     const auto credentials = writer_.read().credentials();
     if (!credentials) return fail(credentials.error());
     for (const CredentialRecord& credential : *credentials) {
@@ -47,6 +49,7 @@ Status CoreImpl::load_watches()
             if (listens(notifier, "expired")) watches_.emplace(*end, watch);
         }
     }
+    watches_stale_ = false;   // not with half a list
     return {};
 }
 
@@ -77,7 +80,9 @@ Status CoreImpl::tick_watches(WallTime now)
 {
     if (watches_stale_)
         if (auto ok = load_watches(); !ok) return ok;
-    for (std::size_t i = 0; i < kAtOnce && !watches_.empty() && watches_.begin()->first <= now; ++i) {
+    // A span, not a count: most are of jobs that started long ago, and cost nothing.
+    const SteadyTime begun = clock_.steady();
+    while (!watches_.empty() && watches_.begin()->first <= now && clock_.steady() - begun < kTurn) {
         const Watch watch = watches_.begin()->second;
         watches_.erase(watches_.begin());
         const auto notifier = std::find_if(notifiers_.begin(), notifiers_.end(), [&](const Json& n) { return n["name"].as_string() == watch.notifier; });
@@ -99,6 +104,8 @@ Status CoreImpl::fire(const Watch& watch, const Json& notifier, WallTime now)
         const auto job = writer_.read().job(row->uid);
         if (!job) return fail(job.error());
         if (job->state != protocol::JobState::ready || row->attempt != watch.attempt) return {};
+        const std::string event = fmt::format("waiting/{}", watch.attempt);
+        if (writer_.delivery_job(delivery_id(row->uid, watch.notifier, event))) return {};   // told already: asking why costs more
         const auto binding = known_binding(row->binding);
         if (!binding) return fail(binding.error());
         const auto why = why_ready(row->uid, watch.job, *binding, row->priority);
@@ -114,7 +121,6 @@ Status CoreImpl::fire(const Watch& watch, const Json& notifier, WallTime now)
         Json document = document_of(*job, "waiting", format_time(now));
         document.set("why", Json::object({{"text", std::move(text)}, {"summary", why->summary}, {"reasons", std::move(reasons)}, {"since", format_time(watch.since)},
                                           {"waited", format_duration(waited)}}));
-        const std::string event = fmt::format("waiting/{}", watch.attempt);
         return tell(notifier, {.key = row->uid, .event = event, .job = watch.job, .subject = {}, .final = false}, document);
     }
     if (watch.agent != 0) {

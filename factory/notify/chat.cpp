@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "factory/notify/template.h"
+#include "factory/notify/platform_text.h"
 #include "platform/base/encode.h"
 
 namespace mill::factory {
@@ -48,10 +49,7 @@ Result<std::string> conversation_in(const Json& chat, const Json& document)
     if (const auto missing = read->missing(document); !missing.empty())
         return fail(Errc::invalid, fmt::format("no conversation id: {}; the caller must send it with the run under this name", missing_words(missing)));
     std::string id = read->text(document);
-    bool valid = !id.empty() && id.size() <= 200 && id.find_first_not_of('.') != std::string::npos;
-    for (const char c : id)
-        valid = valid && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._:@-").find(c) != std::string_view::npos);
-    if (!valid) return fail(Errc::invalid, fmt::format("'{}' is not a conversation id (1 to 200 of A-Z a-z 0-9 . _ : @ -)", id.substr(0, 200)));
+    if (!is_conversation_id(id)) return fail(Errc::invalid, fmt::format("'{}' is not a conversation id (1 to 200 of A-Z a-z 0-9 . _ : @ -)", id.substr(0, 200)));
     return id;
 }
 
@@ -102,18 +100,6 @@ Json sap_message(const Json& message, std::int64_t delay)
 }
 
 // --- Slack: Block Kit -------------------------------------------------------------------------------------------------------------------
-
-std::string slack_escaped(std::string_view text)
-{
-    std::string out;
-    for (const char c : text) {
-        if (c == '&') out += "&amp;";
-        else if (c == '<') out += "&lt;";
-        else if (c == '>') out += "&gt;";
-        else out += c;
-    }
-    return out;
-}
 
 Json slack_text(const std::string& text) { return Json::object({{"type", "mrkdwn"}, {"text", Json(slack_escaped(text).substr(0, 3000))}}); }
 

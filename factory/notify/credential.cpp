@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "factory/notify/egress.h"
 #include "platform/base/text.h"
 
 namespace mill::factory {
@@ -17,9 +18,12 @@ Status may_go_to(const Credential& credential, const platform::Uri& uri, std::st
         std::string rule = lower_case(host);
         while (rule.ends_with('/')) rule.pop_back();
         if (rule.find("://") != std::string::npos) {
-            // A mail server's origin is read as any other's.
-            const auto allowed = platform::parse_uri((rule.starts_with("smtp") ? "https" : rule.substr(0, rule.find("://"))) + rule.substr(rule.find("://")));
-            if (allowed && (rule.starts_with(uri.scheme + "://")) && allowed->host == uri.host && allowed->port == uri.port) return {};
+            // A mail server's origin is read as any other's, with the port of its own where none is said.
+            const std::size_t behind = rule.find("://");
+            const bool mail = rule.starts_with("smtp"), port = rule.find(':', behind + 3) != std::string::npos;
+            auto allowed = platform::parse_uri((mail ? "https" : rule.substr(0, behind)) + rule.substr(behind));
+            if (allowed && mail && !port) allowed->port = default_port(rule.substr(0, behind));
+            if (allowed && rule.substr(0, behind) == uri.scheme && allowed->host == uri.host && allowed->port == uri.port) return {};
         } else if (rule == uri.host || rule == fmt::format("{}:{}", uri.host, uri.port)) {
             return {};
         }

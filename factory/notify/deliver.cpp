@@ -53,7 +53,7 @@ Result<Credential> Deliverer::use(Exchange& exchange, const std::string& name, c
 Status Deliverer::admit(Exchange& exchange, const Credential& credential, const platform::Uri& uri)
 {
     for (const auto& [member, value] : credential.values.as_object())
-        if (is_secret_member(credential.kind, member) && member != "scope" && member != "audience") exchange.redactor.add(value.as_string());
+        if (is_secret_member(credential.kind, member)) exchange.redactor.add(value.as_string());
     return may_go_to(credential, uri, exchange.request["environment"].as_string());
 }
 

@@ -8,11 +8,7 @@
 #include "platform/base/text.h"
 
 namespace mill::factory {
-namespace {
-
 std::uint16_t default_port(std::string_view scheme) { return scheme == "https" ? 443 : scheme == "smtp" ? 587 : scheme == "smtps" ? 465 : 80; }
-
-}  // namespace
 
 Result<EgressRules> EgressRules::parse(const std::vector<std::string>& rules)
 {

@@ -13,6 +13,9 @@
 
 namespace mill::factory {
 
+/// Of http, https, smtp and smtps.
+std::uint16_t default_port(std::string_view scheme);
+
 /// `egress:` of the configuration: origins such as "http://127.0.0.1:*", "https://*.corp.example", "https://10.1.*:8443", "smtp://mail.corp.example:*".
 /// Public addresses need no rule; loopback, private, link-local ones and this machine's own do.
 class EgressRules {

@@ -23,7 +23,7 @@ Result<Json> normalise_credential(const Json& body, const std::string& where)
     }
     Json hosts = Json::array();
     for (const std::string& host : fields.texts("hosts")) {
-        if (host.empty() || host.find_first_of(" \t\r\n@") != std::string::npos) fields.mistake("hosts", fmt::format("has '{}', expected https://HOST[:PORT] or HOST:PORT", host));
+        if (host.empty() || host.find_first_of(" \t\r\n@") != std::string::npos) fields.mistake("hosts", fmt::format("has '{}', expected https://HOST[:PORT], smtp://HOST[:PORT] or HOST:PORT", host));
         hosts.push(Json(host));
     }
     const std::string environment = fields.text("environment", "");

@@ -65,7 +65,8 @@ struct CredentialRecord {
 /// Whether a member of a credential of `kind` is masked: user names, addresses and a header's name are not.
 inline bool is_secret_member(std::string_view kind, std::string_view member)
 {
-    return member != "username" && member != "clientId" && member != "tokenUrl" && !(kind == "header" && member == "name");
+    return member != "username" && member != "clientId" && member != "tokenUrl" && !(kind == "header" && member == "name") &&
+           !(kind == "oauth" && (member == "scope" || member == "audience"));
 }
 
 struct TokenRecord {

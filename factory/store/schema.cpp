@@ -116,6 +116,8 @@ insert into version_moves(deployment, time, who, what, version_from, version_to,
     R"sql(
 alter table deliveries add column subject text not null default '';
 create index deliveries_pending on deliveries(notifier, next_try, id) where state = 0;
+create index deliveries_behind on deliveries(notifier, subject, id) where state = 0 and job is null;
+create index deliveries_dead on deliveries(notifier, id) where state = 2;
 create table notifier_states(notifier text primary key, failures integer not null, held_since integer, next_probe integer,
     probes integer not null, why text not null) without rowid;
 )sql",

@@ -1,6 +1,7 @@
 #include "platform/machine_seal.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>

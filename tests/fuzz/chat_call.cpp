@@ -5,6 +5,7 @@
 #include "factory/chat/answer.h"
 #include "factory/chat/mapping.h"
 #include "factory/chat/signature.h"
+#include "factory/notify/platform_text.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size)
 {

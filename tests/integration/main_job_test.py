@@ -230,8 +230,8 @@ class MainJob(Test):
             self.assertGreaterEqual(how["SIGKILL"], 3000)
             self.assertGreaterEqual(how["itself"], 1000)
             said = world.run("why", uid).stdout
-            self.assertIn("was sent SIGTERM and cleaned up and ended by itself after 1", said)
-            self.assertIn("was sent SIGTERM and did not end: it was killed after 3", said)
+            self.assertIn("was sent SIGTERM and cleaned up and ended by itself after ", said)
+            self.assertIn("was sent SIGTERM and did not end: it was killed after ", said)
             wait_for("the end of its processes", lambda: not agent.children("sleep") and not agent.children("millwright-runner"))
 
     def test_a_runner_that_does_not_answer_a_cancel_is_killed_and_why_says_so(self):

@@ -46,6 +46,9 @@ class Sources(Test):
         wait_for("offline", lambda: self.receiver.at("/told"), 40)
         event = self.events()[0]
         self.assertEqual((event["type"], event["subject"]), ("io.millwright.agent.offline", "srv-1"))
+        self.world.start_agent(self.world.folder / "srv-1")
+        wait_for("its return", lambda: len(self.receiver.at("/told")) > 1)
+        self.assertEqual(self.events()[1]["type"], "io.millwright.agent.online")
 
     def test_a_dead_letter_is_told_of_and_dead_ones_go_out_again_by_filter(self):
         self.world.agent()
@@ -60,6 +63,7 @@ class Sources(Test):
         self.assertIn("nobody here", data["delivery"]["error"])
         would = self.world.run("deliveries", "resend", "--notifier", "hook", "--state", "dead", "--since", "1h", "--dry-run").stdout
         self.assertIn("would go out again", would)
+        self.assertEqual(self.world.run("deliveries", "resend", "--job", uid, "--dry-run", check=False).returncode, 64)   # or it would send
         self.receiver.answers["/refuses"] = lambda *_: (200, {})
         self.assertIn("goes out again", self.world.run("deliveries", "resend", "--notifier", "hook", "--since", "1h").stdout)
         wait_for("delivery", lambda: self.world.json("deliveries", "--notifier", "hook")["items"][0]["state"] == "delivered")

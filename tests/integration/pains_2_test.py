@@ -143,7 +143,7 @@ class Callers(Shared):
             self.has(self.detail(answer, 404), f"trigger '{name}' is not there", "the name or the uid", "millwright triggers show NAME", "GET /v1/triggers lists them")
             if not path.startswith("/v1/"):                                                     # callers in SAP's form look there
                 self.assertEqual(answer.json["error"]["message"], answer.json["detail"])
-        self.assertEqual([t["name"] for t in self.world.api("GET", "/v1/triggers").json["items"]], ["there-api"])
+        self.assertIn("there-api", [t["name"] for t in self.world.api("GET", "/v1/triggers").json["items"]])
         self.has(self.detail(self.world.api("POST", "/v1/trigger/there-api/run", {}), 404), "'/v1/trigger/there-api/run'", "/v1/openapi.json")
         self.has(self.detail(self.world.api("GET", "/v1/triggers/there-api/runs"), 405), "GET is not possible here; possible is POST")
         self.has(self.says("trigger", "there", status=1), "trigger 'there' is not there", "millwright triggers show NAME")

@@ -5,7 +5,7 @@ import time
 import unittest
 import urllib.request
 
-from mill import wait_for
+from mill import call, wait_for
 from pains import SET, Shared
 
 HOOK = "kind: Notifier\nname: {name}\ntrigger: {name}-api\non: [ success ]\ntype: api\napi: {{ url: '{url}/hook' }}\n"
@@ -84,21 +84,21 @@ do:
         receiver = self.world.receiver()
         trigger = self.world.deploy("forgets", SET, notifiers=HOOK.format(name="forgets", url=receiver.url))
         token = self.world.run("triggers", "token", trigger).stdout.strip()
-        call = lambda body: self.world.api("POST", f"/v1/triggers/{trigger}/runs", body, token=token, headers={"Idempotency-Key": "message-17"})
+        start = lambda body: self.world.api("POST", f"/v1/triggers/{trigger}/runs", body, token=token, headers={"Idempotency-Key": "message-17"})
         context = {"invocationContext": {"conversationId": "c-24"}}
-        answer = call(context)
+        answer = start(context)
         self.assertEqual(answer.status, 202)
         uid = answer.json["jobUid"]
-        status = urllib.request.Request(answer.json["statusUrl"], headers={"Authorization": f"Bearer {token}"})
-        wait_for("the end at the status URL", lambda: json.load(urllib.request.urlopen(status, timeout=20))["state"] == "successful")
-        again = call(context)
+        wait_for("the end at the status URL", lambda: call("GET", answer.json["statusUrl"], token=token).json["state"] == "successful")
+        again = start(context)
         self.assertEqual((again.json["jobUid"], again.json["state"]), (uid, "successful"))
-        other = call({"invocationContext": {"conversationId": "another"}})
+        other = start({"invocationContext": {"conversationId": "another"}})
         self.assertEqual(other.status, 422)
         self.has(other.json["detail"], "message-17", uid)
         # Nobody waits on the line any more, and the result comes all the same: once.
         [sent] = wait_for("the result", lambda: receiver.at("/hook"))
         self.has(sent["body"].decode(), uid, "c-24")
+        self.assertEqual(len(self.deliveries(uid)), 1)
         self.assertEqual(len(self.world.api("GET", f"/v1/jobs?trigger={trigger}").json["items"]), 1)
 
     def test_pain_25_an_empty_column_because_of_a_missing_right(self):

@@ -319,3 +319,22 @@ TEST_CASE("the back-off grows and stays below fifteen minutes", "[notify][delive
     }
     CHECK(most > 7min);
 }
+
+TEST_CASE("a credential that is bound to a mail server's origin may go there, with the port of its own where none is said", "[factory][notify]")
+{
+    Credential credential;
+    credential.name = "post";
+    credential.hosts = {"smtp://mail.corp.example", "smtps://other.corp.example:4650"};
+    const auto to = [&](const char* scheme, const char* host, std::uint16_t port) {
+        platform::Uri uri;
+        uri.scheme = scheme;
+        uri.host = host;
+        uri.port = port;
+        return may_go_to(credential, uri, "").has_value();
+    };
+    CHECK(to("smtp", "mail.corp.example", 587));
+    CHECK_FALSE(to("smtp", "mail.corp.example", 25));
+    CHECK_FALSE(to("smtps", "mail.corp.example", 465));
+    CHECK(to("smtps", "other.corp.example", 4650));
+    CHECK_FALSE(to("https", "mail.corp.example", 443));
+}

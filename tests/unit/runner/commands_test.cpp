@@ -143,7 +143,9 @@ TEST_CASE("a command that is told to stop may clear away first, and is killed wh
         auto request = plan_shell(Json::object({{"command", script}}));
         REQUIRE(request);
         commands.start(id, {"/bin/sh", {"-c", script}}, std::move(*request), {});
-        while (!platform::exists(folder.path() + "/up-" + std::to_string(id))) CHECK_FALSE(wake->second.receive(Milliseconds(10))->has_value());
+        const std::string up = folder.path() + "/up-" + std::to_string(id);
+        for (int i = 0; i < 2000 && !platform::exists(up); ++i) CHECK_FALSE(wake->second.receive(Milliseconds(10))->has_value());
+        REQUIRE(platform::exists(up));
     };
     start(1, "trap 'echo cleared > cleared; exit 0' TERM; echo > up-1; while :; do sleep 0.05; done");
     commands.cancel(1);
