@@ -86,7 +86,8 @@ private:
     Ports ports_;
     Phase phase_ = Phase::starting;
     platform::Channel job_;
-    bool ready_ = false, opened_ = false, begun_ = false, resumed_ = false, killed_ = false;
+    bool ready_ = false, opened_ = false, begun_ = false, killed_ = false;
+    bool resumed_ = false;                    // taken over, and what was asked for again is not here yet
     std::uint64_t last_sequence_ = 0;         // recorded
     std::uint64_t acked_ = 0;                 // told to the runner
     std::uint64_t final_sequence_ = 0;

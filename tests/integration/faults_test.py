@@ -51,6 +51,8 @@ class Kills(Test):
             for uid in uids:
                 job = world.ended(uid, seconds)
                 endings[uid] = (job["state"], job["reason"])
+                if job["reason"] == "internal":  # never right: say what it was
+                    self.fail(json.dumps({k: job.get(k) for k in ("error", "evidence")}))
                 finals = [i for i in world.api("GET", f"/v1/jobs/{uid}/timeline").json["items"] if i["state"] in ("successful", "failed", "cancelled", "expired")]
                 self.assertEqual(len(finals), 1, finals)
             told = wait_for("a notification of each job", lambda: len({json.loads(c["body"])["data"]["job"]["uid"] for c in receiver.at("/hook")}) == jobs

@@ -61,6 +61,41 @@ TEST_CASE("after a restart of the agent a run that the keeper holds goes on from
     REQUIRE(world.ledger.events().size() == 1);
 }
 
+TEST_CASE("what the process before had read and not written down is heard again, behind what lay in the channel", "[runs]")
+{
+    World world;
+    world.tell(log_event(9));  // 8 was read by the one that is gone; these two nobody read
+    world.tell(log_event(10));
+    agent::Remembered item{world.spec(), true, false, system_clock().steady(), 7, {}};
+    world.say_with_channel({"held", world.id.key()}, world.runner);
+    world.say({"listed"});
+    REQUIRE(world.runs->recover({item}, 5s));
+    world.go();
+    for (const char* word : {"isolation", "credentials", "list", "broker"}) CHECK(world.heard() == keeper::Words{word});
+    CHECK(world.from(world.runner)["resume"] == Json(7));
+    SECTION("all of it, once")
+    {
+        for (std::uint64_t sequence = 8; sequence <= 10; ++sequence) world.tell(log_event(sequence));
+        world.tell(done_event(11));
+        while (world.from(world.runner)["ack"] != Json(11)) {}
+        world.ended();
+        REQUIRE(world.ledger.wait_released());
+        std::vector<std::uint64_t> sequences;
+        for (const auto& event : world.ledger.events()) sequences.push_back(event.sequence);
+        CHECK(sequences == std::vector<std::uint64_t>{8, 9, 10, 11});
+        CHECK(world.ledger.events().back().body["state"] == Json("successful"));
+    }
+    SECTION("a gap behind that is the runner's own, and ends it")
+    {
+        world.tell(log_event(8));
+        world.tell(log_event(10));
+        CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
+        world.ended("0", "9", "killed");
+        REQUIRE(world.ledger.wait_released());
+        CHECK(world.ledger.events().back().body["reason"] == Json("internal"));
+    }
+}
+
 TEST_CASE("a repeatable attempt that was taken over is killed at its lease's end, too", "[runs]")
 {
     World world;
