@@ -80,6 +80,7 @@ public:
     void why_environment(std::string environment, Done<Why> done) override;
 
     void claim_deliveries(std::size_t limit, Done<std::vector<DeliveryRecord>> done) override;
+    void put_back_deliveries(std::vector<std::string> ids, Done<std::size_t> done) override;
     void delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done) override;
     void resend(std::string delivery, Who who, Done<DeliveryRecord> done) override;
     void resend_all(DeliveryQuery query, bool only_look, Who who, Done<Resent> done) override;

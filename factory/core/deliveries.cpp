@@ -44,6 +44,23 @@ void CoreImpl::claim_deliveries(std::size_t limit, Done<std::vector<DeliveryReco
     });
 }
 
+void CoreImpl::put_back_deliveries(std::vector<std::string> ids, Done<std::size_t> done)
+{
+    queue_.submit<std::size_t>(std::move(done), [this, ids = std::move(ids)]() -> Result<std::size_t> {
+        std::size_t count = 0;
+        for (const std::string& id : ids) {
+            auto delivery = writer_.read().delivery(id);
+            if (!delivery) return fail(delivery.error());
+            if (delivery->state != DeliveryState::pending) continue;
+            delivery->held = is_held(delivery->notifier);
+            if (auto ok = writer_.change_delivery(*delivery); !ok) return fail(ok.error());
+            ++count;
+            deliveries_made_ = deliveries_made_ || !delivery->held;
+        }
+        return count;
+    });
+}
+
 void CoreImpl::delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done)
 {
     queue_.submit<DeliveryRecord>(std::move(done), [this, outcome = std::move(outcome)]() mutable -> Result<DeliveryRecord> {
@@ -68,7 +85,7 @@ void CoreImpl::delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done)
             what = "dead";
         } else {
             delivery->state = DeliveryState::pending;
-            delivery->next_try = now + (outcome.retry_after ? *outcome.retry_after : backoff(delivery->attempts));
+            delivery->next_try = now + std::max(backoff(delivery->attempts), outcome.retry_after.value_or(Milliseconds(0)));
             what = "retry";
         }
         if (auto ok = judge(*delivery, outcome, now); !ok) return fail(ok.error());

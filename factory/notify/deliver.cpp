@@ -9,7 +9,6 @@
 #include "factory/notify/chat.h"
 #include "factory/notify/exchange.h"
 #include "platform/base/encode.h"
-#include "platform/base/ids.h"
 #include "platform/crypto.h"
 
 namespace mill::factory {
@@ -218,7 +217,7 @@ void Deliverer::send_chat(Exchange& exchange)
     if (const auto refusal = slack_refusal(exchange.response->body)) exchange.refuse(refusal->again ? retry : give_up, refusal->why);
 }
 
-DeliveryOutcome Deliverer::attempt(const std::string& id, const Json& request, std::uint32_t attempts, std::stop_token stop)
+DeliveryOutcome Deliverer::attempt(const std::string& id, const Json& request, std::stop_token stop)
 {
     DeliveryOutcome outcome;
     outcome.id = id;
@@ -232,10 +231,7 @@ DeliveryOutcome Deliverer::attempt(const std::string& id, const Json& request, s
     else exchange.refuse(DeliveryOutcome::Verdict::give_up, fmt::format("nothing here can send a request of kind '{}'", kind));
     outcome.attempt.took = std::chrono::duration_cast<Milliseconds>(clock_.steady() - begin);
 
-    if (kind == "mail") {   // its answers mean something else: send_mail has judged
-        if (outcome.verdict == DeliveryOutcome::Verdict::retry) outcome.retry_after = back_off(attempts);
-        return outcome;
-    }
+    if (kind == "mail") return outcome;   // its answers mean something else: send_mail has judged
     if (exchange.response && outcome.attempt.error.empty()) {
         const platform::HttpResponse& response = *exchange.response;
         if (response.status >= 200 && response.status < 300) {
@@ -251,22 +247,8 @@ DeliveryOutcome Deliverer::attempt(const std::string& id, const Json& request, s
     } else if (!exchange.response && exchange.response.error().code == Errc::invalid && outcome.attempt.request.is_object() && outcome.attempt.status == 0 && kind == "api") {
         outcome.verdict = DeliveryOutcome::Verdict::give_up;
     }
-    if (outcome.verdict == DeliveryOutcome::Verdict::retry) {
-        const Milliseconds wait = back_off(attempts);
-        outcome.retry_after = outcome.retry_after ? std::max(*outcome.retry_after, Milliseconds(500)) : wait;
-    } else {
-        outcome.retry_after.reset();
-    }
+    if (outcome.verdict != DeliveryOutcome::Verdict::retry) outcome.retry_after.reset();
     return outcome;
-}
-
-Milliseconds back_off(std::uint32_t attempts)
-{
-    const std::int64_t ceiling = std::min<std::int64_t>(15 * 60 * 1000, 2000LL << std::min<std::uint32_t>(attempts, 10));
-    const std::string random = random_bytes(4);
-    std::uint32_t number = 0;
-    for (const char c : random) number = number << 8 | static_cast<unsigned char>(c);
-    return Milliseconds(std::max<std::int64_t>(500, ceiling * static_cast<std::int64_t>(number) / 0xffffffffLL));
 }
 
 std::optional<Milliseconds> read_retry_after(std::string_view text, WallTime now)

@@ -20,8 +20,8 @@ public:
         : egress_(egress), credentials_(std::move(credentials)), clock_(clock), tokens_(clock), options_(options)
     {
     }
-    /// `attempts`: how many there were before (for the back-off). Errors never: they are in the outcome.
-    DeliveryOutcome attempt(const std::string& id, const Json& request, std::uint32_t attempts, std::stop_token stop = {});
+    /// Errors never: they are in the outcome. When it is tried again is Core's to say; the outcome has what the receiver asked for.
+    DeliveryOutcome attempt(const std::string& id, const Json& request, std::stop_token stop = {});
 
 private:
     struct Exchange;
@@ -44,8 +44,6 @@ private:
     Options options_;
 };
 
-/// How long to wait after a failed attempt: full jitter below min(15 min, 2 s × 2^attempts), never below 500 ms.
-Milliseconds back_off(std::uint32_t attempts);
 /// Seconds or a date (RFC 9110). Nothing when it is neither; capped at an hour.
 std::optional<Milliseconds> read_retry_after(std::string_view text, WallTime now);
 /// Standard Webhooks: "v1,BASE64" over "ID.TIMESTAMP.BODY". A secret "whsec_BASE64" is its bytes, any other its text.

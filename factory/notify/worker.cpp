@@ -166,15 +166,42 @@ private:
     /// False when there was no answer at all.
     bool send(const DeliveryRecord& delivery)
     {
-        DeliveryOutcome outcome = deliverer_.attempt(delivery.id, delivery.request, delivery.attempts, stop_.get_token());
+        DeliveryOutcome outcome = deliverer_.attempt(delivery.id, delivery.request, stop_.get_token());
         if (stop_.stop_requested() && outcome.attempt.status == 0) return false;  // cut off by us: still due at the next start
         const bool answered = outcome.attempt.status != 0;
-        if (outcome.verdict != DeliveryOutcome::Verdict::delivered)
-            log::warning("notify", "delivery {} of notifier {} (job {}): {}", delivery.id, delivery.notifier, delivery.job, outcome.attempt.error);
-        core_.delivery_done(std::move(outcome), [id = delivery.id](Result<DeliveryRecord> stored) {
-            if (!stored) log::error("notify", "delivery {}: its outcome cannot be stored: {}", id, stored.error().what);
-        });
+        const auto not_stored = [id = delivery.id](const Error& why) { log::error("notify", "delivery {}: its outcome cannot be stored: {}", id, why.what); };
+        if (outcome.verdict == DeliveryOutcome::Verdict::delivered) {
+            core_.delivery_done(std::move(outcome), [not_stored](Result<DeliveryRecord> stored) {
+                if (!stored) not_stored(stored.error());
+            });
+            return answered;
+        }
+        log::warning("notify", "delivery {} of notifier {} (job {}): {}", delivery.id, delivery.notifier, delivery.job, outcome.attempt.error);
+        const auto stored = await<DeliveryRecord>([&](auto done) { core_.delivery_done(std::move(outcome), std::move(done)); });
+        if (!stored) not_stored(stored.error());
+        else if (stored->held) put_back(delivery.notifier);
         return answered;
+    }
+
+    /// It is held from now on: what was claimed of it and not begun waits in the store, with the rest.
+    void put_back(const std::string& notifier)
+    {
+        std::vector<std::string> ids;
+        {
+            const std::scoped_lock lock(mutex_);
+            for (auto& [name, destination] : destinations_) {
+                std::deque<DeliveryRecord> others;
+                for (DeliveryRecord& each : destination.waiting) {
+                    if (each.notifier == notifier) ids.push_back(each.id);
+                    else others.push_back(std::move(each));
+                }
+                destination.waiting = std::move(others);
+            }
+            held_ -= ids.size();
+        }
+        if (ids.empty()) return;
+        const auto put = await<std::size_t>([&](auto done) { core_.put_back_deliveries(std::move(ids), std::move(done)); });
+        if (!put) log::error("notify", "deliveries of notifier {} cannot be put back: {}", notifier, put.error().what);
     }
 
     WorkerOptions options_;
@@ -212,7 +239,7 @@ Result<Json> try_notifier(const Document& notifier, const Json& sample_job, cons
     const auto rendered = renderer(notification);
     if (!rendered) return out.set("error", Json(rendered.error().what));
     if (!rendered->wanted) return out.set("error", Json(fmt::format("the notifier sends nothing for this: its `when` says no, or it has no message for {}", notification.event)));
-    const DeliveryOutcome outcome = deliverer.attempt(notification.delivery, rendered->request, 0);
+    const DeliveryOutcome outcome = deliverer.attempt(notification.delivery, rendered->request);
     out.set("ok", Json(outcome.verdict == DeliveryOutcome::Verdict::delivered)).set("request", outcome.attempt.request);
     if (outcome.attempt.status != 0) out.set("response", Json::object({{"status", outcome.attempt.status}, {"body", outcome.attempt.response}}));
     if (!outcome.attempt.error.empty()) out.set("error", Json(outcome.attempt.error));

@@ -142,7 +142,7 @@ struct ChatBench {
         Json request = Json::object({{"kind", "chat"}, {"platform", platform}, {"notifier", "n"}, {"method", "POST"}, {"url", path.empty() ? Json("") : Json(receiver.url(path))}, {"body", "{}"}});
         if (!credential.empty()) request.set("credentials", credential);
         for (const auto& [name, value] : more.as_object()) request.set(name, value);
-        return deliverer.attempt("delivery-1", request, 0);
+        return deliverer.attempt("delivery-1", request);
     }
     FakeClock clock;
     Receiver receiver;

@@ -122,6 +122,32 @@ TEST_CASE("a receiver that answers 500, then is down, then is well gets it in th
     CHECK(receiver->calls().at(0).header("webhook-id") == id);
 }
 
+TEST_CASE("what the worker had in hand when its notifier was held waits with the rest", "[notify][worker]")
+{
+    Office office;
+    Receiver receiver;
+    receiver.answer("/hook", 500, "no");
+    std::vector<std::string> ids;
+    for (int i = 0; i < 60; ++i) ids.push_back(office.add(receiver.url("/hook")));
+    office.start();
+    const auto held = [&] {
+        return std::count_if(ids.begin(), ids.end(), [&](const std::string& id) { return office.record(id).held; });
+    };
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::unique_lock lock(mutex);
+    for (const auto end = std::chrono::steady_clock::now() + 8s; held() < 60 && std::chrono::steady_clock::now() < end;) changed.wait_for(lock, 5ms);
+    REQUIRE(held() == 60);
+    // Five in a row hold it; beside the last of them those were under way that one destination may have.
+    CHECK(receiver.calls("/hook").size() >= 5);
+    CHECK(receiver.calls("/hook").size() <= 5 + WorkerOptions{}.per_destination);
+
+    receiver.answer("/hook", 200, "ok");
+    const auto resumed = await<NotifierState>([&](auto done) { office.world.core().resume_notifier("n", {"test", ""}, done); });
+    REQUIRE(resumed);
+    for (const std::string& id : ids) CHECK(office.becomes(id, DeliveryState::delivered));
+}
+
 TEST_CASE("a 4xx is final; a resend by command delivers it", "[notify][worker]")
 {
     Office office;
