@@ -133,7 +133,7 @@ Status CoreImpl::judge(const DeliveryRecord& delivery, const DeliveryOutcome& ou
     if (auto ok = writer_.put_notifier_state(state); !ok) return ok;
     receivers_.insert_or_assign(state.notifier, state);
     if (!opens) return {};
-    if (auto ok = writer_.hold_deliveries(state.notifier, true); !ok) return ok;
+    if (auto ok = writer_.hold_deliveries(state.notifier); !ok) return ok;
     log::warning("core", "notifier '{}' is held after {} failed attempts in a row, the last: {}", state.notifier, state.failures, state.why);
     if (auto ok = feed({.time = now, .kind = "notifier", .subject = state.notifier, .what = "held", .agent = {}, .reason = state.why, .detail = {}}); !ok) return ok;
     return tell_held(state);
@@ -150,7 +150,7 @@ Status CoreImpl::release_notifier(NotifierState& state, std::string_view by)
     receivers_.erase(state.notifier);
     probing_.erase(state.notifier);
     if (!was_held) return {};
-    if (auto ok = writer_.hold_deliveries(state.notifier, false); !ok) return ok;
+    if (auto ok = writer_.release_deliveries(state.notifier, clock_.now()); !ok) return ok;
     deliveries_made_ = true;
     return feed({.time = clock_.now(), .kind = "notifier", .subject = state.notifier, .what = "resumed", .agent = {}, .reason = by, .detail = {}});
 }

@@ -95,7 +95,8 @@ public:
     Status insert_delivery_attempt(std::string_view delivery, const DeliveryAttempt& attempt) override;
     Result<JobKey> delivery_job(std::string_view delivery) override;
     Status put_notifier_state(const NotifierState& state) override;
-    Status hold_deliveries(std::string_view notifier, bool held) override;
+    Status hold_deliveries(std::string_view notifier) override;
+    Status release_deliveries(std::string_view notifier, WallTime now) override;
     Result<std::optional<DeliveryRecord>> probe_delivery(std::string_view notifier) override;
     Result<std::vector<WaitingSince>> waiting_since() override;
 

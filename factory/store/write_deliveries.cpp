@@ -81,9 +81,14 @@ Status SqliteWriter::put_notifier_state(const NotifierState& s)
                     s.notifier, s.failures, s.held_since, s.next_probe, s.probes, s.why);
 }
 
-Status SqliteWriter::hold_deliveries(std::string_view notifier, bool held)
+Status SqliteWriter::hold_deliveries(std::string_view notifier)
 {
-    return db_->run("update deliveries set claimed = ?2 where notifier = ?1 and state = 0 and claimed = ?3", notifier, held ? 2 : 0, held ? 0 : 2);
+    return db_->run("update deliveries set claimed = 2 where notifier = ?1 and state = 0 and claimed = 0", notifier);
+}
+
+Status SqliteWriter::release_deliveries(std::string_view notifier, WallTime now)
+{
+    return db_->run("update deliveries set claimed = 0, next_try = min(next_try, ?2) where notifier = ?1 and state = 0 and claimed = 2", notifier, now);
 }
 
 Result<std::optional<DeliveryRecord>> SqliteWriter::probe_delivery(std::string_view notifier)

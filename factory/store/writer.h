@@ -218,7 +218,8 @@ public:
     virtual Result<std::optional<WallTime>> next_delivery() = 0;
     virtual Status change_delivery(const DeliveryRecord& delivery) = 0;   ///< state, next try, finished, attempts, error, overtook, held
     virtual Status put_notifier_state(const NotifierState& state) = 0;
-    virtual Status hold_deliveries(std::string_view notifier, bool held) = 0;   ///< all that are pending and not claimed
+    virtual Status hold_deliveries(std::string_view notifier) = 0;   ///< all that are pending and not claimed
+    virtual Status release_deliveries(std::string_view notifier, WallTime now) = 0;   ///< all that are held: due at once
     /// The held one that was tried longest ago and may go, now claimed; nothing when there is none.
     virtual Result<std::optional<DeliveryRecord>> probe_delivery(std::string_view notifier) = 0;
     struct WaitingSince { JobKey job = 0; std::int64_t binding = 0; std::uint32_t attempt = 0; WallTime since; };

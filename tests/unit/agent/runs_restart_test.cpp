@@ -64,10 +64,10 @@ TEST_CASE("after a restart of the agent a run that the keeper holds goes on from
 TEST_CASE("what the process before had read and not written down is heard again, behind what lay in the channel", "[runs]")
 {
     World world;
-    world.tell(log_event(9));  // 8 was read by the one that is gone; these two nobody read
-    world.tell(log_event(10));
     agent::Remembered item{world.spec(), true, false, system_clock().steady(), 7, {}};
     world.say_with_channel({"held", world.id.key()}, world.runner);
+    world.tell(log_event(9));  // 8 was read by the one that is gone; these two nobody read
+    world.tell(log_event(10));
     world.say({"listed"});
     REQUIRE(world.runs->recover({item}, 5s));
     world.go();
