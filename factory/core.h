@@ -62,6 +62,8 @@ public:
     /// In one transaction with the jobs that go over and the line of its history. Errors: not_found, conflict (the generation is another).
     virtual void move_deployment(VersionOrder order, Who who, Done<VersionMoved> done) = 0;
     /// `most` agents of each kind are named. Errors: not_found; conflict (its package is not there).
+    /// Its new version goes to all agents now, not only to those that try it. Errors: not_found, conflict (none is tried).
+    virtual void promote_deployment(std::string deployment, std::string why, Who who, Done<Nothing> done) = 0;
     virtual void preflight(std::string deployment, std::size_t most, Done<Preflight> done) = 0;
 
     // Packages. Errors of put: conflict (the version exists with other bytes). The same bytes again: fine, the same record.

@@ -13,7 +13,7 @@ const std::vector<Command>& all_commands()
         notifiers_show_command(), notifiers_resume_command(), notifiers_test_command(), credentials_command(), credentials_list_command(), credentials_set_command(),
         agents_command(), agents_show_command(), agents_invite_command(), agents_requests_command(), agents_admit_command(), agents_refuse_command(), agents_set_command(), packages_command(),
         packages_release_command(), packages_deprecate_command(), packages_decommission_command(), deployments_command(), deployments_check_command(), deployments_history_command(),
-        deployments_rollback_command(), activities_command(), schema_command(),
+        deployments_promote_command(), deployments_rollback_command(), activities_command(), schema_command(),
         tokens_command(), tokens_create_command(), tokens_revoke_command(), environments_key_command(), environments_release_command(),
         login_command(), doctor_command(), canary_command(), version_command(),
     };

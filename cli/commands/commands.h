@@ -54,6 +54,7 @@ Command packages_decommission_command();
 Command deployments_command();
 Command deployments_check_command();
 Command deployments_history_command();
+Command deployments_promote_command();
 Command deployments_rollback_command();
 Command activities_command();
 Command schema_command();

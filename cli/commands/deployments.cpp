@@ -70,12 +70,25 @@ Result<int> rollback(Context& context, const Arguments& arguments)
     return kDone;
 }
 
+Result<int> promote(Context& context, const Arguments& arguments)
+{
+    Result<Api*> api = context.api();
+    if (!api) return fail(api.error());
+    Json body = Json::object();
+    if (arguments.has("--why")) body.set("why", arguments.text("--why"));
+    const Result<Json> done = (*api)->post(join_path("/v1/deployments", arguments.text("NAME"), "/promote"), body);
+    if (!done) return fail(done.error());
+    if (context.console.json()) context.console.document(*done);
+    else context.console.line(one_line(fmt::format("{}: all agents have {}", arguments.text("NAME"), (*done)["package"].as_string())));
+    return kDone;
+}
+
 }  // namespace
 
 Command deployments_command()
 {
     return {.name = "deployments",
-            .summary = "List deployments; `deployments check`, `history` and `rollback` look closer",
+            .summary = "List deployments; `deployments check`, `history`, `promote` and `rollback` look closer",
             .examples = "millwright deployments",
             .options = {},
             .run = list};
@@ -98,6 +111,16 @@ Command deployments_history_command()
             .examples = "millwright deployments history order-status",
             .options = {{"NAME", "", "The deployment", true}, {"--limit", "N", "So many lines (100)"}},
             .run = history};
+}
+
+Command deployments_promote_command()
+{
+    return {.name = "deployments promote",
+            .summary = "Give a version that a group of agents tries (canary) to all of them now",
+            .examples = "millwright deployments promote order-status --why 'looked at it'",
+            .options = {{"NAME", "", "The deployment", true}, {"--why", "TEXT", "Kept in the history"}},
+            .run = promote,
+            .notes = "It happens by itself when the canary's jobs were successful; a failed one brings the version before back."};
 }
 
 Command deployments_rollback_command()

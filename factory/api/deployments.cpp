@@ -2,6 +2,7 @@
 
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
+#include "platform/base/fields.h"
 
 namespace mill::factory::handler {
 namespace {
@@ -35,6 +36,22 @@ void why_deployment(Service& service, const CallPtr& call)
         Why why{.job = {}, .state = protocol::JobState::ready, .summary = found->summary, .reasons = found->problems};
         for (const PreflightAgent& agent : found->agents) why.reasons.insert(why.reasons.end(), agent.reasons.begin(), agent.reasons.end());
         reply(*call, 200, why_json(why));
+    });
+}
+
+void promote_deployment(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call, true);
+    if (!json) return;
+    Fields fields(*json, "promote");
+    const std::string why = fields.text("why", "");
+    if (why.size() > 1000) fields.mistake("why", "is longer than 1000 bytes");
+    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    service.core.promote_deployment((*call)["name"], why, call->who(), [call, &service](const Result<Nothing>& done) {
+        if (!done && done.error().code == Errc::not_found) return unknown_deployment(*call);
+        if (!passed(*call, done)) return;
+        const auto document = service.core.reader()->document("Deployment", (*call)["name"]);
+        if (passed(*call, document)) reply(*call, 200, resource_json(*document));
     });
 }
 

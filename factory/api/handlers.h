@@ -14,6 +14,7 @@ void delete_resource(Service&, const CallPtr&);
 void apply(Service&, const CallPtr&);
 void rollback_deployment(Service&, const CallPtr&);
 // deployments.cpp
+void promote_deployment(Service&, const CallPtr&);
 void preflight(Service&, const CallPtr&);
 void why_deployment(Service&, const CallPtr&);
 void deployment_history(Service&, const CallPtr&);

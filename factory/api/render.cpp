@@ -179,7 +179,7 @@ Json preflight_json(const Preflight& preflight)
 
 Json move_json(const VersionMove& move)
 {
-    Json out = Json::object({{"time", Json(format_time(move.time))}, {"by", Json(move.who)}, {"what", Json(move.from == move.to ? "settings" : move.what)}});
+    Json out = Json::object({{"time", Json(format_time(move.time))}, {"by", Json(move.who)}, {"what", Json(move.from == move.to && move.what != "promoted" ? "settings" : move.what)}});
     set_text(out, "from", move.from);
     out.set("to", Json(move.to));
     set_text(out, "why", move.why);

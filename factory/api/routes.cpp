@@ -39,6 +39,7 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"GET", "/v1/deployments/{name}/preflight", A::viewer, h::preflight, "Which agents could run it now, and why the others could not", "limit"},
     {"GET", "/v1/deployments/{name}/why", A::viewer, h::why_deployment, "The same as reasons"},
     {"GET", "/v1/deployments/{name}/history", A::viewer, h::deployment_history, "The versions that it had, newest first", "limit"},
+    {"POST", "/v1/deployments/{name}/promote", A::developer, h::promote_deployment, "Gives a version that a group tries (canary) to all agents now", {}, 64 * kKiB},
     {"POST", "/v1/deployments/{name}/rollback", A::developer, h::rollback_deployment, "Goes to a version that it had before", {}, 64 * kKiB},
     {"DELETE", "/v1/deployments/{name}", A::developer, h::delete_resource, "Removes a deployment"},
     {"GET", "/v1/triggers", A::viewer, h::list_resources, "Lists triggers"},

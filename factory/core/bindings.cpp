@@ -85,21 +85,28 @@ Binding CoreImpl::binding_by(const Json& spec, const Document& deployment, const
     return b;
 }
 
-Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, bool traced, bool even_paused)
+Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, BindingWish wish)
 {
-    const std::string cached = traced ? trigger + "\ntraced" : trigger;
+    std::string cached = wish.traced ? trigger + "\ntraced" : trigger;
+    if (wish.version != Version::current) cached += wish.version == Version::tried ? "\ntried" : "\nbefore";
     if (const auto found = trigger_bindings_.find(cached); found != trigger_bindings_.end()) return found->second;
     Reader& read = writer_.read();
     const auto document = read.document("Trigger", trigger);
     if (!document) return fail(document.error());
     const Json& spec = document->spec;
     const bool paused = spec["paused"].as_bool();
-    if (paused && !even_paused)
+    if (paused && !wish.even_paused)
         return fail(Errc::conflict, fmt::format("trigger '{}' is paused{}{}", trigger, spec["pausedWhy"].is_string() ? ": " : "",
                                                 spec["pausedWhy"].as_string()));
-    const auto deployment = read.document("Deployment", spec["deployment"].as_string());
+    auto deployment = read.document("Deployment", spec["deployment"].as_string());
     if (!deployment)
         return fail(Errc::conflict, fmt::format("trigger '{}' names deployment '{}', which does not exist", trigger, spec["deployment"].as_string()));
+    const auto known_trial = trials_.find(deployment->name);
+    const Trial* trial = known_trial == trials_.end() ? nullptr : &known_trial->second.trial;
+    if (trial != nullptr && wish.version == Version::before) {
+        deployment->spec = trial->spec;
+        deployment->generation = trial->generation;
+    }
     const std::string& named = deployment->spec["package"].as_string();
     const std::size_t at = named.find('@');
     const auto package = read.package(named.substr(0, at), at == std::string::npos ? "" : named.substr(at + 1));
@@ -110,9 +117,13 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, bool
 
     Binding b = binding_by(spec, *deployment, *package);
     b.key = fmt::format("{}:{}:{}:{}:{}{}{}", document->uid, document->generation, deployment->uid, deployment->generation, package->digest,
-                        traced ? ":traced" : "", b.key);
+                        wish.traced ? ":traced" : "", b.key);
+    if (trial != nullptr && wish.version == Version::tried) {
+        b.rules.set("group", trial->group);
+        b.key += ":group=" + trial->group;
+    }
     b.trigger = trigger;
-    if (traced) b.rules.set("trace", true);
+    if (wish.traced) b.rules.set("trace", true);
     const auto id = writer_.put_binding(b);
     if (!id) return fail(id.error());
     auto ref = known_binding(*id);

@@ -34,6 +34,7 @@ public:
     void put_package(std::string name, std::string version, std::string bytes, Json manifest, Json inputs, PackageState state, Who who, Done<PackageRecord> done) override;
     void set_package_state(std::string name, std::string version, PackageState state, std::string why, Who who, Done<PackageRecord> done) override;   ///< versions.cpp
     void move_deployment(VersionOrder order, Who who, Done<VersionMoved> done) override;
+    void promote_deployment(std::string deployment, std::string why, Who who, Done<Nothing> done) override;   ///< trials.cpp
     void preflight(std::string deployment, std::size_t most, Done<Preflight> done) override;   ///< preflight.cpp
     void put_package_inputs(std::string digest, Json inputs, Done<Nothing> done) override;
     std::string package_path(std::string_view digest) const override;
@@ -104,7 +105,12 @@ private:
                     std::string_view reason = {}, Json detail = {});
 
     // bindings.cpp
-    Result<BindingRef> binding_of_trigger(const std::string& trigger, bool traced = false, bool even_paused = false);   ///< as the documents stand now
+    enum class Version { current, tried, before };   ///< tried: for the group; before: what the others go on with meanwhile
+    struct BindingWish {
+        bool traced = false, even_paused = false;
+        Version version = Version::current;
+    };
+    Result<BindingRef> binding_of_trigger(const std::string& trigger, BindingWish wish = {});   ///< as the documents stand now
     Binding binding_by(const Json& trigger, const Document& deployment, const PackageRecord& package);   ///< without id, key (but for what is added to it) and trigger
     Result<BindingRef> known_binding(std::int64_t id);
     void documents_changed();
@@ -113,8 +119,23 @@ private:
     // versions.cpp
     Result<Document> write_document(const std::optional<Document>& known, const std::string& kind, const std::string& name, const Json& spec, const Who& who,
                                     const std::string& action, VersionMove move);
-    Status rebind_waiting(const std::string& deployment, const Who& who, VersionMoved& out);
+    Status rebind_waiting(const std::string& deployment, const std::string& version, const Who& who, VersionMoved& out);
     std::optional<WhyReason> why_stopped(const Binding& binding);   ///< nothing: its jobs may start
+
+    // trials.cpp: a new version that a group of agents tries
+    struct KnownTrial {
+        Trial trial;
+        std::set<JobKey> under_way;
+    };
+    Status load_trials();
+    Status begin_trial(const std::optional<Document>& before, const Document& now, const Who& who);   ///< or ends the one that the change makes void
+    Status end_trial(const std::string& deployment);
+    Result<BindingRef> binding_for_job(const std::string& trigger, bool traced = false);               ///< which version a new one gets
+    void tried_by(const Binding& binding, JobKey job);
+    Status trial_ended(JobKey job, const std::string& uid, const Binding& binding, protocol::JobState state, protocol::Reason reason, const Json& error);
+    Status promote(KnownTrial& known, const Who& who, const std::string& why);
+    Status revert(KnownTrial& known, const std::string& why);
+    std::optional<WhyReason> trial_words(const std::string& deployment) const;
 
     // agents.cpp
     Result<Agent*> agent_by_id(std::string_view id);
@@ -252,6 +273,9 @@ private:
     Why why_active(const Active& active);
     Result<Why> why_ended(const JobRecord& job);
     std::string waiting_for(const BindingRef& binding);
+    Status note_waits(SteadyTime now);             ///< what jobs wait for at this time, for when they do not any more
+    Json wait_over(const BindingRef& binding, WallTime since, WallTime now) const;
+    Status add_past_waits(Why& out);
     std::string clock_text(WallTime time) const;
 
     CoreOptions options_;
@@ -298,6 +322,7 @@ private:
     std::multimap<WallTime, Watch> watches_;              // by when it is due
     bool watches_stale_ = true, waits_watched_ = false;
     WallTime loaded_;                                     // what was away while nobody was here gets a moment to come back
+    std::map<std::string, KnownTrial> trials_;            // by deployment
     std::map<std::string, KnownSchedule> schedules_;      // by the trigger's uid
     std::atomic<std::int64_t> next_firing_{0};            // wall time in microseconds, for the timer's thread; 0: none
     struct HoldState {
@@ -322,6 +347,11 @@ private:
         SteadyTime until;
     };
     std::unordered_map<std::int64_t, Waiting> waiting_texts_;
+    struct WaitNote {
+        std::string text;
+        SteadyTime at;
+    };
+    std::unordered_map<std::int64_t, WaitNote> wait_notes_;   // by binding: the last that was known
     SteadyTime next_purge_{};
 
     WriteQueue queue_;

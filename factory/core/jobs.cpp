@@ -48,6 +48,7 @@ Result<Accepted> CoreImpl::make_job(const BindingRef& binding, NewJob job, Json 
     if (!key) return fail(key.error());
     if (auto ok = job_line(*key, "ready", job.created, 0, {}, {}, Json::object({{"by", job.requested_by}})); !ok) return fail(ok.error());
     board_.add_ready(*key, job.binding, job.priority);
+    tried_by(binding->binding, *key);
     fresh_ = FreshJob{*key, {job.uid, job.binding, job.priority, 0, job.created, {}}, std::move(input)};
     auto ok = dispatch();
     fresh_.reset();
@@ -97,7 +98,7 @@ void CoreImpl::accept_run(RunRequest request, Who who, Done<Accepted> done)
             }
             if (known.error().code != Errc::not_found) return fail(known.error());
         }
-        const auto binding = binding_of_trigger(run.trigger, run.trace);
+        const auto binding = binding_for_job(run.trigger, run.trace);
         if (!binding) return fail(binding.error());
         const Json& rules = (*binding)->binding.rules;
         job.priority = run.priority.value_or(rules["priority"].is_integer() ? static_cast<int>(rules["priority"].as_integer()) : 50);
@@ -128,7 +129,7 @@ void CoreImpl::retry(std::string uid, bool same_version, Who who, Done<Accepted>
         if (!key) return fail(key.error());
         const auto id = writer_.job_binding(*key);
         if (!id) return fail(id.error());
-        const auto binding = same_version ? known_binding(*id) : binding_of_trigger(old->trigger);
+        const auto binding = same_version ? known_binding(*id) : binding_for_job(old->trigger);
         if (!binding) return fail(binding.error());
         if (const auto stopped = why_stopped((*binding)->binding)) return fail(Errc::conflict, stopped->text);
         auto texts = writer_.job_input(*key);
@@ -237,6 +238,7 @@ Status CoreImpl::end_active(Active& active, Ending ending)
     ended_.push_back(uid);
     if (ending.state == JobState::failed)
         if (auto ok = pause_when_failing(binding->binding); !ok) return ok;
+    if (auto ok = trial_ended(job, uid, binding->binding, ending.state, ending.reason, ending.error); !ok) return ok;
     return notify(job, uid, binding->binding, ending.state == JobState::successful ? "success" : ending.state == JobState::failed ? "failure" : "cancel", true);
 }
 
@@ -251,6 +253,7 @@ Status CoreImpl::end_ready(JobKey job, Ending ending)
     if (auto ok = writer_.insert_outcome(job, ending.output, ending.error, ending.evidence); !ok) return ok;
     if (auto ok = job_line(job, protocol::name(ending.state), ending.time, row->attempt, {}, protocol::name(ending.reason), ending.evidence); !ok) return ok;
     ended_.push_back(row->uid);
+    if (auto ok = trial_ended(job, row->uid, (*binding)->binding, ending.state, ending.reason, ending.error); !ok) return ok;
     return notify(job, row->uid, (*binding)->binding, ending.state == JobState::expired ? "expired" : "cancel", true);
 }
 

@@ -113,7 +113,8 @@ Status CoreImpl::dispatch()
 Status CoreImpl::assign(const dispatch::Match& match)
 {
     FreshJob job;
-    if (fresh_ && fresh_->key == match.job) {
+    const bool fresh = fresh_ && fresh_->key == match.job;
+    if (fresh) {
         job = std::move(*fresh_);
         fresh_.reset();
     } else {
@@ -140,7 +141,8 @@ Status CoreImpl::assign(const dispatch::Match& match)
     active.assigned = clock_.now();
     mint(active);
     if (auto ok = writer_.assign({active.job, active.attempt, active.agent, *active.assigned, active.token_record, active.epoch}); !ok) return ok;
-    if (auto ok = job_line(active.job, "assigned", *active.assigned, active.attempt, agent.record.name); !ok) return ok;
+    Json waited = fresh ? Json() : wait_over(active.binding, active.created, *active.assigned);
+    if (auto ok = job_line(active.job, "assigned", *active.assigned, active.attempt, agent.record.name, {}, std::move(waited)); !ok) return ok;
     agent.holds.insert(active.job);
     stirred_.insert(agent.key);
     active_uids_[active.uid] = active.job;

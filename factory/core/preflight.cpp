@@ -52,6 +52,7 @@ void CoreImpl::preflight(std::string name, std::size_t most, Done<Preflight> don
         } else if (package->state == PackageState::deprecated) {
             out.problems.push_back({"package_deprecated", named, fmt::format("package '{}' {}", named, state_words(*package)), ""});
         }
+        if (auto tried = trial_words(name)) out.problems.push_back(std::move(*tried));
         // Its triggers may ask for different agents: one that fits any of them can run it.
         std::vector<KnownBinding> wishes;
         std::size_t all = 0, paused = 0;

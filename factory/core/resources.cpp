@@ -63,6 +63,7 @@ void CoreImpl::put_document(std::string kind, std::string name, Json spec, std::
         if (known) before = std::move(*known);
         auto document = write_document(before, kind, name, spec, who, "put", {.time = clock_.now(), .who = who.name, .what = "applied", .from = {}, .to = {}, .why = {}, .spec = {}});
         if (!document) return fail(document.error());
+        if (auto ok = begin_trial(before, *document, who); !ok) return fail(ok.error());
         if (kind == "Environment") board_.put_environment(dispatch::read_environment(name, spec));
         documents_changed();
         if (auto ok = probe_now(kind, name); !ok) return fail(ok.error());
@@ -82,8 +83,10 @@ void CoreImpl::delete_document(std::string kind, std::string name, Who who, Done
         if (auto ok = writer_.delete_document(kind, name); !ok) return fail(ok.error());
         if (kind == "Trigger")
             if (auto ok = writer_.delete_schedule(known->uid); !ok) return fail(ok.error());
-        if (kind == "Deployment")
+        if (kind == "Deployment") {
             if (auto ok = writer_.delete_version_moves(known->uid); !ok) return fail(ok.error());
+            if (auto ok = end_trial(name); !ok) return fail(ok.error());
+        }
         if (auto ok = audit(who, "delete", kind, name); !ok) return fail(ok.error());
         if (auto ok = feed({.time = clock_.now(), .kind = "resource", .subject = kind + "/" + name, .what = "deleted", .agent = {}, .reason = {}, .detail = {}}); !ok)
             return fail(ok.error());

@@ -199,7 +199,7 @@ Status CoreImpl::fire(KnownSchedule& schedule, FiringRecord record, const Json& 
 {
     record.decided = now;
     record.why.clear();
-    const auto binding = binding_of_trigger(schedule.trigger);
+    const auto binding = binding_for_job(schedule.trigger);
     if (!binding && binding.error().code != Errc::conflict && binding.error().code != Errc::not_found) return fail(binding.error());
     if (!binding) {
         record.outcome = FiringOutcome::failed;

@@ -78,6 +78,7 @@ Status CoreImpl::load()
     for (const Document& document : *environments) board_.put_environment(dispatch::read_environment(document.name, document.spec));
     documents_changed();
 
+    if (auto ok = load_trials(); !ok) return ok;
     if (auto ok = load_hold(); !ok) return ok;
     auto agents = writer_.load_agents();
     if (!agents) return fail(agents.error());
@@ -97,6 +98,7 @@ Status CoreImpl::load()
     for (const ReadyJob& job : *ready) {
         if (const auto binding = known_binding(job.binding); !binding) return fail(binding.error());
         board_.add_ready(job.job, job.binding, job.priority);
+        tried_by(bindings_.at(job.binding)->binding, job.job);
     }
     auto active = writer_.load_active();
     if (!active) return fail(active.error());
@@ -124,6 +126,7 @@ Status CoreImpl::load()
         one.assigned = kept.assigned;
         one.started = kept.started;
         board_.occupy(kept.binding);
+        tried_by((*binding)->binding, kept.job);
         if (const auto agent = agents_.find(kept.agent); agent != agents_.end()) agent->second.holds.insert(kept.job);
         active_uids_[one.uid] = one.job;
         const JobKey key = one.job;

@@ -39,6 +39,7 @@ Status CoreImpl::tick()
     const SteadyTime now = clock_.steady();
     const WallTime wall = clock_.now();
     if (auto ok = tick_ready(wall); !ok) return ok;
+    if (auto ok = note_waits(now); !ok) return ok;
     if (auto ok = tick_schedules(wall); !ok) return ok;
     if (auto ok = tick_active(now); !ok) return ok;
     if (auto ok = tick_agents(now); !ok) return ok;

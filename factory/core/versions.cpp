@@ -90,9 +90,9 @@ Result<Document> CoreImpl::write_document(const std::optional<Document>& known, 
     return document;
 }
 
-/// Every ready job of the deployment goes to what its trigger makes jobs of now. All of it is written before memory changes: what fails here
+/// Every ready job of the deployment (of `version`, when it is not empty) goes to what its trigger makes jobs of now. All of it is written before memory changes: what fails here
 /// is the disk, and then memory is read anew.
-Status CoreImpl::rebind_waiting(const std::string& deployment, const Who& who, VersionMoved& out)
+Status CoreImpl::rebind_waiting(const std::string& deployment, const std::string& version, const Who& who, VersionMoved& out)
 {
     struct Step {
         JobKey job;
@@ -105,8 +105,9 @@ Status CoreImpl::rebind_waiting(const std::string& deployment, const Who& who, V
         if (ref && ref->binding.deployment == deployment && ref->needs.agent.empty() && board_.ready_count(id) > 0) waiting.push_back(ref);
     const WallTime now = clock_.now();
     for (const BindingRef& old : waiting) {
+        if (!version.empty() && version != old->binding.package_name + "@" + old->binding.package_version) continue;
         const auto jobs = board_.ready_jobs(old->binding.id);
-        const auto next = binding_of_trigger(old->binding.trigger, old->binding.rules["trace"].as_bool(), true);
+        const auto next = binding_of_trigger(old->binding.trigger, {.traced = old->binding.rules["trace"].as_bool(), .even_paused = true});
         if (!next && next.error().code != Errc::not_found && next.error().code != Errc::conflict) return fail(next.error());
         if (!next || (*next)->binding.deployment != deployment) {
             out.left += jobs.size();
@@ -158,9 +159,10 @@ void CoreImpl::move_deployment(VersionOrder order, Who who, Done<VersionMoved> d
             changed.changed_by = who.name;
             if (auto ok = writer_.put_document(changed); !ok) return fail(ok.error());
         }
+        if (auto ok = end_trial(name); !ok) return fail(Errc::internal, ok.error().what);
         documents_changed();
         if (order.rebind_waiting)
-            if (auto ok = rebind_waiting(name, who, out); !ok) return fail(Errc::internal, ok.error().what);
+            if (auto ok = rebind_waiting(name, {}, who, out); !ok) return fail(Errc::internal, ok.error().what);
         move.rebound = out.rebound;
         if (known->spec != order.spec) {
             auto written = write_document(*known, "Deployment", name, order.spec, who, order.what, std::move(move));

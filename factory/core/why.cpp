@@ -243,10 +243,19 @@ Result<Why> CoreImpl::why_ended(const JobRecord& job)
 void CoreImpl::why(std::string uid, Done<Why> done)
 {
     queue_.submit<Why>(std::move(done), [this, uid = std::move(uid)]() -> Result<Why> {
-        if (const Active* active = active_of(uid)) return why_active(*active);
+        if (const Active* active = active_of(uid)) {
+            Why out = why_active(*active);
+            if (auto ok = add_past_waits(out); !ok) return fail(ok.error());
+            return out;
+        }
         const auto job = writer_.read().job(uid);
         if (!job) return fail(job.error());
-        if (protocol::is_final(job->state)) return why_ended(*job);
+        if (protocol::is_final(job->state)) {
+            auto out = why_ended(*job);
+            if (!out) return out;
+            if (auto ok = add_past_waits(*out); !ok) return fail(ok.error());
+            return out;
+        }
         const auto key = writer_.job_key(uid);
         if (!key) return fail(key.error());
         const auto id = writer_.job_binding(*key);
@@ -301,7 +310,48 @@ std::string CoreImpl::waiting_for(const BindingRef& binding)
         }
     }
     known = {text, clock_.steady() + Milliseconds(1'000)};
+    wait_notes_[binding->binding.id] = {text, clock_.steady()};
     return text;
+}
+
+/// One binding a tick: among many agents an answer is some milliseconds of this thread.
+Status CoreImpl::note_waits(SteadyTime now)
+{
+    constexpr std::chrono::seconds kOften{10};
+    for (const std::int64_t id : board_.waiting()) {
+        if (const auto known = wait_notes_.find(id); known != wait_notes_.end() && now - known->second.at < kOften) continue;
+        const auto binding = known_binding(id);
+        if (!binding) return fail(binding.error());
+        (void)waiting_for(*binding);
+        break;
+    }
+    return {};
+}
+
+/// For the line `assigned` of a job that was not assigned at once.
+Json CoreImpl::wait_over(const BindingRef& binding, WallTime since, WallTime now) const
+{
+    const auto known = wait_notes_.find(binding->binding.id);
+    const Milliseconds waited = std::chrono::duration_cast<Milliseconds>(now - since);
+    if (known == wait_notes_.end() || known->second.text.empty() || waited < Milliseconds(1'000)) return {};
+    return Json::object({{"waitedFor", known->second.text}, {"text", "it " + (known->second.text.starts_with("waits ") ? "waited " + known->second.text.substr(6) : "waited: " + known->second.text)}});
+}
+
+/// What it waited for before, and for how long each time.
+Status CoreImpl::add_past_waits(Why& out)
+{
+    const auto rows = writer_.read().timeline(out.job);
+    if (!rows) return fail(rows.error());
+    std::optional<WallTime> ready;
+    for (const TimelineRow& row : *rows) {
+        if (row.what == "ready") ready = row.time;
+        if (row.what != "assigned" || !ready) continue;
+        if (const Json& what = row.detail["waitedFor"]; what.is_string())
+            out.reasons.push_back({"waited", row.agent, fmt::format("it was ready for {}, until {} took it at {}: {}",
+                                                                    format_duration(std::chrono::floor<std::chrono::seconds>(row.time - *ready)), row.agent, clock_text(row.time), what.as_string()), ""});
+        ready.reset();
+    }
+    return {};
 }
 
 }  // namespace mill::factory::core

@@ -153,6 +153,11 @@ std::size_t Board::fitting_agents(BindingKey binding)
     return count;
 }
 
+bool Board::anyone_free(BindingKey binding)
+{
+    return std::any_of(free_.begin(), free_.end(), [&](const auto& one) { return rank(seats_.at(one.second), binding) >= 0; });
+}
+
 std::size_t Board::ahead_of(JobKey job, BindingKey binding, int priority, std::size_t most) const
 {
     std::size_t count = 0;

@@ -59,9 +59,11 @@ public:
     const Environment& environment(const std::string& name) const;
     std::uint32_t occupied(const std::string& trigger) const;
     std::size_t ready_count(BindingKey binding) const { return queues_.at(binding).ready.size(); }
+    const std::set<BindingKey>& waiting() const { return waiting_; }            ///< bindings of which jobs are ready
     std::vector<std::pair<JobKey, int>> ready_jobs(BindingKey binding) const;   ///< with their priorities, the next one first
     std::size_t ahead_of(JobKey job, BindingKey binding, int priority, std::size_t most) const;   ///< in its own queue, counted up to `most`
     std::size_t fitting_agents(BindingKey binding);
+    bool anyone_free(BindingKey binding);   ///< an agent that fits asks for jobs now
 
 private:
     struct Queue {

@@ -19,6 +19,11 @@ std::optional<int> preference(const Environment& environment, const AgentRecord&
 
 std::optional<int> preference(const Needs& needs, const Environment& environment, const AgentRecord& agent)
 {
+    if (!needs.group.empty()) {
+        for (std::size_t i = 0; i < environment.members.size(); ++i)
+            if (is_in_group(environment.members[i], needs.group) && has_member(environment.members[i], agent)) return static_cast<int>(i);
+        return std::nullopt;
+    }
     if (needs.agent.empty()) return preference(environment, agent);
     return needs.agent == agent.name ? std::optional<int>(0) : std::nullopt;
 }
@@ -79,6 +84,8 @@ std::vector<Lack> lacks(const Needs& needs, const Environment& environment, cons
 {
     std::vector<Lack> out;
     if (!needs.agent.empty() && needs.agent != agent.name) out.push_back({"other_agent", fmt::format("the job is for {} alone", needs.agent), ""});
+    else if (!needs.group.empty() && !preference(needs, environment, agent) && preference(environment, agent))
+        out.push_back({"not_in_group", fmt::format("{} is not in group '{}', which tries this version before the others", agent.name, needs.group), ""});
     else if (!preference(needs, environment, agent))
         out.push_back({"not_in_environment",
                        fmt::format("{} is not in environment '{}' (it was enrolled in '{}')", agent.name, environment.name, agent.environment),

@@ -127,6 +127,7 @@ Needs read_needs(std::string trigger, std::string environment, const Json& rules
     for (const Json& name : rules["machineCredentials"].as_array()) out.machine_credentials.push_back(name.as_string());
     out.concurrency = static_cast<std::uint32_t>(std::clamp<std::int64_t>(rules["concurrency"].as_integer(), 0, 1'000'000));
     if (const auto limit = parse_duration(rules["offlineLimit"].as_string()); limit) out.offline_limit = *limit;
+    out.group = rules["group"].as_string();
     out.agent = rules["agent"].as_string();
     return out;
 }
@@ -149,6 +150,11 @@ bool has_member(const Member& member, const AgentRecord& agent)
     const Json* value = agent.labels.find(rest.substr(0, at));
     if (!value) return false;
     return at == std::string_view::npos || matches_pattern(rest.substr(at + 1), words_of(*value));
+}
+
+bool is_in_group(const Member& member, std::string_view group)
+{
+    return !group.empty() && fmt::format("/{}/", member.group).find(fmt::format("/{}/", group)) != std::string::npos;
 }
 
 std::vector<std::string> missing_facts(const Json& wanted, const AgentRecord& agent)

@@ -21,9 +21,10 @@ struct Needs {
     std::vector<std::string> machine_credentials;  ///< names of those that the agent's machine has to hold
     std::uint32_t concurrency = 0;   ///< of the trigger; 0: no limit
     std::optional<Milliseconds> offline_limit;
+    std::string group;               ///< of the environment, whose agents alone may run it; empty: any
     std::string agent;               ///< name of the only one that may run it, in whatever environments it is; empty: any that fits
 };
-/// `rules`: {runOn, requires, labels, machineCredentials, concurrency, offlineLimit, agent}. What cannot be read asks for nothing: it was validated when saved.
+/// `rules`: {runOn, requires, labels, machineCredentials, concurrency, offlineLimit, group, agent}. What cannot be read asks for nothing: it was validated when saved.
 Needs read_needs(std::string trigger, std::string environment, const Json& rules);
 
 /// One line of an environment's tree, in the order of preference: groups before the agents beside them.
@@ -42,6 +43,8 @@ struct Environment {
 Environment read_environment(std::string name, const Json& spec);
 
 bool has_member(const Member& member, const AgentRecord& agent);
+/// The line stands in the group of that name ("night-shift", or with those around it "berlin/night-shift"), or in one within it.
+bool is_in_group(const Member& member, std::string_view group);
 
 /// What of `wanted` ({os, programs, labels, millwright, any fact}) the facts do not give, as words behind an agent's name:
 /// "has no program 'python3'". Empty: nothing is missing.

@@ -36,6 +36,11 @@ Result<Json> normalise_deployment(const Json& body, const std::string& where)
     }
     out.set("permissions", permissions);
     if (fields.boolean("allowDraft", false)) out.set("allowDraft", true);   // left out when it is not said: documents of before stay as they are
+    if (const Json canary = fields.object("canary", Json()); canary.is_object()) {
+        Fields parts(canary, where + ", canary");
+        out.set("canary", Json::object({{"group", parts.text("group")}, {"jobs", parts.integer("jobs", 1, 10'000, 10)}}));
+        if (auto done = parts.done(); !done) fields.mistake("canary", done.error().what);
+    }
     if (auto done = fields.done(); !done) return fail(std::move(done.error()));
     return out;
 }
@@ -56,6 +61,28 @@ bool has_type(const Json& value, std::string_view type)
     if (type == "object") return value.is_object();
     if (type == "array") return value.is_array();
     return true;
+}
+
+/// Names of the groups of an environment, those within others as "berlin/night-shift".
+void group_names(const Json& node, const std::string& around, std::vector<std::string>& out)
+{
+    for (const Json& group : node["groups"].as_array()) {
+        out.push_back(around.empty() ? group["name"].as_string() : around + "/" + group["name"].as_string());
+        group_names(group, out.back(), out);
+    }
+}
+
+void check_canary(const Json& spec, const References& references, std::vector<std::string>& mistakes)
+{
+    if (!spec["canary"].is_object()) return;
+    const std::string& environment = spec["environment"].as_string();
+    const std::string& wanted = spec["canary"]["group"].as_string();
+    std::vector<std::string> names;
+    group_names(references.spec(ResourceKind::environment, environment), "", names);
+    const auto is_it = [&](const std::string& name) { return name == wanted || name.ends_with("/" + wanted); };
+    if (std::none_of(names.begin(), names.end(), is_it))
+        mistakes.push_back(fmt::format("canary names group '{}', environment '{}' has {}", wanted, environment,
+                                       names.empty() ? "no groups (give it `groups:`)" : fmt::format("{}", fmt::join(names, ", "))));
 }
 
 void check_variables(const Json& given, const workflows::Manifest& manifest, std::vector<std::string>& mistakes)
@@ -134,6 +161,7 @@ static tl::expected<void, Refusal> check_deployment(ResourceDocument& document, 
     if (!references.has(ResourceKind::environment, spec["environment"].as_string()))
         return refuse(Errc::conflict, fmt::format("{}: environment '{}' is not there", where, spec["environment"].as_string()));
     std::vector<std::string> mistakes;
+    check_canary(spec, references, mistakes);
     check_variables(spec["variables"], *manifest, mistakes);
     check_credentials(spec["credentials"], *manifest, references, mistakes);
     if (!mistakes.empty()) return refuse(Errc::invalid, fmt::format("{}: {}", where, fmt::join(mistakes, "; ")));

@@ -43,10 +43,23 @@ std::string state_words(const PackageRecord& package);
 
 constexpr std::size_t kVersionMoves = 500;   ///< kept of each deployment
 
+/// A deployment's new version that a group of its environment's agents tries before the others (`canary:` of the deployment).
+struct Trial {
+    std::string deployment;
+    Json spec;                     ///< the deployment's before: what all others go on with
+    std::uint64_t generation = 0;  ///< of that
+    std::string from, to;          ///< NAME@VERSION
+    std::string group;
+    std::uint64_t jobs = 0;        ///< that have to be successful
+    std::uint64_t succeeded = 0;
+    WallTime started;
+    std::string who;               ///< brought the version
+};
+
 /// A line of a deployment's history: what it was, and became.
 struct VersionMove {
     WallTime time;
-    std::string who, what;           ///< what: applied, rolled_back, rolled_forward
+    std::string who, what;           ///< what: applied, rolled_back, rolled_forward, promoted
     std::string from, to;            ///< versions as NAME@VERSION; from is empty of the first, the same as `to` when only its settings changed
     std::string why;
     std::uint64_t generation = 0;    ///< of the deployment, that it made

@@ -121,6 +121,11 @@ create index deliveries_dead on deliveries(notifier, id) where state = 2;
 create table notifier_states(notifier text primary key, failures integer not null, held_since integer, next_probe integer,
     probes integer not null, why text not null) without rowid;
 )sql",
+    // Deployments whose new version a group of agents tries first. `spec`: what all others go on with.
+    R"sql(
+create table trials(deployment text primary key, spec text not null, generation integer not null, version_from text not null, version_to text not null,
+    agents text not null, jobs integer not null, succeeded integer not null, started integer not null, who text not null) without rowid;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 

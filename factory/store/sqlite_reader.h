@@ -20,6 +20,7 @@ public:
     Result<std::vector<PackageRecord>> packages() override;
     Result<std::vector<VersionMove>> version_moves(std::string_view deployment, std::size_t limit) override;
     Result<std::optional<VersionMove>> last_move(std::string_view deployment, std::string_view version) override;
+    Result<std::vector<Trial>> trials() override;
     Result<Json> package_inputs(std::string_view digest) override;
     Result<CredentialRecord> credential(std::string_view credential_name) override;
     Result<std::vector<CredentialRecord>> credentials() override;

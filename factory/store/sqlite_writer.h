@@ -29,6 +29,8 @@ public:
     Status package_state(const PackageRecord& package) override;
     Status put_version_move(std::string_view deployment, const VersionMove& move) override;
     Status delete_version_moves(std::string_view deployment) override;
+    Status put_trial(const Trial& trial) override;
+    Status delete_trial(std::string_view deployment) override;
     Status put_package_inputs(std::string_view digest, const Json& inputs) override;
     Status put_credential(const CredentialRecord& credential) override;
     Status delete_credential(std::string_view name) override;

@@ -28,6 +28,7 @@ public:
     virtual Result<std::vector<VersionMove>> version_moves(std::string_view deployment, std::size_t limit) = 0;
     /// How the deployment last came to `version` (NAME@VERSION) or left it; nothing: it never had it. Without `spec`.
     virtual Result<std::optional<VersionMove>> last_move(std::string_view deployment, std::string_view version) = 0;
+    virtual Result<std::vector<Trial>> trials() = 0;   ///< under way, by deployment
     virtual Result<Json> package_inputs(std::string_view digest) = 0;   ///< {WORKFLOW: input.schema or null}
     virtual Result<CredentialRecord> credential(std::string_view credential_name) = 0;   ///< with the sealed bytes
     virtual Result<std::vector<CredentialRecord>> credentials() = 0;

@@ -1,4 +1,4 @@
-// What a published version is for, and the versions that deployments had: read and written.
+// What a published version is for, the versions that deployments had, and those that are tried: read and written.
 #include <fmt/format.h>
 
 #include "factory/store/sqlite_reader.h"
@@ -59,6 +59,27 @@ Result<std::optional<VersionMove>> SqliteReader::last_move(std::string_view depl
     if (!rows.status()) return fail(rows.status().error());
     return std::optional<VersionMove>();
 }
+
+Result<std::vector<Trial>> SqliteReader::trials()
+{
+    Rows rows = db_.query("select deployment, spec, generation, version_from, version_to, agents, jobs, succeeded, started, who from trials order by deployment");
+    std::vector<Trial> out;
+    while (rows.next())
+        out.push_back({.deployment = rows.string(0), .spec = rows.json(1), .generation = static_cast<std::uint64_t>(rows.integer(2)), .from = rows.string(3),
+                       .to = rows.string(4), .group = rows.string(5), .jobs = static_cast<std::uint64_t>(rows.integer(6)),
+                       .succeeded = static_cast<std::uint64_t>(rows.integer(7)), .started = rows.time(8), .who = rows.string(9)});
+    if (!rows.status()) return fail(rows.status().error());
+    return out;
+}
+
+Status SqliteWriter::put_trial(const Trial& t)
+{
+    return db_->run("insert or replace into trials(deployment, spec, generation, version_from, version_to, agents, jobs, succeeded, started, who) "
+                    "values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", t.deployment, dump_json(t.spec), t.generation, t.from, t.to, t.group, t.jobs, t.succeeded,
+                    t.started, t.who);
+}
+
+Status SqliteWriter::delete_trial(std::string_view deployment) { return db_->run("delete from trials where deployment = ?1", deployment); }
 
 Status SqliteWriter::package_state(const PackageRecord& p)
 {

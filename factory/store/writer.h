@@ -138,6 +138,8 @@ public:
     virtual Status package_state(const PackageRecord& package) = 0;   ///< its state, by whom, when and why
     virtual Status put_version_move(std::string_view deployment, const VersionMove& move) = 0;   ///< the newest kVersionMoves stay
     virtual Status delete_version_moves(std::string_view deployment) = 0;
+    virtual Status put_trial(const Trial& trial) = 0;
+    virtual Status delete_trial(std::string_view deployment) = 0;
     virtual Status put_package_inputs(std::string_view digest, const Json& inputs) = 0;
     virtual Status put_credential(const CredentialRecord& credential) = 0;
     virtual Status delete_credential(std::string_view name) = 0;
