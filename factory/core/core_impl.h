@@ -105,11 +105,6 @@ private:
                     std::string_view reason = {}, Json detail = {});
 
     // bindings.cpp
-    enum class Version { current, tried, before };   ///< tried: for the group; before: what the others go on with meanwhile
-    struct BindingWish {
-        bool traced = false, even_paused = false;
-        Version version = Version::current;
-    };
     Result<BindingRef> binding_of_trigger(const std::string& trigger, BindingWish wish = {});   ///< as the documents stand now
     Binding binding_by(const Json& trigger, const Document& deployment, const PackageRecord& package);   ///< without id, key (but for what is added to it) and trigger
     Result<BindingRef> known_binding(std::int64_t id);

@@ -21,6 +21,12 @@ struct KnownBinding {
 };
 using BindingRef = std::shared_ptr<const KnownBinding>;   // shared by all jobs of it
 
+enum class Version { current, tried, before };   ///< of a deployment on trial; tried: for the group, before: what the others go on with meanwhile
+struct BindingWish {
+    bool traced = false, even_paused = false;
+    Version version = Version::current;
+};
+
 struct Parked {
     std::uint64_t ticket = 0;
     Done<PollAnswer> done;

@@ -342,14 +342,14 @@ Status CoreImpl::add_past_waits(Why& out)
 {
     const auto rows = writer_.read().timeline(out.job);
     if (!rows) return fail(rows.error());
-    std::optional<WallTime> ready;
+    WallTime ready{};   // 0: it is not
     for (const TimelineRow& row : *rows) {
         if (row.what == "ready") ready = row.time;
-        if (row.what != "assigned" || !ready) continue;
+        if (row.what != "assigned" || ready.microseconds == 0) continue;
         if (const Json& what = row.detail["waitedFor"]; what.is_string())
             out.reasons.push_back({"waited", row.agent, fmt::format("it was ready for {}, until {} took it at {}: {}",
-                                                                    format_duration(std::chrono::floor<std::chrono::seconds>(row.time - *ready)), row.agent, clock_text(row.time), what.as_string()), ""});
-        ready.reset();
+                                                                    format_duration(std::chrono::floor<std::chrono::seconds>(row.time - ready)), row.agent, clock_text(row.time), what.as_string()), ""});
+        ready = {};
     }
     return {};
 }

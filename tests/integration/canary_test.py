@@ -25,7 +25,7 @@ class Canary(Test):
     def agents(self):
         self.world.agent("srv-1")
         self.world.agent("srv-9")
-        wait_for("both agents", lambda: sum(a["status"]["online"] for a in self.world.json("agents")["items"]) == 2)
+        wait_for("both agents", lambda: sum(a["online"] for a in self.world.json("agents")["items"]) == 2)
 
     def ended(self):
         job = self.world.ended(self.world.trigger(self.trigger))
@@ -45,7 +45,7 @@ class Canary(Test):
         self.assertIn("canary_under_way", [r["code"] for r in world.json("why", "deployment/orders")["reasons"]])
         world.factory.kill()  # how far it is survives
         world.start_factory()
-        wait_for("both agents", lambda: sum(a["status"]["online"] for a in world.json("agents")["items"]) == 2)
+        wait_for("both agents", lambda: sum(a["online"] for a in world.json("agents")["items"]) == 2)
         seen = []
         for _ in range(12):
             seen.append(self.ended())

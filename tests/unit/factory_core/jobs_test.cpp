@@ -373,7 +373,7 @@ TEST_CASE("what a job waited for, and how long, is known when it does not wait a
     World world;
     world.orders();
     const auto srv = world.agent("srv-1", "prod", protocol::AgentMode::attended);
-    (void)world.park(srv);
+    auto parking = world.park(srv);
     const auto job = world.run();
     REQUIRE(job.state == JobState::ready);
     for (int i = 0; i < 15; ++i) world.pass(minutes(1));
@@ -381,13 +381,13 @@ TEST_CASE("what a job waited for, and how long, is known when it does not wait a
     SECTION("also when the factory was started anew meanwhile")
     {
         world.restart();
-        (void)world.park(srv);
-        world.pass(seconds(1));
     }
+    parking = world.park(srv);   // the one before was answered long ago
+    world.pass(seconds(11));
     AgentPatch patch;
     patch.mode = protocol::AgentMode::unattended;
     REQUIRE(await<AgentRecord>([&](auto done) { world.core().set_agent("srv-1", patch, world.who, done); }));
-    const auto parking = world.park(srv);
+    world.core().flush();
     const auto why = world.why(job.uid);
     const auto waited = std::find_if(why.reasons.begin(), why.reasons.end(), [](const WhyReason& reason) { return reason.code == "waited"; });
     REQUIRE(waited != why.reasons.end());
