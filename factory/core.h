@@ -70,6 +70,9 @@ public:
     /// The same state again: fine, nothing changes. A decommissioned version makes no more jobs, and those of it that wait do not start.
     /// Errors: not_found, conflict (there is no way from the state that it has).
     virtual void set_package_state(std::string name, std::string version, PackageState state, std::string why, Who who, Done<PackageRecord> done) = 0;
+    /// Of one that is published; the caller has held them against it. A key that signed it already: fine, nothing changes.
+    /// Errors: not_found, conflict (kMostSignatures).
+    virtual void sign_package(std::string name, std::string version, std::vector<protocol::PackageSignature> signatures, Who who, Done<PackageRecord> done) = 0;
     virtual void put_package_inputs(std::string digest, Json inputs, Done<Nothing> done) = 0;   ///< of a package that an earlier program kept
     virtual std::string package_path(std::string_view digest) const = 0;   ///< of the file with the bytes
 

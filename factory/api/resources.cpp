@@ -6,6 +6,7 @@
 #include "factory/api/handlers.h"
 #include "factory/api/references.h"
 #include "factory/api/render.h"
+#include "factory/api/signing_checks.h"
 #include "platform/base/fields.h"
 #include "protocol/problem.h"
 
@@ -73,6 +74,7 @@ tl::expected<std::vector<std::string>, Refusal> check_version(Reader& reader, co
 struct Consent {
     bool accept = false;   ///< of permissions that a version newly asks for
     bool force = false;    ///< to go to a version that was rolled back
+    bool admin = false;    ///< who asks has the role admin
 };
 
 tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceDocument document, const std::vector<ResourceDocument>& overlay, Consent consent)
@@ -87,6 +89,7 @@ tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceD
         return tl::unexpected(std::move(checked.error()));
     }
     if (!fine) return tl::unexpected(Refusal{{fine.error().code, fmt::format("Notifier '{}': {}", document.name, fine.error().what)}, {}});
+    if (auto signing = check_signing(reader, document, out.stored, overlay, consent.admin); !signing) return tl::unexpected(std::move(signing.error()));
     if (document.kind == ResourceKind::deployment) {
         auto warnings = check_version(reader, document, out.stored, consent.force);
         if (!warnings) return tl::unexpected(std::move(warnings.error()));
@@ -174,7 +177,7 @@ void put_resource(Service& service, const CallPtr& call)
     Result<Checked> checked = fail(Errc::internal, "");
     {
         const auto reader = service.core.reader();
-        auto outcome = check(service, *reader, std::move(*document), {}, {flag_of(*call, "accept"), flag_of(*call, "force")});
+        auto outcome = check(service, *reader, std::move(*document), {}, {flag_of(*call, "accept"), flag_of(*call, "force"), call->identity.role == Role::admin});
         if (!outcome) return refuse(*call, outcome.error());
         checked = std::move(*outcome);
     }
@@ -349,9 +352,10 @@ void apply(Service& service, const CallPtr& call)
     {
         const auto reader = service.core.reader();
         for (auto& [index, document] : parsed) {
-            auto checked = check(service, *reader, std::move(document), overlay, {accept, force});
+            auto checked = check(service, *reader, std::move(document), overlay, {accept, force, call->identity.role == Role::admin});
             if (!checked) {
                 if (checked.error().error.code == Errc::conflict && errors.empty()) status = 409;
+                if (checked.error().error.code == Errc::denied && errors.empty()) status = 403;
                 errors.push(apply_error(index, documents[index], checked.error()));
                 continue;
             }

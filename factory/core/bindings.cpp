@@ -107,6 +107,9 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, bool
         return fail(Errc::conflict, fmt::format("deployment '{}' names package '{}', which was not published", deployment->name, named));
     if (package->state == PackageState::decommissioned)
         return fail(Errc::conflict, fmt::format("trigger '{}' makes no jobs: package '{}' of deployment '{}' {}", trigger, named, deployment->name, state_words(*package)));
+    const auto unsigned_why = unsigned_words(*deployment, *package);
+    if (!unsigned_why) return fail(unsigned_why.error());
+    if (!unsigned_why->empty()) return fail(Errc::conflict, fmt::format("trigger '{}' makes no jobs: {}", trigger, *unsigned_why));
 
     Binding b = binding_by(spec, *deployment, *package);
     b.key = fmt::format("{}:{}:{}:{}:{}{}{}", document->uid, document->generation, deployment->uid, deployment->generation, package->digest,
@@ -158,6 +161,8 @@ void CoreImpl::documents_changed()
 {
     trigger_bindings_.clear();
     waiting_texts_.clear();
+    signatures_.clear();
+    publishers_.reset();
     load_notifiers();
     if (auto ok = load_schedules(); !ok) log::error("core", "schedules: {}", ok.error().what);
 }

@@ -52,6 +52,12 @@ void CoreImpl::preflight(std::string name, std::size_t most, Done<Preflight> don
         } else if (package->state == PackageState::deprecated) {
             out.problems.push_back({"package_deprecated", named, fmt::format("package '{}' {}", named, state_words(*package)), ""});
         }
+        const auto unsigned_why = unsigned_words(*deployment, *package);
+        if (!unsigned_why) return fail(unsigned_why.error());
+        if (!unsigned_why->empty()) {
+            out.blocked = true;
+            out.problems.push_back({"package_unsigned", named, *unsigned_why, ""});
+        }
         // Its triggers may ask for different agents: one that fits any of them can run it.
         std::vector<KnownBinding> wishes;
         std::size_t all = 0, paused = 0;
@@ -110,7 +116,7 @@ void CoreImpl::preflight(std::string name, std::size_t most, Done<Preflight> don
         const std::string where = fmt::format("of environment '{}'", out.environment);
         if (out.blocked)
             out.summary = std::find_if(out.problems.begin(), out.problems.end(), [](const WhyReason& one) {
-                              return one.code == "package_decommissioned" || one.code == "awaits_reports";
+                              return one.code == "package_decommissioned" || one.code == "package_unsigned" || one.code == "awaits_reports";
                           })->text;
         else if (out.now > 0)
             out.summary = fmt::format("{} of {} agents {} can run it now: {}{}", out.now, members, where, fmt::join(ready, ", "), out.now > ready.size() ? ", …" : "");

@@ -24,6 +24,13 @@ Result<std::string> user_of(Reader& read, std::string_view kind, std::string_vie
         for (const Document& document : *documents)
             if (document.spec[use.member].as_string() == name) return fmt::format("{} '{}'", use.by, document.name);
     }
+    if (kind == "Publisher") {
+        const auto environments = read.documents("Environment");
+        if (!environments) return fail(environments.error());
+        for (const Document& environment : *environments)
+            for (const Json& publisher : environment.spec["requireSigned"].as_array())
+                if (publisher.as_string() == name) return fmt::format("Environment '{}'", environment.name);
+    }
     if (kind != "Calendar") return std::string();
     const auto triggers = read.documents("Trigger");
     if (!triggers) return fail(triggers.error());

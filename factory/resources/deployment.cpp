@@ -218,7 +218,12 @@ tl::expected<void, Refusal> check_references(ResourceDocument& document, const R
 {
     switch (document.kind) {
     case ResourceKind::calendar:
-    case ResourceKind::environment: return {};
+    case ResourceKind::publisher: return {};
+    case ResourceKind::environment:
+        for (const Json& name : document.spec["requireSigned"].as_array())
+            if (!references.has(ResourceKind::publisher, name.as_string()))
+                return refuse(Errc::conflict, fmt::format("Environment '{}': requireSigned: there is no Publisher '{}'", document.name, name.as_string()));
+        return {};
     case ResourceKind::deployment: return check_deployment(document, references, granted_before, accept);
     case ResourceKind::trigger: return check_trigger(document, references);
     case ResourceKind::notifier: return check_notifier_references(document, references);

@@ -74,6 +74,11 @@ Result<Json> normalise_environment(const Json& body, const std::string& where)
         if (!is_user_name(user)) fields.mistake("runAs", fmt::format("must be a user's name, 1 to 32 lower-case letters, digits, '-' and '_', not root; found '{}'", user.substr(0, 60)));
         out.set("runAs", Json(user));
     }
+    if (const auto publishers = fields.texts("requireSigned"); !publishers.empty()) {
+        Json list = Json::array();
+        for (const std::string& name : publishers) list.push(Json(name));
+        out.set("requireSigned", std::move(list));
+    }
     const std::string limit = fields.text("offlineLimit", "15m");
     if (auto parsed = parse_duration(limit); !parsed || parsed->count() < 1000)
         fields.mistake("offlineLimit", fmt::format("must be a duration of at least 1s, such as 15m; found '{}'", limit));

@@ -121,6 +121,13 @@ create index deliveries_dead on deliveries(notifier, id) where state = 2;
 create table notifier_states(notifier text primary key, failures integer not null, held_since integer, next_probe integer,
     probes integer not null, why text not null) without rowid;
 )sql",
+    // Steps 9 to 16 are others'.
+    "", "", "", "", "", "", "", "",
+    // Publishers' signatures of packages. What was published before has none.
+    R"sql(
+create table signatures(digest text not null, key blob not null, manifest text not null, signature blob not null, created integer not null,
+    created_by text not null, primary key(digest, key)) without rowid;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 
