@@ -117,7 +117,7 @@ int run_policy_test(const Options& options)
     if (!options.signatures.empty()) {
         auto bytes = platform::read_file(options.signatures, protocol::kMostSignatureFile);
         if (!bytes) return complain({bytes.error().code, options.signatures + ": " + bytes.error().what});
-        auto read = protocol::parse_signature_file(*bytes, options.signatures);
+        auto read = protocol::parse_signature_file(std::string_view(*bytes), options.signatures);
         if (!read) return complain(read.error());
         signatures = std::move(*read);
     }

@@ -89,7 +89,7 @@ Result<protocol::SignatureFile> read_signatures(const std::string& path, const S
 {
     auto text = platform::read_file(path, protocol::kMostSignatureFile);
     if (!text) return fail(text.error().code == Errc::not_found ? Errc::not_found : Errc::invalid, fmt::format("{}: {}", path, text.error().what));
-    auto file = protocol::parse_signature_file(*text, path);
+    auto file = protocol::parse_signature_file(std::string_view(*text), path);
     if (!file) return fail(Errc::invalid, file.error().what);
     if (file->digest != package.digest || file->name != package.name || file->version != package.version)
         return fail(Errc::invalid, fmt::format("{}: the signatures are of {} {} ({}), not of {} {} ({}); sign it again (`millwright sign`)", path, file->name, file->version, file->digest,

@@ -57,6 +57,8 @@ public:
 
     // Resources. The caller has validated the spec. `expected_generation`: 0 = any, else conflict when it differs.
     virtual void put_document(std::string kind, std::string name, Json spec, std::uint64_t expected_generation, Who who, Done<Document> done) = 0;
+    /// All of them or none; the first one is answered.
+    virtual void put_documents(std::vector<DocumentChange> changes, Who who, Done<Document> done) = 0;
     virtual void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) = 0;   ///< conflict: something refers to it
 
     /// In one transaction with the jobs that go over and the line of its history. Errors: not_found, conflict (the generation is another).

@@ -237,7 +237,15 @@ struct Preflight {
     std::uint64_t now = 0, later = 0, no = 0;       ///< agents of the environment
     bool blocked = false;                           ///< one of `problems` keeps every job from starting
     std::vector<WhyReason> problems;                ///< of the deployment, whoever is there
+    Json values = Json::object();                   ///< {variables, credentials}: {NAME: {value, from: deployment, environment or package}}
     std::vector<PreflightAgent> agents;             ///< of each of the three the first ones by name, `now` first
+};
+
+/// A document as it is to be; `expected` as in Core::put_document.
+struct DocumentChange {
+    std::string kind, name;
+    Json spec;
+    std::uint64_t expected = 0;
 };
 
 /// A deployment goes to another of its versions.

@@ -1,13 +1,11 @@
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include <fmt/format.h>
 
 #include "factory/api/checks.h"
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
-#include "factory/core/signing.h"
 #include "platform/base/encode.h"
 #include "platform/base/fields.h"
 #include "platform/crypto.h"
@@ -95,19 +93,6 @@ void put_package(Service& service, const CallPtr& call)
     if (!passed(*call, digest)) return;
     if (call->http.body.empty()) return reply_problem(*call, 400, "the body is empty; expected the bytes of a .mwp", "package");
     if (!service.worker.post([&service, call, stated = std::move(*digest)] { compare_and_check(service, call, stated); })) reply_checks_full(*call);
-}
-
-Json signatures_json(const std::vector<SignatureRecord>& signatures, const std::vector<Document>& publishers)
-{
-    const std::set<std::string> revoked = revoked_prints(publishers);
-    Json out = Json::array();
-    for (const SignatureRecord& each : signatures) {
-        const std::string print = platform::fingerprint(each.signature.key), name = publisher_of(publishers, each.signature.key);
-        Json item = Json::object({{"key", protocol::key_text(each.signature.key)}, {"fingerprint", print}, {"standing", revoked.contains(print) ? "revoked" : name.empty() ? "unknown" : "counts"}});
-        set_text(item, "publisher", name);
-        out.push(item.set("manifest", each.signature.manifest).set("signature", to_base64(each.signature.bytes)).set("addedAt", format_time(each.created)).set("addedBy", each.created_by));
-    }
-    return out;
 }
 
 /// The version with its signatures; without any it is as ever.

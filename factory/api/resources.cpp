@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "factory/api/environment_values.h"
 #include "factory/api/handlers.h"
 #include "factory/api/references.h"
 #include "factory/api/render.h"
@@ -26,6 +27,7 @@ struct Checked {
     std::optional<Document> stored;
     Json changes = Json::array();
     std::vector<std::string> warnings;
+    std::vector<ChangedDeployment> with;   ///< of an environment: written in the same step
     std::string_view result() const { return !stored ? "created" : changes.empty() ? "unchanged" : "changed"; }
 };
 
@@ -95,6 +97,11 @@ tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceD
         if (!warnings) return tl::unexpected(std::move(warnings.error()));
         out.warnings = std::move(*warnings);
     }
+    if (document.kind == ResourceKind::environment) {
+        auto with = deployments_with(reader, document, overlay, consent.accept);
+        if (!with) return tl::unexpected(std::move(with.error()));
+        out.with = std::move(*with);
+    }
     if (document.kind == ResourceKind::deployment)
         if (const auto lost = lost_workflows(document, reader, references, overlay); !lost.empty())
             return tl::unexpected(Refusal{{Errc::conflict, fmt::format("Deployment '{}': {} has no workflow {}", document.name,
@@ -105,6 +112,14 @@ tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceD
     const Json bare = Json::object({{"kind", document.spec["kind"]}, {"name", document.spec["name"]}});   // of a new one the rest is news
     out.changes = differences(out.stored ? out.stored->spec : bare, document.spec);
     out.document = std::move(document);
+    return out;
+}
+
+/// It, and what changes with it, as one step of the store.
+std::vector<DocumentChange> step_of(const Checked& checked)
+{
+    std::vector<DocumentChange> out{{std::string(word(checked.document.kind)), checked.document.name, checked.document.spec, checked.stored ? checked.stored->generation : 0}};
+    for (const ChangedDeployment& each : checked.with) out.push_back({"Deployment", each.document.name, each.document.spec, each.stored.generation});
     return out;
 }
 
@@ -181,16 +196,16 @@ void put_resource(Service& service, const CallPtr& call)
         if (!outcome) return refuse(*call, outcome.error());
         checked = std::move(*outcome);
     }
-    if (flag_of(*call, "dryRun"))
-        return reply(*call, 200, Json::object({{"kind", Json(word(kind))}, {"name", Json(checked->document.name)}, {"result", Json(checked->result())},
-                                               {"differences", checked->changes}}));
-    if (checked->result() == "unchanged") return reply(*call, 200, with_urls(service, *call, *checked->stored));
+    if (flag_of(*call, "dryRun")) {
+        Json out = Json::object({{"kind", Json(word(kind))}, {"name", Json(checked->document.name)}, {"result", Json(checked->result())}, {"differences", checked->changes}});
+        if (!checked->with.empty()) out.set("with", results_of(checked->with));
+        return reply(*call, 200, out);
+    }
+    if (checked->result() == "unchanged" && checked->with.empty()) return reply(*call, 200, with_urls(service, *call, *checked->stored));
     const int status = checked->stored ? 200 : 201;
-    const std::uint64_t generation = checked->stored ? checked->stored->generation : 0;
-    service.core.put_document(std::string(word(kind)), checked->document.name, checked->document.spec, generation, call->who(),
-                              [call, status, &service](Result<Document> stored) {
-                                  if (passed(*call, stored)) reply(*call, status, with_urls(service, *call, *stored));
-                              });
+    service.core.put_documents(step_of(*checked), call->who(), [call, status, &service](Result<Document> stored) {
+        if (passed(*call, stored)) reply(*call, status, with_urls(service, *call, *stored));
+    });
 }
 
 void delete_resource(Service& service, const CallPtr& call)
@@ -297,16 +312,14 @@ struct Application : std::enable_shared_from_this<Application> {
 
     void step()
     {
-        while (next < documents.size() && documents[next].result() == "unchanged") ++next;
+        while (next < documents.size() && documents[next].result() == "unchanged" && documents[next].with.empty()) ++next;
         if (next == documents.size()) return reply(*call, 200, Json::object({{"results", results}}));
         const Checked& each = documents[next++];
-        service.core.put_document(std::string(word(each.document.kind)), each.document.name, each.document.spec,
-                                  each.stored ? each.stored->generation : 0, call->who(), [self = shared_from_this()](const Result<Document>& stored) {
-                                      if (stored) return self->step();
-                                      const auto& failed = self->documents[self->next - 1].document;
-                                      reply_error(*self->call, Error{stored.error().code, fmt::format("{} '{}': {}; the documents before it are written",
-                                                                                                      word(failed.kind), failed.name, stored.error().what)});
-                                  });
+        service.core.put_documents(step_of(each), call->who(), [self = shared_from_this()](const Result<Document>& stored) {
+            if (stored) return self->step();
+            const auto& failed = self->documents[self->next - 1].document;
+            reply_error(*self->call, Error{stored.error().code, fmt::format("{} '{}': {}; the documents before it are written", word(failed.kind), failed.name, stored.error().what)});
+        });
     }
 };
 
@@ -372,6 +385,10 @@ void apply(Service& service, const CallPtr& call)
     }
     application->results = Json::array();
     for (Json& each : results) application->results.push(std::move(each));
+    for (const Checked& each : application->documents) {
+        const Json with = results_of(each.with);   // held: the loop only refers to it
+        for (const Json& also : with.as_array()) application->results.push(also);
+    }
     if (dry_run) return reply(*call, 200, Json::object({{"results", application->results}, {"dryRun", true}}));
     application->step();
 }

@@ -18,6 +18,12 @@ BindingRef known(Binding binding)
     return out;
 }
 
+Json over(Json below, const Json& above)
+{
+    for (const auto& [name, value] : above.as_object()) below.set(name, value);
+    return below;
+}
+
 Json with_defaults(const Json& declared, const Json& given)
 {
     Json out = Json::object();
@@ -55,9 +61,11 @@ Binding CoreImpl::binding_by(const Json& spec, const Document& deployment, const
     b.package_version = package.version;
     b.package_digest = package.digest;
     b.repeatable = package.manifest["repeatable"].as_bool();
-    b.variables = with_defaults(package.manifest["variables"], deployment.spec["variables"]);
-    b.credentials = deployment.spec["credentials"].is_object() ? deployment.spec["credentials"] : Json::object();
-    // `granted` is settled when the deployment is saved, with the variables put in.
+    // `inherited`, of the environment, is settled when one of the two is saved, as `granted` is.
+    const Json& inherited = deployment.spec["inherited"];
+    b.variables = over(with_defaults(package.manifest["variables"], inherited["variables"]), deployment.spec["variables"]);
+    b.credentials = over(inherited["credentials"].is_object() ? inherited["credentials"] : Json::object(), deployment.spec["credentials"]);
+    // `granted`: with the variables put in.
     for (const Json* permissions : {&deployment.spec["granted"], &deployment.spec["permissions"], &package.manifest["permissions"]})
         if (b.permissions.is_null() && permissions->is_object()) b.permissions = *permissions;
     if (!b.permissions.is_object()) b.permissions = Json::object();

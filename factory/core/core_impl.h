@@ -30,6 +30,7 @@ public:
     void note(std::string action, std::string kind, std::string subject, Json detail, Who who, Done<Nothing> done) override;
     void put_setting(std::string key, std::string value, Done<Nothing> done) override;
     void put_document(std::string kind, std::string name, Json spec, std::uint64_t expected_generation, Who who, Done<Document> done) override;
+    void put_documents(std::vector<DocumentChange> changes, Who who, Done<Document> done) override;
     void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) override;
     void put_package(std::string name, std::string version, std::string bytes, Json manifest, Json inputs, PackageState state, Who who, Done<PackageRecord> done) override;
     void set_package_state(std::string name, std::string version, PackageState state, std::string why, Who who, Done<PackageRecord> done) override;   ///< versions.cpp
@@ -123,6 +124,9 @@ private:
     Json revoked_keys();                           ///< [KEY…] of all publishers
     Result<std::string> unsigned_words(const Document& deployment, const PackageRecord& package);
     std::string refusal_by(const Agent& agent, const std::string& name, const std::string& version, const std::string& digest);
+
+    // resources.cpp
+    Result<Document> put_one(const DocumentChange& change, const Who& who);
 
     // agents.cpp
     Result<Agent*> agent_by_id(std::string_view id);

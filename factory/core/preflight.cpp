@@ -30,6 +30,22 @@ void credential_problems(Reader& read, const Json& credentials, const std::strin
     }
 }
 
+/// What a job would get, and who says so.
+Json values_of(const Document& deployment, const PackageRecord& package)
+{
+    Json out = Json::object();
+    for (const char* what : {"variables", "credentials"}) {
+        Json found = Json::object();
+        const auto add = [&](const std::string& name, const Json& value, std::string_view from) { found.set(name, Json::object({{"value", value}, {"from", from}})); };
+        for (const auto& [name, declared] : package.manifest[what].as_object())
+            if (declared.contains("default")) add(name, declared["default"], "package");
+        for (const auto& [name, value] : deployment.spec["inherited"][what].as_object()) add(name, value, "environment");
+        for (const auto& [name, value] : deployment.spec[what].as_object()) add(name, value, "deployment");
+        out.set(what, std::move(found));
+    }
+    return out;
+}
+
 }  // namespace
 
 void CoreImpl::preflight(std::string name, std::size_t most, Done<Preflight> done)
@@ -44,7 +60,8 @@ void CoreImpl::preflight(std::string name, std::size_t most, Done<Preflight> don
         const auto triggers = read.documents("Trigger");
         if (!triggers) return fail(triggers.error());
 
-        Preflight out{.deployment = name, .package = named, .environment = deployment->spec["environment"].as_string(), .summary = {}, .problems = {}, .agents = {}};
+        Preflight out{.deployment = name, .package = named, .environment = deployment->spec["environment"].as_string(), .summary = {}, .problems = {}, .values = Json::object(), .agents = {}};
+        out.values = values_of(*deployment, *package);
         if (package->state == PackageState::decommissioned) {
             out.blocked = true;
             const std::string command = fmt::format("millwright deployments rollback {}", name);

@@ -7,6 +7,7 @@
 #include "factory/core/signing.h"
 #include "platform/fingerprint.h"
 #include "protocol/canary.h"
+#include "protocol/signing_rules.h"
 
 namespace mill::factory::core {
 

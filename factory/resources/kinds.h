@@ -7,7 +7,7 @@
 
 namespace mill::factory {
 
-/// {description, agents: [PATTERN…], groups: [{name, agents, groups, requires}], offlineLimit, runAs?, requireSigned?: [PUBLISHER…]}
+/// {description, agents: [PATTERN…], groups: [{name, agents, groups, requires}], offlineLimit, runAs?, requireSigned?: [PUBLISHER…], variables?, credentials?: {NAME: CREDENTIAL}}
 Result<Json> normalise_environment(const Json& body, const std::string& where);
 /// {description, weekdays: ["sat", …], days: ["12-25", …]}: days on which schedules that name it do not fire (factory/schedule/calendar.h)
 Result<Json> normalise_calendar(const Json& body, const std::string& where);

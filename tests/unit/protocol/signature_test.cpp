@@ -17,9 +17,11 @@ SignatureFile file_of(std::vector<PackageSignature> signatures = {{kKey, kManife
     return {"orders", "1.2.0", kDigest, std::move(signatures)};
 }
 
+Result<SignatureFile> read_text(const std::string& text) { return parse_signature_file(std::string_view(text), "a.sig"); }
+
 std::string refusal_of(const Json& json)
 {
-    const auto read = parse_signature_file(dump_json(json), "a.sig");
+    const auto read = read_text(dump_json(json));
     return read ? std::string() : read.error().what;
 }
 
@@ -51,7 +53,7 @@ TEST_CASE("a key is one word, in one spelling", "[protocol][signature]")
 TEST_CASE("a signature file is read back, and what is wrong with one is said with its place", "[protocol][signature]")
 {
     const Json good = to_json(file_of());
-    const auto read = parse_signature_file(dump_json(good), "a.sig");
+    const auto read = read_text(dump_json(good));
     REQUIRE(read);
     CHECK(to_json(*read) == good);
     CHECK(read->signatures.front().bytes == std::string(64, 's'));
@@ -67,17 +69,17 @@ TEST_CASE("a signature file is read back, and what is wrong with one is said wit
     CHECK_THAT(refusal_of(to_json(file_of({{kKey, kManifest, "short"}}))), Contains("64 bytes"));
     CHECK_THAT(refusal_of(to_json(file_of({{"short", kManifest, std::string(64, 's')}}))), Contains("ed25519:BASE64"));
     CHECK_THAT(refusal_of(to_json(file_of({{kKey, kManifest, std::string(64, 's')}, {kKey, kManifest, std::string(64, 't')}}))), Contains("two signatures of the key"));
-    CHECK_FALSE(parse_signature_file("{", "a.sig"));
-    CHECK(parse_signature_file(std::string(kMostSignatureFile + 1, ' '), "a.sig").error().code == Errc::too_large);
+    CHECK_FALSE(read_text("{"));
+    CHECK(read_text(std::string(kMostSignatureFile + 1, ' ')).error().code == Errc::too_large);
 }
 
 TEST_CASE("a package has so many signatures and no more", "[protocol][signature]")
 {
     std::vector<PackageSignature> many;
     for (std::size_t i = 0; i < kMostSignatures; ++i) many.push_back({std::string(32, static_cast<char>('A' + i)), kManifest, std::string(64, 's')});
-    CHECK(parse_signature_file(dump_json(to_json(file_of(many))), "a.sig"));
+    CHECK(read_text(dump_json(to_json(file_of(many)))));
     many.push_back({kOther, kManifest, std::string(64, 's')});
-    CHECK(parse_signature_file(dump_json(to_json(file_of(many))), "a.sig").error().code == Errc::too_large);
+    CHECK(read_text(dump_json(to_json(file_of(many)))).error().code == Errc::too_large);
 }
 
 TEST_CASE("an offer carries signatures; one of before has none, and what a later one adds is left alone", "[protocol][offer]")
