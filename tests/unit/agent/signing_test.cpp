@@ -48,7 +48,8 @@ TEST_CASE("a signature by a publisher of the policy admits; a lying factory's of
         CHECK_FALSE(policy.admit(offer_signed({})));
         CHECK_FALSE(policy.admit(offer_signed({sign(thief, "order-status", "1.0.0")})));
         CHECK_FALSE(policy.admit(offer_signed({sign(acme, "order-status", "0.9.0")})));     // replayed of another version
-        CHECK_FALSE(policy.admit(offer_signed({sign(acme, "order-statu", "s1.0.0")})));     // of another name
+        CHECK_FALSE(policy.admit(offer_signed({sign(acme, "order-other", "1.0.0")})));      // of another name
+        CHECK_FALSE(policy.admit(offer_signed({sign(acme, "order-statu", "s1.0.0")})));     // of the same letters, parted elsewhere
         CHECK_FALSE(policy.admit(offer_signed({sign(acme, "order-status", "1.0.0", kManifest)})));   // of other bytes
         auto swapped = good;
         swapped.manifest = kDigest;

@@ -62,59 +62,59 @@ struct World {
 TEST_CASE("a deployment has its environment's values where it says none of its own, of what its package declares", "[factory][api][values]")
 {
     World world;
-    REQUIRE(world.environment("a.example.com").status == 201);
+    REQUIRE(world.environment("https://a.example.com").status == 201);
     REQUIRE(world.deployment().status == 201);
     const Json status = world.stored()["status"];
-    CHECK(status["inherited"] == *parse_json(R"({"variables":{"host":"a.example.com"},"credentials":{"erp":"erp-prod"}})"));
+    CHECK(status["inherited"] == *parse_json(R"({"variables":{"host":"https://a.example.com"},"credentials":{"erp":"erp-prod"}})"));
     CHECK_FALSE(world.stored().contains("inherited"));
-    CHECK(status["granted"]["network"][kFirst] == Json("a.example.com"));
-    REQUIRE(world.deployment(R"(,"variables":{"host":"own.example.com"},"credentials":{"erp":"erp-own"})").status == 409);   // it asks for another host
-    REQUIRE(world.factory.as_admin("PUT", std::string(kDeployment) + "?accept=true", R"({"package":"values@1.0.0","environment":"prod","variables":{"host":"own.example.com"},"credentials":{"erp":"erp-own"}})").status == 200);
+    CHECK(status["granted"]["network"][kFirst] == Json("https://a.example.com"));
+    REQUIRE(world.deployment(R"(,"variables":{"host":"https://own.example.com"},"credentials":{"erp":"erp-own"})").status == 409);   // it asks for another host
+    REQUIRE(world.factory.as_admin("PUT", std::string(kDeployment) + "?accept=true", R"({"package":"values@1.0.0","environment":"prod","variables":{"host":"https://own.example.com"},"credentials":{"erp":"erp-own"}})").status == 200);
     CHECK_FALSE(world.stored()["status"].contains("inherited"));
     const Json values = world.factory.as_admin("GET", std::string(kDeployment) + "/preflight").json["values"];
-    CHECK(values["variables"] == *parse_json(R"({"region":{"value":"eu","from":"package"},"host":{"value":"own.example.com","from":"deployment"}})"));
+    CHECK(values["variables"] == *parse_json(R"({"region":{"value":"eu","from":"package"},"host":{"value":"https://own.example.com","from":"deployment"}})"));
     CHECK(values["credentials"]["erp"] == *parse_json(R"({"value":"erp-own","from":"deployment"})"));
 }
 
 TEST_CASE("a change of an environment settles its deployments in the same step, or is refused naming one", "[factory][api][values]")
 {
     World world;
-    REQUIRE(world.environment("a.example.com").status == 201);
+    REQUIRE(world.environment("https://a.example.com").status == 201);
     REQUIRE(world.deployment().status == 201);
     const auto before = world.stored();
-    const auto widened = world.environment("b.example.com");
+    const auto widened = world.environment("https://b.example.com");
     CHECK(widened.status == 409);
-    CHECK_THAT(widened.detail(), Contains("Environment 'prod'") && Contains("Deployment 'values'") && Contains("b.example.com") && Contains("--accept"));
+    CHECK_THAT(widened.detail(), Contains("Environment 'prod'") && Contains("Deployment 'values'") && Contains("https://b.example.com") && Contains("--accept"));
     CHECK(widened.json["missing"].size() == 1);
     CHECK(world.stored()["status"]["generation"] == before["status"]["generation"]);
-    CHECK(world.factory.as_admin("GET", kEnvironment).json["variables"]["host"] == Json("a.example.com"));   // nothing was written
+    CHECK(world.factory.as_admin("GET", kEnvironment).json["variables"]["host"] == Json("https://a.example.com"));   // nothing was written
 
-    const auto dry = world.environment("b.example.com", "?accept=true&dryRun=true");
+    const auto dry = world.environment("https://b.example.com", "?accept=true&dryRun=true");
     CHECK(dry.json["with"][kFirst]["name"] == Json("values"));
     CHECK_THAT(dump_json(dry.json["with"][kFirst]["differences"]), Contains("/inherited/variables/host"));
     CHECK(world.stored()["status"]["generation"] == before["status"]["generation"]);
-    REQUIRE(world.environment("b.example.com", "?accept=true").status == 200);
-    CHECK(world.stored()["status"]["inherited"]["variables"]["host"] == Json("b.example.com"));
-    CHECK(world.stored()["status"]["granted"]["network"][kFirst] == Json("b.example.com"));
+    REQUIRE(world.environment("https://b.example.com", "?accept=true").status == 200);
+    CHECK(world.stored()["status"]["inherited"]["variables"]["host"] == Json("https://b.example.com"));
+    CHECK(world.stored()["status"]["granted"]["network"][kFirst] == Json("https://b.example.com"));
 
     const auto broken = world.factory.as_admin("PUT", std::string(kEnvironment) + "?accept=true", R"({"agents":["*"],"credentials":{"erp":"erp-prod"}})");
     CHECK(broken.status == 400);
     CHECK_THAT(broken.detail(), Contains("Deployment 'values'") && Contains("variable 'host'") && Contains("required"));
     const auto wrong = world.factory.as_admin("PUT", kEnvironment, R"({"agents":["*"],"variables":{"host":7},"credentials":{"erp":"erp-prod"}})");
     CHECK_THAT(wrong.detail(), Contains("must be of type string"));
-    CHECK_THAT(world.factory.as_admin("PUT", kEnvironment, R"({"agents":["*"],"variables":{"host":"b.example.com"},"credentials":{"erp":"nobody"}})").detail(), Contains("'nobody', which is not there"));
+    CHECK_THAT(world.factory.as_admin("PUT", kEnvironment, R"({"agents":["*"],"variables":{"host":"https://b.example.com"},"credentials":{"erp":"nobody"}})").detail(), Contains("'nobody', which is not there"));
     CHECK(world.factory.as_admin("PUT", kEnvironment, R"({"agents":["*"],"credentials":{"erp":7}})").status == 400);
 
-    const auto applied = world.factory.as_admin("POST", "/v1/apply", R"({"accept":true,"documents":[{"kind":"Environment","name":"prod","agents":["*"],"variables":{"host":"c.example.com"},"credentials":{"erp":"erp-own"}}]})");
+    const auto applied = world.factory.as_admin("POST", "/v1/apply", R"({"accept":true,"documents":[{"kind":"Environment","name":"prod","agents":["*"],"variables":{"host":"https://c.example.com"},"credentials":{"erp":"erp-own"}}]})");
     REQUIRE(applied.status == 200);
     CHECK(applied.json["results"].size() == 2);
     CHECK(applied.json["results"][std::size_t{1}]["name"] == Json("values"));
     CHECK(world.stored()["status"]["inherited"]["credentials"]["erp"] == Json("erp-own"));
     // Both in one apply: the deployment is held against the environment as it will be.
     const auto both = world.factory.as_admin("POST", "/v1/apply", R"({"accept":true,"documents":[{"kind":"Deployment","name":"values","package":"values@1.0.0","environment":"prod"},
-        {"kind":"Environment","name":"prod","agents":["*"],"variables":{"host":"d.example.com"},"credentials":{"erp":"erp-own"}}]})");
+        {"kind":"Environment","name":"prod","agents":["*"],"variables":{"host":"https://d.example.com"},"credentials":{"erp":"erp-own"}}]})");
     REQUIRE(both.status == 200);
-    CHECK(world.stored()["status"]["inherited"]["variables"]["host"] == Json("d.example.com"));
+    CHECK(world.stored()["status"]["inherited"]["variables"]["host"] == Json("https://d.example.com"));
     const auto gone = world.factory.as_admin("DELETE", "/v1/credentials/erp-own");
     CHECK(gone.status == 409);
     CHECK_THAT(gone.detail(), Contains("Environment 'prod'") && Contains("Deployment 'values'"));
@@ -123,12 +123,12 @@ TEST_CASE("a change of an environment settles its deployments in the same step, 
 TEST_CASE("new jobs have the new values at once, those that were accepted keep theirs", "[factory][api][values]")
 {
     World world;
-    REQUIRE(world.environment("a.example.com").status == 201);
+    REQUIRE(world.environment("https://a.example.com").status == 201);
     REQUIRE(world.deployment().status == 201);
     REQUIRE(world.factory.as_admin("PUT", "/v1/triggers/values-api", R"({"deployment":"values","type":"api"})").status == 201);
     const auto run = [&] { REQUIRE(world.factory.as_admin("POST", "/v1/triggers/values-api/runs", R"({"input":{}})").status == 202); };
     run();
-    REQUIRE(world.environment("b.example.com", "?accept=true").status == 200);
+    REQUIRE(world.environment("https://b.example.com", "?accept=true").status == 200);
     run();
     world.factory.restart();
     const std::string code = world.factory.as_admin("POST", "/v1/agents/invitations", R"({"environment":"prod","approve":true})").json["code"].as_string();
@@ -139,14 +139,14 @@ TEST_CASE("new jobs have the new values at once, those that were accepted keep t
     auto polled = agent.poll(2).answer();
     if (polled.json["offers"].size() < 2) {   // the first one ends, then the second comes
         const Json first = polled.json["offers"][kFirst];
-        CHECK(first["variables"] == *parse_json(R"({"region":"eu","host":"a.example.com"})"));
+        CHECK(first["variables"] == *parse_json(R"({"region":"eu","host":"https://a.example.com"})"));
         CHECK(first["credentials"] == *parse_json(R"({"erp":"erp-prod"})"));
         REQUIRE(agent.finish(first, "successful", "{}").status == 200);
         polled = agent.poll(2).answer();
-        CHECK(polled.json["offers"][kFirst]["variables"]["host"] == Json("b.example.com"));
+        CHECK(polled.json["offers"][kFirst]["variables"]["host"] == Json("https://b.example.com"));
         return;
     }
-    CHECK(polled.json["offers"][kFirst]["variables"] == *parse_json(R"({"region":"eu","host":"a.example.com"})"));
+    CHECK(polled.json["offers"][kFirst]["variables"] == *parse_json(R"({"region":"eu","host":"https://a.example.com"})"));
     CHECK(polled.json["offers"][kFirst]["credentials"] == *parse_json(R"({"erp":"erp-prod"})"));
-    CHECK(polled.json["offers"][std::size_t{1}]["variables"]["host"] == Json("b.example.com"));
+    CHECK(polled.json["offers"][std::size_t{1}]["variables"]["host"] == Json("https://b.example.com"));
 }

@@ -169,10 +169,10 @@ TEST_CASE("a preflight says which agents would refuse a version for its signatur
     Factory factory;
     factory.deploy();
     const auto acme = platform::make_signing_key();
-    HandAgent strict(factory, "strict"), before(factory, "before");
+    HandAgent strict(factory, "srv-strict"), before(factory, "srv-before");
     strict.join();
     before.join();
-    REQUIRE(strict.say("/agent/v1/session", fmt::format(R"({{"version":1,"must":[],"challenge":"x","facts":{{"policy":{{"unsigned":false,"publishers":{{"acme":["{}"]}},"revoked":[],"packages":[]}}}}}})",
+    REQUIRE(strict.say("session", fmt::format(R"({{"version":1,"must":[],"challenge":"x","facts":{{"policy":{{"unsigned":false,"publishers":{{"acme":["{}"]}},"revoked":[],"packages":[]}}}}}})",
                                                         platform::fingerprint(acme.public_key))).status == 200);
     const auto agent_of = [](const Json& preflight, const std::string& name) {
         for (const Json& agent : preflight["agents"].as_array())
@@ -180,11 +180,11 @@ TEST_CASE("a preflight says which agents would refuse a version for its signatur
         return Json();
     };
     auto preflight = factory.as_admin("GET", "/v1/deployments/order-status/preflight").json;
-    CHECK(agent_of(preflight, "strict")["can"] == Json("no"));
-    CHECK(agent_of(preflight, "strict")["reasons"][kFirst]["code"] == Json("agent_refuses"));
-    CHECK_THAT(agent_of(preflight, "strict")["reasons"][kFirst]["text"].as_string(), Contains("policy.yaml of strict") && Contains("order-status 1.2.0"));
-    CHECK(agent_of(preflight, "before")["can"] == Json("later"));   // it does not say: nothing is foretold
+    CHECK(agent_of(preflight, "srv-strict")["can"] == Json("no"));
+    CHECK(agent_of(preflight, "srv-strict")["reasons"][kFirst]["code"] == Json("agent_refuses"));
+    CHECK_THAT(agent_of(preflight, "srv-strict")["reasons"][kFirst]["text"].as_string(), Contains("policy.yaml of srv-strict") && Contains("order-status 1.2.0"));
+    CHECK(agent_of(preflight, "srv-before")["can"] == Json("later"));   // it does not say: nothing is foretold
     REQUIRE(sign(factory, signed_by(factory, acme)).status == 200);
     preflight = factory.as_admin("GET", "/v1/deployments/order-status/preflight").json;
-    CHECK(agent_of(preflight, "strict")["can"] == Json("later"));
+    CHECK(agent_of(preflight, "srv-strict")["can"] == Json("later"));
 }
