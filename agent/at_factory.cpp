@@ -4,6 +4,7 @@
 
 #include "agent/sealed_fetcher.h"
 #include "agent/self/log_copy.h"
+#include "platform/fingerprint.h"
 #include "platform/base/log.h"
 #include "platform/base/redact.h"
 #include "protocol/version.h"
@@ -80,6 +81,7 @@ void AtFactory::start(Runtime runtime)
         if (const protocol::AttemptId* id = cancel != nullptr ? &cancel->id : drop != nullptr ? &drop->id : nullptr; id != nullptr && !desk_.holds(*id)) return;
         to_runs(std::move(command));
     };
+    runtime.facts.set("policy", to_json(policy_.signing));   // the factory can say beforehand what is refused here
     lease_ = std::make_unique<Lease>(desk_, for_lease_, machine_.clock, tell);
     lease_->watch(loop("lease"));
     uplink_ = std::make_unique<Uplink>(*journal_, for_uplink_, [tell](const protocol::AttemptId& id, const std::string& word) {
@@ -97,6 +99,7 @@ void AtFactory::start(Runtime runtime)
     };
     link_ = std::make_unique<Link>(Link::Parts{identity_, policy_, machine_.clock, tokens_, for_link_, *journal_, desk_, fetches_, tell, subscribed, std::move(runtime.facts),
                                                &loop("link"), machine_.config.subscribe ? std::nullopt : std::optional(machine_.config.poll_interval),
+                                               [this, tell](const std::set<std::string>& keys) { revoke(keys, tell); },
                                                [this](const std::string& id) { rounds_.begin(id); }});
     desk_.set_on_change([this] { link_->nudge(); });
 
@@ -115,6 +118,18 @@ void AtFactory::start(Runtime runtime)
     begin([this](std::stop_token stop) { lease_->run(std::move(stop)); });
     if (own_log_) begin([this, &vital = loop("log")](std::stop_token stop) { ship_log(*own_log_, for_log_, machine_.clock, vital, std::move(stop)); });
     begin([this](std::stop_token stop) { link_->run(std::move(stop)); });
+}
+
+void AtFactory::revoke(const std::set<std::string>& keys, const std::function<void(Command)>& tell)
+{
+    const auto fresh = keep_revoked(identity_.folder, keys);
+    if (!fresh) log::error("policy", "keys that {} says were revoked are not kept, and count until this agent ends: {}", identity_.factory_url, fresh.error().what);
+    std::set<std::string> prints;
+    for (const std::string& key : keys) prints.insert(platform::fingerprint(key));
+    policy_.revoke(prints);
+    if (!fresh || fresh->empty()) return;
+    for (const std::string& key : *fresh) log::warning("policy", "the key {} of a publisher was revoked: no package starts by its signature any more", platform::fingerprint(key));
+    tell(command::Flush{});
 }
 
 void AtFactory::stop()

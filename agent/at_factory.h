@@ -66,10 +66,12 @@ public:
 private:
     AtFactory(const Machine& machine, Identity identity, Policy policy, std::unique_ptr<Journal> journal);
     Vitals::Loop& loop(std::string name);
+    /// The factory says that these keys of publishers were revoked: kept on disk, and what is held ready goes.
+    void revoke(const std::set<std::string>& keys, const std::function<void(Command)>& tell);
 
     Machine machine_;
     const Identity identity_;
-    const Policy policy_;
+    Policy policy_;                               // after the start the link's thread alone reads and changes it
     const std::unique_ptr<Journal> journal_;
     Desk desk_;
     JournalLedger ledger_;

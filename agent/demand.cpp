@@ -22,6 +22,11 @@ void Demand::started(const std::string& request)
     if (starts.size() > kMostStarts) starts.pop_front();
 }
 
+void Demand::forget()
+{
+    for (auto& [request, recent] : recent_) recent.starts.assign(1, clock_.steady() - kIdle);
+}
+
 std::size_t Demand::wanted(Recent& recent, SteadyTime now) const
 {
     const SteadyTime last = recent.starts.back();

@@ -22,6 +22,8 @@ public:
     Demand(const Clock& clock, std::size_t most) : clock_(clock), most_(most) {}
 
     void started(const std::string& request);
+    /// What is held ready goes, whatever it is for: who may run what was changed.
+    void forget();
     /// What is different from what was said before: {request, count}.
     std::vector<std::pair<std::string, std::size_t>> changes();
     /// When `changes` may have something to say.

@@ -162,6 +162,7 @@ Result<Identity> identity_in(const Json& said, const EnrolOptions& options, cons
     if (!pinned || pinned->size() != 32 || identity.agent_id.empty() || identity.factory_id.empty() || identity.token_url.empty())
         return fail(Errc::corrupt, fmt::format("{} answered, but not with an identity", options.factory));
     identity.factory_key = std::move(*pinned);
+    identity.publishers = read_publishers(said["publishers"]);
     return identity;
 }
 

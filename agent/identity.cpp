@@ -30,13 +30,15 @@ bool plain_name(std::string_view name)
 
 Json about(const Identity& identity)
 {
-    return Json::object({{"factoryUrl", identity.factory_url},
-                         {"factoryId", identity.factory_id},
-                         {"tokenUrl", identity.token_url},
-                         {"agentId", identity.agent_id},
-                         {"name", identity.name},
-                         {"environment", identity.environment},
-                         {"mode", std::string(protocol::name(identity.mode))}});
+    Json out = Json::object({{"factoryUrl", identity.factory_url},
+                             {"factoryId", identity.factory_id},
+                             {"tokenUrl", identity.token_url},
+                             {"agentId", identity.agent_id},
+                             {"name", identity.name},
+                             {"environment", identity.environment},
+                             {"mode", std::string(protocol::name(identity.mode))}});
+    if (Json pinned = to_json(identity.publishers); !pinned.empty()) out.set("publishers", std::move(pinned));
+    return out;
 }
 
 /// A replacement that a crash cut short is done again: its one file holds all of it.
@@ -193,11 +195,12 @@ Result<Identity> load_identity(const std::string& data_folder, const std::string
     identity.private_key = std::move(*key);
     identity.factory_key = std::move(*pinned);
     const std::string path = identity.folder + "/agent.json";
-    auto text = platform::read_file(path, 65536);
+    auto text = platform::read_file(path, 1024 * 1024);
     if (!text) return fail(path, std::move(text.error()));
     auto json = parse_json(*text);
     if (!json) return fail(path, std::move(json.error()));
     Fields fields(*json, path);
+    identity.publishers = read_publishers((*json)["publishers"]);
     identity.factory_url = fields.text("factoryUrl");
     identity.factory_id = fields.text("factoryId");
     identity.token_url = fields.text("tokenUrl");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/publishers.h"
 #include "platform/base/clock.h"
 #include "platform/base/json.h"
 #include "platform/channel.h"
@@ -49,6 +50,7 @@ struct Identity {
     std::string name;
     std::string environment;
     protocol::AgentMode mode = protocol::AgentMode::unattended;
+    Publishers publishers{};     ///< as the factory named them at enrolment
     AgentKey private_key;
 };
 

@@ -131,6 +131,7 @@ Status Link::open_session(const std::string& token, std::stop_token stop, Refusa
         promise(kSession * 5);
         if (auto done = report_again(parts_.journal, parts_.factory, token, stop, refusal); !done) return done;
     }
+    hear_revoked(said["revokedKeys"]);
     for (const Json& item : said["held"].as_array()) {
         auto id = protocol::parse_attempt_id(item);
         if (!id) return fail("session", std::move(id.error()));
@@ -205,8 +206,14 @@ void Link::pass_interval(std::stop_token stop)
     is_parked_ = false;
 }
 
+void Link::hear_revoked(const Json& list)
+{
+    if (const auto keys = read_revoked(list); !keys.empty() && parts_.revoked) parts_.revoked(keys);
+}
+
 void Link::on_answer(const Json& answer)
 {
+    hear_revoked(answer["revokedKeys"]);
     for (const Json& item : answer["cancels"].as_array())
         if (auto id = protocol::parse_attempt_id(item))
             parts_.tell(command::Cancel{*id, item["by"].as_string(), item["why"].as_string()});
@@ -246,7 +253,11 @@ void Link::on_offer(const Json& json)
     };
     if (!offer) return end_it("this agent does not understand the offer: " + offer.error().what);
     auto grants = parts_.policy.admit(*offer);
-    if (!grants) return end_it(grants.error().what, Json::object({{"withheld", parts_.policy.withheld_from(*offer)}}));
+    if (!grants) {
+        Json evidence = Json::object({{"withheld", parts_.policy.withheld_from(*offer)}});
+        if (!offer->signatures.empty()) evidence.set("signatures", parts_.policy.signers_of(*offer));
+        return end_it(grants.error().what, std::move(evidence));
+    }
     const std::optional<SteadyTime> lease = offer->repeatable ? std::optional(end) : std::nullopt;
     if (!parts_.fetches.try_send({std::move(*offer), std::move(*grants), lease}))
         parts_.tell(command::GiveBack{*id, "too many packages are being fetched"});

@@ -42,6 +42,7 @@ public:
         Json facts;
         Vitals::Loop* vital = nullptr;
         std::optional<Milliseconds> interval{};        ///< not subscribed: between two polls; else they are parked
+        std::function<void(const std::set<std::string>& keys)> revoked{};   ///< keys of publishers that the factory says were revoked; before any offer of the same answer
         std::function<void(const std::string& id)> examine{};   ///< the factory asks this agent to examine itself; must not block
     };
     explicit Link(Parts parts) : parts_(std::move(parts)) {}
@@ -56,6 +57,7 @@ private:
     Status poll(const std::string& token, std::stop_token stop, Refusal& refusal);
     void on_offer(const Json& json);
     void on_answer(const Json& answer);
+    void hear_revoked(const Json& list);
     void promise(Milliseconds time);
     void pass_interval(std::stop_token stop);
     void pause(const Error& error, const Refusal& refusal, std::stop_token stop);

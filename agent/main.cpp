@@ -22,6 +22,7 @@
 #include "platform/base/yaml.h"
 #include "platform/base/redact.h"
 #include "platform/files.h"
+#include "platform/fingerprint.h"
 #include "platform/privileges.h"
 #include "platform/service_host.h"
 #include "protocol/version.h"
@@ -73,6 +74,8 @@ int run_enrol(Options options)
     if (!enrolled->note.empty()) std::fprintf(stderr, "millwright-agent: warning: %s\n", enrolled->note.c_str());
     if (enrolled->again) fmt::print("the identity before was refused by the factory and is replaced; reports that were not sent yet are kept\n");
     fmt::print("enrolled as {} in environment {} of {}\n", enrolled->identity.name, enrolled->identity.environment, enrolled->identity.factory_url);
+    for (const auto& [name, keys] : enrolled->identity.publishers.keys)
+        for (const std::string& key : keys) fmt::print("publisher {} is pinned: {}\n", one_line(name), platform::fingerprint(key));
     if (!enrolled->approved) fmt::print("an administrator has to approve it before it gets jobs: millwright agents set {} --approve\n", enrolled->identity.name);
     if (enrolled->running) fmt::print("next: millwright-agent reload --data {}   (the agent that runs there serves this factory, too, from then on)\n", options.enrol.data_folder);
     else fmt::print("next: edit {}/policy.yaml, then: {}\n", options.enrol.data_folder, agent::how_to_run(options.enrol.data_folder));
@@ -108,13 +111,21 @@ int run_rotate(const Options& options)
 
 int run_policy_test(const Options& options)
 {
-    auto policy = agent::load_policy(options.serve.data_folder);
+    auto policy = agent::load_policy_of_folder(options.serve.data_folder);
     if (!policy) return complain(policy.error());
+    std::optional<protocol::SignatureFile> signatures;
+    if (!options.signatures.empty()) {
+        auto bytes = platform::read_file(options.signatures, protocol::kMostSignatureFile);
+        if (!bytes) return complain({bytes.error().code, options.signatures + ": " + bytes.error().what});
+        auto read = protocol::parse_signature_file(std::string_view(*bytes), options.signatures);
+        if (!read) return complain(read.error());
+        signatures = std::move(*read);
+    }
     auto text = platform::read_file(options.document == "-" ? "/dev/stdin" : options.document, 1024 * 1024);
     if (!text) return complain(text.error());
     auto document = parse_yaml(*text);
     if (!document) return complain({Errc::invalid, options.document + ": " + document.error().what});
-    auto verdict = agent::judge(*policy, document->value);
+    auto verdict = agent::judge(*policy, document->value, signatures);
     if (!verdict) return complain({Errc::invalid, options.document + ": " + verdict.error().what});
     if (options.json) {
         Json items = Json::array();

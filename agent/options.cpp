@@ -164,10 +164,11 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
     if (verb == "policy") {
         if (arguments.size() < 3 || arguments[1] != "test" || arguments[2].starts_with("--"))
             return fail(Errc::invalid, "policy is followed by 'test FILE --data DIR'; '-' is standard input");
-        auto values = read_values({arguments.begin() + 2, arguments.end()}, {"--data"}, {"--json"});
+        auto values = read_values({arguments.begin() + 2, arguments.end()}, {"--data", "--signature"}, {"--json"});
         if (!values) return fail(std::move(values.error()));
         out.command = Options::Command::policy_test;
         out.document = arguments[2];
+        out.signatures = get(*values, "--signature");
         out.json = values->contains("--json");
         out.serve.data_folder = get(*values, "--data");
         if (out.serve.data_folder.empty()) return fail(Errc::invalid, "policy test needs --data DIR, the agent's folder");
@@ -229,9 +230,9 @@ std::string help_text()
   millwright-agent seal --data DIR [--undo]
       As root: the key's file is replaced by one that only this machine's root opens (systemd-creds), in DIR.sealed: a copy of the
       disk's files is of no use elsewhere. The service hands the key to the agent; a rotated one is sealed again.
-  millwright-agent policy test FILE --data DIR [--json]
-      Says item by item what policy.yaml would admit of a package.yaml or a Deployment ('-': standard input);
-      77 when something is withheld.
+  millwright-agent policy test FILE --data DIR [--signature FILE.mwp.sig] [--json]
+      Says item by item what policy.yaml would admit of a package.yaml or a Deployment ('-': standard input), with --signature
+      as it was signed; 77 when something is withheld.
   millwright-agent credentials list|check --data DIR [--json]
       The credentials that this machine holds itself (held: machine), never their values; `check` reads each one and
       says what is wrong and what to type; 78 when something is.

@@ -19,6 +19,7 @@ struct Options {
     ServeOptions serve;        ///< run and serve
     std::string request;       ///< once
     std::string document;      ///< policy test; the policy is that of serve.data_folder
+    std::string signatures;    ///< policy test: NAME-VERSION.mwp.sig
     bool check = false;        ///< credentials: reads what they hold, too; seal: --undo
     bool json = false;
     ControlOptions control;

@@ -6,18 +6,26 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/publishers.h"
 #include "protocol/offer.h"
 
 namespace mill::agent {
 
 struct Policy {
-    bool unsigned_packages = false;                   ///< `unsigned: true` runs packages that nobody signed
+    protocol::SigningRules signing;                   ///< unsigned, publishers, revoked, and `signedBy` of packages
+    bool own_publishers = false;                      ///< `publishers` is said: those that the factory named at enrolment do not count
     std::vector<std::string> packages;                ///< names, '*' matches any run of characters; empty: every package
     std::optional<protocol::Permissions> permissions; ///< at most these; none: what the deployment grants
     std::vector<std::string> run_as;                  ///< users that an environment may run its jobs as, by pattern; empty: the usual one only
 
     /// What the attempt may have. Errors: denied, naming each item and what withholds it.
     Result<protocol::Permissions> admit(const protocol::Offer& offer) const;
+    /// What was pinned at enrolment counts where the file names no publishers; what was revoked counts always.
+    void pin(const Publishers& pinned);
+    /// From now on; these fingerprints.
+    void revoke(const std::set<std::string>& keys);
+    /// For programs: who signed the attempt's package: [{key, publisher?, standing}]; empty: nobody.
+    Json signers_of(const protocol::Offer& offer) const;
     /// For programs: [{item, by}] of what it withholds from the attempt; `by` names the entry of policy.yaml.
     Json withheld_from(const protocol::Offer& offer) const;
 };
@@ -33,15 +41,19 @@ struct Verdict {
 
     bool admitted() const;
 };
-/// `document`: a package.yaml, or a Deployment with `package` and `permissions`. Errors: invalid.
-Result<Verdict> judge(const Policy& policy, const Json& document);
+/// `document`: a package.yaml, or a Deployment with `package` and `permissions`. `signatures`: of the package, when there are any.
+/// Errors: invalid (also signatures of another package).
+Result<Verdict> judge(const Policy& policy, const Json& document, const std::optional<protocol::SignatureFile>& signatures = {});
 
 /// `where` names the file in messages. Errors: invalid (all mistakes with their lines).
 Result<Policy> parse_policy(std::string_view yaml, std::string_view where);
 /// The policy of a data folder; without a file the strictest. Errors: invalid, denied, unavailable.
 Result<Policy> load_policy(const std::string& data_folder);
-/// What holds for one factory: DIR/factories/ID/policy.yaml where there is one, instead of the machine's. Errors: as above.
+/// What holds for one factory: DIR/factories/ID/policy.yaml where there is one, instead of the machine's; with what is pinned of that factory.
+/// Errors: as above, corrupt.
 Result<Policy> load_policy(const std::string& data_folder, const std::string& factory_id);
+/// As a person asks about a folder: with what is pinned when it has one factory.
+Result<Policy> load_policy_of_folder(const std::string& data_folder);
 /// What `enrol` writes when there is none: strict, with every key explained.
 std::string default_policy_text();
 

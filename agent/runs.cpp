@@ -323,6 +323,8 @@ void Runs::on_command(Command command)
                 if (JobRun* run = find(said.id.key()); run != nullptr) run->on_sealed(said.broker_key, std::move(said.box));
             } else if constexpr (std::is_same_v<T, command::Lease>) {
                 if (JobRun* run = find(said.id.key()); run != nullptr) run->set_lease(said.end);
+            } else if constexpr (std::is_same_v<T, command::Flush>) {
+                demand_.forget();
             } else if constexpr (std::is_same_v<T, command::StopAll>) {
                 stop_all(said);
             } else {

@@ -38,9 +38,10 @@ struct Say { protocol::AttemptId id; Json message; };               ///< a perso
 struct Sealed { protocol::AttemptId id; std::string broker_key; Result<SealedBox> box; };  ///< the answer to a SealRequest
 struct Lease { protocol::AttemptId id; SteadyTime end; };
 struct StopAll { std::string why; bool cancel = true; };            ///< the agent stops: no new ones; `cancel`: those that run, too
+struct Flush {};                                                    ///< runners that are held ready go
 struct Work { std::function<void()> work; };                        ///< on the thread of the runs
 }  // namespace command
-using Command = std::variant<command::Take, command::Start, command::End, command::GiveBack, command::Cancel, command::Drop, command::Say, command::Sealed, command::Lease, command::StopAll, command::Work>;
+using Command = std::variant<command::Take, command::Start, command::End, command::GiveBack, command::Cancel, command::Drop, command::Say, command::Sealed, command::Lease, command::StopAll, command::Flush, command::Work>;
 
 /// Owns every JobRun, the channels to keeper and broker. Thread: `post` any; everything else one.
 class Runs {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "agent/identity.h"
+#include "platform/append_file.h"
 #include "platform/base/log.h"
 #include "platform/channel.h"
 #include "platform/files.h"

@@ -35,6 +35,12 @@ void show_preflight(Console& console, const Json& preflight)
 {
     console.line(one_line(preflight["text"].as_string()));
     for (const std::string& line : reason_lines(preflight["problems"], preflight["text"])) console.line(line);
+    for (const char* what : {"variables", "credentials"}) {
+        std::string line;
+        for (const auto& [name, value] : preflight["values"][what].as_object())
+            line += fmt::format("{}{} = {} ({})", line.empty() ? "" : ", ", name, value["value"].is_string() ? value["value"].as_string() : dump_json(value["value"]), value["from"].as_string());
+        if (!line.empty()) console.line(one_line(fmt::format("{}: {}", what, line)));
+    }
     std::int64_t shown = 0;
     for (const Json& agent : preflight["agents"].as_array()) {
         const std::string& can = agent["can"].as_string();

@@ -83,9 +83,9 @@ Result<std::string> plural_of_kind(std::string_view kind)
     std::string word(kind);
     std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     if (!word.ends_with('s')) word += 's';
-    static constexpr std::string_view kKinds[] = {"calendars", "environments", "deployments", "triggers", "notifiers", "packages", "agents", "jobs", "credentials", "tokens"};
+    static constexpr std::string_view kKinds[] = {"calendars", "publishers", "environments", "deployments", "triggers", "notifiers", "packages", "agents", "jobs", "credentials", "tokens"};
     if (std::find(std::begin(kKinds), std::end(kKinds), word) != std::end(kKinds)) return word;
-    return fail(Errc::invalid, fmt::format("there is no kind '{}': say calendars, environments, deployments, triggers, notifiers, packages, agents, jobs, "
+    return fail(Errc::invalid, fmt::format("there is no kind '{}': say calendars, publishers, environments, deployments, triggers, notifiers, packages, agents, jobs, "
                                            "credentials or tokens", kind));
 }
 

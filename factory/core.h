@@ -57,6 +57,8 @@ public:
 
     // Resources. The caller has validated the spec. `expected_generation`: 0 = any, else conflict when it differs.
     virtual void put_document(std::string kind, std::string name, Json spec, std::uint64_t expected_generation, Who who, Done<Document> done) = 0;
+    /// All of them or none; the first one is answered.
+    virtual void put_documents(std::vector<DocumentChange> changes, Who who, Done<Document> done) = 0;
     virtual void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) = 0;   ///< conflict: something refers to it
 
     /// In one transaction with the jobs that go over and the line of its history. Errors: not_found, conflict (the generation is another).
@@ -72,6 +74,9 @@ public:
     /// The same state again: fine, nothing changes. A decommissioned version makes no more jobs, and those of it that wait do not start.
     /// Errors: not_found, conflict (there is no way from the state that it has).
     virtual void set_package_state(std::string name, std::string version, PackageState state, std::string why, Who who, Done<PackageRecord> done) = 0;
+    /// Of one that is published; the caller has held them against it. A key that signed it already: fine, nothing changes.
+    /// Errors: not_found, conflict (kMostSignatures).
+    virtual void sign_package(std::string name, std::string version, std::vector<protocol::PackageSignature> signatures, Who who, Done<PackageRecord> done) = 0;
     virtual void put_package_inputs(std::string digest, Json inputs, Done<Nothing> done) = 0;   ///< of a package that an earlier program kept
     virtual std::string package_path(std::string_view digest) const = 0;   ///< of the file with the bytes
 

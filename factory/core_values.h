@@ -98,6 +98,7 @@ struct SessionAnswer {
     AgentRecord agent;
     std::uint64_t epoch = 1;
     std::vector<HeldAnswer> held;
+    Json revoked{};              ///< keys of publishers that were revoked
     bool report_again = false;   ///< this store is an older one: what the agent did has to be said again
 };
 
@@ -146,6 +147,7 @@ struct PollAnswer {
     std::vector<protocol::Offer> offers;
     std::vector<CancelOrder> cancels;
     std::vector<protocol::AttemptId> drop;   ///< attempts that the agent need not keep any longer
+    Json revoked;                            ///< keys of publishers that were revoked, said with offers; else null
     std::string doctor;                      ///< it is asked to examine itself, under this id; empty: not
 };
 
@@ -208,7 +210,7 @@ struct AttemptAccess {
 /// One reason why a job is not further, or how it ended.
 struct WhyReason {
     std::string code;      ///< stable: schedule (when it fires next), package_decommissioned, package_deprecated, no_trigger, trigger_paused, credential_expired, credential_elsewhere, agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
-                           ///< slots_full, agent_busy, agent_unable, agent_doctor, other_agent, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
+                           ///< slots_full, agent_busy, agent_unable, agent_doctor, other_agent, agent_refuses, package_unsigned, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
                            ///< cancel_sent, awaits_reports, running, ended, retried, offered, queue, free, waited (before, and for how long), not_in_group, canary_under_way
     std::string subject;   ///< agent, trigger or environment
     std::string text;      ///< a sentence without final period, with the command that mends it in backquotes
@@ -235,7 +237,15 @@ struct Preflight {
     std::uint64_t now = 0, later = 0, no = 0;       ///< agents of the environment
     bool blocked = false;                           ///< one of `problems` keeps every job from starting
     std::vector<WhyReason> problems;                ///< of the deployment, whoever is there
+    Json values = Json::object();                   ///< {variables, credentials}: {NAME: {value, from: deployment, environment or package}}
     std::vector<PreflightAgent> agents;             ///< of each of the three the first ones by name, `now` first
+};
+
+/// A document as it is to be; `expected` as in Core::put_document.
+struct DocumentChange {
+    std::string kind, name;
+    Json spec;
+    std::uint64_t expected = 0;
 };
 
 /// A deployment goes to another of its versions.

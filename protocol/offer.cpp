@@ -3,21 +3,14 @@
 #include "platform/base/fields.h"
 
 namespace mill::protocol {
-namespace {
-
-bool is_digest(std::string_view text)
-{
-    if (text.size() != 71 || !text.starts_with("sha256:")) return false;
-    return text.substr(7).find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-}  // namespace
 
 Json to_json(const Offer& offer)
 {
     const auto map = [](const Json& value) { return value.is_null() ? Json::object() : value; };
     Json json = to_json(offer.id);
-    json.set("package", Json::object({{"name", offer.package_name}, {"version", offer.package_version}, {"digest", offer.package_digest}}));
+    Json package = Json::object({{"name", offer.package_name}, {"version", offer.package_version}, {"digest", offer.package_digest}});
+    if (!offer.signatures.empty()) package.set("signatures", to_json(offer.signatures));
+    json.set("package", std::move(package));
     json.set("workflow", offer.workflow).set("deployment", offer.deployment);
     json.set("environment", offer.environment).set("trigger", offer.trigger).set("input", offer.input);
     json.set("variables", map(offer.variables)).set("credentials", map(offer.credentials));
@@ -43,6 +36,7 @@ Result<Offer> parse_offer(const Json& json)
     offer.package_digest = package.text("digest");
     if (!offer.package_digest.empty() && !is_digest(offer.package_digest))
         package.mistake("digest", "must be 'sha256:' and 64 hexadecimal digits in lower case");
+    auto signatures = parse_signatures(package.array("signatures", Json::array()), "offer: package: signatures", true);
     offer.workflow = fields.text("workflow", "main");
     offer.deployment = fields.text("deployment", "");
     offer.environment = fields.text("environment", "");
@@ -60,6 +54,8 @@ Result<Offer> parse_offer(const Json& json)
     offer.lease = std::chrono::milliseconds(fields.integer("leaseMs", 1, 86'400'000, 60'000));
     if (auto ok = fields.done(); !ok) return fail(ok.error());
     if (auto ok = package.done(); !ok) return fail(ok.error());
+    if (!signatures) return fail(signatures.error());
+    offer.signatures = std::move(*signatures);
     auto granted = parse_permissions(permissions, "offer: permissions");
     if (!granted) return fail(granted.error());
     offer.permissions = std::move(*granted);

@@ -7,6 +7,7 @@
 #include "platform/base/json.h"
 #include "protocol/event.h"
 #include "protocol/permissions.h"
+#include "protocol/signature.h"
 
 namespace mill::protocol {
 
@@ -15,6 +16,7 @@ struct Offer {
     std::string package_name;      ///< "order-status"
     std::string package_version;   ///< "1.2.0"
     std::string package_digest;    ///< "sha256:HEX" of the .mwp bytes
+    std::vector<PackageSignature> signatures{};   ///< of that package, as its publishers made them
     std::string workflow;          ///< name within the package, "main" by default
     std::string deployment;
     std::string environment;

@@ -1,5 +1,6 @@
 #include "agent/self/doctor.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 
@@ -71,12 +72,25 @@ void look_at_settings(const DoctorOptions& options, Report& report)
     if (const Status files = config ? check_files(*config) : Status(); !files) report.error("settings", files.error().what, "correct the path in config.yaml, then: millwright-agent reload");
     else if (config) report.ok("settings", "config.yaml is in order");
     else report.error("settings", config.error().what, "mend the file; a running agent keeps the settings of before until: millwright-agent reload");
-    const auto policy = options.factory.empty() ? load_policy(options.data_folder) : load_policy(options.data_folder, options.factory);
-    if (!policy) report.error("policy", policy.error().what, "mend policy.yaml");
-    else if (!policy->unsigned_packages)
-        report.warning("policy", "policy.yaml admits no package that nobody signed: no job but a canary (millwright canary agent/NAME) runs here",
-                       "'unsigned: true' in policy.yaml, then: millwright-agent reload");
-    else report.ok("policy", "policy.yaml is in order (millwright-agent policy test FILE says what it admits)");
+    const auto policy = options.factory.empty() ? load_policy_of_folder(options.data_folder) : load_policy(options.data_folder, options.factory);
+    if (!policy) return report.error("policy", policy.error().what, "mend policy.yaml");
+    std::vector<std::string> publishers, missing;
+    for (const auto& [name, keys] : policy->signing.publishers) {
+        const auto counts = std::count_if(keys.begin(), keys.end(), [&](const std::string& key) { return !policy->signing.revoked.contains(key); });
+        publishers.push_back(fmt::format("{} ({} of {} keys count)", name, counts, keys.size()));
+    }
+    for (const auto& demand : policy->signing.demands)
+        for (const std::string& name : demand.signed_by)
+            if (!policy->signing.publishers.contains(name)) missing.push_back(name);
+    if (!missing.empty())
+        report.warning("policy", fmt::format("policy.yaml demands signatures of {}, of whom no key is known here: such packages are refused", fmt::join(missing, ", ")),
+                       "'publishers: { NAME: \"ed25519:…\" }' in policy.yaml (millwright keys show FILE prints the line), then: millwright-agent reload");
+    else if (!policy->signing.unsigned_packages && publishers.empty())
+        report.warning("policy", "policy.yaml admits no package that nobody signed, and no publisher's key is known here: no job but a canary (millwright canary agent/NAME) runs here",
+                       "'publishers' or 'unsigned: true' in policy.yaml, then: millwright-agent reload");
+    else
+        report.ok("policy", fmt::format("policy.yaml is in order (millwright-agent policy test FILE says what it admits){}{}",
+                                        publishers.empty() ? "" : "; publishers: ", fmt::join(publishers, ", ")));
 }
 
 void look_at_credentials(const DoctorOptions& options, Report& report)

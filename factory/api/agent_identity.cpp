@@ -97,9 +97,13 @@ void reply_identity(Service& service, const Call& call, const AgentRecord& agent
 {
     const std::string url = service.base_url(call.http) + std::string(protocol::route::kToken);
     service.remember_audience(url);
+    Json publishers = Json::array();
+    if (const auto documents = service.core.reader()->documents("Publisher"))
+        for (const Document& each : *documents)
+            publishers.push(Json::object({{"name", each.name}, {"keys", each.spec["keys"]}, {"revoked", each.spec["revoked"]}}));
     reply(call, status, Json::object({{"version", Json(version)}, {"agentId", Json(agent.id)}, {"name", Json(agent.name)}, {"factoryId", Json(service.core.factory_id())},
                                       {"factoryKey", Json(to_base64(service.key.public_key()))}, {"tokenUrl", Json(url)}, {"environment", Json(agent.environment)},
-                                      {"approved", Json(agent.approved)}, {"publishers", Json::array()}}));
+                                      {"approved", Json(agent.approved)}, {"publishers", std::move(publishers)}}));
 }
 
 void agent_token(Service& service, const CallPtr& call)

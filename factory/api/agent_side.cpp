@@ -101,7 +101,7 @@ void agent_session(Service& service, const CallPtr& call)
                                         {"factoryProof", Json(to_base64(*proof))}, {"environment", Json(agent.environment)}, {"approved", Json(agent.approved)},
                                         {"state", Json(agent.frozen ? "frozen" : agent.paused ? "paused" : "active")}, {"mode", Json(protocol::name(agent.mode))},
                                         {"pollMs", Json(times.poll.count())}, {"leaseMs", Json(times.lease.count())}, {"renewMs", Json(times.renew.count())},
-                                        {"held", std::move(list)}, {"reportAgain", Json(answer->report_again)}}));
+                                        {"held", std::move(list)}, {"reportAgain", Json(answer->report_again)}, {"revokedKeys", answer->revoked.is_null() ? Json::array() : answer->revoked}}));
     });
 }
 
@@ -124,6 +124,7 @@ Json poll_json(const PollAnswer& answer)
     }
     for (const auto& id : answer.drop) drop.push(protocol::to_json(id));
     Json out = Json::object({{"offers", std::move(offers)}, {"cancels", std::move(cancels)}, {"drop", std::move(drop)}});
+    if (!answer.revoked.empty()) out.set("revokedKeys", answer.revoked);
     if (!answer.doctor.empty()) out.set("doctor", Json::object({{"id", answer.doctor}}));
     return out;
 }

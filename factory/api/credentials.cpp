@@ -15,8 +15,13 @@ static std::vector<std::string> users_of(Reader& reader, const std::string& name
     std::vector<std::string> out;
     if (const auto deployments = reader.documents("Deployment"); deployments && !used_here_only)
         for (const Document& each : *deployments)
+            for (const Json* map : {&each.spec["credentials"], &each.spec["inherited"]["credentials"]})
+                for (const auto& [inside, target] : map->as_object())
+                    if (target.as_string() == name) out.push_back(fmt::format("Deployment '{}'", each.name));
+    if (const auto environments = reader.documents("Environment"); environments && !used_here_only)
+        for (const Document& each : *environments)
             for (const auto& [inside, target] : each.spec["credentials"].as_object())
-                if (target.as_string() == name) out.push_back(fmt::format("Deployment '{}'", each.name));
+                if (target.as_string() == name) out.push_back(fmt::format("Environment '{}'", each.name));
     if (const auto notifiers = reader.documents("Notifier"))
         for (const Document& each : *notifiers)
             if (each.spec["api"]["credentials"].as_string() == name || each.spec["api"]["secret"].as_string() == name || each.spec["chat"]["credentials"].as_string() == name ||

@@ -23,6 +23,7 @@ void put_package(Service&, const CallPtr&);
 void list_packages(Service&, const CallPtr&);
 void list_versions(Service&, const CallPtr&);
 void get_package(Service&, const CallPtr&);
+void sign_package(Service& service, const CallPtr& call);
 void set_package_state(Service&, const CallPtr&);
 void get_archive(Service&, const CallPtr&);
 // credentials.cpp

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -9,6 +10,7 @@
 #include "platform/base/fields.h"
 #include "platform/crypto.h"
 #include "platform/files.h"
+#include "platform/fingerprint.h"
 #include "protocol/canary.h"
 
 namespace mill::factory::handler {
@@ -93,13 +95,56 @@ void put_package(Service& service, const CallPtr& call)
     if (!service.worker.post([&service, call, stated = std::move(*digest)] { compare_and_check(service, call, stated); })) reply_checks_full(*call);
 }
 
+/// The version with its signatures; without any it is as ever.
+static Json with_signatures(Reader& reader, const PackageRecord& package)
+{
+    Json out = package_json(package);
+    const auto signatures = reader.signatures(package.digest);
+    const auto publishers = reader.documents("Publisher");
+    if (signatures && publishers && !signatures->empty()) out.set("signatures", signatures_json(*signatures, *publishers));
+    return out;
+}
+
+void sign_package(Service& service, const CallPtr& call)
+{
+    const auto json = read_json(*call, false, 8);
+    if (!json) return;
+    const std::string name = (*call)["name"], version = (*call)["version"];
+    auto file = protocol::parse_signature_file(*json, "signatures");
+    if (!passed(*call, file)) return;
+    if (file->name != name || file->version != version)
+        return reply_problem(*call, 400, fmt::format("the address says {}@{}, the signatures are of {}@{}", name, version, file->name, file->version), "signature");
+    const auto package = service.core.reader()->package(name, version);
+    if (!passed(*call, package)) return;
+    if (file->digest != package->digest)
+        return reply_problem(*call, 409, fmt::format("the signatures are of bytes with the digest {}; {}@{} is {}", file->digest, name, version, package->digest), "signature");
+    for (const auto& each : file->signatures)
+        if (!platform::verify(each.key, protocol::package_statement(name, version, package->digest, each.manifest), each.bytes))
+            return reply_problem(*call, 422, fmt::format("the signature by key {} does not fit {}@{} with digest {} and manifest {}", platform::fingerprint(each.key), name, version,
+                                                         package->digest, each.manifest), "signature");
+    service.core.sign_package(name, version, std::move(file->signatures), call->who(), [&service, call](const Result<PackageRecord>& stored) {
+        if (passed(*call, stored)) reply(*call, 200, with_signatures(*service.core.reader(), *stored));
+    });
+}
+
 static void reply_packages(Service& service, const CallPtr& call, std::string_view name)
 {
-    auto packages = service.core.reader()->packages();
+    const auto reader = service.core.reader();
+    auto packages = reader->packages();
     if (!passed(*call, packages)) return;
+    const auto signatures = reader->signatures();
+    if (!passed(*call, signatures)) return;
+    const auto publishers = reader->documents("Publisher");
+    if (!passed(*call, publishers)) return;
+    std::map<std::string, std::vector<SignatureRecord>> by_digest;
+    for (const SignatureRecord& each : *signatures) by_digest[each.digest].push_back(each);
     Json items = Json::array();
     for (const PackageRecord& each : *packages)
-        if (name.empty() || each.name == name) items.push(package_json(each));
+        if (name.empty() || each.name == name) {
+            Json item = package_json(each);
+            if (const auto found = by_digest.find(each.digest); found != by_digest.end()) item.set("signatures", signatures_json(found->second, *publishers));
+            items.push(std::move(item));
+        }
     if (!name.empty() && items.empty()) return reply_problem(*call, 404, fmt::format("package '{}' is not there", name));
     reply(*call, 200, Json::object({{"items", std::move(items)}}));
 }
@@ -110,7 +155,7 @@ void list_versions(Service& service, const CallPtr& call) { reply_packages(servi
 void get_package(Service& service, const CallPtr& call)
 {
     auto package = service.core.reader()->package((*call)["name"], (*call)["version"]);
-    if (passed(*call, package)) reply(*call, 200, package_json(*package));
+    if (passed(*call, package)) reply(*call, 200, with_signatures(*service.core.reader(), *package));
 }
 
 void set_package_state(Service& service, const CallPtr& call)

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "factory/core/signing.h"
+#include "platform/base/encode.h"
 #include "platform/fingerprint.h"
 
 namespace mill::factory {
@@ -25,6 +27,10 @@ Json resource_json(const Document& document)
         status.set("granted", *granted);
         out.erase("granted");
     }
+    if (const Json* inherited = document.spec.find("inherited")) {
+        status.set("inherited", *inherited);
+        out.erase("inherited");
+    }
     if (document.kind == "Trigger") {
         status.set("paused", Json(document.spec["paused"].as_bool()));
         set_text(status, "pausedWhy", document.spec["pausedWhy"].as_string());
@@ -46,6 +52,19 @@ Json package_json(const PackageRecord& package)
         out.set("stateChanged", std::move(changed));
     }
     return out.set("manifest", package.manifest);
+}
+
+Json signatures_json(const std::vector<SignatureRecord>& signatures, const std::vector<Document>& publishers)
+{
+    const std::set<std::string> revoked = revoked_prints(publishers);
+    Json out = Json::array();
+    for (const SignatureRecord& each : signatures) {
+        const std::string print = platform::fingerprint(each.signature.key), name = publisher_of(publishers, each.signature.key);
+        Json item = Json::object({{"key", protocol::key_text(each.signature.key)}, {"fingerprint", print}, {"standing", revoked.contains(print) ? "revoked" : name.empty() ? "unknown" : "counts"}});
+        set_text(item, "publisher", name);
+        out.push(item.set("manifest", each.signature.manifest).set("signature", to_base64(each.signature.bytes)).set("addedAt", format_time(each.created)).set("addedBy", each.created_by));
+    }
+    return out;
 }
 
 Json credential_json(const CredentialRecord& credential)
@@ -174,7 +193,7 @@ Json preflight_json(const Preflight& preflight)
     return Json::object({{"deployment", Json(preflight.deployment)}, {"package", Json(preflight.package)}, {"environment", Json(preflight.environment)}, {"text", Json(preflight.summary)},
                          {"blocked", Json(preflight.blocked)},
                          {"counts", Json::object({{"now", Json(preflight.now)}, {"later", Json(preflight.later)}, {"no", Json(preflight.no)}})},
-                         {"problems", reasons_json(preflight.problems, "subject")}, {"agents", std::move(agents)}});
+                         {"problems", reasons_json(preflight.problems, "subject")}, {"values", preflight.values}, {"agents", std::move(agents)}});
 }
 
 Json move_json(const VersionMove& move)

@@ -8,6 +8,8 @@ namespace mill::factory {
 
 Json resource_json(const Document& document);                 ///< the document and `status`
 Json package_json(const PackageRecord& package);
+/// `publishers`: the documents; a signature shows whose it is as things stand now.
+Json signatures_json(const std::vector<SignatureRecord>& signatures, const std::vector<Document>& publishers);
 Json credential_json(const CredentialRecord& credential);
 Json token_json(const TokenRecord& token);
 Json agent_json(const AgentRecord& agent);

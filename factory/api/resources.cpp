@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "factory/api/environment_values.h"
 #include "factory/api/handlers.h"
 #include "factory/api/references.h"
 #include "factory/api/render.h"
+#include "factory/api/signing_checks.h"
 #include "platform/base/fields.h"
 #include "protocol/problem.h"
 
@@ -25,6 +27,7 @@ struct Checked {
     std::optional<Document> stored;
     Json changes = Json::array();
     std::vector<std::string> warnings;
+    std::vector<ChangedDeployment> with;   ///< of an environment: written in the same step
     std::string_view result() const { return !stored ? "created" : changes.empty() ? "unchanged" : "changed"; }
 };
 
@@ -73,6 +76,7 @@ tl::expected<std::vector<std::string>, Refusal> check_version(Reader& reader, co
 struct Consent {
     bool accept = false;   ///< of permissions that a version newly asks for
     bool force = false;    ///< to go to a version that was rolled back
+    bool admin = false;    ///< who asks has the role admin
 };
 
 tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceDocument document, const std::vector<ResourceDocument>& overlay, Consent consent)
@@ -87,10 +91,16 @@ tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceD
         return tl::unexpected(std::move(checked.error()));
     }
     if (!fine) return tl::unexpected(Refusal{{fine.error().code, fmt::format("Notifier '{}': {}", document.name, fine.error().what)}, {}});
+    if (auto signing = check_signing(reader, document, out.stored, overlay, consent.admin); !signing) return tl::unexpected(std::move(signing.error()));
     if (document.kind == ResourceKind::deployment) {
         auto warnings = check_version(reader, document, out.stored, consent.force);
         if (!warnings) return tl::unexpected(std::move(warnings.error()));
         out.warnings = std::move(*warnings);
+    }
+    if (document.kind == ResourceKind::environment) {
+        auto with = deployments_with(reader, document, overlay, consent.accept);
+        if (!with) return tl::unexpected(std::move(with.error()));
+        out.with = std::move(*with);
     }
     if (document.kind == ResourceKind::deployment)
         if (const auto lost = lost_workflows(document, reader, references, overlay); !lost.empty())
@@ -102,6 +112,14 @@ tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceD
     const Json bare = Json::object({{"kind", document.spec["kind"]}, {"name", document.spec["name"]}});   // of a new one the rest is news
     out.changes = differences(out.stored ? out.stored->spec : bare, document.spec);
     out.document = std::move(document);
+    return out;
+}
+
+/// It, and what changes with it, as one step of the store.
+std::vector<DocumentChange> step_of(const Checked& checked)
+{
+    std::vector<DocumentChange> out{{std::string(word(checked.document.kind)), checked.document.name, checked.document.spec, checked.stored ? checked.stored->generation : 0}};
+    for (const ChangedDeployment& each : checked.with) out.push_back({"Deployment", each.document.name, each.document.spec, each.stored.generation});
     return out;
 }
 
@@ -174,20 +192,20 @@ void put_resource(Service& service, const CallPtr& call)
     Result<Checked> checked = fail(Errc::internal, "");
     {
         const auto reader = service.core.reader();
-        auto outcome = check(service, *reader, std::move(*document), {}, {flag_of(*call, "accept"), flag_of(*call, "force")});
+        auto outcome = check(service, *reader, std::move(*document), {}, {flag_of(*call, "accept"), flag_of(*call, "force"), call->identity.role == Role::admin});
         if (!outcome) return refuse(*call, outcome.error());
         checked = std::move(*outcome);
     }
-    if (flag_of(*call, "dryRun"))
-        return reply(*call, 200, Json::object({{"kind", Json(word(kind))}, {"name", Json(checked->document.name)}, {"result", Json(checked->result())},
-                                               {"differences", checked->changes}}));
-    if (checked->result() == "unchanged") return reply(*call, 200, with_urls(service, *call, *checked->stored));
+    if (flag_of(*call, "dryRun")) {
+        Json out = Json::object({{"kind", Json(word(kind))}, {"name", Json(checked->document.name)}, {"result", Json(checked->result())}, {"differences", checked->changes}});
+        if (!checked->with.empty()) out.set("with", results_of(checked->with));
+        return reply(*call, 200, out);
+    }
+    if (checked->result() == "unchanged" && checked->with.empty()) return reply(*call, 200, with_urls(service, *call, *checked->stored));
     const int status = checked->stored ? 200 : 201;
-    const std::uint64_t generation = checked->stored ? checked->stored->generation : 0;
-    service.core.put_document(std::string(word(kind)), checked->document.name, checked->document.spec, generation, call->who(),
-                              [call, status, &service](Result<Document> stored) {
-                                  if (passed(*call, stored)) reply(*call, status, with_urls(service, *call, *stored));
-                              });
+    service.core.put_documents(step_of(*checked), call->who(), [call, status, &service](Result<Document> stored) {
+        if (passed(*call, stored)) reply(*call, status, with_urls(service, *call, *stored));
+    });
 }
 
 void delete_resource(Service& service, const CallPtr& call)
@@ -294,16 +312,14 @@ struct Application : std::enable_shared_from_this<Application> {
 
     void step()
     {
-        while (next < documents.size() && documents[next].result() == "unchanged") ++next;
+        while (next < documents.size() && documents[next].result() == "unchanged" && documents[next].with.empty()) ++next;
         if (next == documents.size()) return reply(*call, 200, Json::object({{"results", results}}));
         const Checked& each = documents[next++];
-        service.core.put_document(std::string(word(each.document.kind)), each.document.name, each.document.spec,
-                                  each.stored ? each.stored->generation : 0, call->who(), [self = shared_from_this()](const Result<Document>& stored) {
-                                      if (stored) return self->step();
-                                      const auto& failed = self->documents[self->next - 1].document;
-                                      reply_error(*self->call, Error{stored.error().code, fmt::format("{} '{}': {}; the documents before it are written",
-                                                                                                      word(failed.kind), failed.name, stored.error().what)});
-                                  });
+        service.core.put_documents(step_of(each), call->who(), [self = shared_from_this()](const Result<Document>& stored) {
+            if (stored) return self->step();
+            const auto& failed = self->documents[self->next - 1].document;
+            reply_error(*self->call, Error{stored.error().code, fmt::format("{} '{}': {}; the documents before it are written", word(failed.kind), failed.name, stored.error().what)});
+        });
     }
 };
 
@@ -349,9 +365,10 @@ void apply(Service& service, const CallPtr& call)
     {
         const auto reader = service.core.reader();
         for (auto& [index, document] : parsed) {
-            auto checked = check(service, *reader, std::move(document), overlay, {accept, force});
+            auto checked = check(service, *reader, std::move(document), overlay, {accept, force, call->identity.role == Role::admin});
             if (!checked) {
                 if (checked.error().error.code == Errc::conflict && errors.empty()) status = 409;
+                if (checked.error().error.code == Errc::denied && errors.empty()) status = 403;
                 errors.push(apply_error(index, documents[index], checked.error()));
                 continue;
             }
@@ -368,6 +385,10 @@ void apply(Service& service, const CallPtr& call)
     }
     application->results = Json::array();
     for (Json& each : results) application->results.push(std::move(each));
+    for (const Checked& each : application->documents) {
+        const Json with = results_of(each.with);   // held: the loop only refers to it
+        for (const Json& also : with.as_array()) application->results.push(also);
+    }
     if (dry_run) return reply(*call, 200, Json::object({{"results", application->results}, {"dryRun", true}}));
     application->step();
 }

@@ -25,6 +25,10 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"GET", "/v1/calendars/{name}", A::viewer, h::get_resource, "One calendar"},
     {"PUT", "/v1/calendars/{name}", A::developer, h::put_resource, "Makes or changes a calendar", "dryRun,accept", kMiB},
     {"DELETE", "/v1/calendars/{name}", A::developer, h::delete_resource, "Removes a calendar"},
+    {"GET", "/v1/publishers", A::viewer, h::list_resources, "Lists publishers of packages, with their keys"},
+    {"GET", "/v1/publishers/{name}", A::viewer, h::get_resource, "One publisher"},
+    {"PUT", "/v1/publishers/{name}", A::admin, h::put_resource, "Makes or changes a publisher", "dryRun,accept", kMiB},
+    {"DELETE", "/v1/publishers/{name}", A::admin, h::delete_resource, "Removes a publisher"},
     {"GET", "/v1/environments", A::viewer, h::list_resources, "Lists environments"},
     {"GET", "/v1/environments/{name}", A::viewer, h::get_resource, "One environment"},
     {"PUT", "/v1/environments/{name}", A::developer, h::put_resource, "Makes or changes an environment", "dryRun,accept", kMiB},
@@ -70,6 +74,7 @@ constexpr std::array kRoutes = std::to_array<Route>({
 
     {"PUT", "/v1/packages/{name}/{version}", A::developer, h::put_package, "Uploads a version; it never changes afterwards", "digest,draft", 256 * kMiB},
     {"PUT", "/v1/packages/{name}/{version}/state", A::developer, h::set_package_state, "Releases, deprecates or decommissions a version", {}, 64 * kKiB},
+    {"POST", "/v1/packages/{name}/{version}/signatures", A::developer, h::sign_package, "Adds publishers' signatures to a version", {}, 64 * kKiB},
     {"GET", "/v1/packages", A::viewer, h::list_packages, "Lists packages"},
     {"GET", "/v1/packages/{name}", A::viewer, h::list_versions, "Versions of a package"},
     {"GET", "/v1/packages/{name}/{version}", A::viewer, h::get_package, "One version"},

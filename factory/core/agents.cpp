@@ -194,7 +194,7 @@ void CoreImpl::open_session(SessionReport report, Done<SessionAnswer> done)
         }
         agent.can_repeat = report.can_repeat;
         if (auto ok = compare(agent, report.seen); !ok) return fail(ok.error());
-        SessionAnswer answer{.agent = {}, .epoch = epoch_, .held = {}, .report_again = report.can_repeat && awaited_.contains(agent.key)};
+        SessionAnswer answer{.agent = {}, .epoch = epoch_, .held = {}, .revoked = revoked_keys(), .report_again = report.can_repeat && awaited_.contains(agent.key)};
         agent.asked_again = answer.report_again;
         for (const protocol::AttemptId& id : report.held) {
             auto held = standing_of(agent, id, true);

@@ -18,6 +18,12 @@ BindingRef known(Binding binding)
     return out;
 }
 
+Json over(Json below, const Json& above)
+{
+    for (const auto& [name, value] : above.as_object()) below.set(name, value);
+    return below;
+}
+
 Json with_defaults(const Json& declared, const Json& given)
 {
     Json out = Json::object();
@@ -55,9 +61,11 @@ Binding CoreImpl::binding_by(const Json& spec, const Document& deployment, const
     b.package_version = package.version;
     b.package_digest = package.digest;
     b.repeatable = package.manifest["repeatable"].as_bool();
-    b.variables = with_defaults(package.manifest["variables"], deployment.spec["variables"]);
-    b.credentials = deployment.spec["credentials"].is_object() ? deployment.spec["credentials"] : Json::object();
-    // `granted` is settled when the deployment is saved, with the variables put in.
+    // `inherited`, of the environment, is settled when one of the two is saved, as `granted` is.
+    const Json& inherited = deployment.spec["inherited"];
+    b.variables = over(with_defaults(package.manifest["variables"], inherited["variables"]), deployment.spec["variables"]);
+    b.credentials = over(inherited["credentials"].is_object() ? inherited["credentials"] : Json::object(), deployment.spec["credentials"]);
+    // `granted`: with the variables put in.
     for (const Json* permissions : {&deployment.spec["granted"], &deployment.spec["permissions"], &package.manifest["permissions"]})
         if (b.permissions.is_null() && permissions->is_object()) b.permissions = *permissions;
     if (!b.permissions.is_object()) b.permissions = Json::object();
@@ -114,6 +122,9 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, Bind
         return fail(Errc::conflict, fmt::format("deployment '{}' names package '{}', which was not published", deployment->name, named));
     if (package->state == PackageState::decommissioned)
         return fail(Errc::conflict, fmt::format("trigger '{}' makes no jobs: package '{}' of deployment '{}' {}", trigger, named, deployment->name, state_words(*package)));
+    const auto unsigned_why = unsigned_words(*deployment, *package);
+    if (!unsigned_why) return fail(unsigned_why.error());
+    if (!unsigned_why->empty()) return fail(Errc::conflict, fmt::format("trigger '{}' makes no jobs: {}", trigger, *unsigned_why));
 
     Binding b = binding_by(spec, *deployment, *package);
     b.key = fmt::format("{}:{}:{}:{}:{}{}{}", document->uid, document->generation, deployment->uid, deployment->generation, package->digest,
@@ -169,6 +180,8 @@ void CoreImpl::documents_changed()
 {
     trigger_bindings_.clear();
     waiting_texts_.clear();
+    signatures_.clear();
+    publishers_.reset();
     load_notifiers();
     if (auto ok = load_schedules(); !ok) log::error("core", "schedules: {}", ok.error().what);
 }

@@ -30,12 +30,14 @@ public:
     void note(std::string action, std::string kind, std::string subject, Json detail, Who who, Done<Nothing> done) override;
     void put_setting(std::string key, std::string value, Done<Nothing> done) override;
     void put_document(std::string kind, std::string name, Json spec, std::uint64_t expected_generation, Who who, Done<Document> done) override;
+    void put_documents(std::vector<DocumentChange> changes, Who who, Done<Document> done) override;
     void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) override;
     void put_package(std::string name, std::string version, std::string bytes, Json manifest, Json inputs, PackageState state, Who who, Done<PackageRecord> done) override;
     void set_package_state(std::string name, std::string version, PackageState state, std::string why, Who who, Done<PackageRecord> done) override;   ///< versions.cpp
     void move_deployment(VersionOrder order, Who who, Done<VersionMoved> done) override;
     void promote_deployment(std::string deployment, std::string why, Who who, Done<Nothing> done) override;   ///< trials.cpp
     void preflight(std::string deployment, std::size_t most, Done<Preflight> done) override;   ///< preflight.cpp
+    void sign_package(std::string name, std::string version, std::vector<protocol::PackageSignature> signatures, Who who, Done<PackageRecord> done) override;   ///< signatures.cpp
     void put_package_inputs(std::string digest, Json inputs, Done<Nothing> done) override;
     std::string package_path(std::string_view digest) const override;
     void put_credential(std::string name, Json about, std::string sealed, Who who, Done<CredentialRecord> done) override;
@@ -131,6 +133,16 @@ private:
     Status promote(KnownTrial& known, const Who& who, const std::string& why);
     Status revert(KnownTrial& known, const std::string& why);
     std::optional<WhyReason> trial_words(const std::string& deployment) const;
+
+    // signatures.cpp
+    Result<std::vector<protocol::PackageSignature>> signatures_of(const std::string& digest);
+    const std::vector<Document>& publishers();
+    Json revoked_keys();                           ///< [KEY…] of all publishers
+    Result<std::string> unsigned_words(const Document& deployment, const PackageRecord& package);
+    std::string refusal_by(const Agent& agent, const std::string& name, const std::string& version, const std::string& digest);
+
+    // resources.cpp
+    Result<Document> put_one(const DocumentChange& change, const Who& who);
 
     // agents.cpp
     Result<Agent*> agent_by_id(std::string_view id);
@@ -262,7 +274,7 @@ private:
         PreflightAgent::Can can = PreflightAgent::Can::no;
         std::vector<WhyReason> reasons;
     };
-    AgentView view_of(const KnownBinding& binding, const dispatch::Environment& environment, const Agent& agent) const;
+    AgentView view_of(const KnownBinding& binding, const dispatch::Environment& environment, const Agent& agent);
     void why_nobody(const KnownBinding& binding, const dispatch::Environment& environment, std::vector<WhyReason> strangers, std::vector<WhyReason>& out) const;
     void why_doctor(const Agent& agent, std::vector<WhyReason>& out) const;
     Why why_active(const Active& active);
@@ -311,6 +323,8 @@ private:
     std::unordered_map<std::string, JobKey> active_uids_;
     std::unordered_map<std::int64_t, BindingRef> bindings_;
     std::unordered_map<std::string, BindingRef> trigger_bindings_;   // until a document changes
+    std::unordered_map<std::string, std::vector<protocol::PackageSignature>> signatures_;   // by digest; until a document changes, as what follows
+    std::optional<std::vector<Document>> publishers_;
     std::vector<Json> notifiers_;
     std::map<std::string, NotifierState> receivers_;      // of notifiers with failures
     std::map<std::string, std::string> probing_;          // a held notifier's delivery that is under way

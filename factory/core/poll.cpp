@@ -218,8 +218,10 @@ Result<protocol::Offer> CoreImpl::offer_of(Active& active)
     }
     const KnownBinding& known = *active.binding;
     const Binding& b = known.binding;
+    auto signatures = signatures_of(b.package_digest);
+    if (!signatures) return fail(signatures.error());
     return protocol::Offer{.id = {active.uid, active.epoch, active.attempt}, .package_name = b.package_name, .package_version = b.package_version,
-                           .package_digest = b.package_digest, .workflow = b.workflow, .deployment = b.deployment, .environment = b.environment,
+                           .package_digest = b.package_digest, .signatures = std::move(*signatures), .workflow = b.workflow, .deployment = b.deployment, .environment = b.environment,
                            .trigger = b.trigger, .input = *active.input, .variables = b.variables, .credentials = b.credentials,
                            .permissions = known.permissions, .run_as = board_.environment(b.environment).run_as, .repeatable = b.repeatable, .trace = b.rules["trace"].as_bool(), .attempt_token = active.token, .lease = options_.lease};
 }
@@ -245,6 +247,7 @@ void CoreImpl::answer_poll(Agent& agent, bool even_if_empty)
         active.heard = clock_.now();
         answer.offers.push_back(std::move(*offer));
     }
+    if (!answer.offers.empty()) answer.revoked = revoked_keys();
     answer.drop = std::exchange(agent.drops, {});
     answer.doctor = doctor_due(agent);
     if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.drop.empty() && answer.doctor.empty()) return;

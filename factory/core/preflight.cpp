@@ -30,6 +30,22 @@ void credential_problems(Reader& read, const Json& credentials, const std::strin
     }
 }
 
+/// What a job would get, and who says so.
+Json values_of(const Document& deployment, const PackageRecord& package)
+{
+    Json out = Json::object();
+    for (const char* what : {"variables", "credentials"}) {
+        Json found = Json::object();
+        const auto add = [&](const std::string& name, const Json& value, std::string_view from) { found.set(name, Json::object({{"value", value}, {"from", from}})); };
+        for (const auto& [name, declared] : package.manifest[what].as_object())
+            if (declared.contains("default")) add(name, declared["default"], "package");
+        for (const auto& [name, value] : deployment.spec["inherited"][what].as_object()) add(name, value, "environment");
+        for (const auto& [name, value] : deployment.spec[what].as_object()) add(name, value, "deployment");
+        out.set(what, std::move(found));
+    }
+    return out;
+}
+
 }  // namespace
 
 void CoreImpl::preflight(std::string name, std::size_t most, Done<Preflight> done)
@@ -44,7 +60,8 @@ void CoreImpl::preflight(std::string name, std::size_t most, Done<Preflight> don
         const auto triggers = read.documents("Trigger");
         if (!triggers) return fail(triggers.error());
 
-        Preflight out{.deployment = name, .package = named, .environment = deployment->spec["environment"].as_string(), .summary = {}, .problems = {}, .agents = {}};
+        Preflight out{.deployment = name, .package = named, .environment = deployment->spec["environment"].as_string(), .summary = {}, .problems = {}, .values = Json::object(), .agents = {}};
+        out.values = values_of(*deployment, *package);
         if (package->state == PackageState::decommissioned) {
             out.blocked = true;
             const std::string command = fmt::format("millwright deployments rollback {}", name);
@@ -53,6 +70,12 @@ void CoreImpl::preflight(std::string name, std::size_t most, Done<Preflight> don
             out.problems.push_back({"package_deprecated", named, fmt::format("package '{}' {}", named, state_words(*package)), ""});
         }
         if (auto tried = trial_words(name)) out.problems.push_back(std::move(*tried));
+        const auto unsigned_why = unsigned_words(*deployment, *package);
+        if (!unsigned_why) return fail(unsigned_why.error());
+        if (!unsigned_why->empty()) {
+            out.blocked = true;
+            out.problems.push_back({"package_unsigned", named, *unsigned_why, ""});
+        }
         // Its triggers may ask for different agents: one that fits any of them can run it.
         std::vector<KnownBinding> wishes;
         std::size_t all = 0, paused = 0;
@@ -111,7 +134,7 @@ void CoreImpl::preflight(std::string name, std::size_t most, Done<Preflight> don
         const std::string where = fmt::format("of environment '{}'", out.environment);
         if (out.blocked)
             out.summary = std::find_if(out.problems.begin(), out.problems.end(), [](const WhyReason& one) {
-                              return one.code == "package_decommissioned" || one.code == "awaits_reports";
+                              return one.code == "package_decommissioned" || one.code == "package_unsigned" || one.code == "awaits_reports";
                           })->text;
         else if (out.now > 0)
             out.summary = fmt::format("{} of {} agents {} can run it now: {}{}", out.now, members, where, fmt::join(ready, ", "), out.now > ready.size() ? ", …" : "");

@@ -24,6 +24,13 @@ Result<std::string> user_of(Reader& read, std::string_view kind, std::string_vie
         for (const Document& document : *documents)
             if (document.spec[use.member].as_string() == name) return fmt::format("{} '{}'", use.by, document.name);
     }
+    if (kind == "Publisher") {
+        const auto environments = read.documents("Environment");
+        if (!environments) return fail(environments.error());
+        for (const Document& environment : *environments)
+            for (const Json& publisher : environment.spec["requireSigned"].as_array())
+                if (publisher.as_string() == name) return fmt::format("Environment '{}'", environment.name);
+    }
     if (kind != "Calendar") return std::string();
     const auto triggers = read.documents("Trigger");
     if (!triggers) return fail(triggers.error());
@@ -48,27 +55,47 @@ Status uses_user_alone(Reader& read, std::string_view kind, std::string_view nam
 
 }  // namespace
 
+Result<Document> CoreImpl::put_one(const DocumentChange& change, const Who& who)
+{
+    const auto& [kind, name, spec, expected] = change;
+    auto known = writer_.read().document(kind, name);
+    if (!known && known.error().code != Errc::not_found) return fail(known.error());
+    if (expected != 0 && (!known || known->generation != expected))
+        return fail(Errc::conflict, fmt::format("{} '{}' has generation {}, not {}", kind, name, known ? known->generation : 0, expected));
+    if (known && known->spec == spec) return *known;
+    if (auto alone = uses_user_alone(writer_.read(), kind, name, spec); !alone) return fail(alone.error());
+    if (kind == "Trigger" || kind == "Calendar")  // what was due until now is decided by what stood until now
+        if (auto ok = tick_schedules(clock_.now()); !ok) return fail(ok.error());
+    std::optional<Document> before;
+    if (known) before = std::move(*known);
+    auto document = write_document(before, kind, name, spec, who, "put", {.time = clock_.now(), .who = who.name, .what = "applied", .from = {}, .to = {}, .why = {}, .spec = {}});
+    if (document)
+        if (auto ok = begin_trial(before, *document, who); !ok) return fail(ok.error());
+    return document;
+}
+
 void CoreImpl::put_document(std::string kind, std::string name, Json spec, std::uint64_t expected, Who who, Done<Document> done)
 {
+    put_documents({{std::move(kind), std::move(name), std::move(spec), expected}}, std::move(who), std::move(done));
+}
+
+void CoreImpl::put_documents(std::vector<DocumentChange> changes, Who who, Done<Document> done)
+{
     queue_.submit<Document>(std::move(done), [=, this]() -> Result<Document> {
-        auto known = writer_.read().document(kind, name);
-        if (!known && known.error().code != Errc::not_found) return fail(known.error());
-        if (expected != 0 && (!known || known->generation != expected))
-            return fail(Errc::conflict, fmt::format("{} '{}' has generation {}, not {}", kind, name, known ? known->generation : 0, expected));
-        if (known && known->spec == spec) return *known;
-        if (auto alone = uses_user_alone(writer_.read(), kind, name, spec); !alone) return fail(alone.error());
-        if (kind == "Trigger" || kind == "Calendar")  // what was due until now is decided by what stood until now
-            if (auto ok = tick_schedules(clock_.now()); !ok) return fail(ok.error());
-        std::optional<Document> before;
-        if (known) before = std::move(*known);
-        auto document = write_document(before, kind, name, spec, who, "put", {.time = clock_.now(), .who = who.name, .what = "applied", .from = {}, .to = {}, .why = {}, .spec = {}});
-        if (!document) return fail(document.error());
-        if (auto ok = begin_trial(before, *document, who); !ok) return fail(ok.error());
-        if (kind == "Environment") board_.put_environment(dispatch::read_environment(name, spec));
+        std::optional<Document> first;
+        for (const DocumentChange& change : changes) {   // all is written before memory changes
+            auto document = put_one(change, who);
+            if (!document) return document;
+            if (!first) first = std::move(*document);
+        }
+        if (!first) return fail(Errc::internal, "no document to write");
+        for (const DocumentChange& change : changes)
+            if (change.kind == "Environment") board_.put_environment(dispatch::read_environment(change.name, change.spec));
         documents_changed();
-        if (auto ok = probe_now(kind, name); !ok) return fail(ok.error());
+        for (const DocumentChange& change : changes)
+            if (auto ok = probe_now(change.kind, change.name); !ok) return fail(ok.error());
         if (auto ok = dispatch(); !ok) return fail(ok.error());
-        return std::move(*document);
+        return std::move(*first);
     });
 }
 

@@ -47,7 +47,7 @@ void CoreImpl::why_doctor(const Agent& agent, std::vector<WhyReason>& out) const
     }
 }
 
-CoreImpl::AgentView CoreImpl::view_of(const KnownBinding& known, const dispatch::Environment& environment, const Agent& agent) const
+CoreImpl::AgentView CoreImpl::view_of(const KnownBinding& known, const dispatch::Environment& environment, const Agent& agent)
 {
     using Can = PreflightAgent::Can;
     AgentView out;
@@ -59,7 +59,9 @@ CoreImpl::AgentView CoreImpl::view_of(const KnownBinding& known, const dispatch:
         return out;
     }
     for (const dispatch::Lack& lack : lacks) out.reasons.push_back({lack.code, name, with_command(lack.text, lack.command), lack.command});
-    out.can = lacks.empty() ? Can::later : Can::no;
+    std::string refused = refusal_by(agent, known.binding.package_name, known.binding.package_version, known.binding.package_digest);
+    if (!refused.empty()) out.reasons.push_back({"agent_refuses", name, fmt::format("{} would refuse it: {}", name, refused), ""});
+    out.can = out.reasons.empty() ? Can::later : Can::no;
     if (!agent.online) {
         std::string text = agent.record.offline_since ? fmt::format("{} is offline since {}", name, clock_text(*agent.record.offline_since))
                                                        : fmt::format("{} has not been seen yet", name);
@@ -68,7 +70,7 @@ CoreImpl::AgentView CoreImpl::view_of(const KnownBinding& known, const dispatch:
         why_doctor(agent, out.reasons);
         return out;
     }
-    if (!lacks.empty()) return out;
+    if (out.can == Can::no) return out;
     if (!agent.unable.empty()) {
         out.reasons.push_back({"agent_unable", name, fmt::format("{} cannot run jobs: {}", name, agent.unable), ""});
         why_doctor(agent, out.reasons);

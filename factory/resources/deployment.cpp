@@ -143,6 +143,26 @@ static protocol::Permissions both_allow(const protocol::Permissions& asked, cons
     return out;
 }
 
+/// What the environment says and the deployment does not, of what the package declares.
+static Json inherited(const Json& environment, const Json& own, const workflows::Manifest& manifest)
+{
+    Json variables = Json::object(), credentials = Json::object(), out = Json::object();
+    for (const auto& [name, value] : environment["variables"].as_object())
+        if (manifest.variables.contains(name) && !own["variables"].contains(name)) variables.set(name, value);
+    for (const auto& [name, value] : environment["credentials"].as_object())
+        if (manifest.credentials.contains(name) && !own["credentials"].contains(name)) credentials.set(name, value);
+    if (!variables.empty()) out.set("variables", std::move(variables));
+    if (!credentials.empty()) out.set("credentials", std::move(credentials));
+    return out;
+}
+
+static Json both(const Json& inherited, const Json& own)
+{
+    Json out = inherited.is_object() ? inherited : Json::object();
+    for (const auto& [name, value] : own.as_object()) out.set(name, value);
+    return out;
+}
+
 static tl::expected<void, Refusal> check_deployment(ResourceDocument& document, const References& references,
                                                     const Json& granted_before, bool accept)
 {
@@ -160,14 +180,18 @@ static tl::expected<void, Refusal> check_deployment(ResourceDocument& document, 
     }
     if (!references.has(ResourceKind::environment, spec["environment"].as_string()))
         return refuse(Errc::conflict, fmt::format("{}: environment '{}' is not there", where, spec["environment"].as_string()));
+    const Json from_environment = inherited(references.spec(ResourceKind::environment, spec["environment"].as_string()), spec, *manifest);
+    spec.erase("inherited");
+    if (!from_environment.empty()) spec.set("inherited", from_environment);
+    const Json given = both(from_environment["variables"], spec["variables"]);
     std::vector<std::string> mistakes;
     check_canary(spec, references, mistakes);
-    check_variables(spec["variables"], *manifest, mistakes);
-    check_credentials(spec["credentials"], *manifest, references, mistakes);
+    check_variables(given, *manifest, mistakes);
+    check_credentials(both(from_environment["credentials"], spec["credentials"]), *manifest, references, mistakes);
     if (!mistakes.empty()) return refuse(Errc::invalid, fmt::format("{}: {}", where, fmt::join(mistakes, "; ")));
 
     // Entries of `permissions:` may name a variable: what is asked for depends on the deployment's values.
-    const auto variables = workflows::effective_variables(*manifest, spec["variables"]);
+    const auto variables = workflows::effective_variables(*manifest, given);
     if (!variables) return refuse(Errc::invalid, fmt::format("{}: {}", where, variables.error().what));
     const auto asked = workflows::asked_permissions(*manifest, *variables);
     if (!asked) return refuse(Errc::invalid, fmt::format("{}: {}", where, asked.error().what));
@@ -246,7 +270,16 @@ tl::expected<void, Refusal> check_references(ResourceDocument& document, const R
 {
     switch (document.kind) {
     case ResourceKind::calendar:
-    case ResourceKind::environment: return {};
+    case ResourceKind::publisher: return {};
+    case ResourceKind::environment:
+        for (const Json& name : document.spec["requireSigned"].as_array())
+            if (!references.has(ResourceKind::publisher, name.as_string()))
+                return refuse(Errc::conflict, fmt::format("Environment '{}': requireSigned: there is no Publisher '{}'", document.name, name.as_string()));
+        for (const auto& [name, value] : document.spec["credentials"].as_object())
+            if (!references.credential_kind(value.as_string()))
+                return refuse(Errc::conflict, fmt::format("Environment '{}': credential '{}' refers to '{}', which is not there (millwright credentials set {} --kind KIND)", document.name, name,
+                                                          value.as_string(), value.as_string()));
+        return {};
     case ResourceKind::deployment: return check_deployment(document, references, granted_before, accept);
     case ResourceKind::trigger: return check_trigger(document, references);
     case ResourceKind::notifier: return check_notifier_references(document, references);

@@ -74,6 +74,19 @@ Result<Json> normalise_environment(const Json& body, const std::string& where)
         if (!is_user_name(user)) fields.mistake("runAs", fmt::format("must be a user's name, 1 to 32 lower-case letters, digits, '-' and '_', not root; found '{}'", user.substr(0, 60)));
         out.set("runAs", Json(user));
     }
+    // Defaults of its deployments; left out when they are not said: documents of before stay as they are.
+    if (Json variables = fields.object("variables", Json::object()); !variables.empty()) out.set("variables", std::move(variables));
+    if (Json credentials = fields.object("credentials", Json::object()); !credentials.empty()) {
+        for (const auto& [name, value] : credentials.as_object())
+            if (!value.is_string() || value.as_string().empty())
+                fields.mistake("credentials", fmt::format("maps '{}' to {}, expected the name of a credential", name, value.kind_name()));
+        out.set("credentials", std::move(credentials));
+    }
+    if (const auto publishers = fields.texts("requireSigned"); !publishers.empty()) {
+        Json list = Json::array();
+        for (const std::string& name : publishers) list.push(Json(name));
+        out.set("requireSigned", std::move(list));
+    }
     const std::string limit = fields.text("offlineLimit", "15m");
     if (auto parsed = parse_duration(limit); !parsed || parsed->count() < 1000)
         fields.mistake("offlineLimit", fmt::format("must be a duration of at least 1s, such as 15m; found '{}'", limit));

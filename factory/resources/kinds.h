@@ -7,10 +7,12 @@
 
 namespace mill::factory {
 
-/// {description, agents: [PATTERN…], groups: [{name, agents, groups, requires}], offlineLimitMs}
+/// {description, agents: [PATTERN…], groups: [{name, agents, groups, requires}], offlineLimit, runAs?, requireSigned?: [PUBLISHER…], variables?, credentials?: {NAME: CREDENTIAL}}
 Result<Json> normalise_environment(const Json& body, const std::string& where);
 /// {description, weekdays: ["sat", …], days: ["12-25", …]}: days on which schedules that name it do not fire (factory/schedule/calendar.h)
 Result<Json> normalise_calendar(const Json& body, const std::string& where);
+/// {description, keys: [KEY…] (two at most), revoked: [KEY…]}: whose signatures of packages these are
+Result<Json> normalise_publisher(const Json& body, const std::string& where);
 /// {description, package: "NAME@VERSION", environment, variables, credentials, permissions: "as-requested" or a map, allowDraft?: true}
 Result<Json> normalise_deployment(const Json& body, const std::string& where);
 /// {description, deployment, type: "api" or "schedule", schedule? {cron or every, timezone, calendars, catchUp, overlap, jitter, start?, end?}, chat? {platform, input, reply?, credentials?}, runOn, workflow, input, priority, expiration, concurrency, stopAfterFailures, paused?}

@@ -12,6 +12,7 @@ std::string_view word(ResourceKind kind)
 {
     switch (kind) {
     case ResourceKind::calendar: return "Calendar";
+    case ResourceKind::publisher: return "Publisher";
     case ResourceKind::environment: return "Environment";
     case ResourceKind::deployment: return "Deployment";
     case ResourceKind::trigger: return "Trigger";
@@ -24,6 +25,7 @@ std::string_view plural(ResourceKind kind)
 {
     switch (kind) {
     case ResourceKind::calendar: return "calendars";
+    case ResourceKind::publisher: return "publishers";
     case ResourceKind::environment: return "environments";
     case ResourceKind::deployment: return "deployments";
     case ResourceKind::trigger: return "triggers";
@@ -55,13 +57,13 @@ Result<ResourceDocument> parse_document(const Json& document, std::optional<Reso
     if (const Json* stated = document.find("kind")) {
         const auto known = parse_resource_kind(stated->as_string());
         if (!known || stated->as_string() != word(*known))
-            return fail(Errc::invalid, fmt::format("'kind' must be one of Calendar, Environment, Deployment, Trigger, Notifier; found {}",
+            return fail(Errc::invalid, fmt::format("'kind' must be one of Calendar, Publisher, Environment, Deployment, Trigger, Notifier; found {}",
                                                    dump_json(*stated)));
         if (kind && *kind != *known)
             return fail(Errc::invalid, fmt::format("'kind' is {}, but the address says {}", word(*known), plural(*kind)));
         kind = known;
     }
-    if (!kind) return fail(Errc::invalid, "'kind' is missing: one of Calendar, Environment, Deployment, Trigger, Notifier");
+    if (!kind) return fail(Errc::invalid, "'kind' is missing: one of Calendar, Publisher, Environment, Deployment, Trigger, Notifier");
     const Json* stated_name = document.find("name");
     std::string own(name);
     if (stated_name != nullptr) {
@@ -83,6 +85,7 @@ Result<ResourceDocument> parse_document(const Json& document, std::optional<Reso
     Result<Json> normal = [&]() -> Result<Json> {
         switch (*kind) {
         case ResourceKind::calendar: return normalise_calendar(body, where);
+        case ResourceKind::publisher: return normalise_publisher(body, where);
         case ResourceKind::environment: return normalise_environment(body, where);
         case ResourceKind::deployment: return normalise_deployment(body, where);
         case ResourceKind::trigger: return normalise_trigger(body, where);

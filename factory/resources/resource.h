@@ -15,9 +15,9 @@
 
 namespace mill::factory {
 
-enum class ResourceKind { calendar, environment, deployment, trigger, notifier };  // in the order in which they refer to each other
+enum class ResourceKind { calendar, publisher, environment, deployment, trigger, notifier };  // in the order in which they refer to each other
 
-inline constexpr std::array kResourceKinds = {ResourceKind::calendar, ResourceKind::environment, ResourceKind::deployment, ResourceKind::trigger,
+inline constexpr std::array kResourceKinds = {ResourceKind::calendar, ResourceKind::publisher, ResourceKind::environment, ResourceKind::deployment, ResourceKind::trigger,
                                               ResourceKind::notifier};
 
 std::string_view word(ResourceKind kind);                               ///< "Environment", as in `kind:`

@@ -9,6 +9,7 @@
 #include "platform/base/clock.h"
 #include "platform/base/json.h"
 #include "protocol/event.h"
+#include "protocol/signature.h"
 #include "protocol/states.h"
 
 namespace mill::factory {
@@ -40,6 +41,14 @@ struct PackageRecord {
 
 /// "was decommissioned by admin at 2026-11-27T06:30:00Z: leaks memory"; of one that is as it was published "is released".
 std::string state_words(const PackageRecord& package);
+
+/// A publisher's signature of the package with this digest. It was held against the package's name, version and digest when it came.
+struct SignatureRecord {
+    std::string digest;
+    protocol::PackageSignature signature;
+    WallTime created;
+    std::string created_by;
+};
 
 constexpr std::size_t kVersionMoves = 500;   ///< kept of each deployment
 

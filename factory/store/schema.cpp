@@ -126,6 +126,11 @@ create table notifier_states(notifier text primary key, failures integer not nul
 create table trials(deployment text primary key, spec text not null, generation integer not null, version_from text not null, version_to text not null,
     agents text not null, jobs integer not null, succeeded integer not null, started integer not null, who text not null) without rowid;
 )sql",
+    // Publishers' signatures of packages. What was published before has none.
+    R"sql(
+create table signatures(digest text not null, key blob not null, manifest text not null, signature blob not null, created integer not null,
+    created_by text not null, primary key(digest, key)) without rowid;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 

@@ -18,6 +18,8 @@ public:
     Result<PackageRecord> package(std::string_view package_name, std::string_view version) override;
     Result<PackageRecord> package_by_digest(std::string_view digest) override;
     Result<std::vector<PackageRecord>> packages() override;
+    Result<std::vector<SignatureRecord>> signatures(std::string_view digest) override;
+    Result<std::vector<SignatureRecord>> signatures() override;
     Result<std::vector<VersionMove>> version_moves(std::string_view deployment, std::size_t limit) override;
     Result<std::optional<VersionMove>> last_move(std::string_view deployment, std::string_view version) override;
     Result<std::vector<Trial>> trials() override;

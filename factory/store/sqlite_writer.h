@@ -27,6 +27,7 @@ public:
     Status delete_document(std::string_view kind, std::string_view name) override;
     Status put_package(const PackageRecord& package, std::string_view bytes) override;
     Status package_state(const PackageRecord& package) override;
+    Status put_signature(const SignatureRecord& signature) override;
     Status put_version_move(std::string_view deployment, const VersionMove& move) override;
     Status delete_version_moves(std::string_view deployment) override;
     Status put_trial(const Trial& trial) override;

@@ -24,6 +24,8 @@ public:
     virtual Result<PackageRecord> package(std::string_view package_name, std::string_view version) = 0;
     virtual Result<PackageRecord> package_by_digest(std::string_view digest) = 0;
     virtual Result<std::vector<PackageRecord>> packages() = 0;
+    virtual Result<std::vector<SignatureRecord>> signatures(std::string_view digest) = 0;   ///< of one package
+    virtual Result<std::vector<SignatureRecord>> signatures() = 0;                          ///< of all, by digest
     /// The versions that a deployment had, newest first. `deployment`: its document's uid.
     virtual Result<std::vector<VersionMove>> version_moves(std::string_view deployment, std::size_t limit) = 0;
     /// How the deployment last came to `version` (NAME@VERSION) or left it; nothing: it never had it. Without `spec`.

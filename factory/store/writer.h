@@ -136,6 +136,7 @@ public:
     /// Makes the file with the package's bytes durable (before the row).
     virtual Status put_package(const PackageRecord& package, std::string_view bytes) = 0;
     virtual Status package_state(const PackageRecord& package) = 0;   ///< its state, by whom, when and why
+    virtual Status put_signature(const SignatureRecord& signature) = 0;
     virtual Status put_version_move(std::string_view deployment, const VersionMove& move) = 0;   ///< the newest kVersionMoves stay
     virtual Status delete_version_moves(std::string_view deployment) = 0;
     virtual Status put_trial(const Trial& trial) = 0;

@@ -55,13 +55,14 @@ struct AgentWorld {
     Mailbox<agent::Fetch> fetches;
     Mailbox<agent::Command> commands;
     std::atomic<int> subscribed = 0;
+    std::function<void(const std::set<std::string>&)> revoked = [](const std::set<std::string>&) {};   ///< the same
     std::function<void(const std::string&)> examine;   ///< set before start_link
     std::unique_ptr<agent::Link> link;
     std::vector<std::jthread> threads;
 
     AgentWorld()
     {
-        policy.unsigned_packages = true;
+        policy.signing.unsigned_packages = true;
         auto opened = Journal::open(folder.path + "/journal", system_clock());
         REQUIRE(opened);
         journal = std::move(*opened);
@@ -70,7 +71,8 @@ struct AgentWorld {
     {
         link = std::make_unique<agent::Link>(agent::Link::Parts{identity, policy, system_clock(), tokens, client, *journal, desk, fetches,
                                                                 [this](agent::Command command) { commands.send(std::move(command)); },
-                                                                [this](const agent::Terms&) { ++subscribed; }, Json::object({{"cpus", 2}}), nullptr, {}, examine});
+                                                                [this](const agent::Terms&) { ++subscribed; }, Json::object({{"cpus", 2}}), nullptr, {},
+                                                                [this](const std::set<std::string>& keys) { revoked(keys); }, examine});
         desk.set_on_change([this] { link->nudge(); });
         threads.emplace_back([this](std::stop_token stop) { link->run(stop); });
     }

@@ -95,7 +95,7 @@ TEST_CASE("an agent that can examine itself says so, and begins when it is asked
 TEST_CASE("what the policy does not admit ends as refused, with the reason", "[link]")
 {
     World world;
-    world.policy.unsigned_packages = false;
+    world.policy.signing.unsigned_packages = false;
     world.start_link();
     world.factory.offer(offers({offer_json()}));
     world.command<agent::command::Take>();

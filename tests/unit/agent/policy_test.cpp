@@ -35,7 +35,7 @@ TEST_CASE("the policy that enrol writes is read back as the strictest", "[policy
 {
     const auto policy = agent::parse_policy(agent::default_policy_text(), "policy.yaml");
     REQUIRE(policy);
-    CHECK_FALSE(policy->unsigned_packages);
+    CHECK_FALSE(policy->signing.unsigned_packages);
     CHECK(policy->packages.empty());
     CHECK_FALSE(policy->permissions);
 }

@@ -1,7 +1,6 @@
 // Approvals for environments, names that are taken over, and a store of before either.
-#include <sqlite3.h>
-
 #include "platform/fingerprint.h"
+#include "tests/unit/factory_core/older_store.h"
 #include "tests/unit/factory_core/world.h"
 
 using namespace mill;
@@ -104,11 +103,7 @@ TEST_CASE("agents of a store of before keep their approval for all environments"
         before.put("Environment", "prod", Json::object({{"agents", Json::array({"srv-*"})}}));
         id = before.agent("srv-1", "test").id;
     }
-    const std::string file = folder->path + "/factory.db";
-    sqlite3* db = nullptr;
-    REQUIRE(sqlite3_open(file.c_str(), &db) == SQLITE_OK);
-    CHECK(sqlite3_exec(db, "alter table agents drop column approved_in; alter table agents drop column reported; alter table attempts drop column epoch; drop table schedules; drop table firings; alter table packages drop column state; alter table packages drop column state_by; alter table packages drop column state_why; alter table packages drop column state_at; drop table version_moves; drop table trials; drop table notifier_states; drop index deliveries_pending; drop index deliveries_behind; drop index deliveries_dead; alter table deliveries drop column subject; pragma user_version = 3;", nullptr, nullptr, nullptr) == SQLITE_OK);
-    sqlite3_close(db);
+    make_older(folder->path, 3);
     World world({}, folder);
     const AgentRecord srv = current(world);
     CHECK(srv.id == id);

@@ -1,0 +1,37 @@
+// tests/unit/factory_core/older_store.h -- makes a store what a program of before left: takes back what each later step of the schema made.
+#pragma once
+
+#include <iterator>
+#include <string>
+
+#include <catch2/catch.hpp>
+#include <sqlite3.h>
+
+namespace mill::factory::test {
+
+/// Undoes steps 4, 5, … (factory/store/schema.cpp); a new step adds its line.
+inline constexpr const char* kUndo[] = {
+    "alter table agents drop column approved_in;",
+    "drop table schedules; drop table firings;",
+    "alter table attempts drop column epoch; alter table agents drop column reported;",
+    "alter table packages drop column state; alter table packages drop column state_by; alter table packages drop column state_why; alter table packages drop column state_at; "
+    "drop table version_moves;",
+    "drop table notifier_states; drop index deliveries_pending; drop index deliveries_behind; drop index deliveries_dead; alter table deliveries drop column subject;",
+    "drop table trials;",
+    "drop table signatures;",
+};
+
+/// The store in `folder` as `step` (3 or later) left it, without what this program would do more.
+inline void make_older(const std::string& folder, int step)
+{
+    sqlite3* db = nullptr;
+    REQUIRE(sqlite3_open((folder + "/factory.db").c_str(), &db) == SQLITE_OK);
+    std::string script;
+    for (int undone = static_cast<int>(std::size(kUndo)) + 3; undone > step; --undone) script += kUndo[undone - 4];
+    script += "pragma user_version = " + std::to_string(step);
+    char* error = nullptr;
+    if (sqlite3_exec(db, script.c_str(), nullptr, nullptr, &error) != SQLITE_OK) FAIL(error);
+    sqlite3_close(db);
+}
+
+}  // namespace mill::factory::test
