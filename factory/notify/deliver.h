@@ -20,6 +20,8 @@ public:
         : egress_(egress), credentials_(std::move(credentials)), clock_(clock), tokens_(clock), options_(options)
     {
     }
+    /// Told of each credential that goes out, with the delivery. Set before the first attempt.
+    void on_use(std::function<void(const std::string& credential, const std::string& delivery)> used) { used_ = std::move(used); }
     /// `attempts`: how many there were before (for the back-off). Errors never: they are in the outcome.
     DeliveryOutcome attempt(const std::string& id, const Json& request, std::uint32_t attempts, std::stop_token stop = {});
 
@@ -42,6 +44,7 @@ private:
     const Clock& clock_;
     OAuthTokens tokens_;
     Options options_;
+    std::function<void(const std::string&, const std::string&)> used_;
 };
 
 /// How long to wait after a failed attempt: full jitter below min(15 min, 2 s × 2^attempts), never below 500 ms.

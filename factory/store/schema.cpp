@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "factory/store/audit.h"
+
 namespace mill::factory::sqlite {
 namespace {
 
@@ -121,8 +123,15 @@ create index deliveries_dead on deliveries(notifier, id) where state = 2;
 create table notifier_states(notifier text primary key, failures integer not null, held_since integer, next_probe integer,
     probes integer not null, why text not null) without rowid;
 )sql",
+    "",   // 9: another part's
+    // Each row of the audit log has a hash over the one before (those of before get theirs by chain_audit). `source`: of `apply --source`.
+    R"sql(
+alter table audit add column hash blob;
+alter table documents add column source text not null default '';
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
+constexpr int kChained = 10;   // the step that chains the audit log
 
 Result<int> version_of(Database& db)
 {
@@ -140,8 +149,11 @@ Status migrate(Database& db)
     if (*version > kVersion)
         return fail(Errc::conflict, fmt::format("the store has schema {}, this program knows up to {}: use the newer program", *version, kVersion));
     for (int step = *version; step < kVersion; ++step) {
-        const std::string text = fmt::format("begin immediate; {} pragma user_version = {}; commit;", kSteps[step], step + 1);
-        if (auto ok = db.script(text.c_str()); !ok) {
+        const std::string text = fmt::format("begin immediate; {} pragma user_version = {};", kSteps[step], step + 1);
+        Status ok = db.script(text.c_str());
+        if (ok && step + 1 == kChained) ok = chain_audit(db);
+        if (ok) ok = db.script("commit");
+        if (!ok) {
             if (db.in_transaction()) (void)db.script("rollback");
             return fail(fmt::format("making schema {}", step + 1), ok.error());
         }
