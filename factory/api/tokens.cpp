@@ -42,6 +42,7 @@ void rotate(Service& service, const CallPtr& call, std::string_view kind, const 
 {
     auto tokens = service.core.reader()->tokens(kind, subject);
     if (!passed(*call, tokens)) return;
+    std::erase_if(*tokens, [now = service.clock.now()](const TokenRecord& each) { return each.expires && *each.expires <= now; });
     if (tokens->size() < kValidAtOnce) return store(service, call, kind, subject, Json::object());
     if (!flag_of(*call, "rotate"))
         return reply_problem(*call, 409, fmt::format("'{}' has {} valid tokens already; ?rotate=true makes another and ends the oldest", subject, tokens->size()), "two_tokens");
@@ -178,9 +179,10 @@ void rotate_token(Service& service, const CallPtr& call)
     if (!is_valid(*old, service.clock.now())) return reply_problem(*call, 409, fmt::format("token {} expired at {}: make another", old->id, format_time(*old->expires)), "expired");
     Json scope = old->scope;
     scope.erase("bootstrap");
-    const auto life = old->expires ? std::optional(*old->expires - old->created) : std::nullopt;
     const WallTime now = service.clock.now();
-    store(service, call, old->kind, old->subject, std::move(scope), life ? std::optional(now + *life) : std::nullopt, [&service, call, old = *old, end = now + *overlap](const TokenRecord&) mutable {
+    std::optional<WallTime> expires;
+    if (old->expires) expires = now + (*old->expires - old->created);   // as long as the old one was made for
+    store(service, call, old->kind, old->subject, std::move(scope), expires, [&service, call, old = *old, end = now + *overlap](const TokenRecord&) mutable {
         if (!old.expires || *old.expires > end) old.expires = end;
         service.core.put_token(old, call->who(), [&service, id = old.id](const Result<TokenRecord>& kept) {
             if (!kept) log::warning("api", "token {} goes on beside the new one: {}", id, kept.error().what);
