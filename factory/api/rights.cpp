@@ -141,7 +141,7 @@ Place place_of_agent(const AgentRecord& agent, bool change)
     if (agent.approved_in.is_null()) return {Place::Of::anywhere, {}};
     for (const Json& each : agent.approved_in.as_array()) {
         if (each.as_string() == "*") return {Place::Of::anywhere, {}};
-        out.environments.push_back(each.as_string());
+        if (each.as_string() != agent.environment) out.environments.push_back(each.as_string());
     }
     return out;
 }
@@ -209,7 +209,7 @@ bool permitted(Service& service, const Call& call, Role role, const Place& place
 {
     if (call.identity.has(role, place)) return true;
     Json needs = Json::object({{"role", Json(name(role))}});
-    if (place.of == Place::Of::all && place.environments.size() == 1) needs.set("environment", Json(place.environments.front()));
+    if (place.environments.size() == 1) needs.set("environment", Json(place.environments.front()));
     else if (!place.environments.empty()) needs.set("environments", texts(place.environments));
     else if (place.of == Place::Of::everywhere) needs.set("environment", "*");
     const bool here = place.of == Place::Of::anywhere || call.identity.everywhere();

@@ -43,6 +43,7 @@ TABLE = {
     "GET /v1/events": ("viewer", "somewhere"), "GET /v1/audit": ("admin", "everywhere"), "GET /v1/audit/verify": ("admin", "everywhere"),
     "POST /v1/apply": ("developer", "somewhere"), "GET /v1/session": ("none", "somewhere"),
 }
+PLACES = {"here": "red", "there": "blue"}
 # Nobody's token is asked there, or one of another kind.
 OTHERS = {"GET /healthz", "GET /readyz", "GET /metrics", "GET /v1/openapi.json", "POST /oauth/token", "POST /apitrigger/v1/triggers/{id}/run", "POST /runtime/v1/apiTriggers/{id}/runs",
           "POST /public/irpa/runtime/v1/apiTriggers/{id}/runs", "POST /v1/chat/{trigger}", "POST /v1/chat/{trigger}/{secret}"}
@@ -58,15 +59,15 @@ class Access(Test):
         world = cls.world
         world.start_factory()
         cls.receiver = world.receiver()
-        cls.things = {"here": {}, "there": {}}
-        for place in cls.things:
+        cls.things = {}
+        for place in ("red", "blue"):   # "here" and "there"; no name is a part of another
             cls.furnish(place)
-        world.api("PUT", "/v1/calendars/days-off", {"dates": ["2027-01-01"]})
-        cls.tokens = {"trigger": world.api("POST", f"/v1/triggers/{cls.things['here']['trigger']}/token").json["token"],
-                      "env": world.api("POST", "/v1/environments/here/key").json["token"]}
+        world.api("PUT", "/v1/calendars/days-off", {"days": ["2027-01-01"]})
+        cls.tokens = {"trigger": world.api("POST", f"/v1/triggers/{cls.things['red']['trigger']}/token").json["token"],
+                      "env": world.api("POST", "/v1/environments/red/key").json["token"]}
         for role in ROLES:
             for where in ("everywhere", "here", "there"):
-                body = {"kind": "user", "name": f"{role}-{where}", "role": role, **({} if where == "everywhere" else {"environments": [where]})}
+                body = {"kind": "user", "name": f"{role}-{where}", "role": role, **({} if where == "everywhere" else {"environments": [PLACES[where]]})}
                 made = world.api("POST", "/v1/tokens", body)
                 assert made.status == 201, made.body
                 cls.tokens[role, where] = made.json["token"]
@@ -94,11 +95,11 @@ class Access(Test):
         cls.things[place] = {"trigger": trigger, "deployment": f"job-{place}", "notifier": f"tell-{place}", "environment": place, "job": waiting, "ended": ended,
                              "delivery": delivery, "agent": f"{place}-1", "credential": f"secret-{place}"}
 
-    def path_of(self, pattern, place="here"):
+    def path_of(self, pattern, place="red"):
         things = self.things[place]
         kind = pattern.split("/")[2] if pattern.startswith("/v1/") else ""
         name = {"environments": "environment", "deployments": "deployment", "triggers": "trigger", "notifiers": "notifier", "agents": "agent", "credentials": "credential"}
-        return (pattern.replace("{name}", things[name[kind]] if kind in name else "job-here" if kind == "packages" else "days-off").replace("{version}", "1.0.0").replace("{uid}", things["job"])
+        return (pattern.replace("{name}", things[name[kind]] if kind in name else "job-red" if kind == "packages" else "days-off").replace("{version}", "1.0.0").replace("{uid}", things["job"])
                 .replace("{id}", self.spare if kind == "tokens" else things["delivery"]).replace("{code}", "BQKR-7TZM"))
 
     def status(self, method, path, token, body=None, headers=None):
@@ -132,6 +133,7 @@ class Access(Test):
                         continue   # it would be gone: tests below
                     body = None if name in WITHOUT_BODY else BODIES.get(method)
                     status, answer = self.status(method, self.path_of(pattern), self.tokens[role, scope], body, {"If-Match": '"stale"'} if method == "DELETE" else None)
+                    checked += 1
                     with self.subTest(call=name, role=role, scope=scope):
                         self.assertNotEqual(status, 401)
                         if allowed:
@@ -142,8 +144,7 @@ class Access(Test):
                         self.assertIn("admin", answer["ask"])
                         self.assertEqual(answer["needs"]["role"], needed)
                         if enough:
-                            self.assertEqual(answer["needs"].get("environment"), "*" if where == "everywhere" else "here", answer)
-                    checked += 1
+                            self.assertEqual(answer["needs"].get("environment"), "*" if where == "everywhere" else "red", answer)
         self.assertGreater(checked, 900)
 
     def test_a_triggers_token_and_an_environments_key_open_nothing_else(self):
@@ -155,8 +156,8 @@ class Access(Test):
                 status, answer = self.status(method, self.path_of(pattern), self.tokens[kind], BODIES.get(method))
                 with self.subTest(call=name, kind=kind):
                     self.assertEqual(status, 403, answer)
-        self.assertEqual(self.status("POST", f"/v1/triggers/{self.things['there']['trigger']}/runs", self.tokens["env"], b"{}")[0], 403)
-        self.assertEqual(self.status("GET", f"/v1/jobs/{self.things['here']['job']}", self.tokens["trigger"])[0], 403)   # another started it
+        self.assertEqual(self.status("POST", f"/v1/triggers/{self.things['blue']['trigger']}/runs", self.tokens["env"], b"{}")[0], 403)
+        self.assertEqual(self.status("GET", f"/v1/jobs/{self.things['red']['job']}", self.tokens["trigger"])[0], 403)   # another started it
 
     def test_lists_show_only_what_the_token_may_see(self):
         token = self.tokens["viewer", "there"]
@@ -165,8 +166,8 @@ class Access(Test):
             with self.subTest(path=path):
                 self.assertEqual(shown.status, 200)
                 text = shown.body.decode()
-                self.assertIn("there", text)
-                for hidden in ("job-here", "secret-here", "here-1", '"name":"here"', self.things["here"]["job"], self.things["here"]["ended"], self.things["here"]["delivery"]):
+                self.assertIn("blue", text)
+                for hidden in ("job-red", "secret-red", "red-1", '"name":"red"', self.things["red"]["job"], self.things["red"]["ended"], self.things["red"]["delivery"]):
                     self.assertNotIn(hidden, text)
         self.assertEqual(self.world.api("GET", "/v1/why", token=token).json["text"].split()[0], "1")
         page = self.world.api("GET", "/v1/jobs?limit=1", token=token).json   # a page is full although others' jobs lie between
@@ -178,7 +179,7 @@ class Access(Test):
         connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
         connection.request("GET", "/v1/events", headers={"Authorization": f"Bearer {self.tokens['viewer', 'there']}"})
         stream = connection.getresponse()
-        hidden, shown = self.world.trigger(self.things["here"]["trigger"]), self.world.trigger(self.things["there"]["trigger"])
+        hidden, shown = self.world.trigger(self.things["red"]["trigger"]), self.world.trigger(self.things["blue"]["trigger"])
         text = ""
         while shown not in text:
             text += stream.fp.readline().decode()
@@ -187,31 +188,31 @@ class Access(Test):
 
     def test_nobody_reaches_over_by_what_a_document_says(self):
         mine = self.tokens["developer", "there"]
-        documents = {"deployment": {"kind": "Deployment", "name": "taken", "package": "job-here@1.0.0", "environment": "here"},
-                     "trigger": {"kind": "Trigger", "name": "taken", "deployment": "job-here"},
-                     "notifier": {"kind": "Notifier", "name": "taken", "trigger": self.things["here"]["trigger"], "on": ["success"], "type": "api", "api": {"url": self.receiver.url}},
+        documents = {"deployment": {"kind": "Deployment", "name": "taken", "package": "job-red@1.0.0", "environment": "red"},
+                     "trigger": {"kind": "Trigger", "name": "taken", "deployment": "job-red"},
+                     "notifier": {"kind": "Notifier", "name": "taken", "trigger": self.things["red"]["trigger"], "on": ["success"], "type": "api", "api": {"url": self.receiver.url}},
                      "agents": {"kind": "Notifier", "name": "taken", "agents": "all", "on": ["offline"], "type": "api", "api": {"url": self.receiver.url}},
-                     "environment": {"kind": "Environment", "name": "a-new-one"}, "calendar": {"kind": "Calendar", "name": "days-off", "dates": ["2028-01-01"]},
-                     "moved": {"kind": "Deployment", "name": "job-here", "package": "job-here@1.0.0", "environment": "there"}}
+                     "environment": {"kind": "Environment", "name": "a-new-one"}, "calendar": {"kind": "Calendar", "name": "days-off", "days": ["2028-01-01"]},
+                     "moved": {"kind": "Deployment", "name": "job-red", "package": "job-red@1.0.0", "environment": "blue"}}
         for what, document in documents.items():
             with self.subTest(what=what):
                 plural = document["kind"].lower() + "s"
                 self.assertEqual(self.world.api("PUT", f"/v1/{plural}/{document['name']}", document, token=mine).status, 403)
                 self.assertEqual(self.world.api("POST", "/v1/apply", {"documents": [document]}, token=mine).status, 403)
-        own = {"kind": "Deployment", "name": "own", "package": "job-here@1.0.0", "environment": "there"}
+        own = {"kind": "Deployment", "name": "own", "package": "job-red@1.0.0", "environment": "blue"}
         trigger = {"kind": "Trigger", "name": "own-api", "deployment": "own"}   # both are new
         self.assertEqual(self.world.api("POST", "/v1/apply", {"documents": [trigger, own]}, token=mine).status, 200)
         # Out of an environment, too, one needs to be there.
-        self.assertEqual(self.world.api("PUT", "/v1/deployments/own", {**own, "environment": "here"}, token=mine).status, 403)
-        self.assertEqual(self.world.api("PUT", "/v1/deployments/own", {**own, "environment": "there", "description": "x"}, token=self.tokens["developer", "here"]).status, 403)
+        self.assertEqual(self.world.api("PUT", "/v1/deployments/own", {**own, "environment": "red"}, token=mine).status, 403)
+        self.assertEqual(self.world.api("PUT", "/v1/deployments/own", {**own, "description": "x"}, token=self.tokens["developer", "here"]).status, 403)
 
     def test_nobody_gives_or_ends_more_than_they_have(self):
         admin_here = self.tokens["admin", "here"]
         make = lambda body, token=admin_here: self.world.api("POST", "/v1/tokens", body, token=token)
-        for body in ({"kind": "admin", "name": "x"}, {"kind": "user", "name": "x", "role": "viewer"}, {"kind": "user", "name": "x", "role": "viewer", "environments": ["here", "there"]},
-                     {"kind": "trigger", "trigger": self.things["there"]["trigger"]}, {"kind": "env", "environment": "there"}):
+        for body in ({"kind": "admin", "name": "x"}, {"kind": "user", "name": "x", "role": "viewer"}, {"kind": "user", "name": "x", "role": "viewer", "environments": ["red", "blue"]},
+                     {"kind": "trigger", "trigger": self.things["blue"]["trigger"]}, {"kind": "env", "environment": "blue"}):
             self.assertEqual(make(body).status, 403, body)
-        made = make({"kind": "user", "name": "helper", "role": "operator", "environments": ["here"]})
+        made = make({"kind": "user", "name": "helper", "role": "operator", "environments": ["red"]})
         self.assertEqual(made.status, 201)
         listed = {item["id"] for item in self.world.api("GET", "/v1/tokens", token=admin_here).json["items"]}
         self.assertIn(made.json["id"], listed)
@@ -221,17 +222,17 @@ class Access(Test):
         self.assertEqual(self.world.api("DELETE", f"/v1/tokens/{made.json['id']}", token=admin_here).status, 204)
         self.assertEqual(self.world.api("GET", "/v1/session", token=made.json["token"]).status, 401)
         # An agent is moved, approved and invited by whoever administers both sides.
-        for patch in ({"environment": "there"}, {"approvedIn": ["*"]}, {"approvedIn": ["here", "there"]}):
-            self.assertEqual(self.world.api("PATCH", "/v1/agents/here-1", patch, token=admin_here).status, 403, patch)
-        self.assertEqual(self.world.api("POST", "/v1/agents/invitations", {"environment": "there"}, token=admin_here).status, 403)
-        self.assertEqual(self.world.api("POST", "/v1/agents/invitations", {"environment": "here", "approveIn": ["*"]}, token=admin_here).status, 403)
-        self.assertEqual(self.world.api("POST", "/v1/agents/invitations", {"environment": "here"}, token=admin_here).status, 201)
+        for patch in ({"environment": "blue"}, {"approvedIn": ["*"]}, {"approvedIn": ["red", "blue"]}):
+            self.assertEqual(self.world.api("PATCH", "/v1/agents/red-1", patch, token=admin_here).status, 403, patch)
+        self.assertEqual(self.world.api("POST", "/v1/agents/invitations", {"environment": "blue"}, token=admin_here).status, 403)
+        self.assertEqual(self.world.api("POST", "/v1/agents/invitations", {"environment": "red", "approveIn": ["*"]}, token=admin_here).status, 403)
+        self.assertEqual(self.world.api("POST", "/v1/agents/invitations", {"environment": "red"}, token=admin_here).status, 201)
         self.assertEqual(self.world.api("PUT", "/v1/credentials/new", {"kind": "bearer", "value": {"token": "abcdefgh"}}, token=admin_here).status, 403)
 
     def test_scopes_narrow_a_token_and_what_it_makes(self):
         token = self.world.api("POST", "/v1/tokens", {"kind": "user", "name": "dashboard", "role": "admin", "scopes": ["jobs:read", "access"]}).json["token"]
         self.assertEqual(self.world.api("GET", "/v1/jobs", token=token).status, 200)
-        refused = self.world.api("POST", f"/v1/jobs/{self.things['here']['job']}/cancel", token=token)
+        refused = self.world.api("POST", f"/v1/jobs/{self.things['red']['job']}/cancel", token=token)
         self.assertEqual((refused.status, refused.json["needs"]), (403, {"scope": "jobs"}))
         self.assertEqual(self.world.api("GET", "/v1/agents", token=token).json["needs"], {"scope": "agents:read"})
         self.assertEqual(self.world.api("POST", "/v1/tokens", {"kind": "user", "name": "x", "role": "viewer"}, token=token).status, 403)
@@ -241,22 +242,22 @@ class Access(Test):
         self.assertIn("everything", wrong.json["detail"])
 
     def test_the_command_line_makes_rotates_and_ends_tokens(self):
-        made = self.world.json("tokens", "create", "ci", "--role", "developer", "--environment", "here", "--scope", "jobs", "--expires", "90d")
-        self.assertEqual((made["role"], made["environments"], made["scopes"]), ("developer", ["here"], ["jobs"]))
+        made = self.world.json("tokens", "create", "ci", "--role", "developer", "--environment", "red", "--scope", "jobs", "--expires", "90d")
+        self.assertEqual((made["role"], made["environments"], made["scopes"]), ("developer", ["red"], ["jobs"]))
         self.assertTrue(made["expiresAt"])
         again = self.world.json("tokens", "rotate", made["id"], "--overlap", "1h")
         self.assertNotEqual(again["id"], made["id"])
-        self.assertEqual((again["role"], again["environments"], again["scopes"]), ("developer", ["here"], ["jobs"]))
+        self.assertEqual((again["role"], again["environments"], again["scopes"]), ("developer", ["red"], ["jobs"]))
         both = [self.world.api("GET", "/v1/session", token=each["token"]) for each in (made, again)]
         self.assertEqual([answer.status for answer in both], [200, 200])
-        self.assertEqual(both[1].json["environments"], ["here"])
+        self.assertEqual(both[1].json["environments"], ["red"])
         at_once = self.world.json("tokens", "rotate", again["id"], "--overlap", "0s")
         wait_for("the end of the old one", lambda: self.world.api("GET", "/v1/session", token=again["token"]).status == 401)
         self.world.run("tokens", "revoke", at_once["id"])
         self.assertEqual(self.world.api("GET", "/v1/session", token=at_once["token"]).status, 401)
         table = self.world.run("tokens").stdout
         self.assertIn("SCOPES", table)
-        self.assertRegex(table, r"ci +developer +here +jobs")
+        self.assertRegex(table, r"ci +developer +red +jobs")
 
 
 if __name__ == "__main__":

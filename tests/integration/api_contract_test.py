@@ -148,7 +148,7 @@ class Rebuilt(Test):
             first.start_factory()
             second.start_factory()
             receiver = first.receiver()
-            first.api("PUT", "/v1/calendars/days-off", {"dates": ["2027-01-01"]})
+            first.api("PUT", "/v1/calendars/days-off", {"days": ["2027-01-01"]})
             notifier = f'kind: Notifier\nname: tell\ntrigger: orders-api\non: [ success, failure ]\ntype: api\napi: {{ url: "{receiver.url}/hook", body: {{ job: "${{ .job.uid }}" }} }}\n'
             first.deploy("orders", "do: [ { one: { set: { a: 1 } } } ]\n", environment="prod", trigger="priority: 70\nallow: [ 192.0.2.0/24 ]\n", notifiers=notifier)
             first.run("apply", "-f", first.write("more.yaml", "kind: Trigger\nname: nightly\ndeployment: orders\ntype: schedule\n"

@@ -168,6 +168,8 @@ TEST_CASE("a token is swapped for one that lives for an hour and may do less", "
         const Answer unknown = ask("grant_type=client_credentials", basic(id, "mw_user_aaaaaaaaaaaa_" + std::string(64, '0')));
         CHECK(unknown.status == 401);
         CHECK(unknown.json["error"] == Json("invalid_client"));
+        CHECK(unknown.type == "application/json");
+        CHECK(unknown.json["code"] == Json("oauth"));
         CHECK(unknown.headers.at("WWW-Authenticate").starts_with("Basic"));
         CHECK(ask("grant_type=client_credentials", basic("another", token)).status == 401);
     }
