@@ -135,8 +135,12 @@ class Contract(Test):
         self.assertTrue(refused["error"] == "invalid_client" or refused["status"] == 401, refused)
 
     def test_two_thousand_odd_calls_find_nothing(self):
-        done = subprocess.run([SOURCE / "tests/fuzz/api", "--requests", "2000", "--seed", "20261127"], capture_output=True, text=True, timeout=400, check=False,
-                              env={**os.environ, "MILL_BIN": str(BIN), "MILL_SOURCE": str(SOURCE)})
+        def fuzz(*arguments):
+            return subprocess.run([SOURCE / "tests/fuzz/api", *arguments], capture_output=True, text=True, timeout=400, check=False, env={**os.environ, "MILL_BIN": str(BIN), "MILL_SOURCE": str(SOURCE)})
+        blind = fuzz("--requests", "200", "--seed", "1", "--forget", "400")   # it looks
+        self.assertEqual(blind.returncode, 1, blind.stdout + blind.stderr)
+        self.assertIn("status 400 is not listed", blind.stdout)
+        done = fuzz("--requests", "2000", "--seed", "20261127")
         self.assertEqual(done.returncode, 0, (done.stdout + done.stderr)[-5000:])
         self.assertRegex(done.stdout, r"2000 requests .* 0 findings")
 
