@@ -61,6 +61,7 @@ Command tokens_command();
 Command tokens_create_command();
 Command tokens_revoke_command();
 Command tokens_rotate_command();
+Command can_command();
 Command audit_command();
 Command audit_verify_command();
 Command environments_key_command();

@@ -117,6 +117,8 @@ void events(Service&, const CallPtr&);
 void healthz(Service&, const CallPtr&);
 void readyz(Service&, const CallPtr&);
 void metrics(Service&, const CallPtr&);
+// can.cpp
+void can(Service&, const CallPtr&);
 // oauth.cpp
 void oauth_token(Service&, const CallPtr&);
 // audit.cpp

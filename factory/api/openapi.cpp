@@ -45,7 +45,7 @@ std::vector<int> refusals_of(const Route& route)
     const bool open = route.access == Access::open;
     add(!open || route.pattern == "/oauth/token" || route.pattern == "/metrics" || route.pattern.starts_with("/agent/"), 401);
     add(!open || route.pattern.starts_with("/agent/"), 403);
-    add(named || route.query.find("job") != std::string_view::npos || route.pattern == "/v1/deliveries/resend" || route.pattern == "/v1/tokens" || route.pattern.starts_with("/agent/"), 404);
+    add(named || route.query.find("job") != std::string_view::npos || route.pattern == "/v1/deliveries/resend" || route.pattern == "/v1/tokens" || route.pattern == "/v1/can" || route.pattern.starts_with("/agent/"), 404);
     add(!reads || named, 409);
     const Right right = right_of(route);
     add(right.area == Area::resources && (route.method == "PUT" || route.method == "DELETE"), 412);

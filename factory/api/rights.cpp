@@ -67,14 +67,14 @@ Json texts(const std::vector<std::string>& list)
     return out;
 }
 
-void refuse(Service& service, const Call& call, std::string_view what, std::string_view action, Json needs, const Place& place)
+void refuse(Service& service, const Call& call, const Missing& missing, std::string_view action)
 {
-    const Json givers = who_can_give(*service.core.reader(), place, service.clock.now());
+    const Json givers = who_can_give(*service.core.reader(), missing.place, service.clock.now());
     std::string names;
     for (const Json& each : givers.as_array()) names += (names.empty() ? "" : ", ") + each.as_string();
     ++service.refused;
-    reply_problem(call, 403, fmt::format("{} needs {}; {} can give it", action, what, names.empty() ? std::string("an administrator of the factory") : names), "forbidden",
-                  Json::object({{"needs", std::move(needs)}, {"ask", givers}}));
+    reply_problem(call, 403, fmt::format("{} needs {}; {} can give it", action, missing.text, names.empty() ? std::string("an administrator of the factory") : names), "forbidden",
+                  Json::object({{"needs", missing.needs}, {"ask", givers}}));
 }
 
 std::string held(const Identity& identity)
@@ -95,13 +95,15 @@ Role role_of(Access access)
     }
 }
 
-std::string first_parameter(const Call& call, std::string_view pattern)
-{
-    const auto open = pattern.find('{');
-    return open == std::string_view::npos ? std::string() : call[pattern.substr(open + 1, pattern.find('}') - open - 1)];
-}
-
 }  // namespace
+
+std::string thing_of(const std::map<std::string, std::string, std::less<>>& path, const Route& route)
+{
+    const auto open = route.pattern.find('{');
+    if (open == std::string_view::npos) return {};
+    const auto found = path.find(route.pattern.substr(open + 1, route.pattern.find('}') - open - 1));
+    return found == path.end() ? std::string() : found->second;
+}
 
 Right right_of(const Route& route)
 {
@@ -205,32 +207,45 @@ Json who_can_give(Reader& reader, const Place& place, WallTime now)
     return texts(names);
 }
 
-bool permitted(Service& service, const Call& call, Role role, const Place& place, std::string_view action)
+namespace {
+
+std::optional<Missing> missing_role(const Identity& identity, Role role, const Place& place)
 {
-    if (call.identity.has(role, place)) return true;
+    if (identity.has(role, place)) return std::nullopt;
     Json needs = Json::object({{"role", Json(name(role))}});
     if (place.environments.size() == 1) needs.set("environment", Json(place.environments.front()));
     else if (!place.environments.empty()) needs.set("environments", texts(place.environments));
     else if (place.of == Place::Of::everywhere) needs.set("environment", "*");
-    const bool here = place.of == Place::Of::anywhere || call.identity.everywhere();
-    refuse(service, call, fmt::format("the role {}{}; {}", name(role), here ? "" : " " + place.words(), held(call.identity)), action, std::move(needs), place);
-    return false;
+    const bool here = place.of == Place::Of::anywhere || identity.everywhere();
+    return Missing{fmt::format("the role {}{}; {}", name(role), here ? "" : " " + place.words(), held(identity)), std::move(needs), place};
+}
+
+}  // namespace
+
+std::optional<Missing> missing_right(Reader& reader, const Identity& identity, const Route& route, const std::string& thing)
+{
+    const bool change = route.method != "GET";
+    const Right right = right_of(route);
+    // What needs no look at the thing itself is decided without: most callers have their role everywhere.
+    if (const Role role = role_of(route.access); role != Role::none && !(identity.everywhere() && identity.role >= role))
+        if (auto missing = missing_role(identity, role, place_of(reader, right.about, thing, change))) return missing;
+    if ((route.access == Access::any_token && right.area == Area::none) || identity.scopes.has(right.area, change)) return std::nullopt;   // who the token is
+    const std::string scope = right.area == Area::none ? std::string("*") : fmt::format("{}{}", name(right.area), change ? "" : ":read");
+    return Missing{fmt::format("{}, which this token ({}) has not", right.area == Area::none ? std::string("a token without scopes") : "the scope " + scope, identity.id), Json::object({{"scope", Json(scope)}}), {}};
+}
+
+bool permitted(Service& service, const Call& call, Role role, const Place& place, std::string_view action)
+{
+    const auto missing = missing_role(call.identity, role, place);
+    if (missing) refuse(service, call, *missing, action);
+    return !missing;
 }
 
 bool permitted(Service& service, const Call& call, const Route& route)
 {
-    const bool change = route.method != "GET";
-    const Right right = right_of(route);
-    const std::string action = fmt::format("{} {}", route.method, route.pattern);
-    if (route.access == Access::any_token && right.area == Area::none) return true;   // who the token is
-    // What needs no look at the thing itself is decided without: most callers have their role everywhere.
-    if (const Role role = role_of(route.access); role != Role::none && !(call.identity.everywhere() && call.identity.role >= role))
-        if (!permitted(service, call, role, place_of(*service.core.reader(), right.about, first_parameter(call, route.pattern), change), action)) return false;
-    if (call.identity.scopes.has(right.area, change)) return true;
-    const std::string scope = right.area == Area::none ? std::string("*") : fmt::format("{}{}", name(right.area), change ? "" : ":read");
-    refuse(service, call, fmt::format("{}, which this token ({}) has not", right.area == Area::none ? std::string("a token without scopes") : "the scope " + scope, call.identity.id), action,
-           Json::object({{"scope", Json(scope)}}), {});
-    return false;
+    const auto missing = missing_right(*service.core.reader(), call.identity, route, thing_of(call.path, route));
+    if (missing) refuse(service, call, *missing, fmt::format("{} {}", route.method, route.pattern));
+    return !missing;
 }
 
 std::string visible(const Identity& identity)

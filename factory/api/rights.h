@@ -7,6 +7,7 @@
 #include "factory/agents/identity.h"
 #include "factory/api/call.h"
 #include "factory/api/routes.h"
+#include "factory/store/store.h"
 
 namespace mill::factory {
 
@@ -27,6 +28,17 @@ SpecOf specs_in(Reader& reader);
 
 /// Where it is now; something that is not there is anywhere: its handler says so. `change`: of an agent, which others see as well.
 Place place_of(Reader& reader, About about, const std::string& name, bool change);
+
+/// What the first {…} of the route's pattern is.
+std::string thing_of(const std::map<std::string, std::string, std::less<>>& path, const Route& route);
+
+struct Missing {
+    std::string text;   ///< "the role operator in environment 'prod'; this token … has …"
+    Json needs;         ///< {role, environment} or {scope}
+    Place place;
+};
+/// What a caller lacks for a route about `thing`; nothing: it may. What handlers look at besides is not in it.
+std::optional<Missing> missing_right(Reader& reader, const Identity& identity, const Route& route, const std::string& thing);
 
 /// Whether the caller has what the route needs; answers 403 with what is missing and who can give it when not.
 bool permitted(Service& service, const Call& call, const Route& route);

@@ -81,6 +81,7 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"GET", "/v1/tokens", A::admin, h::list_tokens, "Lists tokens without secrets", "kind"},
     {"DELETE", "/v1/tokens/{id}", A::admin, h::delete_token, "Ends a token"},
     {"POST", "/v1/tokens/{id}/rotate", A::admin, h::rotate_token, "Another token with the same rights; the old one ends after a while", {}, kKiB},
+    {"GET", "/v1/can", A::admin, h::can, "Whether a token, by id or name, could make a call", "who,method,path"},
     {"POST", "/oauth/token", A::open, h::oauth_token, "OAuth 2 client credentials for callers that fetch a bearer first", "*"},
 
     {"GET", "/v1/jobs", A::viewer, h::list_jobs, "Lists jobs, newest first", "state,trigger,environment,deployment,agent,since,limit,cursor"},

@@ -41,7 +41,7 @@ TABLE = {
     "POST /v1/agents/invitations": ("admin", "somewhere"), "GET /v1/agents/invitations": ("admin", "somewhere"), "GET /v1/agents/requests": ("admin", "everywhere"),
     "POST /v1/agents/requests/{code}/admit": ("admin", "everywhere"), "POST /v1/agents/requests/{code}/refuse": ("admin", "everywhere"),
     "GET /v1/events": ("viewer", "somewhere"), "GET /v1/audit": ("admin", "everywhere"), "GET /v1/audit/verify": ("admin", "everywhere"),
-    "POST /v1/apply": ("developer", "somewhere"), "GET /v1/session": ("none", "somewhere"),
+    "POST /v1/apply": ("developer", "somewhere"), "GET /v1/session": ("none", "somewhere"), "GET /v1/can": ("admin", "somewhere"),
 }
 PLACES = {"here": "red", "there": "blue"}
 # Nobody's token is asked there, or one of another kind.
@@ -240,6 +240,22 @@ class Access(Test):
         wrong = self.world.api("POST", "/v1/tokens", {"kind": "user", "name": "x", "role": "viewer", "scopes": ["everything"]})
         self.assertEqual(wrong.status, 400)
         self.assertIn("everything", wrong.json["detail"])
+
+    def test_the_command_line_says_who_could_do_what(self):
+        can = lambda *arguments: self.world.run("can", *arguments, check=False)
+        trigger, job = self.things["red"]["trigger"], self.things["red"]["job"]
+        for user, action, thing, may in (("operator-here", "run", f"trigger/{trigger}", True), ("viewer-here", "run", f"trigger/{trigger}", False), ("operator-there", "run", f"trigger/{trigger}", False),
+                                         ("operator-here", "cancel", f"job/{job}", True), ("viewer-here", "read", f"job/{job}", True), ("viewer-there", "read", f"job/{job}", False),
+                                         ("developer-everywhere", "write", "deployment/job-red", True), ("admin-here", "delete", "credential/secret-red", True), ("admin-here", "read", "audit", False),
+                                         (trigger, "run", f"trigger/{trigger}", True), ("red", "run", f"trigger/{trigger}", True), ("red", "run", f"trigger/{self.things['blue']['trigger']}", False),
+                                         (trigger, "read", "deployment/job-red", False), ("developer-there", "POST", "/v1/apply", True)):
+            done = can(user, action, thing)
+            with self.subTest(user=user, action=action, thing=thing):
+                self.assertEqual(done.returncode, 0 if may else 77, done.stdout + done.stderr)
+                self.assertIn("may" if may else "may not", done.stdout)
+        self.assertIn("needs the role admin in all environments", can("admin-here", "read", "audit").stdout)
+        for wrong in (("nobody", "read", "job/x"), ("spare", "dance", "job/x"), ("spare", "read", "moon/x")):
+            self.assertNotEqual(can(*wrong).returncode, 0)
 
     def test_the_command_line_makes_rotates_and_ends_tokens(self):
         made = self.world.json("tokens", "create", "ci", "--role", "developer", "--environment", "red", "--scope", "jobs", "--expires", "90d")
