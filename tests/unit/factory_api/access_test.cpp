@@ -199,7 +199,7 @@ TEST_CASE("who has no valid token is slowed down, and nobody with one is", "[fac
     CHECK(often.status == 429);
     CHECK_THAT(often.detail(), Contains("calls with token"));
     CHECK(factory.call("GET", "/healthz").status == 200);
-    CHECK_THAT(factory.call("GET", "/metrics").text, Contains("millwright_http_limited_total 3"));
+    CHECK_THAT(factory.call("GET", "/metrics").text, Contains("millwright_http_limited_total 7"));
 }
 
 TEST_CASE("an address has a budget, its agents have their own", "[factory][limits]")
