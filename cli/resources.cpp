@@ -89,12 +89,14 @@ Result<std::string> plural_of_kind(std::string_view kind)
                                            "credentials or tokens", kind));
 }
 
-Result<Json> apply_resources(Api& api, const std::vector<ResourceDocument>& documents, bool dry_run, bool accept, bool force)
+Result<Json> apply_resources(Api& api, const std::vector<ResourceDocument>& documents, bool dry_run, bool accept, bool force, const std::string& source, bool prune)
 {
     Json list = Json::array();
     for (const ResourceDocument& document : documents) list.push(document.document);
     Json request = Json::object({{"documents", list}, {"dryRun", dry_run}, {"accept", accept}});
     if (force) request.set("force", true);   // a factory of an earlier version does not know it
+    if (!source.empty()) request.set("source", source);
+    if (prune) request.set("prune", true);
     const Result<platform::HttpResponse> answer = api.raw({.method = "POST", .path = "/v1/apply", .body = std::move(request)});
     if (!answer) return fail(answer.error());
     const Result<Json> body = parse_json(answer->body);
@@ -116,9 +118,11 @@ void show_results(Console& console, const Json& results, bool dry_run)
 {
     for (const Json& result : results.as_array()) {
         const std::string& what = result["result"].as_string();
-        const Style style = what == "created" ? Style::good : what == "changed" ? Style::busy : Style::dim;
+        const Style style = what == "created" ? Style::good : what == "changed" ? Style::busy : what == "deleted" ? Style::bad : Style::dim;
         console.line(fmt::format("{}{} {} {}", dry_run && what != "unchanged" ? "would be " : "", console.paint(style, what),
                                  one_line(result["kind"].as_string()), one_line(result["name"].as_string())));
+        if (const Json& source = result["source"]; source.is_object())
+            console.line(console.paint(Style::dim, fmt::format("    source {} → {}", source["from"].as_string().empty() ? "none" : one_line(source["from"].as_string()), one_line(source["to"].as_string()))));
         if (what == "created" && !dry_run) continue;
         for (const Json& difference : result["differences"].as_array()) {
             const std::string path = one_line(difference["path"].as_string());

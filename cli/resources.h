@@ -23,8 +23,8 @@ Result<std::vector<ResourceDocument>> read_resources(const std::vector<std::stri
 Result<std::string> plural_of_kind(std::string_view kind);
 
 /// Sends them as one change: all or nothing. The answer's "results". Errors: those of the factory, each with its file and line.
-/// `force`: also to a version that was rolled back.
-Result<Json> apply_resources(Api& api, const std::vector<ResourceDocument>& documents, bool dry_run, bool accept, bool force);
+/// `force`: also to a version that was rolled back. `source`: whose they are; `prune`: what that source has besides goes.
+Result<Json> apply_resources(Api& api, const std::vector<ResourceDocument>& documents, bool dry_run, bool accept, bool force, const std::string& source = {}, bool prune = false);
 /// "created Trigger order-status-api", and each difference below it.
 void show_results(Console& console, const Json& results, bool dry_run);
 

@@ -84,8 +84,13 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     Egress egress(std::move(*egress_rules), config.authority_file);
     Deliverer deliverer(egress, stored_credentials(**core, [&](const CredentialRecord& record) { return vault->open(record); }, clock), clock, {.timeout = config.delivery_timeout});
 
+    deliverer.on_use([&known = **core](const std::string& credential, const std::string& delivery) {
+        known.note("use", "Credential", credential, Json::object({{"delivery", Json(delivery)}}), Who{"factory", ""}, {});
+    });
+
     ApiOptions api_options;
     api_options.folder = config.data;
+    api_options.rates = config.rates;
     api_options.base_url = [&] { return listening ? base_url : std::string(); };
     api_options.check_notifier = check_notifier;
     api_options.test_notifier = [&](const Document& notifier, const Json& sample) { return try_notifier(notifier, sample, renderer, deliverer); };

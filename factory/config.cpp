@@ -40,6 +40,17 @@ template <class T, class Read> void read_text(Fields& fields, std::string_view k
     else out = std::move(*parsed);
 }
 
+/// "500/s", "20/m". What may come at once after a pause: four seconds' worth, or a minute's.
+Result<Rate> parse_rate(const std::string& text)
+{
+    std::int64_t count = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    const std::string_view unit = std::string_view(text).substr(static_cast<std::size_t>(end - text.data()));
+    if (error != std::errc() || count < 1 || count > 10'000'000 || (unit != "/s" && unit != "/m")) return fail(Errc::invalid, fmt::format("'{}' is no rate such as 500/s or 20/m", text.substr(0, 60)));
+    const auto number = static_cast<double>(count);
+    return unit == "/s" ? Rate{number, 4 * number} : Rate{number / 60, number};
+}
+
 bool is_loopback(std::string_view address)
 {
     return address.starts_with("127.") || address == "::1" || address == "localhost";
@@ -110,6 +121,9 @@ Status parse_config(std::string_view text, const std::string& where, Config& con
             return read;
         });
         read_text(limits, "records", mistakes, "/limits/records", config.record_quota, [](const std::string& value) { return parse_bytes(value); });
+        for (const auto& [key, rate] : {std::pair{"token", &config.rates.token}, {"address", &config.rates.address}, {"agents", &config.rates.agents}, {"failures", &config.rates.failures}})
+            read_text(limits, key, mistakes, std::string("/limits/") + key, *rate, parse_rate);
+        config.rates.loopback = static_cast<double>(limits.integer("loopback", 1, 100'000, static_cast<std::int64_t>(config.rates.loopback)));
         mistakes.add("/limits", limits.done());
     }
     if (fields.has("checks")) {
@@ -153,6 +167,8 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
     using Action = CommandLine::Action;
     if (!arguments.empty() && arguments.front() == "backup") out.action = Action::backup;
     if (!arguments.empty() && arguments.front() == "restore") out.action = Action::restore;
+    if (!arguments.empty() && arguments.front() == "audit") out.action = Action::audit;
+    const bool audits = out.action == Action::audit;
     const bool runs = out.action == Action::run;
     const std::string_view folder = out.action == Action::backup ? "--to" : "--from";
     for (std::size_t i = runs ? 0 : 1; i < arguments.size(); ++i) {
@@ -163,18 +179,24 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
             value = name.substr(equals + 1);
             name.resize(equals);
         }
-        if (name == "--help" || name == "-h" || name == "help") return CommandLine{Action::help, {}, {}, {}, false, {}};
-        if (name == "--version" || name == "-V") return CommandLine{Action::version, {}, {}, {}, false, {}};
+        if (name == "--help" || name == "-h" || name == "help") return CommandLine{Action::help, {}, {}, {}, false, {}, {}, false};
+        if (name == "--version" || name == "-V") return CommandLine{Action::version, {}, {}, {}, false, {}, {}, false};
         if (name == "--insecure" && !joined && runs) {
             out.insecure = true;
+            continue;
+        }
+        if (name == "--json" && !joined && audits) {
+            out.json = true;
             continue;
         }
         std::string* target = name == "--data" ? &out.data : nullptr;
         if (runs && name == "--listen") target = &out.listen;
         if (runs && name == "--config") target = &out.config_file;
-        if (!runs && name == folder) target = &out.folder;
+        if (!runs && !audits && name == folder) target = &out.folder;
+        if (audits && name == "--head") target = &out.head;
+        if (!target && audits) return fail(Errc::invalid, fmt::format("unknown argument '{}'; audit takes --data DIR, --head HASH and --json", arguments[i]));
         if (!target && !runs) return fail(Errc::invalid, fmt::format("unknown argument '{}'; {} takes --data DIR and {} FOLDER", arguments[i], arguments.front(), folder));
-        if (!target) return fail(Errc::invalid, fmt::format("unknown argument '{}'; known are backup, restore, --data, --listen, --config, --insecure, --help, --version", arguments[i]));
+        if (!target) return fail(Errc::invalid, fmt::format("unknown argument '{}'; known are backup, restore, audit, --data, --listen, --config, --insecure, --help, --version", arguments[i]));
         if (!joined) {
             if (++i >= arguments.size()) return fail(Errc::invalid, fmt::format("{} needs a value", name));
             value = arguments[i];
@@ -183,7 +205,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
         *target = value;
     }
     if (out.data.empty()) return fail(Errc::invalid, "--data is missing: the folder that holds jobs, packages and tokens");
-    if (!runs && out.folder.empty()) return fail(Errc::invalid, fmt::format("{} is missing: the folder of the backup", folder));
+    if (!runs && !audits && out.folder.empty()) return fail(Errc::invalid, fmt::format("{} is missing: the folder of the backup", folder));
     return out;
 }
 
@@ -194,6 +216,7 @@ std::string help_text()
   millwright-factory --data DIR [--listen ADDRESS:PORT] [--config FILE] [--insecure]
   millwright-factory backup --data DIR --to FOLDER
   millwright-factory restore --from FOLDER --data DIR
+  millwright-factory audit --data DIR [--head HASH] [--json]
 
   --data DIR          folder of the store, packages and tokens; made when it is not there
   --listen A:P        address and port (default 127.0.0.1:7460; port 0 takes a free one)
@@ -209,6 +232,9 @@ run meanwhile. Keep the vault's key elsewhere: it is never part of a backup. res
 absent. The factory then waits until its agents have said again what they did since (they keep it for 7 days): until then nothing starts and
 nothing is delivered where they are; `millwright why` shows who is awaited, `millwright environments release NAME` stops waiting.
 
+audit follows the chain of hashes through the audit log of DIR, a data folder or a backup, and names the first row that is not as it was
+written (exit status 65). A factory may run with it. With --head it also wants a hash that it printed before to be there: then a cut end is found.
+
 Configuration (all optional):
   listen: 0.0.0.0:7460
   publicUrl: https://factory.example.com     # in links and for agents
@@ -218,7 +244,9 @@ Configuration (all optional):
   vaultKey: /etc/millwright/vault.key         # encrypts credentials; default DIR.key
   offlineLimit: 15m                           # silent for longer: a job that may not be repeated fails
   deliveries: { giveUpAfter: 24h, timeout: 30s, holdAfter: 5, probeAfter: 10s }
-  limits: { connectionsPerAddress: 12000, header: 16KiB, records: 64MiB }
+  limits: { connectionsPerAddress: 12000, header: 16KiB, records: 64MiB, token: 1000/s, address: 500/s, agents: 20000/s, failures: 20/m, loopback: 100 }
+                                              # calls of one token, from one address, of its agents, without a valid token (429); from this machine
+                                              # 100 times as many: say 1 where a proxy on this machine brings the calls of others
   checks: { time: 30s, memory: 1GiB }         # of the check of one uploaded package, in the sandbox
   log: info
 
@@ -232,7 +260,7 @@ Examples:
   millwright-factory backup --data /var/lib/millwright/factory --to /backup/millwright-monday
   millwright-factory restore --from /backup/millwright-monday --data /var/lib/millwright/factory
 
-Exit status: 0 stopped, 1 a bug, 2 try again (address or folder in use), 64 wrong arguments, 78 wrong configuration.
+Exit status: 0 stopped, 1 a bug, 2 try again (address or folder in use), 64 wrong arguments, 65 the audit log was changed, 78 wrong configuration.
 )";
 }
 

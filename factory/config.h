@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "factory/agents/limiter.h"
 #include "platform/base/clock.h"
 #include "platform/base/log.h"
 #include "platform/base/units.h"
@@ -27,6 +28,7 @@ struct Config {
     Milliseconds first_probe{10'000};           ///< deliveries.probeAfter
     std::size_t connections_per_address = 12'000;   ///< limits.connectionsPerAddress
     ByteCount header_limit = kibibytes(16);     ///< limits.header
+    Rates rates;                                ///< limits.token, address, agents, failures, loopback
     ByteCount record_quota = mebibytes(64);     ///< limits.records: steps and logs of one attempt
     Milliseconds check_time{30'000};            ///< checks.time: of one package, by the clock and by the processor
     ByteCount check_memory = mebibytes(1024);   ///< checks.memory
@@ -45,10 +47,12 @@ Status parse_listen(std::string_view text, Config& config);
 Status check_config(const Config& config);
 
 struct CommandLine {
-    enum class Action { run, help, version, backup, restore } action = Action::run;
+    enum class Action { run, help, version, backup, restore, audit } action = Action::run;
     std::string data, listen, config_file;
     bool insecure = false;
     std::string folder = {};   ///< backup --to, restore --from
+    std::string head = {};     ///< audit --head
+    bool json = false;         ///< audit --json
 };
 /// Errors: invalid (what is wrong, and what was perhaps meant).
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments);

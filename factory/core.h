@@ -59,7 +59,11 @@ public:
     virtual void put_document(std::string kind, std::string name, Json spec, std::uint64_t expected_generation, Who who, Done<Document> done) = 0;
     /// All of them or none; the first one is answered.
     virtual void put_documents(std::vector<DocumentChange> changes, Who who, Done<Document> done) = 0;
-    virtual void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) = 0;   ///< conflict: something refers to it
+    /// conflict: something refers to it, or (unless 0) its generation is another.
+    virtual void delete_document(std::string kind, std::string name, std::uint64_t expected_generation, Who who, Done<Nothing> done) = 0;
+    void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) { delete_document(std::move(kind), std::move(name), 0, std::move(who), std::move(done)); }
+    /// Where it is applied from: what `apply --prune` of that source may delete. Not a change of the document.
+    virtual void set_source(std::string kind, std::string name, std::string source, Who who, Done<Document> done) = 0;
 
     /// In one transaction with the jobs that go over and the line of its history. Errors: not_found, conflict (the generation is another).
     virtual void move_deployment(VersionOrder order, Who who, Done<VersionMoved> done) = 0;

@@ -10,12 +10,14 @@
 #include "factory/backup.h"
 #include "factory/config.h"
 #include "factory/resources/vault.h"
+#include "factory/store/store.h"
+#include "platform/base/encode.h"
 #include "platform/base/redact.h"
 #include "platform/service_host.h"
 
 namespace {
 
-constexpr int kStopped = 0, kBug = 1, kTryAgain = 2, kUsage = 64, kBadConfiguration = 78;
+constexpr int kStopped = 0, kBug = 1, kTryAgain = 2, kUsage = 64, kDataWrong = 65, kBadConfiguration = 78;
 
 int exit_code(const mill::Error& error)
 {
@@ -52,6 +54,25 @@ int back_up_or_restore(const mill::factory::CommandLine& line)
     return kStopped;
 }
 
+int verify_audit(const mill::factory::CommandLine& line)
+{
+    using namespace mill;
+    const auto head = from_hex(line.head);
+    if (!line.head.empty() && (!head || head->size() != 32)) {
+        fmt::print(stderr, "millwright-factory: --head must be 64 hexadecimal digits, as audit printed them before\n");
+        return kUsage;
+    }
+    const auto verdict = factory::verify_audit_of(line.data, line.head.empty() ? std::string() : *head);
+    if (!verdict) {
+        fmt::print(stderr, "millwright-factory: {}\n", verdict.error().what);
+        return exit_code(verdict.error());
+    }
+    if (line.json) fmt::print("{}\n", dump_json(factory::to_json(*verdict)));
+    else if (verdict->holds()) fmt::print("the audit log holds: {} rows are as they were written; the last has the hash {}\n", verdict->rows, to_hex(verdict->head));
+    else fmt::print("the audit log was changed: {}\n", verdict->why);
+    return verdict->holds() ? kStopped : kDataWrong;
+}
+
 int run(const std::vector<std::string>& arguments)
 {
     using namespace mill::factory;
@@ -68,6 +89,7 @@ int run(const std::vector<std::string>& arguments)
         fmt::print("millwright-factory {}\n", MILL_VERSION);
         return kStopped;
     }
+    if (line->action == CommandLine::Action::audit) return verify_audit(*line);
     if (line->action != CommandLine::Action::run) return back_up_or_restore(*line);
     Config config;
     mill::Status settings;

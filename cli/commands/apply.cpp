@@ -15,7 +15,8 @@ Result<int> run(Context& context, const Arguments& arguments)
     Result<Api*> api = context.api();
     if (!api) return fail(api.error());
     const bool dry_run = arguments.has("--dry-run");
-    const Result<Json> results = apply_resources(**api, *documents, dry_run, arguments.has("--accept"), arguments.has("--force"));
+    if (arguments.has("--prune") && !arguments.has("--source")) return context.usage("--prune needs --source NAME: it deletes what was applied from that source before and is no longer among the files");
+    const Result<Json> results = apply_resources(**api, *documents, dry_run, arguments.has("--accept"), arguments.has("--force"), arguments.text("--source"), arguments.has("--prune"));
     if (!results) return fail(results.error());
     const Json checks = dry_run ? Json::array() : preflights(**api, *results);
     if (context.console.json()) {
@@ -35,11 +36,13 @@ Command apply_command()
 {
     return {.name = "apply",
             .summary = "Send environments, deployments, triggers and notifiers from YAML files, all or nothing",
-            .examples = "millwright apply -f automation.yaml\nmillwright apply -f deploy/ --dry-run\nmillwright get triggers | millwright apply -f -",
+            .examples = "millwright apply -f automation.yaml\nmillwright apply -f deploy/ --dry-run\nmillwright apply -f deploy/ --source it-services --prune --dry-run\nmillwright get triggers | millwright apply -f -",
             .options = {reads_path({"-f,--file", "PATH", "File with one or more documents, folder, or -; may be repeated", true, true}),
                         {"--dry-run", "", "Change nothing, show the difference"},
                         {"--accept", "", "Grant a deployment what its package version asks for beyond the permissions in its file"},
-                        {"--force", "", "Go to a version that was rolled back"}},
+                        {"--force", "", "Go to a version that was rolled back; take documents over from another source; prune all of a source"},
+                        {"--source", "NAME", "Whose documents these are, such as a repository's name; it is kept with them"},
+                        {"--prune", "", "Delete what was applied from the same source before and is not among the files"}},
             .run = run};
 }
 

@@ -1,6 +1,9 @@
 #include "factory/agents/identity.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace mill::factory {
 
@@ -23,6 +26,17 @@ std::optional<Role> parse_role(std::string_view text)
     return std::nullopt;
 }
 
+std::string Place::words() const
+{
+    switch (of) {
+    case Of::everywhere: return "in all environments";
+    case Of::anywhere: return "in an environment";
+    case Of::all: return environments.size() == 1 ? fmt::format("in environment '{}'", environments.front()) : fmt::format("in the environments {}", fmt::join(environments, ", "));
+    case Of::any: return environments.size() == 1 ? fmt::format("in environment '{}'", environments.front()) : fmt::format("in one of the environments {}", fmt::join(environments, ", "));
+    }
+    return {};
+}
+
 Who Identity::who(std::string_view remote) const
 {
     std::string text;
@@ -32,16 +46,28 @@ Who Identity::who(std::string_view remote) const
     return {std::move(text), std::string(remote)};
 }
 
-Status require(const Identity& identity, Role needed, std::string_view action)
+bool Identity::in(std::string_view environment) const
 {
-    if (identity.role >= needed) return {};
-    if (identity.kind == "trigger")
-        return fail(Errc::denied, fmt::format("{} needs the role {}; this token only starts trigger '{}' and reads the jobs that it started", action,
-                                              name(needed), identity.subject));
-    if (identity.kind == "env")
-        return fail(Errc::denied, fmt::format("{} needs the role {}; this key only starts the triggers of environment '{}'", action, name(needed),
-                                              identity.subject));
-    return fail(Errc::denied, fmt::format("{} needs the role {}; this token ({}) has the role {}", action, name(needed), identity.id, name(identity.role)));
+    return everywhere() || std::find(environments.begin(), environments.end(), environment) != environments.end();
+}
+
+bool Identity::has(Role needed, const Place& place) const
+{
+    if (role < needed) return false;
+    const auto here = [this](const std::string& each) { return in(each); };
+    switch (place.of) {
+    case Place::Of::everywhere: return everywhere();
+    case Place::Of::anywhere: return true;
+    case Place::Of::all: return place.environments.empty() ? everywhere() : std::all_of(place.environments.begin(), place.environments.end(), here);
+    case Place::Of::any: return everywhere() || std::any_of(place.environments.begin(), place.environments.end(), here);
+    }
+    return false;
+}
+
+bool Identity::covers(const Identity& other) const
+{
+    const bool all_of_them = other.everywhere() ? everywhere() : std::all_of(other.environments.begin(), other.environments.end(), [this](const std::string& each) { return in(each); });
+    return role >= other.role && all_of_them && other.scopes.within(scopes);
 }
 
 }  // namespace mill::factory

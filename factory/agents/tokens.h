@@ -1,4 +1,4 @@
-// factory/agents/tokens.h -- API tokens: made, found by id, compared in constant time.
+// factory/agents/tokens.h -- API tokens: made, found by id, compared in constant time; and short-lived ones made of them.
 #pragma once
 
 #include <mutex>
@@ -12,21 +12,33 @@
 
 namespace mill::factory {
 
-/// Tokens of kind admin, user, trigger, env. Remembers records until they change. Thread: any.
+/// Tokens of kind admin, user, trigger, env, and access tokens (OAuth 2) of each. Remembers records until they change. Thread: any.
 class Tokens {
 public:
-    Tokens(Core& core, Clock& clock) : core_(core), clock_(clock) {}
+    /// `key`: a secret of the factory that access tokens are signed with; empty: there are none.
+    Tokens(Core& core, Clock& clock, std::string key = {}) : core_(core), clock_(clock), key_(std::move(key)) {}
 
     /// Errors: invalid (not a token), denied (unknown, expired, wrong): both are 401 to the caller; unavailable, corrupt (store).
     Result<Identity> authenticate(std::string_view text);
+    /// A token that is valid for `life` and no longer than the one it is made of, with no more than `scopes`. It is not stored: it carries
+    /// what it says under the factory's signature, and ends with the token it is made of. Errors: those of authenticate.
+    struct Lent {
+        std::string text;
+        std::chrono::seconds life;
+    };
+    Result<Lent> lend(const Identity& owner, Scopes scopes, std::chrono::seconds life);
     /// A new token and its record, not yet stored.
     std::pair<protocol::Token, TokenRecord> make(std::string_view kind, std::string_view subject, Json scope) const;
-    void forget(const std::string& id);   ///< after it was ended
+    void forget(const std::string& id);   ///< after it was changed or ended
 
 private:
     Result<TokenRecord> record(const std::string& id);
+    Result<TokenRecord> valid_record(const std::string& id);
+    Result<Identity> authenticate_lent(const protocol::Token& token);
+    std::string signature(std::string_view id, std::string_view said) const;
     Core& core_;
     Clock& clock_;
+    std::string key_;
     std::mutex mutex_;
     std::unordered_map<std::string, TokenRecord> cache_;
     std::uint64_t changes_ = 0;

@@ -3,6 +3,7 @@
 #include "factory/api/handlers.h"
 #include "factory/api/identity_answer.h"
 #include "factory/api/render.h"
+#include "factory/api/rights.h"
 #include "factory/resources/resource.h"
 #include "platform/base/fields.h"
 #include "platform/crypto.h"
@@ -46,13 +47,33 @@ bool is_agent_name(std::string_view name)
     return true;
 }
 
+/// With the jobs that this caller may see.
+static Json shown(Service& service, const Call& call, AgentRecord agent)
+{
+    if (!call.identity.everywhere()) {
+        const auto reader = service.core.reader();
+        std::erase_if(agent.holds, [&](const std::string& uid) { return !sees(call, place_of(*reader, About::job, uid, false)); });
+    }
+    return agent_json(agent);
+}
+
 void list_agents(Service& service, const CallPtr& call)
 {
     auto agents = service.core.agents();
     if (!passed(*call, agents)) return;
     Json items = Json::array();
-    for (const AgentRecord& each : *agents) items.push(agent_json(each));
+    for (const AgentRecord& each : *agents)
+        if (sees(*call, place_of_agent(each, false))) items.push(shown(service, *call, each));
     reply(*call, 200, Json::object({{"items", std::move(items)}}));
+}
+
+/// Approval for an environment is that environment's matter; for all of them, everybody's.
+static void add_approvals(Place& place, const Json& names)
+{
+    for (const Json& each : names.as_array()) {
+        if (each.as_string() == "*") place.of = Place::Of::everywhere;
+        place.environments.push_back(each.as_string());
+    }
 }
 
 static std::optional<AgentRecord> find_agent(Service& service, const std::string& name)
@@ -68,7 +89,7 @@ void get_agent(Service& service, const CallPtr& call)
 {
     const auto agent = find_agent(service, (*call)["name"]);
     if (!agent) return unknown_agent(*call);
-    reply(*call, 200, agent_json(*agent));
+    reply(*call, 200, shown(service, *call, *agent));
 }
 
 void patch_agent(Service& service, const CallPtr& call)
@@ -89,11 +110,14 @@ void patch_agent(Service& service, const CallPtr& call)
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
     if (json->empty()) return reply_problem(*call, 400, "agent: nothing to change; known are mode, paused, approved, approvedIn, frozen, revoked, environment, labels");
     // Who may run what is trust; the rest is operation.
-    if (patch.approved || patch.approved_in || patch.frozen || patch.revoked || patch.environment || patch.labels)
-        if (auto allowed = require(call->identity, Role::admin, "changing approval, freeze, revocation, environment or labels of an agent"); !allowed)
-            return reply_error(*call, allowed.error());
     const auto agent = find_agent(service, (*call)["name"]);
     if (!agent) return unknown_agent(*call);
+    if (patch.approved || patch.approved_in || patch.frozen || patch.revoked || patch.environment || patch.labels) {
+        Place place = place_of_agent(*agent, true);
+        if (patch.environment) place.environments.push_back(*patch.environment);
+        if (patch.approved_in) add_approvals(place, *patch.approved_in);
+        if (!permitted(service, *call, Role::admin, place, "changing approval, freeze, revocation, environment or labels of an agent")) return;
+    }
     if (patch.environment && !service.core.reader()->document("Environment", *patch.environment) && *patch.environment != agent->environment)
         return reply_problem(*call, 409, fmt::format("environment '{}' is not there", *patch.environment));
     const bool ends_sessions = patch.frozen.value_or(false) || patch.revoked;
@@ -133,6 +157,9 @@ void invite(Service& service, const CallPtr& call)
     if (take_over && (pattern.find_first_of("*?") != std::string::npos || uses != 1))
         fields.mistake("takeOver", "needs the one name that is taken over in 'name', without '*' or '?', and 'uses' of 1");
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    Place place{Place::Of::all, {environment}};
+    add_approvals(place, approve_in);
+    if (!permitted(service, *call, Role::admin, place, fmt::format("inviting agents to environment '{}'", environment))) return;
     const auto token = protocol::make_token("code");
     CodeRecord code;
     code.id = token.id;
@@ -160,7 +187,7 @@ void list_invitations(Service& service, const CallPtr& call)
     const WallTime now = service.clock.now();
     Json items = Json::array();
     for (const CodeRecord& each : *codes)
-        if (each.expires > now && each.uses_left > 0) items.push(code_json(each));
+        if (each.expires > now && each.uses_left > 0 && sees_environment(*call, each.terms["environment"].as_string())) items.push(code_json(each));
     reply(*call, 200, Json::object({{"items", std::move(items)}}));
 }
 

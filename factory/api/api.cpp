@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "factory/api/rights.h"
 #include "factory/api/routes.h"
 #include "factory/api/service.h"
 #include "factory/resources/resource.h"
@@ -14,7 +15,7 @@ namespace mill::factory {
 constexpr std::string_view kAudiences = "token_urls";
 
 Service::Service(ApiOptions given, Core& the_core, const Vault& the_vault, std::unique_ptr<PackageChecker> the_checker, FactoryKey the_key, Clock& the_clock)
-    : options(std::move(given)), core(the_core), vault(the_vault), key(std::move(the_key)), clock(the_clock), tokens(core, clock),
+    : options(std::move(given)), core(the_core), vault(the_vault), key(std::move(the_key)), clock(the_clock), tokens(core, clock, key.derive("millwright-access-tokens")), limits(options.rates, clock),
       sessions(key.derive("millwright-agent-sessions"), clock), admissions(clock), checker(std::move(the_checker)), events(core)
 {
     if (auto stored = core.reader()->setting(kAudiences))
@@ -79,17 +80,6 @@ std::string_view bearer(const HttpCall& call)
     return token;
 }
 
-Role role_of(Access access)
-{
-    switch (access) {
-    case Access::viewer: return Role::viewer;
-    case Access::operate: return Role::operate;
-    case Access::developer: return Role::developer;
-    case Access::admin: return Role::admin;
-    default: return Role::none;
-    }
-}
-
 class ApiImpl final : public Api {
 public:
     ApiImpl(ApiOptions options, Core& core, const Vault& vault, std::unique_ptr<PackageChecker> checker, FactoryKey key, Clock& clock)
@@ -105,7 +95,9 @@ public:
     void handle(HttpCall http, Responder responder) override
     {
         ++service_.calls;
-        auto call = std::make_shared<Call>(Call{std::move(http), std::move(responder), {}, {}, {}, false, {}, {}});
+        auto call = std::make_shared<Call>(Call{std::move(http), std::move(responder), {}, {}, {}, false, {}, {}, &service_});
+        const bool agents_side = call->http.path.starts_with("/agent/v1/");
+        if (const auto wait = service_.limits.address(call->http.remote, agents_side)) return reply_too_many(*call, agents_side ? "calls of agents from this address" : "calls from this address", *wait);
         auto match = match_route(call->http.method, call->http.path);
         if (!match) return reply_error(*call, match.error());
         if (match->allowed.empty()) {
@@ -172,10 +164,8 @@ private:
             return false;
         }
         call.identity = std::move(*identity);
-        if (route.access == Access::any_token) return true;
-        const auto allowed = require(call.identity, role_of(route.access), fmt::format("{} {}", route.method, route.pattern));
-        if (!allowed) reply_error(call, allowed.error());
-        return allowed.has_value();
+        if (const auto wait = service_.limits.token(call.identity.id, call.http.remote)) return reply_too_many(call, fmt::format("calls with token {}", call.identity.id), *wait), false;
+        return permitted(service_, call, route);
     }
 
     Service service_;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "factory/agents/limiter.h"
 #include "factory/check/checker.h"
 #include "factory/core.h"
 #include "factory/http/server.h"
@@ -24,6 +25,7 @@ struct ApiOptions {
     /// Says what is wrong with a notifier document's templates, beyond its form. None: not checked.
     std::function<Status(const Json& notifier_spec)> check_notifier;
     Clock* clock = nullptr;   ///< null: the machine's
+    Rates rates = {};         ///< how often tokens and addresses may call
 };
 
 /// Owns the sessions of agents, the token cache, the event streams and two threads. Thread: any.

@@ -102,7 +102,14 @@ void agent_sealed_credentials(Service& service, const CallPtr& call)
         if (!add_credential(boxed, service, *call, *access, *reader, name)) return;
     const auto box = platform::seal_to(*key, protocol::boxed_text(boxed), protocol::kSealedInfo, protocol::sealed_context(access->agent, access->id));
     if (!passed(*call, box)) return;
-    reply(*call, 200, Json::object({{"box", Json(to_base64(*box))}}), {{"Cache-Control", "no-store"}});
+    // Nothing leaves before it is written down who got it.
+    const auto answer = [call, box = *box](const Result<Nothing>& noted) {
+        if (passed(*call, noted)) reply(*call, 200, Json::object({{"box", Json(to_base64(box))}}), {{"Cache-Control", "no-store"}});
+    };
+    if (names.empty()) return answer(Nothing{});
+    for (std::size_t i = 0; i < names.size(); ++i)
+        service.core.note("use", "Credential", access->credentials[names[i]].as_string(), Json::object({{"job", Json(access->id.job)}, {"attempt", Json(access->id.attempt)}, {"as", Json(names[i])}}),
+                          Who{fmt::format("agent {}", agent->name), call->http.remote}, i + 1 == names.size() ? Done<Nothing>(answer) : Done<Nothing>());
 }
 
 }  // namespace mill::factory::handler

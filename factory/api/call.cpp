@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "factory/api/service.h"
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
 #include "platform/base/redact.h"
@@ -36,9 +37,42 @@ void reply_empty(const Call& call)
     call.responder.reply(std::move(out));
 }
 
+void reply_unchanged(const Call& call, const std::string& etag)
+{
+    HttpReply out;
+    out.status = 304;
+    out.content_type.clear();
+    out.headers = {{"ETag", etag}};
+    call.responder.reply(std::move(out));
+}
+
+/// What a problem without a name of its own is called. Callers rely on it: docs/api.md lists them.
+std::string_view problem_code(int status)
+{
+    switch (status) {
+    case 400: return "invalid";
+    case 401: return "unauthorized";
+    case 403: return "forbidden";
+    case 404: return "not_found";
+    case 405: return "method";
+    case 409: return "conflict";
+    case 412: return "changed";
+    case 413: return "too_large";
+    case 415: return "content_type";
+    case 422: return "unprocessable";
+    case 429: return "too_many";
+    case 501: return "not_implemented";
+    case 503: return "unavailable";
+    case 504: return "timeout";
+    default: return status < 500 ? "refused" : "internal";
+    }
+}
+
 void reply_problem(const Call& call, int status, std::string_view detail, std::string_view name, const Json& more,
                    std::vector<std::pair<std::string, std::string>> headers)
 {
+    if (status == 401 && call.service != nullptr)
+        if (const auto wait = call.service->limits.failure(call.http.remote)) return reply_too_many(call, "calls without a valid token from this address", *wait);
     HttpReply out;
     out.status = status;
     out.headers = std::move(headers);
@@ -51,6 +85,7 @@ void reply_problem(const Call& call, int status, std::string_view detail, std::s
         return call.responder.reply(std::move(form));
     }
     Json body = protocol::problem(status, shown, name);
+    body.set("code", Json(name.empty() ? problem_code(status) : name));
     for (const auto& [key, value] : more.as_object()) body.set(key, value);
     if (call.sap) {
         const std::string correlation = new_uid();
@@ -62,6 +97,13 @@ void reply_problem(const Call& call, int status, std::string_view detail, std::s
     if (status >= 500) log::warning("api", "{} {}: {} {}", call.http.method, call.http.path, status, shown);
     out.body = dump_json(body);
     call.responder.reply(std::move(out));
+}
+
+void reply_too_many(const Call& call, std::string_view what, Milliseconds wait)
+{
+    if (call.service != nullptr) ++call.service->limited;
+    const auto seconds = (wait.count() + 999) / 1000;
+    reply_problem(call, 429, fmt::format("too many {}: the next may come in {} s (limits: in the factory's configuration)", what, seconds), "too_many", {}, {{"Retry-After", std::to_string(seconds)}});
 }
 
 void reply_error(const Call& call, const Error& error)

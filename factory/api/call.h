@@ -15,6 +15,7 @@
 namespace mill::factory {
 
 struct Route;
+struct Service;
 
 struct Call {
     HttpCall http;
@@ -26,6 +27,7 @@ struct Call {
     std::string correlation;      ///< of SAP's errors
     /// How a caller is told what could not be done, instead of a problem document: a chat platform has forms of its own. Empty: none.
     std::function<HttpReply(int status, const std::string& shown, std::string_view name)> told;
+    Service* service = nullptr;   ///< counts who could not say who they are; null in tests of this file alone
     Who who() const { return identity.who(http.remote); }
     const std::string& operator[](std::string_view name) const;   ///< of `path`
 };
@@ -33,10 +35,13 @@ using CallPtr = std::shared_ptr<Call>;   // shared: the answer often comes from 
 
 void reply(const Call& call, int status, const Json& body, std::vector<std::pair<std::string, std::string>> headers = {});
 void reply_empty(const Call& call);   ///< 204
+void reply_unchanged(const Call& call, const std::string& etag);   ///< 304
 /// `more`: further members of the problem document.
 void reply_problem(const Call& call, int status, std::string_view detail, std::string_view name = {}, const Json& more = {},
                    std::vector<std::pair<std::string, std::string>> headers = {});
 void reply_error(const Call& call, const Error& error);
+/// 429 with Retry-After.
+void reply_too_many(const Call& call, std::string_view what, Milliseconds wait);
 
 /// The body as JSON, an empty one as {} when that is allowed. Nothing when it was none and the caller has been told.
 std::optional<Json> read_json(const Call& call, bool may_be_empty = false, std::size_t depth = 64);

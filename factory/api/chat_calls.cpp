@@ -40,8 +40,9 @@ Result<Identity> admitted_by_token(Service& service, const Call& call, const Doc
     if (!identity) return identity;
     if (!call["secret"].empty() && identity->kind != "trigger") return fail(Errc::denied, "only a token of the trigger may stand in the path, which others may see");
     if (trigger == nullptr) return fail(Errc::denied, "");
-    const bool may = (identity->kind == "trigger" && identity->subject == trigger->name) || (identity->kind == "env" && identity->subject == environment_of(service, *trigger)) ||
-                     identity->role >= Role::operate;
+    const std::string environment = environment_of(service, *trigger);
+    const bool may = ((identity->kind == "trigger" && identity->subject == trigger->name) || (identity->kind == "env" && identity->subject == environment) ||
+                      identity->has(Role::operate, {Place::Of::all, {environment}})) && identity->scopes.has(Area::runs, true);
     if (!may) return fail(Errc::denied, fmt::format("its token ({} {}) is another's", identity->kind, identity->id));
     return identity;
 }
@@ -56,7 +57,7 @@ Result<Identity> admitted_by_signature(Service& service, const Call& call, const
                                ? check_slack_signature(*secret, http.header("x-slack-signature"), http.header("x-slack-request-timestamp"), http.body, service.clock.now())
                                : check_teams_signature(*secret, http.header("authorization"), http.body);
     if (!checked) return fail(Errc::denied, checked.error().what);
-    return Identity{"chat", "", std::string(name(platform)), Role::none};
+    return Identity{.kind = "chat", .id = "", .subject = std::string(name(platform)), .role = Role::none, .environments = {}, .scopes = Scopes::everything()};
 }
 
 /// The same words whatever is wrong: a stranger learns neither which triggers there are nor which of them take chat calls.
@@ -150,6 +151,8 @@ void chat_call(Service& service, const CallPtr& call)
     if (!identity && is_retryable(identity.error())) return reply_error(*call, identity.error());   // ours, not the caller's
     if (!identity) return refuse(service, *call, *trigger, identity.error().what);
     call->identity = std::move(*identity);
+    if (call->identity.role < Role::operate)
+        if (const auto allowed = allowed_from(*trigger, call->http.remote); !allowed) return refuse(service, *call, *trigger, allowed.error().what);
 
     call->told = [platform = *platform](int status, const std::string& shown, std::string_view name) { return chat_refusal(platform, nullptr, status, shown, name); };
     const auto type = call->http.header("content-type");

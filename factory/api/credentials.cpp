@@ -3,6 +3,7 @@
 
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
+#include "factory/api/rights.h"
 #include "factory/resources/kinds.h"
 #include "factory/resources/resource.h"
 #include "platform/base/redact.h"
@@ -47,6 +48,8 @@ void put_credential(Service& service, const CallPtr& call)
     about.erase("value");
     for (const auto& [member, value] : values.as_object()) members.push(Json(member));
     about.set("members", std::move(members));
+    const std::string& bound = about["environment"].as_string();
+    if (!permitted(service, *call, Role::admin, bound.empty() ? Place{} : Place{Place::Of::all, {bound}}, fmt::format("storing credential '{}' for {}", name, bound.empty() ? "every environment" : "environment '" + bound + "'"))) return;
     bool known = false;
     {
         const auto reader = service.core.reader();
@@ -67,7 +70,10 @@ void list_credentials(Service& service, const CallPtr& call)
     auto credentials = service.core.reader()->credentials();
     if (!passed(*call, credentials)) return;
     Json items = Json::array();
-    for (const auto& each : *credentials) items.push(credential_json(each));
+    for (const auto& each : *credentials) {
+        const auto& environment = each.about["environment"].as_string();
+        if (environment.empty() || sees_environment(*call, environment)) items.push(credential_json(each));
+    }
     reply(*call, 200, Json::object({{"items", std::move(items)}}));
 }
 

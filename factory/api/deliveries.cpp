@@ -5,6 +5,7 @@
 
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
+#include "factory/api/rights.h"
 #include "platform/base/fields.h"
 
 namespace mill::factory::handler {
@@ -115,6 +116,7 @@ void list_deliveries(Service& service, const CallPtr& call)
     auto limit = limit_of(*call);
     if (!passed(*call, limit)) return;
     query.limit = *limit;
+    query.within = visible(call->identity);
     const auto reader = service.core.reader();
     auto page = reader->deliveries(query);
     if (!passed(*call, page)) return;
@@ -144,6 +146,7 @@ void resend_matching(Service& service, const CallPtr& call)
     DeliveryQuery query;
     if (!read_filter(service, *call, [&](const char* name) { return given[name]; }, query)) return;
     query.limit = static_cast<std::size_t>(limit);
+    query.within = visible(call->identity);
     service.core.resend_all(query, only_look, call->who(), [call, only_look](const Result<Resent>& resent) {
         if (!resent && resent.error().code == Errc::not_found) return reply_problem(*call, 404, resent.error().what);
         if (!passed(*call, resent)) return;

@@ -39,14 +39,14 @@ std::size_t EventStream::watchers() const
     return watchers_.size();
 }
 
-void EventStream::watch(Responder responder, std::uint64_t after, std::string subject)
+void EventStream::watch(Responder responder, std::uint64_t after, std::string subject, Sees sees)
 {
     HttpReply head;
     head.content_type = "text/event-stream";
     head.headers = {{"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}};
     if (!responder.start_stream(std::move(head))) return;
     responder.send_piece("retry: 2000\n\n");
-    auto watcher = std::make_shared<Watcher>(Watcher{std::move(responder), after, std::move(subject)});
+    auto watcher = std::make_shared<Watcher>(Watcher{std::move(responder), after, std::move(subject), std::move(sees)});
     {
         const std::scoped_lock lock(mutex_);
         if (watchers_.size() >= kMostWatchers) {
@@ -76,7 +76,8 @@ bool EventStream::feed(Watcher& watcher, Reader& reader, bool& more)
     std::string text;
     for (const FeedRow& row : *rows) {
         watcher.after = row.sequence;
-        if (watcher.subject.empty() || row.subject == watcher.subject || row.detail["job"].as_string() == watcher.subject) text += render_event(row);
+        const bool asked = watcher.subject.empty() || row.subject == watcher.subject || row.detail["job"].as_string() == watcher.subject;
+        if (asked && (!watcher.sees || watcher.sees(row, reader))) text += render_event(row);
     }
     if (rows->size() == kBatch) more = true;
     return text.empty() || watcher.responder.send_piece(std::move(text));

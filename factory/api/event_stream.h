@@ -19,7 +19,9 @@ public:
     explicit EventStream(Core& core);
     ~EventStream();   ///< ends all streams
     /// Takes the call over. `after`: the last sequence the watcher has; `subject` narrows to one job, agent or delivery.
-    void watch(Responder responder, std::uint64_t after, std::string subject);
+    /// `sees` says which rows go to this watcher; none: all.
+    using Sees = std::function<bool(const FeedRow& row, Reader& reader)>;
+    void watch(Responder responder, std::uint64_t after, std::string subject, Sees sees);
     std::size_t watchers() const;
 
 private:
@@ -27,6 +29,7 @@ private:
         Responder responder;
         std::uint64_t after = 0;
         std::string subject;
+        Sees sees;
     };
     void run(const std::stop_token& stop);
     bool feed(Watcher& watcher, Reader& reader, bool& more);

@@ -38,7 +38,7 @@ void delete_token(Service&, const CallPtr&);
 void trigger_tokens(Service&, const CallPtr&);
 void make_trigger_token(Service&, const CallPtr&);
 void make_environment_key(Service&, const CallPtr&);
-void oauth_token(Service&, const CallPtr&);
+void rotate_token(Service&, const CallPtr&);
 void session(Service&, const CallPtr&);
 // runs.cpp
 void run_trigger(Service&, const CallPtr&);
@@ -119,7 +119,13 @@ void events(Service&, const CallPtr&);
 void healthz(Service&, const CallPtr&);
 void readyz(Service&, const CallPtr&);
 void metrics(Service&, const CallPtr&);
+// can.cpp
+void can(Service&, const CallPtr&);
+// oauth.cpp
+void oauth_token(Service&, const CallPtr&);
+// audit.cpp
 void audit(Service&, const CallPtr&);
+void verify_audit(Service&, const CallPtr&);
 // openapi.cpp
 void openapi(Service&, const CallPtr&);
 

@@ -5,6 +5,7 @@
 
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
+#include "factory/api/rights.h"
 #include "platform/base/fields.h"
 
 namespace mill::factory::handler {
@@ -69,6 +70,7 @@ void list_jobs(Service& service, const CallPtr& call)
     auto limit = limit_of(*call);
     if (!passed(*call, limit)) return;
     query.limit = *limit;
+    query.within = visible(call->identity);
     auto page = service.core.reader()->jobs(query);
     if (!passed(*call, page)) return;
 
@@ -97,6 +99,7 @@ void get_job(Service& service, const CallPtr& call)
     if (!passed(*call, job)) return;
     if (by_starter && job->requested_by != call->who().name)
         return reply_problem(*call, 403, "this token reads only the jobs that it started; this is none of them", "forbidden");
+    if (!by_starter && !permitted(service, *call, Role::viewer, place_of_job(*job), fmt::format("reading job '{}'", job->uid))) return;
     Json out = job_json(*job, true);
     if (by_starter) {
         out.erase("input");
@@ -155,8 +158,9 @@ void release_environment(Service& service, const CallPtr& call)
 
 void list_holds(Service& service, const CallPtr& call)
 {
-    service.core.holds([call](const Result<std::vector<Hold>>& holds) {
+    service.core.holds([call](Result<std::vector<Hold>> holds) {
         if (!passed(*call, holds)) return;
+        std::erase_if(*holds, [&](const Hold& hold) { return !sees_environment(*call, hold.environment); });
         const auto names = [](const std::vector<std::string>& list) {
             Json out = Json::array();
             for (const std::string& name : list) out.push(Json(name));
@@ -176,7 +180,8 @@ void reply_none_waits(Service& service, const CallPtr& call)
     service.core.holds([call](const Result<std::vector<Hold>>& holds) {
         if (!passed(*call, holds)) return;
         std::string text = "no job waits";
-        for (const Hold& hold : *holds) text += fmt::format("; {} (`{}` stops waiting)", hold.why, hold.command);
+        for (const Hold& hold : *holds)
+            if (sees_environment(*call, hold.environment)) text += fmt::format("; {} (`{}` stops waiting)", hold.why, hold.command);
         reply(*call, 200, Json::object({{"text", text}, {"groups", Json::array()}, {"items", Json::array()}}));
     });
 }
@@ -186,11 +191,12 @@ void why_all(Service& service, const CallPtr& call)
     JobQuery query;
     query.state = protocol::JobState::ready;
     query.limit = 1000;
+    query.within = visible(call->identity);
     const auto reader = service.core.reader();
     auto page = reader->jobs(query);
     if (!passed(*call, page)) return;
     const auto totals = reader->totals();
-    const std::uint64_t all = totals ? totals->ready : page->items.size();
+    const std::uint64_t all = totals && call->identity.everywhere() ? totals->ready : page->items.size();
     if (page->items.empty()) return reply_none_waits(service, call);
     // The oldest wait longest: they are last in the page.
     std::vector<JobRecord> jobs(page->items.rbegin(), page->items.rend());

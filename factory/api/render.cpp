@@ -23,6 +23,7 @@ Json resource_json(const Document& document)
     Json out = document.spec;
     Json status = Json::object({{"uid", Json(document.uid)}, {"generation", Json(document.generation)}, {"createdAt", Json(format_time(document.created))},
                                 {"updatedAt", Json(format_time(document.changed))}, {"updatedBy", Json(document.changed_by)}});
+    set_text(status, "source", document.source);
     if (const Json* granted = document.spec.find("granted")) {
         status.set("granted", *granted);
         out.erase("granted");
@@ -82,6 +83,8 @@ Json token_json(const TokenRecord& token)
     const bool for_trigger = token.kind == "trigger", for_environment = token.kind == "env";
     set_text(out, for_trigger ? "trigger" : for_environment ? "environment" : "name", token.subject);
     set_text(out, "role", token.kind == "admin" ? "admin" : token.scope["role"].as_string());
+    for (const char* member : {"environments", "scopes"})
+        if (const Json* value = token.scope.find(member)) out.set(member, *value);
     set_time(out, "createdAt", token.created);
     set_time(out, "expiresAt", token.expires);
     set_time(out, "lastUsedAt", token.last_used);

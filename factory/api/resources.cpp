@@ -1,15 +1,10 @@
-#include <algorithm>
-
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include "factory/api/environment_values.h"
+#include "factory/api/checked.h"
+#include "factory/api/etag.h"
 #include "factory/api/handlers.h"
-#include "factory/api/references.h"
 #include "factory/api/render.h"
-#include "factory/api/signing_checks.h"
-#include "platform/base/fields.h"
-#include "protocol/problem.h"
+#include "factory/api/rights.h"
 
 namespace mill::factory::handler {
 namespace {
@@ -19,121 +14,6 @@ ResourceKind kind_in(const Call& call)
     std::string_view path = call.http.path;
     path.remove_prefix(std::string_view("/v1/").size());
     return parse_resource_kind(path.substr(0, path.find('/'))).value_or(ResourceKind::environment);   // the route table has these only
-}
-
-/// One document, checked against everything; what the store has of it now.
-struct Checked {
-    ResourceDocument document;
-    std::optional<Document> stored;
-    Json changes = Json::array();
-    std::vector<std::string> warnings;
-    std::vector<ChangedDeployment> with;   ///< of an environment: written in the same step
-    std::string_view result() const { return !stored ? "created" : changes.empty() ? "unchanged" : "changed"; }
-};
-
-/// A deployment's new version must still have the workflows that its triggers start.
-std::vector<std::string> lost_workflows(const ResourceDocument& deployment, Reader& reader, const References& references,
-                                        const std::vector<ResourceDocument>& overlay)
-{
-    std::vector<std::string> lost;
-    const std::string& package = deployment.spec["package"].as_string();
-    const auto manifest = references.manifest(package.substr(0, package.find('@')), package.substr(package.find('@') + 1));
-    const auto triggers = reader.documents("Trigger");
-    if (!manifest || !triggers) return lost;
-    for (const Document& trigger : *triggers) {
-        const bool replaced = std::any_of(overlay.begin(), overlay.end(), [&](const auto& each) { return each.kind == ResourceKind::trigger && each.name == trigger.name; });
-        if (replaced || trigger.spec["deployment"].as_string() != deployment.name) continue;
-        if (!manifest->workflows.contains(trigger.spec["workflow"].as_string()))
-            lost.push_back(fmt::format("'{}' of trigger '{}'", trigger.spec["workflow"].as_string(), trigger.name));
-    }
-    return lost;
-}
-
-/// A version that a rollback left does not come back by a file that still names it.
-std::optional<Error> rolled_back(Reader& reader, const Document& stored, const std::string& package)
-{
-    if (stored.spec["package"].as_string() == package) return std::nullopt;
-    const auto last = reader.last_move(stored.uid, package);
-    if (!last) return last.error();
-    if (!*last || (*last)->what != "rolled_back" || (*last)->from != package) return std::nullopt;
-    const VersionMove& move = **last;
-    return Error{Errc::conflict, fmt::format("Deployment '{}': {} was rolled back to {} by {} at {}{}{}; --force goes to it all the same", stored.name, package, move.to, move.who,
-                                             format_time(move.time), move.why.empty() ? "" : ": ", move.why)};
-}
-
-/// What the state of its version and its history say against a deployment; answers warnings.
-tl::expected<std::vector<std::string>, Refusal> check_version(Reader& reader, const ResourceDocument& document, const std::optional<Document>& stored, bool force)
-{
-    const std::string& named = document.spec["package"].as_string();
-    const auto package = reader.package(named.substr(0, named.find('@')), named.substr(named.find('@') + 1));
-    if (!package) return tl::unexpected(Refusal{package.error(), {}});
-    auto warnings = check_version_state(document, *package, stored ? stored->spec["package"].as_string() : std::string());
-    if (warnings && stored && !force)
-        if (auto refused = rolled_back(reader, *stored, named)) return tl::unexpected(Refusal{std::move(*refused), {}});
-    return warnings;
-}
-
-struct Consent {
-    bool accept = false;   ///< of permissions that a version newly asks for
-    bool force = false;    ///< to go to a version that was rolled back
-    bool admin = false;    ///< who asks has the role admin
-};
-
-tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceDocument document, const std::vector<ResourceDocument>& overlay, Consent consent)
-{
-    Checked out;
-    if (auto stored = reader.document(word(document.kind), document.name)) out.stored = std::move(*stored);
-    const References references = references_in(reader, overlay);
-    const Json granted_before = out.stored ? out.stored->spec["granted"] : Json();
-    const Status fine = document.kind == ResourceKind::notifier && service.options.check_notifier ? service.options.check_notifier(document.spec) : Status();
-    if (auto checked = check_references(document, references, granted_before, consent.accept); !checked) {
-        if (!fine) checked.error().error.what += "; " + fine.error().what;   // both at once
-        return tl::unexpected(std::move(checked.error()));
-    }
-    if (!fine) return tl::unexpected(Refusal{{fine.error().code, fmt::format("Notifier '{}': {}", document.name, fine.error().what)}, {}});
-    if (auto signing = check_signing(reader, document, out.stored, overlay, consent.admin); !signing) return tl::unexpected(std::move(signing.error()));
-    if (document.kind == ResourceKind::deployment) {
-        auto warnings = check_version(reader, document, out.stored, consent.force);
-        if (!warnings) return tl::unexpected(std::move(warnings.error()));
-        out.warnings = std::move(*warnings);
-    }
-    if (document.kind == ResourceKind::environment) {
-        auto with = deployments_with(reader, document, overlay, consent.accept);
-        if (!with) return tl::unexpected(std::move(with.error()));
-        out.with = std::move(*with);
-    }
-    if (document.kind == ResourceKind::deployment)
-        if (const auto lost = lost_workflows(document, reader, references, overlay); !lost.empty())
-            return tl::unexpected(Refusal{{Errc::conflict, fmt::format("Deployment '{}': {} has no workflow {}", document.name,
-                                                                       document.spec["package"].as_string(), fmt::join(lost, ", "))}, {}});
-    if (document.kind == ResourceKind::trigger && out.stored && !document.spec.contains("paused"))
-        for (const std::string_view kept : {"paused", "pausedWhy"})
-            if (const Json* value = out.stored->spec.find(kept)) document.spec.set(kept, *value);
-    const Json bare = Json::object({{"kind", document.spec["kind"]}, {"name", document.spec["name"]}});   // of a new one the rest is news
-    out.changes = differences(out.stored ? out.stored->spec : bare, document.spec);
-    out.document = std::move(document);
-    return out;
-}
-
-/// It, and what changes with it, as one step of the store.
-std::vector<DocumentChange> step_of(const Checked& checked)
-{
-    std::vector<DocumentChange> out{{std::string(word(checked.document.kind)), checked.document.name, checked.document.spec, checked.stored ? checked.stored->generation : 0}};
-    for (const ChangedDeployment& each : checked.with) out.push_back({"Deployment", each.document.name, each.document.spec, each.stored.generation});
-    return out;
-}
-
-Json texts_json(const std::vector<std::string>& texts)
-{
-    Json list = Json::array();
-    for (const auto& item : texts) list.push(Json(item));
-    return list;
-}
-
-void refuse(const Call& call, const Refusal& refusal)
-{
-    if (refusal.missing.empty()) return reply_error(call, refusal.error);
-    reply_problem(call, protocol::status_of(refusal.error.code), refusal.error.what, "permissions", Json::object({{"missing", texts_json(refusal.missing)}}));
 }
 
 }  // namespace
@@ -155,9 +35,9 @@ void list_resources(Service& service, const CallPtr& call)
     auto documents = reader->documents(word(kind_in(*call)));
     if (!passed(*call, documents)) return;
     Json items = Json::array();
-    for (const Document& each : *documents) {
-        items.push(with_delivery_state(*reader, each));
-    }
+    for (const Document& each : *documents)
+        if (call->identity.everywhere() || sees(*call, place_of_document(specs_in(*reader), each.kind, each.name, each.spec)) || each.kind == "Calendar")
+            items.push(with_delivery_state(*reader, each));
     reply(*call, 200, Json::object({{"items", std::move(items)}}));
 }
 
@@ -179,7 +59,11 @@ void get_resource(Service& service, const CallPtr& call)
     auto document = service.core.reader()->document(word(kind), (*call)["name"]);
     if (!document && document.error().code == Errc::not_found)
         return reply_problem(*call, 404, fmt::format("{} '{}' is not there; GET /v1/{} lists those there are", word(kind), (*call)["name"], plural(kind)));
-    if (passed(*call, document)) reply(*call, 200, with_urls(service, *call, *document));
+    if (!passed(*call, document)) return;
+    const std::string tag = etag_of(*document);
+    // A notifier is shown with how it goes with its receiver, which no tag follows.
+    if (kind != ResourceKind::notifier && tag_in(call->http.header("if-none-match"), tag, true)) return reply_unchanged(*call, tag);
+    reply(*call, 200, with_urls(service, *call, *document), {{"ETag", tag}});
 }
 
 void put_resource(Service& service, const CallPtr& call)
@@ -189,208 +73,37 @@ void put_resource(Service& service, const CallPtr& call)
     if (!json) return;
     auto document = parse_document(*json, kind, (*call)["name"]);
     if (!passed(*call, document)) return;
+    const std::string name = document->name;
+    if (!permitted(service, *call, Role::developer, place_of_document(specs_in(*service.core.reader()), word(kind), name, document->spec), fmt::format("writing {} '{}'", word(kind), name))) return;
     Result<Checked> checked = fail(Errc::internal, "");
     {
         const auto reader = service.core.reader();
-        auto outcome = check(service, *reader, std::move(*document), {}, {flag_of(*call, "accept"), flag_of(*call, "force"), call->identity.role == Role::admin});
+        auto outcome = check(service, *reader, std::move(*document), {}, {flag_of(*call, "accept"), flag_of(*call, "force"), call->identity.has(Role::admin, {})});
         if (!outcome) return refuse(*call, outcome.error());
         checked = std::move(*outcome);
     }
+    if (!preconditions_hold(*call, checked->stored, checked->document.spec)) return;
     if (flag_of(*call, "dryRun")) {
         Json out = Json::object({{"kind", Json(word(kind))}, {"name", Json(checked->document.name)}, {"result", Json(checked->result())}, {"differences", checked->changes}});
         if (!checked->with.empty()) out.set("with", results_of(checked->with));
         return reply(*call, 200, out);
     }
-    if (checked->result() == "unchanged" && checked->with.empty()) return reply(*call, 200, with_urls(service, *call, *checked->stored));
+    if (checked->result() == "unchanged" && checked->with.empty()) return reply(*call, 200, with_urls(service, *call, *checked->stored), {{"ETag", etag_of(*checked->stored)}});
     const int status = checked->stored ? 200 : 201;
     service.core.put_documents(step_of(*checked), call->who(), [call, status, &service](Result<Document> stored) {
-        if (passed(*call, stored)) reply(*call, status, with_urls(service, *call, *stored));
+        if (passed(*call, stored)) reply(*call, status, with_urls(service, *call, *stored), {{"ETag", etag_of(*stored)}});
     });
 }
 
 void delete_resource(Service& service, const CallPtr& call)
 {
-    service.core.delete_document(std::string(word(kind_in(*call))), (*call)["name"], call->who(), [call](const Result<Nothing>& done) {
+    const std::string kind(word(kind_in(*call)));
+    const auto stored = service.core.reader()->document(kind, (*call)["name"]);
+    if (!passed(*call, stored) || !preconditions_hold(*call, *stored, {})) return;
+    const bool careful = !call->http.header("if-match").empty();
+    service.core.delete_document(kind, (*call)["name"], careful ? stored->generation : 0, call->who(), [call](const Result<Nothing>& done) {
         if (passed(*call, done)) reply_empty(*call);
     });
-}
-
-namespace {
-
-/// The version that the deployment had before: not one that a rollback left, nor one that was decommissioned. Null: there is none.
-const VersionMove* version_before(Reader& reader, const Document& stored, const std::vector<VersionMove>& moves)
-{
-    const std::string& now = stored.spec["package"].as_string();
-    for (const VersionMove& move : moves) {
-        if (move.to == now || rolled_back(reader, stored, move.to)) continue;
-        const auto package = reader.package(move.to.substr(0, move.to.find('@')), move.to.substr(move.to.find('@') + 1));
-        if (package && package->state != PackageState::decommissioned) return &move;
-    }
-    return nullptr;
-}
-
-/// The newest line with that version: the deployment as it was last with it.
-const VersionMove* line_of(const std::vector<VersionMove>& moves, const std::string& version)
-{
-    const auto found = std::find_if(moves.begin(), moves.end(), [&](const VersionMove& move) { return move.to == version; });
-    return found == moves.end() ? nullptr : &*found;
-}
-
-/// How long ago the deployment first came to it: a smaller number is later.
-std::size_t first_line(const std::vector<VersionMove>& moves, const std::string& version)
-{
-    std::size_t at = 0;
-    for (std::size_t i = 0; i < moves.size(); ++i)
-        if (moves[i].to == version) at = i;
-    return at;
-}
-
-std::string versions_text(const std::vector<VersionMove>& moves)
-{
-    std::vector<std::string> names;
-    for (const VersionMove& move : moves)
-        if (names.size() < 20 && std::find(names.begin(), names.end(), move.to) == names.end()) names.push_back(move.to);
-    return fmt::format("{}", fmt::join(names, ", "));
-}
-
-}  // namespace
-
-void rollback_deployment(Service& service, const CallPtr& call)
-{
-    const auto json = read_json(*call, true);
-    if (!json) return;
-    Fields fields(*json, "rollback");
-    std::string to = fields.text("to", "");
-    const bool rebind = fields.boolean("rebindWaiting", false);
-    const std::string why = fields.text("why", "");
-    if (why.size() > 1000) fields.mistake("why", "is longer than 1000 bytes");
-    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
-    const std::string name = (*call)["name"];
-    VersionOrder order{.deployment = name, .spec = {}, .what = "rolled_back", .why = why, .rebind_waiting = rebind};
-    std::string from;
-    std::vector<std::string> warnings;
-    {
-        const auto reader = service.core.reader();
-        const auto stored = reader->document("Deployment", name);
-        if (!passed(*call, stored)) return;
-        from = stored->spec["package"].as_string();
-        const auto moves = reader->version_moves(stored->uid, kVersionMoves);
-        if (!passed(*call, moves)) return;
-        if (!to.empty() && to.find('@') == std::string::npos) to = from.substr(0, from.find('@') + 1) + to;
-        const VersionMove* line = to.empty() ? version_before(*reader, *stored, *moves) : line_of(*moves, to);
-        if (line == nullptr)
-            return reply_problem(*call, 409, to.empty() ? fmt::format("deployment '{}' has no version before {} to go back to; it had {} (--to VERSION)", name, from, versions_text(*moves))
-                                                        : fmt::format("deployment '{}' never had {}; it had {} (apply its file to go to another one)", name, to, versions_text(*moves)),
-                                 "no_version");
-        if (line->to == from && !rebind) return reply_problem(*call, 409, fmt::format("deployment '{}' is at {} already", name, from), "no_version");
-        to = line->to;
-        if (first_line(*moves, to) < first_line(*moves, from)) order.what = "rolled_forward";
-        auto checked = check(service, *reader, {ResourceKind::deployment, name, to == from ? stored->spec : line->spec}, {}, {true, true});
-        if (!checked) return refuse(*call, checked.error());
-        order.spec = std::move(checked->document.spec);
-        order.generation = stored->generation;
-        warnings = std::move(checked->warnings);
-    }
-    service.core.move_deployment(std::move(order), call->who(), [call, name, from, to, warnings](const Result<VersionMoved>& moved) {
-        if (!passed(*call, moved)) return;
-        Json out = Json::object({{"deployment", name}, {"from", from}, {"to", to}, {"rebound", moved->rebound}, {"left", moved->left}, {"resource", resource_json(moved->document)}});
-        if (!warnings.empty()) out.set("warnings", texts_json(warnings));
-        reply(*call, 200, out);
-    });
-}
-
-namespace {
-
-/// Writes checked documents one after the other; lives in the callbacks.
-struct Application : std::enable_shared_from_this<Application> {
-    Application(Service& the_service, CallPtr the_call) : service(the_service), call(std::move(the_call)) {}
-    Service& service;
-    CallPtr call;
-    std::vector<Checked> documents;
-    Json results;
-    std::size_t next = 0;
-
-    void step()
-    {
-        while (next < documents.size() && documents[next].result() == "unchanged" && documents[next].with.empty()) ++next;
-        if (next == documents.size()) return reply(*call, 200, Json::object({{"results", results}}));
-        const Checked& each = documents[next++];
-        service.core.put_documents(step_of(each), call->who(), [self = shared_from_this()](const Result<Document>& stored) {
-            if (stored) return self->step();
-            const auto& failed = self->documents[self->next - 1].document;
-            reply_error(*self->call, Error{stored.error().code, fmt::format("{} '{}': {}; the documents before it are written", word(failed.kind), failed.name, stored.error().what)});
-        });
-    }
-};
-
-Json apply_error(std::size_t index, const Json& document, const Refusal& refusal)
-{
-    Json out = Json::object({{"index", Json(index)}, {"kind", document["kind"]}, {"name", document["name"]}, {"detail", Json(refusal.error.what)}});
-    if (!refusal.missing.empty()) out.set("missing", texts_json(refusal.missing));
-    return out;
-}
-
-}  // namespace
-
-void apply(Service& service, const CallPtr& call)
-{
-    const auto json = read_json(*call);
-    if (!json) return;
-    Fields fields(*json, "apply");
-    const Json documents = fields.array("documents");
-    const bool dry_run = fields.boolean("dryRun", false), accept = fields.boolean("accept", false), force = fields.boolean("force", false);
-    if (documents.size() > 1000) fields.mistake("documents", "are more than 1000");
-    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
-
-    Json errors = Json::array();
-    int status = 400;
-    std::vector<std::pair<std::size_t, ResourceDocument>> parsed;   // with the place in the request
-    for (std::size_t i = 0; i < documents.size(); ++i) {
-        auto document = parse_document(documents[i]);
-        if (!document) {
-            errors.push(apply_error(i, documents[i], {document.error(), {}}));
-            continue;
-        }
-        const bool twice = std::any_of(parsed.begin(), parsed.end(), [&](const auto& each) { return each.second.kind == document->kind && each.second.name == document->name; });
-        if (twice) errors.push(apply_error(i, documents[i], {{Errc::invalid, fmt::format("{} '{}' is there twice", word(document->kind), document->name)}, {}}));
-        else parsed.emplace_back(i, std::move(*document));
-    }
-    // What refers comes after what it refers to, whatever the order in the files.
-    std::stable_sort(parsed.begin(), parsed.end(), [](const auto& a, const auto& b) { return a.second.kind < b.second.kind; });
-    std::vector<ResourceDocument> overlay;
-    for (const auto& [index, document] : parsed) overlay.push_back(document);
-
-    auto application = std::make_shared<Application>(service, call);
-    std::vector<Json> results(documents.size());
-    {
-        const auto reader = service.core.reader();
-        for (auto& [index, document] : parsed) {
-            auto checked = check(service, *reader, std::move(document), overlay, {accept, force, call->identity.role == Role::admin});
-            if (!checked) {
-                if (checked.error().error.code == Errc::conflict && errors.empty()) status = 409;
-                if (checked.error().error.code == Errc::denied && errors.empty()) status = 403;
-                errors.push(apply_error(index, documents[index], checked.error()));
-                continue;
-            }
-            results[index] = Json::object({{"kind", Json(word(checked->document.kind))}, {"name", Json(checked->document.name)},
-                                           {"result", Json(checked->result())}, {"differences", checked->changes}});
-            if (!checked->warnings.empty()) results[index].set("warnings", texts_json(checked->warnings));
-            application->documents.push_back(std::move(*checked));
-        }
-    }
-    if (!errors.empty()) {
-        std::string detail;
-        for (const Json& each : errors.as_array()) detail += (detail.empty() ? "" : "; ") + each["detail"].as_string();
-        return reply_problem(*call, status, fmt::format("nothing was written: {}", detail), "apply", Json::object({{"errors", std::move(errors)}}));
-    }
-    application->results = Json::array();
-    for (Json& each : results) application->results.push(std::move(each));
-    for (const Checked& each : application->documents) {
-        const Json with = results_of(each.with);   // held: the loop only refers to it
-        for (const Json& also : with.as_array()) application->results.push(also);
-    }
-    if (dry_run) return reply(*call, 200, Json::object({{"results", application->results}, {"dryRun", true}}));
-    application->step();
 }
 
 }  // namespace mill::factory::handler

@@ -86,6 +86,8 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"POST", "/v1/tokens", A::admin, h::make_token, "Makes a token; it is shown once"},
     {"GET", "/v1/tokens", A::admin, h::list_tokens, "Lists tokens without secrets", "kind"},
     {"DELETE", "/v1/tokens/{id}", A::admin, h::delete_token, "Ends a token"},
+    {"POST", "/v1/tokens/{id}/rotate", A::admin, h::rotate_token, "Another token with the same rights; the old one ends after a while", {}, kKiB},
+    {"GET", "/v1/can", A::admin, h::can, "Whether a token, by id or name, could make a call", "who,method,path"},
     {"POST", "/oauth/token", A::open, h::oauth_token, "OAuth 2 client credentials for callers that fetch a bearer first", "*"},
 
     {"GET", "/v1/jobs", A::viewer, h::list_jobs, "Lists jobs, newest first", "state,trigger,environment,deployment,agent,since,limit,cursor"},
@@ -118,7 +120,8 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"PATCH", "/v1/agents/{name}", A::operate, h::patch_agent, "Mode, pause, labels; approval needs admin"},
     {"DELETE", "/v1/agents/{name}", A::admin, h::delete_agent, "Removes an agent"},
     {"GET", "/v1/events", A::viewer, h::events, "Changes as server-sent events", "job,subject,after"},
-    {"GET", "/v1/audit", A::admin, h::audit, "Who changed what, newest first", "limit,cursor"},
+    {"GET", "/v1/audit", A::admin, h::audit, "Who changed what and used which credential, newest first", "who,action,kind,subject,since,until,limit,cursor"},
+    {"GET", "/v1/audit/verify", A::admin, h::verify_audit, "Whether the audit log is as it was written: its chain of hashes, and that `head` is in it", "head"},
 
     {"POST", "/agent/v1/enrol", A::open, h::enrol, "Swaps a code for an identity", {}, 256 * kKiB},
     {"POST", "/agent/v1/admission", A::open, h::ask_admission, "Asks an administrator to admit this machine", {}, 64 * kKiB},

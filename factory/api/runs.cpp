@@ -4,8 +4,10 @@
 #include "factory/api/checks.h"
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
+#include "factory/api/rights.h"
 #include "factory/api/run_call.h"
 #include "factory/api/start_run.h"
+#include "factory/http/address.h"
 #include "platform/base/encode.h"
 #include "platform/base/redact.h"
 #include "platform/crypto.h"
@@ -144,6 +146,16 @@ void start_run(Service& service, const CallPtr& call, Document trigger, StartRun
     if (!taken) reply_checks_full(*call);
 }
 
+Status allowed_from(const Document& trigger, std::string_view remote)
+{
+    const Json* networks = trigger.spec.find("allow");
+    if (networks == nullptr) return {};
+    const auto address = parse_address(remote);
+    for (const Json& each : networks->as_array())
+        if (const auto network = parse_network(each.as_string()); address && network && network->has(*address)) return {};
+    return fail(Errc::denied, fmt::format("trigger '{}' is not called from {}: its `allow` has no network with that address", trigger.name, remote));
+}
+
 std::string environment_of(Service& service, const Document& trigger)
 {
     const auto deployment = service.core.reader()->document("Deployment", trigger.spec["deployment"].as_string());
@@ -174,8 +186,14 @@ void reject(const Call& call, std::string_view detail)
 }
 
 /// May this identity start the trigger? Answers itself when not.
-bool may_start(Service& service, const Call& call, const Identity& identity, const Document& trigger)
+bool may_start(Service& service, const Call& call, const Document& trigger)
 {
+    const Identity& identity = call.identity;
+    if (identity.kind == "trigger" || identity.kind == "env")   // others have a role, which holds from everywhere
+        if (const auto allowed = allowed_from(trigger, call.http.remote); !allowed) {
+            reply_problem(call, 403, allowed.error().what, "address");
+            return false;
+        }
     if (identity.kind == "trigger" && identity.subject == trigger.name) return true;
     if (identity.kind == "trigger") {
         reply_problem(call, 403, fmt::format("this token starts trigger '{}', not '{}'", identity.subject, trigger.name), "forbidden");
@@ -187,9 +205,7 @@ bool may_start(Service& service, const Call& call, const Identity& identity, con
         reply_problem(call, 403, fmt::format("this key starts triggers of environment '{}'; '{}' belongs to '{}'", identity.subject, trigger.name, environment), "forbidden");
         return false;
     }
-    const auto allowed = require(identity, Role::operate, fmt::format("starting trigger '{}'", trigger.name));
-    if (!allowed) reply_error(call, allowed.error());
-    return allowed.has_value();
+    return permitted(service, call, Role::operate, place_of_document(specs_in(*service.core.reader()), "Trigger", trigger.name, trigger.spec), fmt::format("starting trigger '{}'", trigger.name));
 }
 
 /// Who calls by SAP's headers (each suffices alone), else by our bearer. Nothing when it answered itself.
@@ -211,6 +227,10 @@ std::optional<Identity> sap_identity(Service& service, const Call& call, std::st
     }
     if (!identity) {
         reject(call, fmt::format("{}: {}", source, identity.error().what));
+        return std::nullopt;
+    }
+    if (!identity->scopes.has(Area::runs, true)) {
+        reply_problem(call, 403, fmt::format("starting a trigger needs the scope runs, which this token ({}) has not", identity->id), "forbidden", Json::object({{"needs", Json::object({{"scope", "runs"}})}}));
         return std::nullopt;
     }
     if (!expected.empty() && identity->kind != expected && identity->role < Role::operate) {
@@ -247,7 +267,7 @@ void run_sap(Service& service, const CallPtr& call, bool by_trigger_token)
     call->identity = std::move(*identity);
     auto trigger = find_trigger(service, (*call)["id"]);
     if (!trigger) return unknown_trigger(*call, (*call)["id"]);
-    if (!may_start(service, *call, call->identity, *trigger)) return;
+    if (!may_start(service, *call, *trigger)) return;
     auto given = parse_run_call(*json, true);
     start_with(service, call, std::move(*trigger), std::move(given));
 }
@@ -261,7 +281,7 @@ void run_trigger(Service& service, const CallPtr& call)
     auto trigger = service.core.reader()->document("Trigger", (*call)["name"]);
     if (!trigger && trigger.error().code != Errc::not_found) return reply_error(*call, trigger.error());
     if (!trigger) return unknown_trigger(*call, (*call)["name"]);
-    if (!may_start(service, *call, call->identity, *trigger)) return;
+    if (!may_start(service, *call, *trigger)) return;
     start_with(service, call, std::move(*trigger), parse_run_call(*json, false));
 }
 

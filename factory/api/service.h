@@ -13,6 +13,7 @@
 #include "factory/api/event_stream.h"
 #include "factory/api/input_schemas.h"
 #include "factory/api/later.h"
+#include "factory/api/limits.h"
 #include "factory/api/log_waiters.h"
 #include "factory/api/chat_refusals.h"
 #include "factory/check/checker.h"
@@ -29,6 +30,7 @@ struct Service {
     FactoryKey key;
     Clock& clock;
     Tokens tokens;
+    CallLimits limits;
     AgentSessions sessions;
     Admissions admissions;
     InputSchemaCache inputs;
@@ -38,7 +40,7 @@ struct Service {
     std::unique_ptr<PackageChecker> checker;
     EventStream events;
     ChatRefusals chat_refusals;
-    std::atomic<std::uint64_t> calls{0}, refused{0}, runs{0};
+    std::atomic<std::uint64_t> calls{0}, refused{0}, limited{0}, runs{0};
 
     std::string base_url(const HttpCall& call) const;
     std::string status_url(const HttpCall& call, std::string_view job) const;

@@ -21,6 +21,9 @@ struct StartRun {
 /// Checks the input, starts the job, answers. The caller has been admitted.
 void start_run(Service& service, const CallPtr& call, Document trigger, StartRun given);
 
+/// A Trigger's `allow`. Errors: denied (the address is in none of its networks).
+Status allowed_from(const Document& trigger, std::string_view remote);
+
 /// The environment that a trigger's jobs run in; empty when its deployment is gone.
 std::string environment_of(Service& service, const Document& trigger);
 

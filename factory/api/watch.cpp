@@ -4,18 +4,39 @@
 
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
+#include "factory/api/rights.h"
 
 namespace mill::factory::handler {
 namespace {
 
-bool is_loopback(std::string_view remote)
-{
-    return remote.starts_with("127.") || remote == "::1" || remote.starts_with("::ffff:127.");
-}
-
 void line(std::string& out, std::string_view name, std::string_view type, std::string_view help)
 {
     out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+}
+
+/// Whether a restricted token may see a row; nothing for one that may see all.
+EventStream::Sees sees_events(const Identity& identity)
+{
+    if (identity.everywhere()) return {};
+    const auto jobs = std::make_shared<std::map<std::string, bool>>();   // of one watcher, on the stream's thread
+    return [identity, jobs](const FeedRow& row, Reader& reader) {
+        const auto in_place = [&](About about, const std::string& name) { return identity.has(Role::viewer, place_of(reader, about, name, false)); };
+        const std::string& job = row.kind == "job" ? row.subject : row.detail["job"].as_string();
+        if (!job.empty()) {
+            if (jobs->size() > 10'000) jobs->clear();
+            const auto [known, added] = jobs->try_emplace(job, false);
+            if (added) known->second = in_place(About::job, job);
+            return known->second;
+        }
+        if (row.kind == "package") return true;
+        if (row.kind == "agent") return in_place(About::agent, row.subject);
+        if (row.kind == "delivery") return in_place(About::delivery, row.subject);
+        const auto slash = row.subject.find('/');
+        if (row.kind != "resource" || slash == std::string::npos) return false;   // the factory's own
+        const std::string kind = row.subject.substr(0, slash), name = row.subject.substr(slash + 1);
+        const auto document = reader.document(kind, name);
+        return document && identity.has(Role::viewer, place_of_document(specs_in(reader), kind, name, document->spec));
+    };
 }
 
 }  // namespace
@@ -36,26 +57,7 @@ void events(Service& service, const CallPtr& call)
     }
     std::string subject(call->http.query_value("job"));
     if (subject.empty()) subject = call->http.query_value("subject");
-    service.events.watch(call->responder, after, std::move(subject));
-}
-
-void audit(Service& service, const CallPtr& call)
-{
-    auto limit = limit_of(*call);
-    if (!passed(*call, limit)) return;
-    auto page = service.core.reader()->audit(call->http.query_value("cursor"), *limit);
-    if (!passed(*call, page)) return;
-    Json items = Json::array();
-    for (const AuditRow& row : page->items) {
-        Json item = Json::object({{"id", Json(row.id)}, {"time", Json(format_time(row.time))}, {"who", Json(row.who)}, {"action", Json(row.action)},
-                                  {"kind", Json(row.kind)}, {"subject", Json(row.subject)}});
-        set_text(item, "remote", row.remote);
-        if (!row.detail.is_null()) item.set("detail", row.detail);
-        items.push(std::move(item));
-    }
-    Json out = Json::object({{"items", std::move(items)}});
-    set_text(out, "next", page->next);
-    reply(*call, 200, out);
+    service.events.watch(call->responder, after, std::move(subject), sees_events(call->identity));
 }
 
 void healthz(Service&, const CallPtr& call)
@@ -76,8 +78,8 @@ void metrics(Service& service, const CallPtr& call)
     if (!is_loopback(call->http.remote)) {
         const auto header = call->http.header("authorization");
         const auto identity = service.tokens.authenticate(header.size() > 7 && header.starts_with("Bearer ") ? header.substr(7) : std::string_view());
-        if (!identity || identity->role < Role::viewer)
-            return reply_problem(*call, 401, "off loopback /metrics needs a token of role viewer or above", "unauthorized", {},
+        if (!identity || !identity->has(Role::viewer, {}))
+            return reply_problem(*call, 401, "off loopback /metrics needs a token of role viewer or above in all environments", "unauthorized", {},
                                  {{"WWW-Authenticate", "Bearer realm=\"millwright\""}});
     }
     const auto totals = service.core.reader()->totals();
@@ -107,6 +109,8 @@ void metrics(Service& service, const CallPtr& call)
     out += fmt::format("millwright_http_calls_total {}\n", service.calls.load());
     line(out, "millwright_http_refused_total", "counter", "Calls refused before a handler: unknown route, method, query, token or role.");
     out += fmt::format("millwright_http_refused_total {}\n", service.refused.load());
+    line(out, "millwright_http_limited_total", "counter", "Calls refused because they came too often (429).");
+    out += fmt::format("millwright_http_limited_total {}\n", service.limited.load());
     line(out, "millwright_runs_accepted_total", "counter", "Jobs accepted since the start.");
     out += fmt::format("millwright_runs_accepted_total {}\n", service.runs.load());
     line(out, "millwright_event_watchers", "gauge", "Open event streams.");

@@ -31,7 +31,8 @@ public:
     void put_setting(std::string key, std::string value, Done<Nothing> done) override;
     void put_document(std::string kind, std::string name, Json spec, std::uint64_t expected_generation, Who who, Done<Document> done) override;
     void put_documents(std::vector<DocumentChange> changes, Who who, Done<Document> done) override;
-    void delete_document(std::string kind, std::string name, Who who, Done<Nothing> done) override;
+    void delete_document(std::string kind, std::string name, std::uint64_t expected, Who who, Done<Nothing> done) override;
+    void set_source(std::string kind, std::string name, std::string source, Who who, Done<Document> done) override;
     void put_package(std::string name, std::string version, std::string bytes, Json manifest, Json inputs, PackageState state, Who who, Done<PackageRecord> done) override;
     void set_package_state(std::string name, std::string version, PackageState state, std::string why, Who who, Done<PackageRecord> done) override;   ///< versions.cpp
     void move_deployment(VersionOrder order, Who who, Done<VersionMoved> done) override;

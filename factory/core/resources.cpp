@@ -99,11 +99,26 @@ void CoreImpl::put_documents(std::vector<DocumentChange> changes, Who who, Done<
     });
 }
 
-void CoreImpl::delete_document(std::string kind, std::string name, Who who, Done<Nothing> done)
+void CoreImpl::set_source(std::string kind, std::string name, std::string source, Who who, Done<Document> done)
+{
+    queue_.submit<Document>(std::move(done), [=, this]() -> Result<Document> {
+        auto known = writer_.read().document(kind, name);
+        if (!known || known->source == source) return known;
+        const Json detail = Json::object({{"from", known->source}, {"to", source}});
+        known->source = source;
+        if (auto ok = writer_.put_document(*known); !ok) return fail(ok.error());
+        if (auto ok = audit(who, "source", kind, name, detail); !ok) return fail(ok.error());
+        return known;
+    });
+}
+
+void CoreImpl::delete_document(std::string kind, std::string name, std::uint64_t expected, Who who, Done<Nothing> done)
 {
     queue_.submit<Nothing>(std::move(done), [=, this]() -> Result<Nothing> {
         const auto known = writer_.read().document(kind, name);
         if (!known) return fail(known.error());
+        if (expected != 0 && known->generation != expected)
+            return fail(Errc::conflict, fmt::format("{} '{}' has generation {}, not {}", kind, name, known->generation, expected));
         const auto user = user_of(writer_.read(), kind, name);
         if (!user) return fail(user.error());
         if (!user->empty()) return fail(Errc::conflict, fmt::format("{} uses {} '{}'", *user, kind, name));

@@ -71,7 +71,7 @@ Result<Document> CoreImpl::write_document(const std::optional<Document>& known, 
                                           const std::string& action, VersionMove move)
 {
     Document document{.kind = kind, .name = name, .uid = known ? known->uid : new_uid(), .spec = spec, .generation = known ? known->generation + 1 : 1,
-                      .created = known ? known->created : clock_.now(), .changed = clock_.now(), .changed_by = who.name};
+                      .created = known ? known->created : clock_.now(), .changed = clock_.now(), .changed_by = who.name, .source = known ? known->source : std::string()};
     if (auto ok = writer_.put_document(document); !ok) return fail(ok.error());
     Json detail = Json::object({{"generation", document.generation}});
     if (kind == "Deployment") {

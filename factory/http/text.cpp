@@ -119,7 +119,8 @@ HttpReply problem_reply(int status, std::string_view title, std::string_view det
     HttpReply reply;
     reply.status = status;
     reply.content_type = "application/problem+json";
-    reply.body = dump_json(Json::object({{"type", "about:blank"}, {"title", title}, {"status", status}, {"detail", detail}}));
+    reply.body = dump_json(Json::object({{"type", "about:blank"}, {"title", title}, {"status", status}, {"detail", detail},
+                                         {"code", status == 408 ? "timeout" : status == 413 || status == 431 ? "too_large" : status == 503 ? "unavailable" : status >= 500 ? "internal" : "http"}}));
     return reply;
 }
 

@@ -53,7 +53,9 @@ Status Deliverer::admit(Exchange& exchange, const Credential& credential, const 
 {
     for (const auto& [member, value] : credential.values.as_object())
         if (is_secret_member(credential.kind, member)) exchange.redactor.add(value.as_string());
-    return may_go_to(credential, uri, exchange.request["environment"].as_string());
+    auto may = may_go_to(credential, uri, exchange.request["environment"].as_string());
+    if (may && used_) used_(credential.name, exchange.id);
+    return may;
 }
 
 Status Deliverer::sign(Exchange& exchange, const platform::Uri& uri, platform::HttpRequest& request)

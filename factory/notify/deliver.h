@@ -20,6 +20,8 @@ public:
         : egress_(egress), credentials_(std::move(credentials)), clock_(clock), tokens_(clock), options_(options)
     {
     }
+    /// Told of each credential that goes out, with the delivery. Set before the first attempt.
+    void on_use(std::function<void(const std::string& credential, const std::string& delivery)> used) { used_ = std::move(used); }
     /// Errors never: they are in the outcome. When it is tried again is Core's to say; the outcome has what the receiver asked for.
     DeliveryOutcome attempt(const std::string& id, const Json& request, std::stop_token stop = {});
 
@@ -42,6 +44,7 @@ private:
     const Clock& clock_;
     OAuthTokens tokens_;
     Options options_;
+    std::function<void(const std::string&, const std::string&)> used_;
 };
 
 /// Seconds or a date (RFC 9110). Nothing when it is neither; capped at an hour.

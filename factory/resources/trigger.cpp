@@ -4,6 +4,7 @@
 
 #include "factory/chat/mapping.h"
 #include "factory/chat/platform.h"
+#include "factory/http/address.h"
 #include "factory/resources/kinds.h"
 #include "factory/resources/resource.h"
 #include "factory/schedule/schedule.h"
@@ -76,6 +77,20 @@ Json schedule(Fields& top)
     if (!made) top.mistake("schedule", made.error().what);
     else if (!made->next(WallTime{}) || (out.contains("end") && !made->next(parse_time(out["start"].as_string()).value_or(WallTime{}))))
         top.mistake("schedule", "never fires");
+    return out;
+}
+
+/// Where callers with the trigger's token may call from.
+Json networks(Fields& fields)
+{
+    Json out = Json::array();
+    const auto texts = fields.texts("allow");
+    for (const std::string& text : texts) {
+        if (const auto network = parse_network(text); !network) fields.mistake("allow", network.error().what);
+        out.push(Json(text));
+    }
+    if (texts.empty()) fields.mistake("allow", "names no network: nobody could call; leave it out for any address");
+    if (texts.size() > 100) fields.mistake("allow", "has more than 100 networks");
     return out;
 }
 
@@ -160,6 +175,7 @@ Result<Json> normalise_trigger(const Json& body, const std::string& where)
         fields.mistake("expiration", fmt::format("must be a duration of at least 1s, such as 60m; found '{}'", expiration));
     else
         out.set("expiration", Json(format_duration(*parsed)));
+    if (fields.has("allow")) out.set("allow", networks(fields));
     out.set("concurrency", Json(fields.integer("concurrency", 0, 1'000'000, 0)));             // 0: no bound
     out.set("stopAfterFailures", Json(fields.integer("stopAfterFailures", 0, 1'000'000, 0)));  // 0: never
     if (fields.has("paused")) out.set("paused", Json(fields.boolean("paused", false)));   // absent: stays as it is

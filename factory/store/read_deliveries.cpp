@@ -110,19 +110,19 @@ Result<Page<DeliveryRecord>> SqliteReader::deliveries(const DeliveryQuery& query
     static const std::string kOfJob = fmt::format(
         "select {} from deliveries d left join jobs j on j.id = d.job where d.job = ?1 and d.id > ?2 "
         "and (?3 is null or d.state = ?3) and (?4 = '' or d.notifier = ?4) and (?6 = '' or d.event = ?6) and (?7 is null or d.created >= ?7) "
-        "and (?8 is null or d.created < ?8) order by d.id limit ?5", kDeliveryColumns);
+        "and (?8 is null or d.created < ?8) and (?9 = '' or instr(?9, '|' || (select b.environment from bindings b where b.id = j.binding) || '|') > 0) order by d.id limit ?5", kDeliveryColumns);
     static const std::string kAll = fmt::format(
         "select {} from deliveries d left join jobs j on j.id = d.job where ?1 is null and (?2 = 0 or d.id < ?2) "
         "and (?3 is null or d.state = ?3) and (?4 = '' or d.notifier = ?4) and (?6 = '' or d.event = ?6) and (?7 is null or d.created >= ?7) "
-        "and (?8 is null or d.created < ?8) order by d.id desc limit ?5", kDeliveryColumns);
+        "and (?8 is null or d.created < ?8) and (?9 = '' or instr(?9, '|' || (select b.environment from bindings b where b.id = j.binding) || '|') > 0) order by d.id desc limit ?5", kDeliveryColumns);
     // Those that did not arrive are few; all there ever were are not read for them.
     static const std::string kOpen = fmt::format(
         "select {} from deliveries d indexed by deliveries_open left join jobs j on j.id = d.job where d.state <> 1 and d.state = ?3 and ?1 is null and (?2 = 0 or d.id < ?2) "
         "and (?4 = '' or d.notifier = ?4) and (?6 = '' or d.event = ?6) and (?7 is null or d.created >= ?7) "
-        "and (?8 is null or d.created < ?8) order by d.id desc limit ?5", kDeliveryColumns);
+        "and (?8 is null or d.created < ?8) and (?9 = '' or instr(?9, '|' || (select b.environment from bindings b where b.id = j.binding) || '|') > 0) order by d.id desc limit ?5", kDeliveryColumns);
     const bool open = state && *state != static_cast<std::int64_t>(DeliveryState::delivered);
     Rows rows = db_.query((job ? kOfJob : open ? kOpen : kAll).c_str(), job, *cursor, state, query.notifier, std::uint64_t{query.limit}, query.event, query.since,
-                          query.until);
+                          query.until, query.within);
     Page<DeliveryRecord> page;
     std::int64_t last = 0;
     while (rows.next()) {

@@ -95,7 +95,7 @@ Result<Page<JobRecord>> SqliteReader::jobs(const JobQuery& query)
     constexpr const char* kRest =
         "and (?1 = 0 or j.id < ?1) and (?2 is null or j.created >= ?2) and (?3 = '' or b.deployment = ?3) and (?4 = '' or b.environment = ?4) "
         "and (?5 = '' or a.name = ?5) and (?6 is null or j.state = ?6) "
-        "and (?7 = '' or j.trigger_id = (select id from names where name = ?7)) order by j.id desc limit ?8";
+        "and (?7 = '' or j.trigger_id = (select id from names where name = ?7)) and (?9 = '' or instr(?9, '|' || b.environment || '|') > 0) order by j.id desc limit ?8";
     static const std::string kHead = fmt::format(
         "select {} from jobs j join bindings b on b.id = j.binding left join agents a on a.id = j.agent where ", kJobColumns);
     static const std::string kAll = fmt::format("{} 1 {}", kHead, kRest);
@@ -110,7 +110,7 @@ Result<Page<JobRecord>> SqliteReader::jobs(const JobQuery& query)
     if (query.state) state = static_cast<std::int64_t>(*query.state);
 
     Rows rows = db_.query(sql->c_str(), *before, query.since, query.deployment, query.environment, query.agent, state, query.trigger,
-                          std::uint64_t{query.limit});
+                          std::uint64_t{query.limit}, query.within);
     Page<JobRecord> page;
     std::int64_t last = 0;
     while (rows.next()) {

@@ -12,7 +12,7 @@ Document document_row(const Rows& rows)
 {
     return {.kind = rows.string(0), .name = rows.string(1), .uid = rows.string(2), .spec = rows.json(3),
             .generation = static_cast<std::uint64_t>(rows.integer(4)), .created = rows.time(5), .changed = rows.time(6),
-            .changed_by = rows.string(7)};
+            .changed_by = rows.string(7), .source = rows.string(8)};
 }
 
 PackageRecord package_row(const Rows& rows)
@@ -59,7 +59,7 @@ Result<std::int64_t> read_cursor(std::string_view cursor)
 
 Result<Document> SqliteReader::document(std::string_view kind, std::string_view name)
 {
-    Rows rows = db_.query("select kind, name, uid, spec, generation, created, changed, changed_by from documents where kind = ?1 and name = ?2",
+    Rows rows = db_.query("select kind, name, uid, spec, generation, created, changed, changed_by, source from documents where kind = ?1 and name = ?2",
                           kind, name);
     if (!rows.next()) return none(rows, kind, name);
     return document_row(rows);
@@ -67,7 +67,7 @@ Result<Document> SqliteReader::document(std::string_view kind, std::string_view 
 
 Result<std::vector<Document>> SqliteReader::documents(std::string_view kind)
 {
-    return all<Document>(db_.query("select kind, name, uid, spec, generation, created, changed, changed_by from documents where kind = ?1 order by name",
+    return all<Document>(db_.query("select kind, name, uid, spec, generation, created, changed, changed_by, source from documents where kind = ?1 order by name",
                                    kind), document_row);
 }
 
@@ -200,23 +200,6 @@ Result<std::vector<AgentLogLine>> SqliteReader::agent_log(std::string_view agent
                                     line_of);
     if (newest) std::reverse(newest->begin(), newest->end());
     return newest;
-}
-
-Result<Page<AuditRow>> SqliteReader::audit(std::string_view cursor, std::size_t limit)
-{
-    const auto before = read_cursor(cursor);
-    if (!before) return fail(before.error());
-    auto rows = all<AuditRow>(db_.query("select id, time, who, remote, action, kind, subject, detail from audit "
-                                        "where ?1 = 0 or id < ?1 order by id desc limit ?2", *before, std::uint64_t{limit}),
-                              [](const Rows& row) {
-                                  return AuditRow{.id = static_cast<std::uint64_t>(row.integer(0)), .time = row.time(1), .who = row.string(2),
-                                                  .remote = row.string(3), .action = row.string(4), .kind = row.string(5),
-                                                  .subject = row.string(6), .detail = row.json(7)};
-                              });
-    if (!rows) return fail(rows.error());
-    Page<AuditRow> page{std::move(*rows), {}};
-    if (limit > 0 && page.items.size() == limit) page.next = std::to_string(page.items.back().id);
-    return page;
 }
 
 Result<std::string> SqliteReader::setting(std::string_view key)

@@ -21,6 +21,7 @@ struct Document {
     std::uint64_t generation = 0;   ///< 1 when made, raised by each change
     WallTime created, changed;
     std::string changed_by;
+    std::string source{};           ///< of `apply --source`: what may prune it; empty: nothing
 };
 
 /// What a published version is for. Numbers stand in the store: append only.
@@ -250,7 +251,26 @@ struct AuditRow {
     WallTime time;
     std::string who, remote, action, kind, subject;
     Json detail;
+    std::string hash{};       ///< 32 bytes: of this row and the hash before it; the store makes it
 };
+
+struct AuditQuery {
+    std::string who{}, action{}, kind{}, subject{};   ///< empty: any
+    std::optional<WallTime> since{}, until{};         ///< at or after; before
+    std::string cursor{};
+    std::size_t limit = 50;   ///< newest first
+};
+
+/// What became of the chain of hashes through the audit log.
+struct AuditVerdict {
+    std::uint64_t rows = 0;          ///< that are as they were written
+    std::uint64_t last = 0;          ///< id of the last of them
+    std::string head;                ///< its hash; 32 zero bytes before the first
+    std::uint64_t wrong = 0;         ///< id of the first row that is not; 0: none
+    std::string why;                 ///< a sentence; empty: the chain holds
+    bool holds() const { return why.empty(); }
+};
+Json to_json(const AuditVerdict& verdict);   ///< {ok, rows, last, head, wrong?: {id, text}}
 
 template <class T>
 struct Page {
@@ -264,6 +284,7 @@ struct JobQuery {
     std::optional<WallTime> since;                         ///< created at or after
     std::string cursor;
     std::size_t limit = 50;   ///< newest first
+    std::string within{};     ///< environments as "|a|b|"; empty: any
 };
 
 struct DeliveryQuery {
@@ -273,6 +294,7 @@ struct DeliveryQuery {
     std::size_t limit = 50;   ///< newest first; with `job`, oldest first
     std::string event{};      ///< empty: any
     std::optional<WallTime> since{}, until{};   ///< made at or after; before
+    std::string within{};     ///< of jobs in these environments, "|a|b|"; empty: any, and those that no job stands behind
 };
 
 struct StoreTotals {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "factory/store/audit.h"
+
 namespace mill::factory::sqlite {
 namespace {
 
@@ -131,8 +133,14 @@ create table trials(deployment text primary key, spec text not null, generation 
 create table signatures(digest text not null, key blob not null, manifest text not null, signature blob not null, created integer not null,
     created_by text not null, primary key(digest, key)) without rowid;
 )sql",
+    // Each row of the audit log has a hash over the one before (those of before get theirs by chain_audit). `source`: of `apply --source`.
+    R"sql(
+alter table audit add column hash blob;
+alter table documents add column source text not null default '';
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
+constexpr int kChained = 10;   // the step that chains the audit log
 
 Result<int> version_of(Database& db)
 {
@@ -150,8 +158,11 @@ Status migrate(Database& db)
     if (*version > kVersion)
         return fail(Errc::conflict, fmt::format("the store has schema {}, this program knows up to {}: use the newer program", *version, kVersion));
     for (int step = *version; step < kVersion; ++step) {
-        const std::string text = fmt::format("begin immediate; {} pragma user_version = {}; commit;", kSteps[step], step + 1);
-        if (auto ok = db.script(text.c_str()); !ok) {
+        const std::string text = fmt::format("begin immediate; {} pragma user_version = {};", kSteps[step], step + 1);
+        Status ok = db.script(text.c_str());
+        if (ok && step + 1 == kChained) ok = chain_audit(db);
+        if (ok) ok = db.script("commit");
+        if (!ok) {
             if (db.in_transaction()) (void)db.script("rollback");
             return fail(fmt::format("making schema {}", step + 1), ok.error());
         }

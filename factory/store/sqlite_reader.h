@@ -45,7 +45,8 @@ public:
     Result<std::vector<NotifierState>> notifier_states() override;
     Result<std::vector<FeedRow>> feed(std::uint64_t after, std::size_t limit) override;
     Result<std::uint64_t> last_feed_sequence() override;
-    Result<Page<AuditRow>> audit(std::string_view cursor, std::size_t limit) override;
+    Result<Page<AuditRow>> audit(const AuditQuery& query) override;
+    Result<AuditVerdict> verify_audit(std::string_view head) override;
     Result<StoreTotals> totals() override;
     Result<std::string> setting(std::string_view key) override;
 

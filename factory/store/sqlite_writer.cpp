@@ -17,6 +17,9 @@ Status SqliteWriter::start()
     const auto last = reader_.last_feed_sequence();
     if (!last) return fail(last.error());
     sequence_ = *last;
+    auto head = audit_head(*db_);
+    if (!head) return fail(std::move(head.error()));
+    audit_head_ = std::move(*head);
     // What the process before had taken and not finished is due again: at least once.
     return db_->run("update deliveries set claimed = case when exists(select 1 from notifier_states s where s.notifier = deliveries.notifier and s.held_since is not null) "
                     "then 2 else 0 end where state = 0 and claimed = 1");
@@ -26,6 +29,7 @@ Status SqliteWriter::begin()
 {
     sequence_kept_ = sequence_saved_ = sequence_;
     ended_ = ended_saved_ = {};
+    audit_kept_ = audit_saved_ = audit_head_;
     return db_->run("begin");
 }
 
@@ -47,6 +51,7 @@ Status SqliteWriter::commit()
 void SqliteWriter::rollback()
 {
     sequence_ = sequence_kept_;
+    audit_head_ = audit_kept_;
     trigger_of_.clear();
     if (!db_->in_transaction()) return;   // SQLite has rolled back by itself
     if (auto ok = db_->run("rollback"); !ok) log::error("store", "rollback: {}", ok.error().what);
@@ -56,6 +61,7 @@ Status SqliteWriter::savepoint()
 {
     sequence_saved_ = sequence_;
     ended_saved_ = ended_;
+    audit_saved_ = audit_head_;
     return db_->run("savepoint one");
 }
 
@@ -65,6 +71,7 @@ void SqliteWriter::rollback_to_savepoint()
 {
     sequence_ = sequence_saved_;
     ended_ = ended_saved_;
+    audit_head_ = audit_saved_;
     trigger_of_.clear();
     for (const char* sql : {"rollback to one", "release one"})
         if (auto ok = db_->run(sql); !ok) log::error("store", "{}: {}", sql, ok.error().what);
@@ -77,9 +84,9 @@ Status SqliteWriter::put_setting(std::string_view key, std::string_view value)
 
 Status SqliteWriter::put_document(const Document& d)
 {
-    return db_->run("insert into documents(kind, name, uid, spec, generation, created, changed, changed_by) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
-                    "on conflict(kind, name) do update set spec = ?4, generation = ?5, changed = ?7, changed_by = ?8",
-                    d.kind, d.name, d.uid, dump_json(d.spec), d.generation, d.created, d.changed, d.changed_by);
+    return db_->run("insert into documents(kind, name, uid, spec, generation, created, changed, changed_by, source) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
+                    "on conflict(kind, name) do update set spec = ?4, generation = ?5, changed = ?7, changed_by = ?8, source = ?9",
+                    d.kind, d.name, d.uid, dump_json(d.spec), d.generation, d.created, d.changed, d.changed_by, d.source);
 }
 
 Status SqliteWriter::delete_document(std::string_view kind, std::string_view name)
@@ -150,12 +157,6 @@ Status SqliteWriter::use_code(std::string_view id, std::string_view public_key, 
 {
     if (auto ok = db_->run("update codes set uses_left = uses_left - 1 where id = ?1", id); !ok) return ok;
     return db_->run("insert into code_uses(code, public_key, agent) values (?1, ?2, ?3)", id, Blob{public_key}, agent);
-}
-
-Status SqliteWriter::audit(const AuditRow& row)
-{
-    return db_->run("insert into audit(time, who, remote, action, kind, subject, detail) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)", row.time, row.who,
-                    row.remote, row.action, row.kind, row.subject, row.detail);
 }
 
 }  // namespace mill::factory::sqlite

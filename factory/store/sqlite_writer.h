@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "factory/store/audit.h"
 #include "factory/store/sqlite_reader.h"
 
 namespace mill::factory::sqlite {
@@ -113,6 +114,7 @@ private:
     SqliteReader reader_;
     std::string package_folder_;
     std::uint64_t sequence_ = 0, sequence_kept_ = 0, sequence_saved_ = 0;   // of the feed: now, at begin, at the savepoint
+    AuditHead audit_head_, audit_kept_, audit_saved_;                     // likewise, of the audit log
     std::map<std::int64_t, std::int64_t> trigger_of_;                     // binding → name id
     using Ended = std::array<std::int64_t, 4>;                            // jobs that ended since begin, by state
     Ended ended_{}, ended_saved_{};

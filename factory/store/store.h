@@ -59,7 +59,11 @@ public:
     virtual Result<std::vector<NotifierState>> notifier_states() = 0;                  ///< those with failures, without counts
     virtual Result<std::vector<FeedRow>> feed(std::uint64_t after, std::size_t limit) = 0;
     virtual Result<std::uint64_t> last_feed_sequence() = 0;
-    virtual Result<Page<AuditRow>> audit(std::string_view cursor, std::size_t limit) = 0;   ///< newest first
+    virtual Result<Page<AuditRow>> audit(const AuditQuery& query) = 0;
+    Result<Page<AuditRow>> audit(std::string_view cursor, std::size_t limit) { return audit(AuditQuery{.who = {}, .action = {}, .kind = {}, .subject = {}, .since = {}, .until = {}, .cursor = std::string(cursor), .limit = limit}); }
+    /// Follows the chain from its beginning. `head` (32 bytes, may be empty) must be the hash of one of its rows: so a cut end is found.
+    /// Blocks: for a read of the whole log.
+    virtual Result<AuditVerdict> verify_audit(std::string_view head) = 0;
     virtual Result<StoreTotals> totals() = 0;
     virtual Result<std::string> setting(std::string_view key) = 0;
 };
@@ -77,5 +81,8 @@ public:
 /// Opens DIR/factory.db for this process alone (DIR/factory.lock), making or migrating it, with packages in DIR/packages.
 /// Errors: conflict (another process has it; a newer program's schema), corrupt, denied, unavailable.
 Result<std::unique_ptr<Store>> open_store(const std::string& folder);
+
+/// As Reader::verify_audit, for a folder or backup that no factory need run with; only reads. Errors: not_found, invalid (a store of before there was a chain).
+Result<AuditVerdict> verify_audit_of(const std::string& folder, std::string_view head);
 
 }  // namespace mill::factory

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include "factory/config.h"
 
@@ -25,7 +26,7 @@ tls: { certificate: /etc/c.pem, key: /etc/k.pem }
 egress: [ "http://127.0.0.1:*", "https://*.corp.example" ]
 offlineLimit: 20m
 deliveries: { giveUpAfter: 12h, timeout: 10s }
-limits: { connectionsPerAddress: 50, header: 32KiB, records: 1MiB }
+limits: { connectionsPerAddress: 50, header: 32KiB, records: 1MiB, token: 50/s, address: 200/s, agents: 5000/s, failures: 6/m, loopback: 1 }
 checks: { time: 5s, memory: 256MiB }
 log: debug
 )");
@@ -42,6 +43,12 @@ log: debug
     CHECK(config->check_time == 5s);
     CHECK(config->check_memory == mebibytes(256));
     CHECK(config->header_limit == kibibytes(32));
+    CHECK(config->rates.token.per_second == 50);
+    CHECK(config->rates.token.burst == 200);
+    CHECK(config->rates.agents.per_second == 5000);
+    CHECK(config->rates.failures.per_second == Approx(0.1));
+    CHECK(config->rates.failures.burst == 6);
+    CHECK(config->rates.loopback == 1);
     CHECK(config->level == log::Level::debug);
     CHECK(check_config(*config));
     CHECK(read(""));
@@ -55,6 +62,31 @@ TEST_CASE("all mistakes of a configuration are reported at once, with their line
     for (const char* expected : {"factory.yaml:1:", "'everywhere'", "egres", "factory.yaml:3:", "offlineLimit", "header: must be between", "speed", "'key' is missing", "retention: not supported yet"})
         CHECK_THAT(config.error().what, Catch::Contains(expected));
     CHECK_THAT(read("a: [").error().what, Catch::Contains("factory.yaml"));
+}
+
+TEST_CASE("a rate is a number and what it is of", "[factory][config]")
+{
+    for (const char* wrong : {"5", "5/h", "/s", "0/s", "-1/s", "1.5/s", "5 /s", "5/s ", "99999999/s"}) {
+        INFO(wrong);
+        const auto config = read(fmt::format("limits: {{ token: \"{}\" }}\n", wrong));
+        REQUIRE_FALSE(config);
+        CHECK_THAT(config.error().what, Catch::Contains("such as 500/s") && Catch::Contains("factory.yaml:1"));
+    }
+    CHECK_FALSE(read("limits: { loopback: 0 }\n"));
+}
+
+TEST_CASE("the audit log of a folder is asked for on the command line", "[factory][config]")
+{
+    const auto line = parse_command_line({"audit", "--data", "/d", "--head", "ab", "--json"});
+    REQUIRE(line);
+    CHECK(line->action == CommandLine::Action::audit);
+    CHECK(line->data == "/d");
+    CHECK(line->head == "ab");
+    CHECK(line->json);
+    CHECK_FALSE(parse_command_line({"audit"}));
+    CHECK_FALSE(parse_command_line({"audit", "--data", "/d", "--to", "x"}));
+    CHECK_FALSE(parse_command_line({"--data", "/d", "--json"}));
+    CHECK_FALSE(parse_command_line({"--data", "/d", "--head", "x"}));
 }
 
 TEST_CASE("plain text off loopback is refused unless it is said", "[factory][config]")

@@ -19,6 +19,7 @@ inline constexpr const char* kUndo[] = {
     "drop table notifier_states; drop index deliveries_pending; drop index deliveries_behind; drop index deliveries_dead; alter table deliveries drop column subject;",
     "drop table trials;",
     "drop table signatures;",
+    "alter table audit drop column hash; alter table documents drop column source;",
 };
 
 /// The store in `folder` as `step` (3 or later) left it, without what this program would do more.
