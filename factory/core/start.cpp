@@ -92,11 +92,11 @@ Status CoreImpl::load()
         board_.put_agent(kept.key, agent.record);
     }
     show_hold();
-    const auto ready = writer_.load_ready();
+    const auto ready = writer_.ready_counts();
     if (!ready) return fail(ready.error());
-    for (const ReadyJob& job : *ready) {
-        if (const auto binding = known_binding(job.binding); !binding) return fail(binding.error());
-        board_.add_ready(job.job, job.binding, job.priority);
+    for (const auto& [key, count] : *ready) {
+        if (const auto binding = known_binding(key); !binding) return fail(binding.error());
+        board_.put_waiting(key, count);
     }
     auto active = writer_.load_active();
     if (!active) return fail(active.error());

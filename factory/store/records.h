@@ -241,7 +241,15 @@ struct JobQuery {
     std::string trigger, deployment, environment, agent;   ///< empty: any
     std::optional<WallTime> since;                         ///< created at or after
     std::string cursor;
-    std::size_t limit = 50;   ///< newest first
+    std::size_t limit = 50;   ///< newest first. A page may have fewer, even none, and be followed by others: `next` says so
+    bool oldest_first = false;   ///< with a state that is not final
+};
+
+/// Ready jobs of one trigger.
+struct WaitingCount {
+    std::string trigger;
+    std::uint64_t jobs = 0;
+    std::string oldest;       ///< uid
 };
 
 struct DeliveryQuery {

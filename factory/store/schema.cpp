@@ -121,6 +121,12 @@ create index deliveries_dead on deliveries(notifier, id) where state = 2;
 create table notifier_states(notifier text primary key, failures integer not null, held_since integer, next_probe integer,
     probes integer not null, why text not null) without rowid;
 )sql",
+    "",   // 9
+    "",   // 10
+    // The order in which ready jobs of a binding go, so that memory holds the beginning of each queue only.
+    R"sql(
+create index jobs_ready on jobs(binding, priority desc, id) where state = 0;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 

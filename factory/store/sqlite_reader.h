@@ -33,6 +33,7 @@ public:
     Result<std::vector<FiringRecord>> firings(std::string_view trigger, std::int64_t before, std::size_t limit) override;
     Result<JobRecord> job(std::string_view uid) override;
     Result<Page<JobRecord>> jobs(const JobQuery& query) override;
+    Result<std::vector<WaitingCount>> waiting() override;
     Result<std::vector<TimelineRow>> timeline(std::string_view job) override;
     Result<Page<StoredEvent>> events(std::string_view job, protocol::EventKind kind, std::string_view cursor, std::size_t limit) override;
     Result<std::vector<StoredEvent>> stale_events(std::string_view job) override;

@@ -44,6 +44,7 @@ public:
     virtual Result<std::vector<FiringRecord>> firings(std::string_view trigger, std::int64_t before, std::size_t limit) = 0;
     virtual Result<JobRecord> job(std::string_view uid) = 0;   ///< with input, output, …
     virtual Result<Page<JobRecord>> jobs(const JobQuery& query) = 0;
+    virtual Result<std::vector<WaitingCount>> waiting() = 0;   ///< by trigger, the most first
     virtual Result<std::vector<TimelineRow>> timeline(std::string_view job) = 0;
     /// Events of kind step or log (gaps of that kind included) behind `cursor`, in order; `next` is where to go on, never empty.
     virtual Result<Page<StoredEvent>> events(std::string_view job, protocol::EventKind kind, std::string_view cursor,

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "factory/store/sqlite_writer.h"
@@ -33,13 +35,32 @@ Result<std::int64_t> SqliteWriter::put_binding(const Binding& b)
     return db_->last_id();
 }
 
-Result<std::vector<ReadyJob>> SqliteWriter::load_ready()
+Result<std::vector<std::pair<std::int64_t, std::size_t>>> SqliteWriter::ready_counts()
 {
-    Rows rows = db_->query("select id, binding, priority from jobs where state < 4 and state = 0 order by id");
-    std::vector<ReadyJob> out;
-    while (rows.next()) out.push_back({rows.integer(0), rows.integer(1), static_cast<int>(rows.integer(2))});
+    Rows rows = db_->query("select binding, count(*) from jobs indexed by jobs_ready where state = 0 group by binding");
+    std::vector<std::pair<std::int64_t, std::size_t>> out;
+    while (rows.next()) out.emplace_back(rows.integer(0), static_cast<std::size_t>(rows.integer(1)));
     if (!rows.status()) return fail(rows.status().error());
     return out;
+}
+
+Result<std::vector<std::pair<JobKey, int>>> SqliteWriter::first_ready(std::int64_t binding, std::size_t limit)
+{
+    Rows rows = db_->query("select id, priority from jobs indexed by jobs_ready where state = 0 and binding = ?1 order by priority desc, id limit ?2", binding,
+                           std::uint64_t{limit});
+    std::vector<std::pair<JobKey, int>> out;
+    while (rows.next()) out.emplace_back(rows.integer(0), static_cast<int>(rows.integer(1)));
+    if (!rows.status()) return fail(rows.status().error());
+    return out;
+}
+
+Result<std::size_t> SqliteWriter::ready_before(JobKey job, std::int64_t binding, int priority, std::size_t most)
+{
+    Rows rows = db_->query("select (select count(*) from (select 1 from jobs indexed by jobs_ready where state = 0 and binding = ?1 and priority > ?2 limit ?4)) + "
+                           "(select count(*) from (select 1 from jobs indexed by jobs_ready where state = 0 and binding = ?1 and priority = ?2 and id < ?3 limit ?4))",
+                           binding, priority, job, std::uint64_t{most});
+    if (!rows.next()) return none(rows, "job", std::to_string(job));
+    return std::min(most, static_cast<std::size_t>(rows.integer(0)));
 }
 
 Result<std::vector<ActiveAttempt>> SqliteWriter::load_active()
@@ -115,7 +136,7 @@ Status SqliteWriter::change_job(const JobChange& c)
 
 Result<std::uint64_t> SqliteWriter::rebind_ready(std::int64_t from, std::int64_t to)
 {
-    if (auto ok = db_->run("update jobs set binding = ?2 where state < 4 and state = 0 and binding = ?1", from, to); !ok) return fail(ok.error());
+    if (auto ok = db_->run("update jobs set binding = ?2 where state = 0 and binding = ?1", from, to); !ok) return fail(ok.error());
     return static_cast<std::uint64_t>(db_->changes());
 }
 

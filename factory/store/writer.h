@@ -63,12 +63,6 @@ struct ActiveAttempt {
     std::optional<WallTime> assigned, started;
 };
 
-struct ReadyJob {
-    JobKey job = 0;
-    std::int64_t binding = 0;
-    int priority = 50;
-};
-
 /// What assigning a job needs of its row.
 struct WaitingJob {
     std::string uid;
@@ -177,7 +171,11 @@ public:
 
     virtual Result<std::int64_t> put_binding(const Binding& binding) = 0;   ///< the id; the same key gives the same id
     virtual Result<Binding> binding(std::int64_t id) = 0;
-    virtual Result<std::vector<ReadyJob>> load_ready() = 0;
+    virtual Result<std::vector<std::pair<std::int64_t, std::size_t>>> ready_counts() = 0;   ///< bindings with ready jobs, and how many
+    /// Ready jobs of a binding with their priorities, the next one first.
+    virtual Result<std::vector<std::pair<JobKey, int>>> first_ready(std::int64_t binding, std::size_t limit) = 0;
+    /// How many of the binding come before this one, counted up to `most`.
+    virtual Result<std::size_t> ready_before(JobKey job, std::int64_t binding, int priority, std::size_t most) = 0;
     virtual Result<std::vector<ActiveAttempt>> load_active() = 0;
 
     virtual Result<JobKey> insert_job(const NewJob& job) = 0;
