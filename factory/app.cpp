@@ -72,6 +72,9 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     core_options.first_probe = config.first_probe;
     core_options.last_probe = std::max(config.first_probe, core_options.last_probe);
     core_options.record_quota = config.record_quota.bytes;
+    const Config::Retention& kept = config.retention;
+    core_options.retention = {.jobs = kept.jobs, .logs = kept.logs, .deliveries = kept.deliveries, .audit = kept.audit, .events = kept.events, .metrics = kept.metrics,
+                              .jobs_most = kept.jobs_most, .every = kept.every};
     core_options.renderer = renderer;
     auto core = start_core(core_options, clock);   // locks the folder
     if (!core) return fail(core.error());

@@ -40,6 +40,37 @@ template <class T, class Read> void read_text(Fields& fields, std::string_view k
     else out = std::move(*parsed);
 }
 
+/// "30d", or "never" for what is kept for ever.
+Result<std::optional<Milliseconds>> read_age(const std::string& text)
+{
+    if (text == "never") return std::optional<Milliseconds>();
+    const auto age = parse_duration(text);
+    if (!age) return fail(Errc::invalid, age.error().what + ", or never");
+    if (*age < Milliseconds(1'000)) return fail(Errc::invalid, "must be at least 1s, or never");
+    return std::optional(*age);
+}
+
+void read_retention(const Json& section, const std::string& where, Mistakes& mistakes, Config::Retention& out)
+{
+    Fields fields(section, where + ": retention");
+    const std::pair<const char*, std::optional<Milliseconds>*> kinds[] = {{"jobs", &out.jobs},   {"logs", &out.logs},     {"deliveries", &out.deliveries},
+                                                                          {"audit", &out.audit}, {"events", &out.events}, {"metrics", &out.metrics}};
+    for (const auto& [kind, age] : kinds) {
+        if (!fields.has(kind)) continue;
+        const std::string pointer = fmt::format("/retention/{}", kind);
+        Fields one(fields.object(kind), fmt::format("{}: retention: {}", where, kind));
+        read_text(one, "age", mistakes, pointer + "/age", *age, read_age);
+        if (std::string_view(kind) == "jobs") out.jobs_most = static_cast<std::uint64_t>(one.integer("count", 0, 1'000'000'000, static_cast<std::int64_t>(out.jobs_most)));
+        mistakes.add(pointer, one.done());
+    }
+    read_text(fields, "every", mistakes, "/retention/every", out.every, [](const std::string& text) -> Result<Milliseconds> {
+        auto every = parse_duration(text);
+        if (every && (*every < Milliseconds(1'000) || *every > std::chrono::hours(24))) return fail(Errc::invalid, "must be between 1s and 1d");
+        return every;
+    });
+    mistakes.add("/retention", fields.done());
+}
+
 bool is_loopback(std::string_view address)
 {
     return address.starts_with("127.") || address == "::1" || address == "localhost";
@@ -122,10 +153,7 @@ Status parse_config(std::string_view text, const std::string& where, Config& con
         });
         mistakes.add("/checks", checks.done());
     }
-    if (fields.has("retention")) {
-        fields.any("retention", Json());
-        mistakes.add("/retention", "retention: not supported yet: jobs and records are kept");
-    }
+    if (fields.has("retention")) read_retention(fields.object("retention"), where, mistakes, config.retention);
     mistakes.add("", fields.done());
     if (mistakes.found.empty()) return {};
     return fail(Errc::invalid, fmt::format("{}", fmt::join(mistakes.found, "\n")));
@@ -219,6 +247,8 @@ Configuration (all optional):
   offlineLimit: 15m                           # silent for longer: a job that may not be repeated fails
   deliveries: { giveUpAfter: 24h, timeout: 30s, holdAfter: 5, probeAfter: 10s }
   limits: { connectionsPerAddress: 12000, header: 16KiB, records: 64MiB }
+  retention: { jobs: { age: 90d, count: 1000000 }, logs: { age: 30d }, deliveries: { age: 30d }, audit: { age: 365d },
+               events: { age: 30d }, metrics: { age: 90d }, every: 10m }   # what is over for so long goes; age: never keeps it
   checks: { time: 30s, memory: 1GiB }         # of the check of one uploaded package, in the sandbox
   log: info
 

@@ -42,6 +42,7 @@ Status CoreImpl::start()
         if (auto ok = writer_.commit(); !ok) return ok;
     }
     if (auto ok = load(); !ok) return ok;
+    retaining_.next = clock_.steady() + std::min<Milliseconds>(options_.retention.every, std::chrono::minutes(1));
     queue_.start();
     if (options_.timer_thread) timer_ = std::jthread([this](std::stop_token stop) { timer_loop(stop); });
     return {};
@@ -137,6 +138,8 @@ void CoreImpl::lost(const Error& error)
     for (auto& [key, agent] : agents_) end_poll(agent, Error{Errc::unavailable, error.what});
     ended_.clear();
     fresh_.reset();
+    doomed_files_.clear();
+    retaining_.runs = false;   // the next one begins anew
     if (auto ok = load(); !ok) {
         // Nothing true can be said any more; a supervisor starts us again when the disk is back.
         log::error("core", "the store cannot be read after a failed commit: {}", ok.error().what);
@@ -147,6 +150,7 @@ void CoreImpl::lost(const Error& error)
 void CoreImpl::committed()
 {
     const SteadyTime now = clock_.steady();
+    if (!doomed_files_.empty()) remove_doomed();
     for (const AgentKey key : std::exchange(stirred_, {})) {
         const auto found = agents_.find(key);
         if (found != agents_.end() && found->second.parked) answer_poll(found->second, now >= found->second.parked->until);

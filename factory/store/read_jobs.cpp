@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "factory/store/sqlite_reader.h"
+#include "factory/store/value_files.h"
 
 namespace mill::factory::sqlite {
 
@@ -81,11 +82,12 @@ Result<JobRecord> SqliteReader::job(std::string_view uid)
     Rows rows = db_.query(sql.c_str(), uid);
     if (!rows.next()) return none(rows, "job", uid);
     JobRecord job = job_row(rows);
-    job.input = rows.json(20);
-    job.context = rows.json(21);
-    job.output = rows.json(22);
-    job.error = rows.json(23);
-    job.evidence = rows.json(24);
+    Json* const values[] = {&job.input, &job.context, &job.output, &job.error, &job.evidence};
+    for (int i = 0; i < 5; ++i) {
+        auto value = whole_json(folder_, rows, 20 + i);
+        if (!value) return fail(fmt::format("job {}", uid), value.error());
+        *values[i] = std::move(*value);
+    }
     return job;
 }
 

@@ -261,6 +261,12 @@ struct DeliveryQuery {
     std::optional<WallTime> since{}, until{};   ///< made at or after; before
 };
 
+/// What retention removed of one kind: jobs, logs, deliveries, events, audit, keys, minutes, files, bytes.
+struct RemovedCount {
+    std::string kind;
+    std::uint64_t ever = 0, run = 0;   ///< run: in the one that goes on, or was cut short
+};
+
 struct StoreTotals {
     std::uint64_t ready = 0, assigned = 0, running = 0, waiting = 0, successful = 0, failed = 0, cancelled = 0, expired = 0;
     std::uint64_t deliveries_pending = 0, deliveries_dead = 0;

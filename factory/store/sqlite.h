@@ -17,6 +17,8 @@ struct sqlite3_stmt;
 
 namespace mill::factory::sqlite {
 
+inline constexpr int kBusyWait = 5000;   // ms that a statement waits for another connection
+
 /// Bytes rather than text.
 struct Blob {
     std::string_view bytes;

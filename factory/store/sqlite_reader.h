@@ -10,8 +10,8 @@ namespace mill::factory::sqlite {
 
 class SqliteReader final : public Reader {
 public:
-    explicit SqliteReader(Database& db) : db_(db) {}                                          ///< lent
-    explicit SqliteReader(std::unique_ptr<Database> db) : own_(std::move(db)), db_(*own_) {}
+    SqliteReader(Database& db, std::string folder) : db_(db), folder_(std::move(folder)) {}   ///< lent
+    SqliteReader(std::unique_ptr<Database> db, std::string folder) : own_(std::move(db)), db_(*own_), folder_(std::move(folder)) {}
 
     Result<Document> document(std::string_view kind, std::string_view name) override;
     Result<std::vector<Document>> documents(std::string_view kind) override;
@@ -53,9 +53,11 @@ public:
 
 private:
     JobRecord job_row(const Rows& rows);
+    Result<std::string> moved_lines(std::string_view job, std::int64_t attempt, std::int64_t at, std::int64_t size) const;   ///< from the log's file
 
     std::unique_ptr<Database> own_;
     Database& db_;
+    std::string folder_;
     std::map<std::int64_t, std::shared_ptr<const Binding>> bindings_;   // they never change
     std::shared_ptr<const Binding> known_binding(std::int64_t id);
 };
@@ -71,7 +73,7 @@ DeliveryRecord delivery_row(const Rows& rows);
 std::string event_line(const protocol::Event& event);
 
 /// Bits of `events.kinds`.
-inline constexpr unsigned kStepBit = 1, kLogBit = 2;
+inline constexpr unsigned kStepBit = 1, kLogBit = 2, kRemovedBit = 4;   // the last: retention took the others
 
 /// An Error for a query that found nothing: its own, or not_found with these words.
 tl::unexpected<Error> none(const Rows& rows, std::string_view what, std::string_view name);

@@ -4,16 +4,19 @@
 #include <array>
 
 #include "factory/store/sqlite_reader.h"
+#include "factory/store/sqlite_sweeper.h"
+#include "factory/store/value_files.h"
 
 namespace mill::factory::sqlite {
 
 class SqliteWriter final : public Writer {
 public:
-    SqliteWriter(std::unique_ptr<Database> db, std::string package_folder);
+    SqliteWriter(std::unique_ptr<Database> db, std::string folder);
 
     /// Reads counters; before the first begin().
     Status start();
 
+    Sweeper& sweeper() override { return sweeper_; }
     Reader& read() override { return reader_; }
     Status begin() override;
     Status commit() override;
@@ -79,14 +82,14 @@ public:
     Status adopt(const NewAttempt& attempt) override;
     Status attempt_token(JobKey job, std::uint32_t attempt, std::string_view token) override;
     Result<AttemptRow> attempt(std::string_view job, std::uint32_t attempt) override;
+    Status long_log(JobKey job, std::uint32_t attempt) override;
     Status progress(JobKey job, std::uint32_t attempt, const Progress& progress) override;
     Result<std::uint64_t> append_events(JobKey job, std::uint32_t attempt, const std::vector<protocol::Event>& events, bool stale) override;
     Result<std::uint64_t> append_feed(const NewFeed& row) override;
     void skip_feed() override;
 
-    Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key) override;
+    Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key, WallTime since) override;
     Status put_idempotency(std::string_view scope, std::string_view key, std::string_view sha, JobKey job, WallTime now) override;
-    Status purge_idempotency(WallTime before) override;
     Result<std::vector<JobKey>> due_to_expire(WallTime now, std::size_t limit) override;
     Result<std::optional<WallTime>> next_expiry() override;
 
@@ -109,7 +112,9 @@ private:
 
     std::unique_ptr<Database> db_;
     SqliteReader reader_;
-    std::string package_folder_;
+    std::string folder_;
+    ValueFiles values_;
+    SqliteSweeper sweeper_;
     std::uint64_t sequence_ = 0, sequence_kept_ = 0, sequence_saved_ = 0;   // of the feed: now, at begin, at the savepoint
     std::map<std::int64_t, std::int64_t> trigger_of_;                     // binding → name id
     using Ended = std::array<std::int64_t, 4>;                            // jobs that ended since begin, by state

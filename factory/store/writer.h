@@ -2,6 +2,7 @@
 #pragma once
 
 #include "factory/store/store.h"
+#include "factory/store/sweeping.h"
 
 namespace mill::factory {
 
@@ -35,6 +36,7 @@ struct JobChange {
     protocol::JobState state = protocol::JobState::ready;
     std::optional<protocol::Reason> reason;
     std::optional<WallTime> started, ended;
+    std::optional<WallTime> closed{};   ///< of a final state: by the factory's clock
 };
 
 struct NewAttempt {
@@ -115,6 +117,7 @@ struct IdempotencyRow {
 class Writer {
 public:
     virtual ~Writer() = default;
+    virtual Sweeper& sweeper() = 0;
     virtual Reader& read() = 0;   ///< sees what this transaction wrote
 
     virtual Status begin() = 0;
@@ -196,6 +199,7 @@ public:
     virtual Status attempt_token(JobKey job, std::uint32_t attempt, std::string_view token) = 0;
     virtual Result<AttemptRow> attempt(std::string_view job, std::uint32_t attempt) = 0;
     struct Progress { std::uint64_t acknowledged = 0, bytes = 0, lost_steps = 0, lost_logs = 0; };
+    virtual Status long_log(JobKey job, std::uint32_t attempt) = 0;   ///< its middle is to be moved into a file
     virtual Status progress(JobKey job, std::uint32_t attempt, const Progress& progress) = 0;
     /// Kept as one opaque value; the number of bytes it takes. `events` is not empty and in order.
     virtual Result<std::uint64_t> append_events(JobKey job, std::uint32_t attempt, const std::vector<protocol::Event>& events, bool stale) = 0;
@@ -203,9 +207,8 @@ public:
     /// The next number of the feed is above every one that a store of before may have given.
     virtual void skip_feed() = 0;
 
-    virtual Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key) = 0;
+    virtual Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key, WallTime since) = 0;
     virtual Status put_idempotency(std::string_view scope, std::string_view key, std::string_view sha, JobKey job, WallTime now) = 0;
-    virtual Status purge_idempotency(WallTime before) = 0;
 
     virtual Result<std::vector<JobKey>> due_to_expire(WallTime now, std::size_t limit) = 0;
     virtual Result<std::optional<WallTime>> next_expiry() = 0;
