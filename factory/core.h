@@ -158,6 +158,8 @@ public:
     /// A delivery with event `test` that no job stands behind: rendered by the caller.
     virtual void add_test_delivery(std::string notifier, Json request, Who who, Done<DeliveryRecord> done) = 0;
 
+    /// All or none of them. Errors: conflict (a name has another unit), too_large (too many series).
+    virtual void publish(std::vector<MetricPoint> points, Done<Nothing> done) = 0;
     virtual void retention(Done<RetentionState> done) = 0;
 
     /// Expiry, leases, lost agents, poll timeouts, due deliveries: what is due by the clock. The timer thread calls it.

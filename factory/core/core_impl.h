@@ -86,6 +86,7 @@ public:
     void resume_notifier(std::string notifier, Who who, Done<NotifierState> done) override;
     void add_test_delivery(std::string notifier, Json request, Who who, Done<DeliveryRecord> done) override;
 
+    void publish(std::vector<MetricPoint> points, Done<Nothing> done) override;   ///< metrics.cpp
     void retention(Done<RetentionState> done) override;   ///< retention.cpp
 
     void run_timers() override;

@@ -236,6 +236,11 @@ Status CoreImpl::end_active(Active& active, Ending ending)
     Json detail;
     if (const Json& title = ending.error["title"]; title.is_string()) detail = Json::object({{"title", title}});
     if (auto ok = job_line(job, protocol::name(ending.state), ending.time, active.attempt, agent, protocol::name(ending.reason), std::move(detail)); !ok) return ok;
+    const auto since = [](const std::optional<WallTime>& from, WallTime to) { return from ? std::optional(to - *from) : std::nullopt; };
+    if (auto ok = writer_.count_job({.time = clock_.now(), .binding = binding->binding.id, .state = ending.state, .reason = ending.reason,
+                                     .delay = since(active.created, active.assigned.value_or(active.created)), .run = since(active.started, ending.time)});
+        !ok)
+        return ok;
     if (active.progress.bytes > kLongLog)
         if (auto ok = writer_.long_log(job, active.attempt); !ok) return ok;
     forget_active(active);
@@ -255,6 +260,7 @@ Status CoreImpl::end_ready(JobKey job, Ending ending)
     if (auto ok = writer_.change_job({.job = job, .state = ending.state, .reason = ending.reason, .started = {}, .ended = ending.time, .closed = clock_.now()}); !ok) return ok;
     if (auto ok = writer_.insert_outcome(job, ending.output, ending.error, ending.evidence); !ok) return ok;
     if (auto ok = job_line(job, protocol::name(ending.state), ending.time, row->attempt, {}, protocol::name(ending.reason), ending.evidence); !ok) return ok;
+    if (auto ok = writer_.count_job({.time = clock_.now(), .binding = row->binding, .state = ending.state, .reason = ending.reason, .delay = {}, .run = {}}); !ok) return ok;
     ended_.push_back(row->uid);
     return notify(job, row->uid, (*binding)->binding, ending.state == JobState::expired ? "expired" : "cancel", true);
 }

@@ -52,6 +52,8 @@ bool Rows::next()
 
 std::int64_t Rows::integer(int column) const { return sqlite3_column_int64(statement_, column); }
 
+double Rows::number(int column) const { return sqlite3_column_double(statement_, column); }
+
 std::string_view Rows::text(int column) const
 {
     const void* bytes = sqlite3_column_blob(statement_, column);
@@ -111,6 +113,8 @@ std::int64_t Database::changes() const { return sqlite3_changes64(db_); }
 bool Database::in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 
 void Database::bind(sqlite3_stmt* statement, int index, std::int64_t value) { sqlite3_bind_int64(statement, index, value); }
+
+void Database::bind(sqlite3_stmt* statement, int index, double value) { sqlite3_bind_double(statement, index, value); }
 
 void Database::bind(sqlite3_stmt* statement, int index, std::string_view value)
 {

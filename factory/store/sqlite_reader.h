@@ -44,6 +44,10 @@ public:
     Result<std::vector<FeedRow>> feed(std::uint64_t after, std::size_t limit) override;
     Result<std::uint64_t> last_feed_sequence() override;
     Result<Page<AuditRow>> audit(std::string_view cursor, std::size_t limit) override;
+    Result<std::vector<JobMinute>> job_minutes(WallTime since, WallTime until, std::size_t most) override;   ///< metrics.cpp
+    Result<std::vector<DeliveryMinute>> delivery_minutes(WallTime since, WallTime until, std::size_t most) override;
+    Result<std::vector<PublishedSeries>> published(std::string_view metric) override;
+    Result<std::vector<PublishedPoint>> points(std::int64_t series, WallTime since, WallTime until, std::size_t most) override;
     Result<StoreTotals> totals() override;
     Result<std::string> setting(std::string_view key) override;
 

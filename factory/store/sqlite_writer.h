@@ -93,6 +93,10 @@ public:
     Result<std::vector<JobKey>> due_to_expire(WallTime now, std::size_t limit) override;
     Result<std::optional<WallTime>> next_expiry() override;
 
+    Status count_job(const EndedJob& job) override;   ///< metrics.cpp
+    Status count_delivery(WallTime time, std::string_view notifier, std::string_view outcome) override;
+    Status publish(const MetricPoint& point, WallTime now) override;
+
     Status insert_delivery(const NewDelivery& delivery) override;
     Result<std::vector<DeliveryRecord>> due_deliveries(WallTime now, WallTime overtake_before, std::size_t limit) override;
     Result<std::optional<WallTime>> next_delivery() override;

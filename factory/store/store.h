@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "factory/store/metric_records.h"
 #include "factory/store/records.h"
 #include "platform/base/result.h"
 
@@ -58,6 +59,11 @@ public:
     virtual Result<std::vector<FeedRow>> feed(std::uint64_t after, std::size_t limit) = 0;
     virtual Result<std::uint64_t> last_feed_sequence() = 0;
     virtual Result<Page<AuditRow>> audit(std::string_view cursor, std::size_t limit) = 0;   ///< newest first
+    // Figures: since … until, oldest first, `most` rows at most.
+    virtual Result<std::vector<JobMinute>> job_minutes(WallTime since, WallTime until, std::size_t most) = 0;
+    virtual Result<std::vector<DeliveryMinute>> delivery_minutes(WallTime since, WallTime until, std::size_t most) = 0;
+    virtual Result<std::vector<PublishedSeries>> published(std::string_view metric) = 0;   ///< "": of every name
+    virtual Result<std::vector<PublishedPoint>> points(std::int64_t series, WallTime since, WallTime until, std::size_t most) = 0;
     virtual Result<StoreTotals> totals() = 0;
     virtual Result<std::string> setting(std::string_view key) = 0;
 };

@@ -213,6 +213,18 @@ public:
     virtual Result<std::vector<JobKey>> due_to_expire(WallTime now, std::size_t limit) = 0;
     virtual Result<std::optional<WallTime>> next_expiry() = 0;
 
+    struct EndedJob {
+        WallTime time;
+        std::int64_t binding = 0;
+        protocol::JobState state = protocol::JobState::failed;
+        protocol::Reason reason = protocol::Reason::internal;
+        std::optional<Microseconds> delay, run;   ///< of one that an agent had
+    };
+    virtual Status count_job(const EndedJob& job) = 0;
+    virtual Status count_delivery(WallTime time, std::string_view notifier, std::string_view outcome) = 0;   ///< as DeliveryMinute
+    /// Errors: conflict (the name has another unit), too_large (too many series).
+    virtual Status publish(const MetricPoint& point, WallTime now) = 0;
+
     virtual Status insert_delivery(const NewDelivery& delivery) = 0;
     /// Pending, due and not claimed, in the order of each (job, notifier); now claimed until change_delivery or the next start.
     virtual Result<std::vector<DeliveryRecord>> due_deliveries(WallTime now, WallTime overtake_before, std::size_t limit) = 0;
