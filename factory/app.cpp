@@ -10,6 +10,7 @@
 #include "factory/check/sandbox_checker.h"
 #include "factory/core.h"
 #include "factory/http/server.h"
+#include "factory/notify/otlp.h"
 #include "factory/notify/render.h"
 #include "factory/notify/worker.h"
 #include "factory/resources/vault.h"
@@ -104,6 +105,10 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     if (config.public_url.empty() && !everywhere) base_url = url;
     listening = true;
     auto worker = start_delivery_worker({}, **core, deliverer);
+    std::unique_ptr<OtlpPush> otlp;
+    if (!config.otlp_url.empty())
+        otlp = start_otlp_push({.url = config.otlp_url, .credential = config.otlp_credential, .every = config.otlp_every, .instance = (*core)->factory_id()}, **core, egress,
+                               stored_credentials(**core, [&](const CredentialRecord& record) { return vault->open(record); }, clock), clock);
 
     fmt::print("listening on {}\n", url);
     std::fflush(stdout);
@@ -113,6 +118,7 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     host.stopping();
     log::info("factory", "stopping");
     (*server)->stop();   // no new calls; parked polls get 503
+    otlp.reset();
     worker->stop();      // what is under way stays due
     (*core)->flush();    // answers to calls that are gone by now, before the part that gave them goes
     (*api).reset();

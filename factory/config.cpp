@@ -154,6 +154,19 @@ Status parse_config(std::string_view text, const std::string& where, Config& con
         mistakes.add("/checks", checks.done());
     }
     if (fields.has("retention")) read_retention(fields.object("retention"), where, mistakes, config.retention);
+    if (fields.has("otlp")) {
+        Fields otlp(fields.object("otlp"), where + ": otlp");
+        config.otlp_url = otlp.text("url");
+        if (const auto uri = platform::parse_uri(config.otlp_url); !config.otlp_url.empty() && !uri)
+            mistakes.add("/otlp/url", fmt::format("otlp: url: '{}' is no address such as https://collector.example.com/v1/metrics", config.otlp_url));
+        config.otlp_credential = otlp.text("credential", "");
+        read_text(otlp, "every", mistakes, "/otlp/every", config.otlp_every, [](const std::string& value) -> Result<Milliseconds> {
+            auto every = parse_duration(value);
+            if (every && (*every < Milliseconds(1'000) || *every > std::chrono::hours(1))) return fail(Errc::invalid, "must be between 1s and 1h");
+            return every;
+        });
+        mistakes.add("/otlp", otlp.done());
+    }
     mistakes.add("", fields.done());
     if (mistakes.found.empty()) return {};
     return fail(Errc::invalid, fmt::format("{}", fmt::join(mistakes.found, "\n")));
@@ -250,6 +263,7 @@ Configuration (all optional):
   retention: { jobs: { age: 90d, count: 1000000 }, logs: { age: 30d }, deliveries: { age: 30d }, audit: { age: 365d },
                events: { age: 30d }, metrics: { age: 90d }, every: 10m }   # what is over for so long goes; age: never keeps it
   checks: { time: 30s, memory: 1GiB }         # of the check of one uploaded package, in the sandbox
+  otlp: { url: "https://collector.example.com/v1/metrics", credential: otlp, every: 60s }   # figures as OpenTelemetry metrics
   log: info
 
 Uploaded packages, and inputs whose schema has regular expressions, are checked by millwright-runner (beside this program) in a sandbox

@@ -38,6 +38,9 @@ struct Config {
         std::uint64_t jobs_most = 1'000'000;    ///< jobs.count; 0: any number
         Milliseconds every{600'000};
     } retention;
+    /// otlp: where figures are pushed to; an empty url: nowhere
+    std::string otlp_url, otlp_credential;
+    Milliseconds otlp_every{60'000};
     log::Level level = log::Level::info;        ///< log
 
     bool tls() const { return !certificate_file.empty(); }
