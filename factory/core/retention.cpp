@@ -257,6 +257,7 @@ void CoreImpl::remove_doomed()
     const std::vector<std::string> files = std::exchange(doomed_files_, {});
     // A backup copies the files that its database names: they stay until it has, and go in a later run.
     const auto alone = platform::lock_file(store_->folder() + "/backup.lock");
+    if (!alone && alone.error().code != Errc::conflict) log::warning("retention", "files of what went stay for now: {}", alone.error().what);
     if (!alone) return;
     for (const std::string& name : files)
         if (std::remove(fmt::format("{}/{}", store_->folder(), name).c_str()) != 0) log::debug("retention", "{} is not there", name);

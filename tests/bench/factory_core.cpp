@@ -1,11 +1,13 @@
 // tests/bench/factory_core.cpp -- jobs a second through the factory's core with simulated agents, against the disk's own floor.
 // bench_factory_core [JOBS [AGENTS [IN_FLIGHT [WAITING]]]] [--in FOLDER] [--parent FOLDER]
+// --retain SECONDS: jobs that have ended go meanwhile, and how long one takes to be accepted is measured instead.
 // --in: a store that stays, and may be there already (tests/bench/bench-scale fills it); the last line is JSON.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -107,6 +109,7 @@ struct Options {
     std::uint64_t jobs = 10'000;
     int agents = 50, in_flight = 256;
     std::uint64_t waiting = 0;   // jobs nobody fits, beside them
+    int retain = 0;              // seconds
     std::string folder;          // kept
     std::string parent = std::filesystem::temp_directory_path().string();
 };
@@ -118,6 +121,7 @@ Options read_options(int argc, char** argv)
     for (int i = 1; i < argc; ++i) {
         const std::string text = argv[i];
         if (text == "--in" && i + 1 < argc) out.folder = argv[++i];
+        else if (text == "--retain" && i + 1 < argc) out.retain = std::atoi(argv[++i]);
         else if (text == "--parent" && i + 1 < argc) out.parent = argv[++i];
         else if (++place == 1) out.jobs = std::strtoull(argv[i], nullptr, 10);
         else if (place == 2) out.agents = std::atoi(argv[i]);
@@ -179,6 +183,40 @@ std::pair<double, double> timed(int calls, Call call)
     return {times[times.size() / 2], times.back()};
 }
 
+/// How long a run takes to be accepted, one every 10 ms, in milliseconds: median, 99th percentile, longest.
+std::array<double, 3> accepting(Core& core, const RunRequest& request, const Who& who, double seconds)
+{
+    std::vector<double> times;
+    std::binary_semaphore pause{0};
+    for (const double end = now() + seconds; now() < end;) {
+        const double begin = now();
+        must(await<Accepted>([&](auto done) { core.accept_run(request, who, done); }).has_value(), "not accepted");
+        times.push_back((now() - begin) * 1000);
+        (void)pause.try_acquire_for(std::chrono::milliseconds(10));
+    }
+    std::sort(times.begin(), times.end());
+    return {times[times.size() / 2], times[times.size() * 99 / 100], times.back()};
+}
+
+void retain(Core& core, const RunRequest& request, const Who& who, int seconds, Json& figures)
+{
+    const auto removed = [&] {
+        const auto state = await<RetentionState>([&](auto done) { core.retention(done); });
+        must(state.has_value(), "retention");
+        std::uint64_t jobs = 0;
+        for (const RemovedCount& one : state->removed)
+            if (one.kind == "jobs") jobs = one.ever;
+        return jobs;
+    };
+    const auto idle = accepting(core, request, who, 0.9);   // it begins after a second
+    const std::uint64_t before = removed();
+    const auto busy = accepting(core, request, who, seconds);
+    const double each = static_cast<double>(removed() - before) / seconds;
+    std::printf("accepted: p50 %.2f  p99 %.2f  longest %.2f ms; while jobs go: p50 %.2f  p99 %.2f  longest %.2f ms, %.0f jobs/s removed\n", idle[0], idle[1], idle[2], busy[0], busy[1],
+                busy[2], each);
+    figures.set("removedPerSecond", each).set("acceptIdleMs", Json::array({idle[0], idle[1], idle[2]})).set("acceptMs", Json::array({busy[0], busy[1], busy[2]}));
+}
+
 /// What people ask, of the store as it stands.
 void ask(Core& core, Json& figures)
 {
@@ -190,7 +228,8 @@ void ask(Core& core, Json& figures)
     const auto page = [&](std::optional<protocol::JobState> state, const std::string& trigger, bool oldest) {
         JobQuery query;
         query.state = state;
-        query.trigger = trigger;
+        if (trigger == "no-such") query.environment = trigger;
+        else query.trigger = trigger;
         query.oldest_first = oldest;
         query.limit = 100;
         must(reader->jobs(query).has_value(), "jobs");
@@ -224,6 +263,7 @@ int main(int argc, char** argv)
     CoreOptions core_options;
     core_options.folder = folder;
     const double opening = now(), before = resident();
+    if (options.retain > 0) core_options.retention = {.jobs = Milliseconds(1), .logs = {}, .deliveries = {}, .audit = {}, .events = {}, .metrics = {}, .jobs_most = 0, .every = Milliseconds(1'000)};
     auto started = start_core(core_options, system_clock());
     must(started.has_value(), "the core does not start");
     const double open_ms = (now() - opening) * 1000;
@@ -247,7 +287,14 @@ int main(int argc, char** argv)
         }
         core.flush();
         if (options.folder.empty() || options.waiting == 0) ask(core, figures);
+        if (options.retain > 0) retain(core, request, who, options.retain, figures);
         request.trigger = "main";
+        if (const auto one = await<Accepted>([&](auto done) { core.accept_run(request, who, done); }); options.agents > 0 && one) {
+            const auto took = timed(20, [&] { must(await<Why>([&](auto done) { core.why(one->job.uid, done); }).has_value(), "why"); });
+            std::printf("why a job waits for %d agents       p50 %8.3f ms  longest %8.3f ms\n", options.agents, took.first, took.second);
+            figures.set("why among agents", Json::object({{"p50", took.first}, {"max", took.second}}));
+            must(await<JobRecord>([&](auto done) { core.cancel(one->job.uid, "", who, done); }).has_value(), "cancel");
+        }
         for (const std::string& agent : bench.agents) bench.poll(agent);
         core.flush();
 
