@@ -113,6 +113,7 @@ Command retention_command()
     return {.name = "retention",
             .summary = "Show how long the factory keeps what is over, what goes now, and what went",
             .examples = "millwright retention\nmillwright retention --json",
+            .options = {},
             .run = show_retention};
 }
 
