@@ -78,7 +78,7 @@ class Retention(Test):
             world.start_factory()
             agent = world.agent()
             trigger = world.deploy("echo", ECHO)
-            text = "".join(random.Random(1).choices("abcdefghij\"\\\n€", k=700_000))
+            text = "".join(random.Random(1).choices("abcdefghij\"\\\n€", k=400_000))
             uid = world.trigger(trigger, {"text": text})
             job = world.ended(uid)
             self.assertEqual(job["state"], "successful", job)
