@@ -10,7 +10,13 @@ Result<int> show_listing(Context& context, const Listing& listing)
 {
     Result<Api*> api = context.api();
     if (!api) return fail(api.error());
-    const Result<Json> found = (*api)->get(listing.path, listing.query);
+    Result<Json> found = (*api)->get(listing.path, listing.query);
+    // A page in which nothing matched is no end: the factory looks at a bounded number of rows for each.
+    for (Pairs query = listing.query; found && items(*found).empty() && !(*found)["next"].as_string().empty();) {
+        std::erase_if(query, [](const auto& each) { return each.first == "cursor"; });
+        query.emplace_back("cursor", (*found)["next"].as_string());
+        found = (*api)->get(listing.path, query);
+    }
     if (!found) return fail(found.error());
     Console& console = context.console;
     if (console.json()) {

@@ -10,6 +10,7 @@
 #include "factory/check/sandbox_checker.h"
 #include "factory/core.h"
 #include "factory/http/server.h"
+#include "factory/notify/otlp.h"
 #include "factory/notify/render.h"
 #include "factory/notify/worker.h"
 #include "factory/resources/vault.h"
@@ -72,6 +73,9 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     core_options.first_probe = config.first_probe;
     core_options.last_probe = std::max(config.first_probe, core_options.last_probe);
     core_options.record_quota = config.record_quota.bytes;
+    const Config::Retention& kept = config.retention;
+    core_options.retention = {.jobs = kept.jobs, .logs = kept.logs, .deliveries = kept.deliveries, .audit = kept.audit, .events = kept.events, .metrics = kept.metrics,
+                              .jobs_most = kept.jobs_most, .every = kept.every};
     core_options.renderer = renderer;
     auto core = start_core(core_options, clock);   // locks the folder
     if (!core) return fail(core.error());
@@ -106,6 +110,10 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     if (config.public_url.empty() && !everywhere) base_url = url;
     listening = true;
     auto worker = start_delivery_worker({}, **core, deliverer);
+    std::unique_ptr<OtlpPush> otlp;
+    if (!config.otlp_url.empty())
+        otlp = start_otlp_push({.url = config.otlp_url, .credential = config.otlp_credential, .every = config.otlp_every, .instance = (*core)->factory_id()}, **core, egress,
+                               stored_credentials(**core, [&](const CredentialRecord& record) { return vault->open(record); }, clock), clock);
 
     fmt::print("listening on {}\n", url);
     std::fflush(stdout);
@@ -115,6 +123,7 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     host.stopping();
     log::info("factory", "stopping");
     (*server)->stop();   // no new calls; parked polls get 503
+    otlp.reset();
     worker->stop();      // what is under way stays due
     (*core)->flush();    // answers to calls that are gone by now, before the part that gave them goes
     (*api).reset();

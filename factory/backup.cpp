@@ -51,25 +51,33 @@ Status copy_file(const std::string& from, const std::string& to, fs::perms mode)
     return file->sync();
 }
 
-Result<std::vector<std::string>> packages_in(const std::string& folder)
-{
-    std::vector<std::string> out;
-    std::error_code error;
-    for (fs::directory_iterator at(folder + "/packages", error), end; !error && at != end; at.increment(error))
-        if (at->is_regular_file(error) && at->path().extension() == ".mwp") out.push_back("packages/" + at->path().filename().string());
-    if (error) return fail(Errc::unavailable, fmt::format("{}/packages: {}", folder, error.message()));
-    std::sort(out.begin(), out.end());
-    return out;
-}
+constexpr const char* kFolders[] = {"packages", "values", "logs"};
+constexpr std::string_view kHex = "0123456789abcdef";
 
 /// Names are those that make_backup writes: nothing of a manifest leads out of the folder.
 bool is_ours(std::string_view name)
 {
     if (name == "factory.db" || name == "factory-key" || name == "admin-token") return true;
-    if (!name.starts_with("packages/") || !name.ends_with(".mwp")) return false;
-    name.remove_prefix(9);
-    name.remove_suffix(4);
-    return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == name.npos;
+    const std::size_t slash = name.find('/');
+    if (slash == name.npos) return false;
+    const std::string_view folder = name.substr(0, slash), file = name.substr(slash + 1), stem = file.substr(0, file.find('.'));
+    if (folder == "packages") return stem.size() == 64 && stem.find_first_not_of(kHex) == stem.npos && file.substr(64) == ".mwp";
+    const bool uid = stem.size() == 36 && stem.find_first_not_of("0123456789abcdef-") == stem.npos && file.size() > 37;
+    if (folder == "values") return uid && file.substr(36) == ".json";
+    return folder == "logs" && uid && file.size() < 50 && file.substr(37).find_first_not_of("0123456789") == file.npos;
+}
+
+/// Files of a folder of the data folder, as "FOLDER/NAME"; none when it is not there.
+Result<std::vector<std::string>> files_in(const std::string& data, const std::string& folder)
+{
+    std::vector<std::string> out;
+    if (!platform::exists(data + "/" + folder)) return out;
+    std::error_code error;
+    for (fs::directory_iterator at(data + "/" + folder, error), end; !error && at != end; at.increment(error))
+        if (const std::string name = folder + "/" + at->path().filename().string(); at->is_regular_file(error) && is_ours(name)) out.push_back(name);
+    if (error) return fail(Errc::unavailable, fmt::format("{}/{}: {}", data, folder, error.message()));
+    std::sort(out.begin(), out.end());
+    return out;
 }
 
 struct Manifest {
@@ -140,10 +148,21 @@ Result<BackupReport> make_backup(const std::string& data, const std::string& to,
     std::error_code error;
     fs::permissions(to, fs::perms::owner_all, error);
     if (error) return fail(Errc::unavailable, fmt::format("{}: {}", to, error.message()));
+    // While it is held, retention removes no file: what the copy of the database names is still there when its turn comes.
+    auto hold = platform::lock_file(data + "/backup.lock");
+    for (int i = 0; !hold && hold.error().code == Errc::conflict && i < 20 && clock.sleep(Milliseconds(100), {}); ++i) hold = platform::lock_file(data + "/backup.lock");
+    if (!hold) return fail("another backup is being made", hold.error());
     if (auto ok = copy_database(data, to + "/factory.db"); !ok) return fail(ok.error());
     // Later than the database: what it names is there by now, and packages never change.
-    auto names = packages_in(data);
+    auto names = files_in(data, "packages");
     if (!names) return fail(names.error());
+    for (const char* folder : {"values", "logs"}) {
+        auto more = files_in(data, folder);
+        if (!more) return fail(more.error());
+        if (more->empty()) continue;
+        if (auto ok = platform::make_folder(to + "/" + folder, 0700); !ok) return fail("--to", ok.error());
+        names->insert(names->end(), more->begin(), more->end());
+    }
     for (const char* name : {"factory-key", "admin-token"})
         if (platform::exists(data + "/" + name)) names->push_back(name);
     for (const std::string& name : *names)
@@ -171,16 +190,19 @@ Result<BackupReport> restore_backup(const std::string& from, const std::string& 
     if (!lock) return fail("--data", lock.error());
     // The database comes to its place last, and marked: a factory never starts with it before.
     const std::string half = data + "/restoring";
-    if (auto ok = platform::make_folder(half + "/packages", 0700); !ok) return fail(ok.error());
     const auto secret = fs::perms::owner_read | fs::perms::owner_write;
+    for (const char* folder : kFolders)
+        if (auto ok = platform::make_folder(half + "/" + folder, 0700); !ok) return fail(ok.error());
     for (const Listed& file : manifest->files)
         if (auto ok = copy_file(from + "/" + file.name, half + "/" + file.name, secret); !ok) return fail(ok.error());
     if (auto ok = check_files(half, *manifest); !ok) return fail(ok.error());   // it may have changed meanwhile, or the copy may be bad
     if (auto ok = core::mark_restored(half, manifest->time, clock); !ok) return fail(from + "/factory.db", ok.error());
     if (platform::exists(half + "/factory.db-wal")) return fail(Errc::unavailable, half + "/factory.db could not be closed: empty the folder and restore again");
     std::error_code error;
-    fs::rename(half + "/packages", data + "/packages", error);
-    if (error) return fail(Errc::unavailable, fmt::format("{}: {}", data, error.message()));
+    for (const char* folder : kFolders) {
+        fs::rename(half + "/" + folder, data + "/" + folder, error);
+        if (error) return fail(Errc::unavailable, fmt::format("{}: {}", data, error.message()));
+    }
     for (const char* name : {"factory-key", "admin-token", "factory.db"})
         if (platform::exists(half + "/" + name))
             if (auto ok = platform::replace_file(half + "/" + name, data + "/" + name); !ok) return fail(ok.error());

@@ -14,7 +14,7 @@ struct BackupReport {
     std::uint64_t bytes = 0;
 };
 
-/// Writes the new folder `to` (0700): the database, packages, factory-key, admin-token, and manifest.json with the SHA-256 of each, written
+/// Writes the new folder `to` (0700): the database, packages, long values and logs, factory-key, admin-token, and manifest.json with the SHA-256 of each, written
 /// last. Never the vault's key. The factory of `data` may run. Blocks: for the disk.
 /// Errors: not_found (no factory's folder), conflict (`to` is there), denied, unavailable.
 Result<BackupReport> make_backup(const std::string& data, const std::string& to, Clock& clock);

@@ -51,6 +51,37 @@ Result<Rate> parse_rate(const std::string& text)
     return unit == "/s" ? Rate{number, 4 * number} : Rate{number / 60, number};
 }
 
+/// "30d", or "never" for what is kept for ever.
+Result<std::optional<Milliseconds>> read_age(const std::string& text)
+{
+    if (text == "never") return std::optional<Milliseconds>();
+    const auto age = parse_duration(text);
+    if (!age) return fail(Errc::invalid, age.error().what + ", or never");
+    if (*age < Milliseconds(1'000)) return fail(Errc::invalid, "must be at least 1s, or never");
+    return std::optional(*age);
+}
+
+void read_retention(const Json& section, const std::string& where, Mistakes& mistakes, Config::Retention& out)
+{
+    Fields fields(section, where + ": retention");
+    const std::pair<const char*, std::optional<Milliseconds>*> kinds[] = {{"jobs", &out.jobs},   {"logs", &out.logs},     {"deliveries", &out.deliveries},
+                                                                          {"audit", &out.audit}, {"events", &out.events}, {"metrics", &out.metrics}};
+    for (const auto& [kind, age] : kinds) {
+        if (!fields.has(kind)) continue;
+        const std::string pointer = fmt::format("/retention/{}", kind);
+        Fields one(fields.object(kind), fmt::format("{}: retention: {}", where, kind));
+        read_text(one, "age", mistakes, pointer + "/age", *age, read_age);
+        if (std::string_view(kind) == "jobs") out.jobs_most = static_cast<std::uint64_t>(one.integer("count", 0, 1'000'000'000, static_cast<std::int64_t>(out.jobs_most)));
+        mistakes.add(pointer, one.done());
+    }
+    read_text(fields, "every", mistakes, "/retention/every", out.every, [](const std::string& text) -> Result<Milliseconds> {
+        auto every = parse_duration(text);
+        if (every && (*every < Milliseconds(1'000) || *every > std::chrono::hours(24))) return fail(Errc::invalid, "must be between 1s and 1d");
+        return every;
+    });
+    mistakes.add("/retention", fields.done());
+}
+
 bool is_loopback(std::string_view address)
 {
     return address.starts_with("127.") || address == "::1" || address == "localhost";
@@ -136,9 +167,19 @@ Status parse_config(std::string_view text, const std::string& where, Config& con
         });
         mistakes.add("/checks", checks.done());
     }
-    if (fields.has("retention")) {
-        fields.any("retention", Json());
-        mistakes.add("/retention", "retention: not supported yet: jobs and records are kept");
+    if (fields.has("retention")) read_retention(fields.object("retention"), where, mistakes, config.retention);
+    if (fields.has("otlp")) {
+        Fields otlp(fields.object("otlp"), where + ": otlp");
+        config.otlp_url = otlp.text("url");
+        if (const auto uri = platform::parse_uri(config.otlp_url); !config.otlp_url.empty() && !uri)
+            mistakes.add("/otlp/url", fmt::format("otlp: url: '{}' is no address such as https://collector.example.com/v1/metrics", config.otlp_url));
+        config.otlp_credential = otlp.text("credential", "");
+        read_text(otlp, "every", mistakes, "/otlp/every", config.otlp_every, [](const std::string& value) -> Result<Milliseconds> {
+            auto every = parse_duration(value);
+            if (every && (*every < Milliseconds(1'000) || *every > std::chrono::hours(1))) return fail(Errc::invalid, "must be between 1s and 1h");
+            return every;
+        });
+        mistakes.add("/otlp", otlp.done());
     }
     mistakes.add("", fields.done());
     if (mistakes.found.empty()) return {};
@@ -247,7 +288,10 @@ Configuration (all optional):
   limits: { connectionsPerAddress: 12000, header: 16KiB, records: 64MiB, token: 1000/s, address: 500/s, agents: 20000/s, failures: 20/m, loopback: 100 }
                                               # calls of one token, from one address, of its agents, without a valid token (429); from this machine
                                               # 100 times as many: say 1 where a proxy on this machine brings the calls of others
+  retention: { jobs: { age: 90d, count: 1000000 }, logs: { age: 30d }, deliveries: { age: 30d }, audit: { age: 365d },
+               events: { age: 30d }, metrics: { age: 90d }, every: 10m }   # what is over for so long goes; age: never keeps it
   checks: { time: 30s, memory: 1GiB }         # of the check of one uploaded package, in the sandbox
+  otlp: { url: "https://collector.example.com/v1/metrics", credential: otlp, every: 60s }   # figures as OpenTelemetry metrics
   log: info
 
 Uploaded packages, and inputs whose schema has regular expressions, are checked by millwright-runner (beside this program) in a sandbox

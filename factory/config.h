@@ -1,6 +1,7 @@
 // factory/config.h -- the settings of millwright-factory: command line over configuration file over defaults.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,16 @@ struct Config {
     ByteCount record_quota = mebibytes(64);     ///< limits.records: steps and logs of one attempt
     Milliseconds check_time{30'000};            ///< checks.time: of one package, by the clock and by the processor
     ByteCount check_memory = mebibytes(1024);   ///< checks.memory
+    /// retention: how long what is over is kept; nothing: for ever ("never")
+    struct Retention {
+        std::optional<Milliseconds> jobs = std::chrono::hours(24 * 90), logs = std::chrono::hours(24 * 30), deliveries = std::chrono::hours(24 * 30),
+                                    audit = std::chrono::hours(24 * 365), events = std::chrono::hours(24 * 30), metrics = std::chrono::hours(24 * 90);
+        std::uint64_t jobs_most = 1'000'000;    ///< jobs.count; 0: any number
+        Milliseconds every{600'000};
+    } retention;
+    /// otlp: where figures are pushed to; an empty url: nowhere
+    std::string otlp_url, otlp_credential;
+    Milliseconds otlp_every{60'000};
     log::Level level = log::Level::info;        ///< log
 
     bool tls() const { return !certificate_file.empty(); }

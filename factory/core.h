@@ -32,6 +32,7 @@ struct CoreOptions {
     std::uint32_t hold_after = 5;            ///< failed attempts of one notifier in a row; then its deliveries are held
     Milliseconds first_probe{10'000}, last_probe{900'000};   ///< of a held notifier: the pauses between tries grow from, up to
     bool timer_thread = true;                ///< false in tests: they call run_timers()
+    RetentionRules retention;                ///< none by default: everything is kept
     Renderer renderer;                       ///< none: no deliveries are made
 };
 
@@ -169,6 +170,10 @@ public:
     virtual void resume_notifier(std::string notifier, Who who, Done<NotifierState> done) = 0;
     /// A delivery with event `test` that no job stands behind: rendered by the caller.
     virtual void add_test_delivery(std::string notifier, Json request, Who who, Done<DeliveryRecord> done) = 0;
+
+    /// All or none of them. Errors: conflict (a name has another unit), too_large (too many series).
+    virtual void publish(std::vector<MetricPoint> points, Done<Nothing> done) = 0;
+    virtual void retention(Done<RetentionState> done) = 0;
 
     /// Expiry, leases, lost agents, poll timeouts, due deliveries: what is due by the clock. The timer thread calls it.
     virtual void run_timers() = 0;

@@ -40,6 +40,29 @@ struct Accepted {
     std::string waiting_for;   ///< a sentence while ready, else empty
 };
 
+// --- retention --------------------------------------------------------------------------------------------------------
+
+/// How long what is over is kept; nothing: for ever.
+struct RetentionRules {
+    std::optional<Milliseconds> jobs, logs, deliveries, audit, events, metrics;
+    std::uint64_t jobs_most = 0;      ///< final ones; 0: any number
+    Milliseconds every{600'000};
+};
+
+/// What is old enough to go now, counted up to kDueCounted.
+constexpr std::uint64_t kDueCounted = 10'000;
+struct RetentionDue {
+    std::uint64_t jobs = 0, deliveries = 0, audit = 0;
+};
+
+struct RetentionState {
+    RetentionRules rules;
+    bool running = false;
+    Json last;                        ///< {startedAt, endedAt, longestStepMs, removed {KIND: N}} of the last run; null: none yet
+    std::vector<RemovedCount> removed;
+    RetentionDue due;
+};
+
 // --- agents -----------------------------------------------------------------------------------------------------------
 
 struct EnrolRequest {

@@ -15,7 +15,7 @@ const std::vector<Command>& all_commands()
         packages_release_command(), packages_deprecate_command(), packages_decommission_command(), deployments_command(), deployments_check_command(), deployments_history_command(),
         deployments_promote_command(), deployments_rollback_command(), activities_command(), schema_command(),
         tokens_command(), tokens_create_command(), tokens_revoke_command(), tokens_rotate_command(), can_command(), audit_command(), audit_verify_command(), environments_key_command(), environments_release_command(),
-        login_command(), doctor_command(), canary_command(), version_command(),
+        login_command(), metrics_command(), retention_command(), doctor_command(), canary_command(), version_command(),
     };
     return commands;
 }

@@ -31,6 +31,8 @@ Command why_command();
 Command timeline_command();
 Command logs_command();
 Command steps_command();
+Command metrics_command();
+Command retention_command();
 Command canary_command();
 Command cancel_command();
 Command retry_command();

@@ -6,7 +6,7 @@
 namespace mill::factory {
 namespace {
 
-constexpr std::array<std::string_view, 10> kAreas{"resources", "packages", "credentials", "access", "runs", "jobs", "deliveries", "agents", "events", "audit"};
+constexpr std::array<std::string_view, 12> kAreas{"resources", "packages", "credentials", "access", "runs", "jobs", "deliveries", "agents", "events", "audit", "metrics", "questions"};
 
 /// Two bits of each area: reading, changing.
 constexpr std::uint32_t bit(std::size_t area, bool change) { return 1U << (2 * area + (change ? 1 : 0)); }

@@ -12,7 +12,7 @@
 namespace mill::factory {
 
 /// Numbers stand in access tokens: append only.
-enum class Area { resources, packages, credentials, access, runs, jobs, deliveries, agents, events, audit, none };
+enum class Area { resources, packages, credentials, access, runs, jobs, deliveries, agents, events, audit, metrics, questions, none };
 std::string_view name(Area area);
 
 /// A set of areas, each to read or to change. Thread: a value.

@@ -63,6 +63,11 @@ void why_environment(Service&, const CallPtr&);
 void release_environment(Service&, const CallPtr&);
 void list_holds(Service&, const CallPtr&);
 void why_all(Service&, const CallPtr&);
+
+void publish_metrics(Service&, const CallPtr&);   // metrics.cpp
+void list_metrics(Service&, const CallPtr&);
+void get_metric(Service&, const CallPtr&);
+void retention(Service&, const CallPtr&);
 void cancel(Service&, const CallPtr&);
 void retry(Service&, const CallPtr&);
 // job_records.cpp

@@ -188,30 +188,44 @@ void reply_none_waits(Service& service, const CallPtr& call)
 
 void why_all(Service& service, const CallPtr& call)
 {
+    const auto reader = service.core.reader();
+    auto waiting = reader->waiting();
+    if (!passed(*call, waiting)) return;
+    if (!call->identity.everywhere())
+        std::erase_if(*waiting, [&](const WaitingCount& each) {
+            const auto job = reader->job(each.oldest);
+            return !job || !sees_environment(*call, job->environment);
+        });
+    if (waiting->empty()) return reply_none_waits(service, call);
     JobQuery query;
     query.state = protocol::JobState::ready;
-    query.limit = 1000;
+    query.limit = kJobsListed;
+    query.oldest_first = true;
     query.within = visible(call->identity);
-    const auto reader = service.core.reader();
-    auto page = reader->jobs(query);
-    if (!passed(*call, page)) return;
-    const auto totals = reader->totals();
-    const std::uint64_t all = totals && call->identity.everywhere() ? totals->ready : page->items.size();
-    if (page->items.empty()) return reply_none_waits(service, call);
-    // The oldest wait longest: they are last in the page.
-    std::vector<JobRecord> jobs(page->items.rbegin(), page->items.rend());
-    explain(service, jobs, [call, all, jobs](const Explanations& why) {
+    auto oldest = reader->jobs(query);
+    if (!passed(*call, oldest)) return;
+    // One job of each trigger is asked about; what it waits for, the others of the trigger wait for, too.
+    std::vector<JobRecord> asked;
+    for (const WaitingCount& each : *waiting) {
+        JobRecord job;
+        job.uid = each.oldest;
+        job.trigger = each.trigger;
+        asked.push_back(std::move(job));
+    }
+    explain(service, asked, [call, waiting = *waiting, jobs = oldest->items](const Explanations& why) {
         Json items = Json::array(), groups = Json::array();
-        std::map<std::string, std::size_t> counts;
+        std::map<std::string, std::uint64_t> counts;
         const auto text_of = [&](const std::string& trigger) {
             const auto found = why.find(trigger);
             return found == why.end() ? std::string("not looked into") : found->second;
         };
-        for (const JobRecord& job : jobs) {
-            ++counts[text_of(job.trigger)];
-            if (items.size() < kJobsListed)
-                items.push(Json::object({{"job", Json(job.uid)}, {"trigger", Json(job.trigger)}, {"since", Json(format_time(job.created))}, {"text", Json(text_of(job.trigger))}}));
+        std::uint64_t all = 0;
+        for (const WaitingCount& each : waiting) {
+            counts[text_of(each.trigger)] += each.jobs;
+            all += each.jobs;
         }
+        for (const JobRecord& job : jobs)
+            items.push(Json::object({{"job", Json(job.uid)}, {"trigger", Json(job.trigger)}, {"since", Json(format_time(job.created))}, {"text", Json(text_of(job.trigger))}}));
         std::string text = fmt::format("{} {}", all, all == 1 ? "job waits" : "jobs wait");
         const char* separator = ": ";
         for (const auto& [reason, count] : counts) {

@@ -91,6 +91,9 @@ public:
     void resume_notifier(std::string notifier, Who who, Done<NotifierState> done) override;
     void add_test_delivery(std::string notifier, Json request, Who who, Done<DeliveryRecord> done) override;
 
+    void publish(std::vector<MetricPoint> points, Done<Nothing> done) override;   ///< metrics.cpp
+    void retention(Done<RetentionState> done) override;   ///< retention.cpp
+
     void run_timers() override;
     void flush() override;
 
@@ -249,11 +252,22 @@ private:
 
     // timers.cpp
     void timer_loop(std::stop_token stop);
-    Status tick();
+    Status tick(SteadyTime asked);                 ///< asked: when its turn was asked for
     Status tick_active(SteadyTime now);
     Status tick_agents(SteadyTime now);
     Status tick_ready(WallTime now);
     void tick_waiters(SteadyTime now);
+
+    // retention.cpp: what is old goes, a little at a time
+    Status tick_retention(SteadyTime asked, WallTime now);
+    Status begin_retention(WallTime now);
+    Status retention_step(WallTime now);
+    Result<bool> retain_jobs(WallTime before, bool by_count, SteadyTime until);   ///< these answer: is there more of this phase
+    Result<bool> retain_records(WallTime before, WallTime now, SteadyTime until);
+    Result<bool> retain_files(SteadyTime until);
+    Result<bool> retain_space();
+    Status end_retention(WallTime now);
+    void remove_doomed();                          ///< after the commit
 
     // schedules.cpp
     Status load_schedules();                       ///< after a change of documents: what stayed the same goes on where it was
@@ -362,7 +376,9 @@ private:
         SteadyTime at;
     };
     std::unordered_map<std::int64_t, WaitNote> wait_notes_;   // by binding: the last that was known
-    SteadyTime next_purge_{};
+    Retaining retaining_;
+    std::vector<std::string> doomed_files_;               // their rows are gone with the commit
+    std::atomic<bool> retains_{false}, loaded_writer_{false};   // for the timer's thread: there is more to do; others want the writer
 
     WriteQueue queue_;
     std::jthread timer_;                                  // last: ended first

@@ -92,6 +92,7 @@ void CoreImpl::delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done)
         delivery->held = delivery->state == DeliveryState::pending && is_held(delivery->notifier);
         if (auto ok = writer_.insert_delivery_attempt(outcome.id, attempt); !ok) return fail(ok.error());
         if (auto ok = writer_.change_delivery(*delivery); !ok) return fail(ok.error());
+        if (auto ok = writer_.count_delivery(now, delivery->notifier, what == "retry" ? "failed" : what); !ok) return fail(ok.error());
         const auto job = writer_.delivery_job(outcome.id);
         if (!job) return fail(job.error());
         if (auto ok = feed({.time = now, .kind = "delivery", .job = *job, .subject = outcome.id, .what = what, .agent = {}, .reason = delivery->error,

@@ -10,6 +10,9 @@ using protocol::Reason;
 
 namespace {
 
+constexpr Milliseconds kKeysKept = std::chrono::hours(24);
+constexpr std::uint64_t kLongLog = 1024 * 1024;   // steps and log of an attempt: more does not stay in the database
+
 std::string text_of(const Json& value) { return value.is_null() ? std::string() : dump_json(value); }
 
 }  // namespace
@@ -88,7 +91,7 @@ void CoreImpl::accept_run(RunRequest request, Who who, Done<Accepted> done)
         const RunRequest& run = *kept;
         const std::string scope = run.trigger + "\n" + who.name;
         if (!run.idempotency_key.empty()) {
-            const auto known = writer_.idempotency(scope, run.idempotency_key);
+            const auto known = writer_.idempotency(scope, run.idempotency_key, clock_.now() - kKeysKept);
             if (known && known->body_sha256 != run.body_sha256)
                 return fail(Errc::conflict, fmt::format("Idempotency-Key '{}' was used with another body, for job {}", run.idempotency_key, known->job));
             if (known) {
@@ -228,12 +231,19 @@ Status CoreImpl::end_active(Active& active, Ending ending)
     const std::string uid = active.uid;
     const BindingRef binding = active.binding;
     const std::string agent = agents_.at(active.agent).record.name;
-    if (auto ok = writer_.change_job({.job = job, .state = ending.state, .reason = ending.reason, .started = {}, .ended = ending.time}); !ok) return ok;
+    if (auto ok = writer_.change_job({.job = job, .state = ending.state, .reason = ending.reason, .started = {}, .ended = ending.time, .closed = clock_.now()}); !ok) return ok;
     if (!ending.output.is_null() || !ending.error.is_null() || !ending.evidence.is_null())
         if (auto ok = writer_.insert_outcome(job, ending.output, ending.error, ending.evidence); !ok) return ok;
     Json detail;
     if (const Json& title = ending.error["title"]; title.is_string()) detail = Json::object({{"title", title}});
     if (auto ok = job_line(job, protocol::name(ending.state), ending.time, active.attempt, agent, protocol::name(ending.reason), std::move(detail)); !ok) return ok;
+    const auto since = [](const std::optional<WallTime>& from, WallTime to) { return from ? std::optional(to - *from) : std::nullopt; };
+    if (auto ok = writer_.count_job({.time = clock_.now(), .binding = binding->binding.id, .state = ending.state, .reason = ending.reason,
+                                     .delay = since(active.created, active.assigned.value_or(active.created)), .run = since(active.started, ending.time)});
+        !ok)
+        return ok;
+    if (active.progress.bytes > kLongLog)
+        if (auto ok = writer_.long_log(job, active.attempt); !ok) return ok;
     forget_active(active);
     ended_.push_back(uid);
     if (ending.state == JobState::failed)
@@ -249,9 +259,10 @@ Status CoreImpl::end_ready(JobKey job, Ending ending)
     const auto binding = known_binding(row->binding);
     if (!binding) return fail(binding.error());
     board_.remove_ready(job, row->binding, row->priority);
-    if (auto ok = writer_.change_job({.job = job, .state = ending.state, .reason = ending.reason, .started = {}, .ended = ending.time}); !ok) return ok;
+    if (auto ok = writer_.change_job({.job = job, .state = ending.state, .reason = ending.reason, .started = {}, .ended = ending.time, .closed = clock_.now()}); !ok) return ok;
     if (auto ok = writer_.insert_outcome(job, ending.output, ending.error, ending.evidence); !ok) return ok;
     if (auto ok = job_line(job, protocol::name(ending.state), ending.time, row->attempt, {}, protocol::name(ending.reason), ending.evidence); !ok) return ok;
+    if (auto ok = writer_.count_job({.time = clock_.now(), .binding = row->binding, .state = ending.state, .reason = ending.reason, .delay = {}, .run = {}}); !ok) return ok;
     ended_.push_back(row->uid);
     if (auto ok = trial_ended(job, row->uid, (*binding)->binding, ending.state, ending.reason, ending.error); !ok) return ok;
     return notify(job, row->uid, (*binding)->binding, ending.state == JobState::expired ? "expired" : "cancel", true);

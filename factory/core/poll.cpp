@@ -105,9 +105,16 @@ Status CoreImpl::answer_offer(Agent& agent, const OfferAnswer& said)
 
 Status CoreImpl::dispatch()
 {
-    while (const auto match = board_.next())
+    while (true) {
+        while (const auto binding = board_.hungry()) {
+            const auto first = writer_.first_ready(*binding, dispatch::Board::kKept);
+            if (!first) return fail(first.error());
+            board_.refill(*binding, *first);
+        }
+        const auto match = board_.next();
+        if (!match) return {};
         if (auto ok = assign(*match); !ok) return ok;
-    return {};
+    }
 }
 
 Status CoreImpl::assign(const dispatch::Match& match)

@@ -42,6 +42,7 @@ Status CoreImpl::start()
         if (auto ok = writer_.commit(); !ok) return ok;
     }
     if (auto ok = load(); !ok) return ok;
+    retaining_.next = clock_.steady() + std::min<Milliseconds>(options_.retention.every, std::chrono::minutes(1));
     queue_.start();
     if (options_.timer_thread) timer_ = std::jthread([this](std::stop_token stop) { timer_loop(stop); });
     return {};
@@ -93,12 +94,15 @@ Status CoreImpl::load()
         board_.put_agent(kept.key, agent.record);
     }
     show_hold();
-    const auto ready = writer_.load_ready();
+    const auto ready = writer_.ready_counts();
     if (!ready) return fail(ready.error());
-    for (const ReadyJob& job : *ready) {
-        if (const auto binding = known_binding(job.binding); !binding) return fail(binding.error());
-        board_.add_ready(job.job, job.binding, job.priority);
-        tried_by(bindings_.at(job.binding)->binding, job.job);
+    for (const auto& [key, count] : *ready) {
+        if (const auto binding = known_binding(key); !binding) return fail(binding.error());
+        board_.put_waiting(key, count);
+        if (trials_.empty() || !bindings_.at(key)->binding.rules.contains("group")) continue;
+        const auto tried = writer_.first_ready(key, std::numeric_limits<std::int64_t>::max());
+        if (!tried) return fail(tried.error());
+        for (const auto& [job, priority] : *tried) tried_by(bindings_.at(key)->binding, job);
     }
     auto active = writer_.load_active();
     if (!active) return fail(active.error());
@@ -140,6 +144,8 @@ void CoreImpl::lost(const Error& error)
     for (auto& [key, agent] : agents_) end_poll(agent, Error{Errc::unavailable, error.what});
     ended_.clear();
     fresh_.reset();
+    doomed_files_.clear();
+    retaining_.runs = false;   // the next one begins anew
     if (auto ok = load(); !ok) {
         // Nothing true can be said any more; a supervisor starts us again when the disk is back.
         log::error("core", "the store cannot be read after a failed commit: {}", ok.error().what);
@@ -150,6 +156,7 @@ void CoreImpl::lost(const Error& error)
 void CoreImpl::committed()
 {
     const SteadyTime now = clock_.steady();
+    if (!doomed_files_.empty()) remove_doomed();
     for (const AgentKey key : std::exchange(stirred_, {})) {
         const auto found = agents_.find(key);
         if (found != agents_.end() && found->second.parked) answer_poll(found->second, now >= found->second.parked->until);

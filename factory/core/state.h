@@ -1,6 +1,7 @@
 // factory/core/state.h -- what the writer thread remembers of agents and running attempts. A cache of the store, and clocks. factory/core/ only.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <set>
@@ -97,6 +98,19 @@ struct Watch {
     std::string credential;        ///< expiring, expired: its name, and the end it had
     std::string end;
     WallTime since;
+};
+
+/// A run of retention that goes on.
+struct Retaining {
+    enum class Phase { long_logs, jobs, too_many, records, deliveries, feed, audit, keys, minutes, files, space, done };
+    bool runs = false;
+    Phase phase = Phase::long_logs;
+    SweepPlace place;                    ///< within the phase
+    WallTime began;
+    SteadyTime next;                     ///< when the next run begins
+    Microseconds longest{0};             ///< step
+    std::vector<std::string> folders;    ///< files: still to be listed
+    std::shared_ptr<std::filesystem::directory_iterator> listing;
 };
 
 /// A trigger that fires by itself.

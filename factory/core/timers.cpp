@@ -13,13 +13,14 @@ void CoreImpl::timer_loop(std::stop_token stop)
 {
     // A second is fine enough for everything here but schedules, which wake it; what must be quicker is driven by events.
     const auto pause = [this] {
+        if (retains_ && !loaded_writer_) return Milliseconds(25);
         const std::int64_t firing = next_firing_;
         const auto left = std::chrono::ceil<Milliseconds>(Microseconds(firing - clock_.now().microseconds));
         return firing == 0 ? Milliseconds(1'000) : std::clamp(left, Milliseconds(10), Milliseconds(1'000));
     };
     while (clock_.sleep(pause(), stop))
-        queue_.submit<Nothing>({}, [this]() -> Result<Nothing> {
-            if (auto ok = tick(); !ok) return fail(ok.error());
+        queue_.submit<Nothing>({}, [this, asked = clock_.steady()]() -> Result<Nothing> {
+            if (auto ok = tick(asked); !ok) return fail(ok.error());
             return Nothing{};
         });
 }
@@ -27,14 +28,14 @@ void CoreImpl::timer_loop(std::stop_token stop)
 void CoreImpl::run_timers()
 {
     (void)await<Nothing>([this](Done<Nothing> done) {
-        queue_.submit<Nothing>(std::move(done), [this]() -> Result<Nothing> {
-            if (auto ok = tick(); !ok) return fail(ok.error());
+        queue_.submit<Nothing>(std::move(done), [this, asked = clock_.steady()]() -> Result<Nothing> {
+            if (auto ok = tick(asked); !ok) return fail(ok.error());
             return Nothing{};
         });
     });
 }
 
-Status CoreImpl::tick()
+Status CoreImpl::tick(SteadyTime asked)
 {
     const SteadyTime now = clock_.steady();
     const WallTime wall = clock_.now();
@@ -48,10 +49,7 @@ Status CoreImpl::tick()
     const auto due = writer_.next_delivery();
     if (!due) return fail(due.error());
     if ((*due && **due <= wall) || probe_due(wall)) deliveries_made_ = true;
-    if (now >= next_purge_) {
-        next_purge_ = now + std::chrono::hours(1);
-        if (auto ok = writer_.purge_idempotency(wall - std::chrono::hours(24)); !ok) return ok;
-    }
+    if (auto ok = tick_retention(asked, wall); !ok) return ok;
     return dispatch();
 }
 

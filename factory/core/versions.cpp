@@ -1,4 +1,6 @@
 // What a published version is for, and a deployment's way from one version to another.
+#include <limits>
+
 #include <fmt/format.h>
 
 #include "factory/core/core_impl.h"
@@ -95,9 +97,8 @@ Result<Document> CoreImpl::write_document(const std::optional<Document>& known, 
 Status CoreImpl::rebind_waiting(const std::string& deployment, const std::string& version, const Who& who, VersionMoved& out)
 {
     struct Step {
-        JobKey job;
-        int priority;
         std::int64_t from, to;
+        std::size_t jobs;
     };
     std::vector<Step> steps;
     std::vector<BindingRef> waiting;
@@ -106,11 +107,12 @@ Status CoreImpl::rebind_waiting(const std::string& deployment, const std::string
     const WallTime now = clock_.now();
     for (const BindingRef& old : waiting) {
         if (!version.empty() && version != old->binding.package_name + "@" + old->binding.package_version) continue;
-        const auto jobs = board_.ready_jobs(old->binding.id);
+        const auto jobs = writer_.first_ready(old->binding.id, std::numeric_limits<std::int64_t>::max());
+        if (!jobs) return fail(jobs.error());
         const auto next = binding_of_trigger(old->binding.trigger, {.traced = old->binding.rules["trace"].as_bool(), .even_paused = true});
         if (!next && next.error().code != Errc::not_found && next.error().code != Errc::conflict) return fail(next.error());
         if (!next || (*next)->binding.deployment != deployment) {
-            out.left += jobs.size();
+            out.left += jobs->size();
             continue;
         }
         const Binding& b = (*next)->binding;
@@ -119,17 +121,15 @@ Status CoreImpl::rebind_waiting(const std::string& deployment, const std::string
         const Json detail = Json::object({{"by", who.name}, {"from", from}, {"to", to}, {"text", fmt::format("it waits for {} instead of {}", to, from)}});
         const auto changed = writer_.rebind_ready(old->binding.id, b.id);
         if (!changed) return fail(changed.error());
-        if (*changed != jobs.size()) return fail(Errc::internal, fmt::format("{} jobs of {} were ready in the store, {} in memory", *changed, from, jobs.size()));
-        for (const auto& [job, priority] : jobs) {
+        for (const auto& [job, priority] : *jobs)
             if (auto ok = job_line(job, "rebound", now, 0, {}, {}, detail); !ok) return ok;
-            steps.push_back({job, priority, old->binding.id, b.id});
-        }
+        steps.push_back({old->binding.id, b.id, static_cast<std::size_t>(*changed)});
     }
     for (const Step& step : steps) {
-        board_.remove_ready(step.job, step.from, step.priority);
-        board_.add_ready(step.job, step.to, step.priority);
+        board_.put_waiting(step.from, 0);
+        board_.put_waiting(step.to, board_.ready_count(step.to) + step.jobs);
+        out.rebound += step.jobs;
     }
-    out.rebound = steps.size();
     return {};
 }
 

@@ -151,9 +151,11 @@ Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const Bindin
     bool free = false;
     if (!stopped) why_agents(*binding, out, free);
     if (job != 0) {
-        constexpr std::size_t kCounted = 100'000;
-        if (const std::size_t ahead = board_.ahead_of(job, binding->binding.id, priority, kCounted); ahead > 0)
-            out.reasons.push_back({"queue", needs.trigger, fmt::format("{}{} jobs of trigger '{}' are before it", ahead >= kCounted ? "more than " : "", ahead, needs.trigger), ""});
+        constexpr std::size_t kCounted = 10'000;   // nobody needs it closer, and a queue may be long
+        const auto ahead = writer_.ready_before(job, binding->binding.id, priority, kCounted);
+        if (!ahead) return fail(ahead.error());
+        if (*ahead > 0)
+            out.reasons.push_back({"queue", needs.trigger, fmt::format("{}{} jobs of trigger '{}' are before it", *ahead >= kCounted ? "at least " : "", *ahead, needs.trigger), ""});
     }
     if (stopped) out.summary = stopped->text;
     else if (held) out.summary = held->text;

@@ -1,5 +1,7 @@
 #include "factory/dispatch/board.h"
 
+#include <algorithm>
+
 namespace mill::factory::dispatch {
 
 void Board::stir_all()
@@ -58,27 +60,72 @@ bool Board::stopped(BindingKey binding) const
     return found != queues_.end() && found->second.stopped;
 }
 
-std::vector<std::pair<JobKey, int>> Board::ready_jobs(BindingKey binding) const
+std::size_t Board::ready_count(BindingKey binding) const
 {
-    std::vector<std::pair<JobKey, int>> out;
-    if (const auto found = queues_.find(binding); found != queues_.end())
-        for (const auto& [minus_priority, job] : found->second.ready) out.emplace_back(job, -minus_priority);
-    return out;
+    const Queue& queue = queues_.at(binding);
+    return queue.ready.size() + queue.beyond;
+}
+
+std::size_t Board::kept() const
+{
+    std::size_t count = 0;
+    for (const auto& [binding, queue] : queues_) count += queue.ready.size();
+    return count;
+}
+
+void Board::settle(BindingKey binding, Queue& queue)
+{
+    while (queue.ready.size() > 2 * kKept) {
+        queue.ready.erase(std::prev(queue.ready.end()));
+        ++queue.beyond;
+    }
+    if (queue.ready.empty()) waiting_.erase(binding);
+    else waiting_.insert(binding);
+    if (queue.ready.empty() && queue.beyond > 0) hungry_.insert(binding);
+    else hungry_.erase(binding);
 }
 
 void Board::add_ready(JobKey job, BindingKey binding, int priority)
 {
-    queues_[binding].ready.insert({-priority, job});
-    waiting_.insert(binding);
+    Queue& queue = queues_[binding];
+    const std::pair key(-priority, job);
+    if (queue.beyond > 0 && (queue.ready.empty() || key > *queue.ready.rbegin())) ++queue.beyond;
+    else queue.ready.insert(key);
+    settle(binding, queue);
     stirred_queues_.insert(binding);
 }
 
-bool Board::remove_ready(JobKey job, BindingKey binding, int priority)
+void Board::remove_ready(JobKey job, BindingKey binding, int priority)
 {
     const auto found = queues_.find(binding);
-    if (found == queues_.end() || found->second.ready.erase({-priority, job}) == 0) return false;
-    if (found->second.ready.empty()) waiting_.erase(binding);
-    return true;
+    if (found == queues_.end()) return;
+    Queue& queue = found->second;
+    if (queue.ready.erase({-priority, job}) == 0 && queue.beyond > 1) --queue.beyond;   // never to 0: only the store can say that none is left
+    settle(binding, queue);
+}
+
+void Board::put_waiting(BindingKey binding, std::size_t jobs)
+{
+    Queue& queue = queues_[binding];
+    queue.ready.clear();
+    queue.beyond = jobs;
+    settle(binding, queue);
+}
+
+std::optional<BindingKey> Board::hungry() const
+{
+    if (hungry_.empty()) return std::nullopt;
+    return *hungry_.begin();
+}
+
+void Board::refill(BindingKey binding, const std::vector<std::pair<JobKey, int>>& first)
+{
+    Queue& queue = queues_.at(binding);
+    visits_ += first.size();
+    for (const auto& [job, priority] : first) queue.ready.insert({-priority, job});
+    queue.beyond = first.size() < kKept ? 0 : std::max<std::size_t>(1, queue.beyond - std::min(queue.beyond, first.size()));
+    settle(binding, queue);
+    stirred_queues_.insert(binding);
 }
 
 void Board::set_want(Seat& seat, AgentKey key, std::uint32_t jobs)
@@ -158,22 +205,12 @@ bool Board::anyone_free(BindingKey binding)
     return std::any_of(free_.begin(), free_.end(), [&](const auto& one) { return rank(seats_.at(one.second), binding) >= 0; });
 }
 
-std::size_t Board::ahead_of(JobKey job, BindingKey binding, int priority, std::size_t most) const
-{
-    std::size_t count = 0;
-    for (const auto& [key, other] : queues_.at(binding).ready) {
-        if (std::pair(key, other) >= std::pair(-priority, job) || count >= most) break;
-        ++count;
-    }
-    return count;
-}
-
 Match Board::take(AgentKey agent, BindingKey binding)
 {
     Queue& queue = queues_.at(binding);
     const auto [minus_priority, job] = *queue.ready.begin();
     queue.ready.erase(queue.ready.begin());
-    if (queue.ready.empty()) waiting_.erase(binding);
+    settle(binding, queue);
     Seat& seat = seats_.at(agent);
     set_want(seat, agent, seat.want - 1);
     occupy(binding);
@@ -186,6 +223,7 @@ std::optional<Match> Board::for_agent(AgentKey key)
     if (seat.want == 0) return std::nullopt;
     std::optional<BindingKey> best;
     for (const BindingKey binding : waiting_) {
+        ++visits_;
         const Queue& queue = queues_.at(binding);
         if (blocked(queue) || (best && *queue.ready.begin() > *queues_.at(*best).ready.begin())) continue;
         if (rank(seat, binding) >= 0) best = binding;
@@ -201,6 +239,7 @@ std::optional<Match> Board::for_queue(BindingKey binding)
     std::optional<AgentKey> best;
     int best_rank = 0;
     for (const auto& [used, key] : free_) {
+        ++visits_;
         const int here = rank(seats_.at(key), binding);
         if (here < 0 || (best && here >= best_rank)) continue;
         best = key;

@@ -24,9 +24,12 @@ struct Match {
     AgentKey agent = 0;
 };
 
-/// One thread. Jobs of one binding have the same needs, so a decision looks at heads of queues, never at every waiting job.
+/// One thread. Jobs of one binding have the same needs, so a decision looks at heads of queues, never at every waiting job. Of a long queue only
+/// its beginning is here; the store has the rest, and whoever owns the board refills a queue that `hungry` names before it asks for `next`.
 class Board {
 public:
+    static constexpr std::size_t kKept = 512;   ///< jobs of a queue that are read at once; at most twice as many are here
+
     void put_environment(Environment environment);
     void remove_environment(const std::string& name);
     void put_agent(AgentKey key, AgentRecord agent);
@@ -35,7 +38,12 @@ public:
     bool knows(BindingKey binding) const { return queues_.contains(binding); }
 
     void add_ready(JobKey job, BindingKey binding, int priority);
-    bool remove_ready(JobKey job, BindingKey binding, int priority);
+    void remove_ready(JobKey job, BindingKey binding, int priority);   ///< of one that waits
+    void put_waiting(BindingKey binding, std::size_t jobs);            ///< so many wait, all of them in the store alone
+    /// A queue that has jobs in the store and none here.
+    std::optional<BindingKey> hungry() const;
+    /// The first kKept of the queue, in any order; fewer: those are all there are.
+    void refill(BindingKey binding, const std::vector<std::pair<JobKey, int>>& first);
     /// The agent asks for this many jobs now; 0: none.
     void want(AgentKey agent, std::uint32_t jobs);
     std::uint32_t wanted(AgentKey agent) const;
@@ -58,17 +66,19 @@ public:
     const Needs& needs(BindingKey binding) const { return queues_.at(binding).needs; }
     const Environment& environment(const std::string& name) const;
     std::uint32_t occupied(const std::string& trigger) const;
-    std::size_t ready_count(BindingKey binding) const { return queues_.at(binding).ready.size(); }
-    const std::set<BindingKey>& waiting() const { return waiting_; }            ///< bindings of which jobs are ready
-    std::vector<std::pair<JobKey, int>> ready_jobs(BindingKey binding) const;   ///< with their priorities, the next one first
-    std::size_t ahead_of(JobKey job, BindingKey binding, int priority, std::size_t most) const;   ///< in its own queue, counted up to `most`
+    std::size_t ready_count(BindingKey binding) const;
+    const std::set<BindingKey>& waiting() const { return waiting_; }   ///< bindings of which jobs are ready
     std::size_t fitting_agents(BindingKey binding);
     bool anyone_free(BindingKey binding);   ///< an agent that fits asks for jobs now
+
+    std::size_t kept() const;                             ///< waiting jobs that are in memory
+    std::uint64_t visits() const { return visits_; }      ///< queues, agents and jobs looked at by all decisions so far
 
 private:
     struct Queue {
         Needs needs;
         std::set<std::pair<int, JobKey>> ready;   // -priority, key
+        std::size_t beyond = 0;                   // in the store alone: behind all of `ready`
         bool stopped = false;
     };
     struct Seat {
@@ -83,11 +93,12 @@ private:
     std::optional<Match> for_agent(AgentKey key);
     std::optional<Match> for_queue(BindingKey binding);
     Match take(AgentKey agent, BindingKey binding);
+    void settle(BindingKey binding, Queue& queue);      // after `ready` or `beyond` changed
     void set_want(Seat& seat, AgentKey key, std::uint32_t jobs);
     void stir_all();
 
     std::unordered_map<BindingKey, Queue> queues_;
-    std::set<BindingKey> waiting_;                      // queues that are not empty
+    std::set<BindingKey> waiting_, hungry_;             // queues with jobs here; with jobs in the store alone
     std::map<AgentKey, Seat> seats_;
     std::map<std::uint64_t, AgentKey> free_;            // want > 0, longest unused first
     std::map<std::string, Environment, std::less<>> environments_;
@@ -96,7 +107,7 @@ private:
     std::set<AgentKey> stirred_agents_;
     std::set<BindingKey> stirred_queues_;
     std::function<bool(const std::string&)> held_;
-    std::uint64_t revision_ = 1, uses_ = 0;
+    std::uint64_t revision_ = 1, uses_ = 0, visits_ = 0;
 };
 
 }  // namespace mill::factory::dispatch

@@ -1,6 +1,9 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "factory/store/sqlite_reader.h"
+#include "factory/store/value_files.h"
 
 namespace mill::factory::sqlite {
 
@@ -79,47 +82,80 @@ Result<JobRecord> SqliteReader::job(std::string_view uid)
     Rows rows = db_.query(sql.c_str(), uid);
     if (!rows.next()) return none(rows, "job", uid);
     JobRecord job = job_row(rows);
-    job.input = rows.json(20);
-    job.context = rows.json(21);
-    job.output = rows.json(22);
-    job.error = rows.json(23);
-    job.evidence = rows.json(24);
+    Json* const values[] = {&job.input, &job.context, &job.output, &job.error, &job.evidence};
+    for (int i = 0; i < 5; ++i) {
+        auto value = whole_json(folder_, rows, 20 + i);
+        if (!value) return fail(fmt::format("job {}", uid), value.error());
+        *values[i] = std::move(*value);
+    }
     return job;
 }
 
+namespace {
+
+constexpr Milliseconds kClockSetBack{3'600'000};   // by at most so much: jobs are stored in the order in which they came
+
+// A page is made of at most so many rows, found or not: what few of a million jobs match takes several pages, not a second of somebody's time.
+constexpr std::size_t kRowsOfPage = 20'000;
+
+bool is_asked(const JobQuery& query, const Binding& binding)
+{
+    return (query.trigger.empty() || query.trigger == binding.trigger) && (query.deployment.empty() || query.deployment == binding.deployment) &&
+           (query.environment.empty() || query.environment == binding.environment) &&
+           (query.within.empty() || query.within.find(fmt::format("|{}|", binding.environment)) != std::string::npos);
+}
+
+}  // namespace
+
 Result<Page<JobRecord>> SqliteReader::jobs(const JobQuery& query)
 {
-    const auto before = read_cursor(query.cursor);
-    if (!before) return fail(before.error());
-    // One text per shape, so that each has its own index: active, unsuccessful, of a trigger, all.
-    constexpr const char* kRest =
-        "and (?1 = 0 or j.id < ?1) and (?2 is null or j.created >= ?2) and (?3 = '' or b.deployment = ?3) and (?4 = '' or b.environment = ?4) "
-        "and (?5 = '' or a.name = ?5) and (?6 is null or j.state = ?6) "
-        "and (?7 = '' or j.trigger_id = (select id from names where name = ?7)) and (?9 = '' or instr(?9, '|' || b.environment || '|') > 0) order by j.id desc limit ?8";
-    static const std::string kHead = fmt::format(
-        "select {} from jobs j join bindings b on b.id = j.binding left join agents a on a.id = j.agent where ", kJobColumns);
-    static const std::string kAll = fmt::format("{} 1 {}", kHead, kRest);
-    static const std::string kActive = fmt::format("{} j.state < 4 and j.state = ?6 {}", kHead, kRest);
-    static const std::string kEnded = fmt::format("{} j.state > 4 and j.state = ?6 {}", kHead, kRest);
-    static const std::string kTrigger = fmt::format("{} j.trigger_id = (select id from names where name = ?7) {}", kHead, kRest);
+    const auto place = read_cursor(query.cursor);
+    if (!place) return fail(place.error());
+    // One text per shape, so that each has its own index: active, unsuccessful, of a trigger, all. The rest is looked at here, row by row.
+    static const std::string kHead = fmt::format("select {} from jobs j left join agents a on a.id = j.agent where ", kJobColumns);
+    constexpr const char* kDown = "and (?1 = 0 or j.id < ?1) and ?2 = ?2 and ?3 = ?3 order by j.id desc";
+    static const std::string kAll = fmt::format("{} 1 {}", kHead, kDown);
+    static const std::string kActive = fmt::format("{} j.state < 4 and j.state = ?2 {}", kHead, kDown);
+    static const std::string kOldest = fmt::format("{} j.state < 4 and j.state = ?2 and j.id > ?1 and ?3 = ?3 order by j.id", kHead);
+    static const std::string kEnded = fmt::format("{} j.state > 4 and j.state = ?2 {}", kHead, kDown);
+    static const std::string kTrigger = fmt::format("{} j.trigger_id = (select id from names where name = ?3) {}", kHead, kDown);
     const std::string* sql = &kAll;
-    if (query.state && *query.state < JobState::successful) sql = &kActive;
+    if (query.state && *query.state < JobState::successful) sql = query.oldest_first ? &kOldest : &kActive;
     else if (!query.trigger.empty()) sql = &kTrigger;
     else if (query.state && *query.state > JobState::successful) sql = &kEnded;
-    std::optional<std::int64_t> state;
-    if (query.state) state = static_cast<std::int64_t>(*query.state);
 
-    Rows rows = db_.query(sql->c_str(), *before, query.since, query.deployment, query.environment, query.agent, state, query.trigger,
-                          std::uint64_t{query.limit}, query.within);
+    Rows rows = db_.query(sql->c_str(), *place, query.state ? static_cast<std::int64_t>(*query.state) : 0, query.trigger);
     Page<JobRecord> page;
-    std::int64_t last = 0;
-    while (rows.next()) {
-        page.items.push_back(job_row(rows));
-        last = rows.integer(0);
+    std::size_t seen = 0;
+    while (page.items.size() < query.limit && rows.next()) {
+        page.next = rows.string(0);
+        if (query.since && rows.time(6) < *query.since - kClockSetBack) break;   // those before are older still
+        if ((!query.state || rows.integer(3) == static_cast<std::int64_t>(*query.state)) && (!query.since || rows.time(6) >= *query.since) &&
+            (query.agent.empty() || rows.text(13) == query.agent) && is_asked(query, *known_binding(rows.integer(2))))
+            page.items.push_back(job_row(rows));
+        if (++seen >= kRowsOfPage) return page;
     }
     if (!rows.status()) return fail(rows.status().error());
-    if (query.limit > 0 && page.items.size() == query.limit) page.next = std::to_string(last);
+    if (page.items.size() < query.limit) page.next.clear();
     return page;
+}
+
+Result<std::vector<WaitingCount>> SqliteReader::waiting()
+{
+    // The index alone is read: a count and the lowest id of each binding.
+    Rows rows = db_.query("select r.binding, r.jobs, j.uid from (select binding, count(*) as jobs, min(id) as first from jobs indexed by jobs_ready where state = 0 group by binding) r "
+                          "join jobs j on j.id = r.first order by r.first");
+    std::vector<WaitingCount> out;
+    std::map<std::string, std::size_t> known;
+    while (rows.next()) {
+        const std::string& trigger = known_binding(rows.integer(0))->trigger;
+        const auto [at, fresh] = known.try_emplace(trigger, out.size());
+        if (fresh) out.push_back({trigger, 0, rows.string(2)});
+        out[at->second].jobs += static_cast<std::uint64_t>(rows.integer(1));
+    }
+    if (!rows.status()) return fail(rows.status().error());
+    std::stable_sort(out.begin(), out.end(), [](const WaitingCount& a, const WaitingCount& b) { return a.jobs > b.jobs; });
+    return out;
 }
 
 Result<std::vector<TimelineRow>> SqliteReader::timeline(std::string_view job)

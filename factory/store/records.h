@@ -283,8 +283,16 @@ struct JobQuery {
     std::string trigger, deployment, environment, agent;   ///< empty: any
     std::optional<WallTime> since;                         ///< created at or after
     std::string cursor;
-    std::size_t limit = 50;   ///< newest first
-    std::string within{};     ///< environments as "|a|b|"; empty: any
+    std::size_t limit = 50;   ///< newest first. A page may have fewer, even none, and be followed by others: `next` says so
+    bool oldest_first = false;   ///< with a state that is not final
+    std::string within{};        ///< environments as "|a|b|"; empty: any
+};
+
+/// Ready jobs of one trigger.
+struct WaitingCount {
+    std::string trigger;
+    std::uint64_t jobs = 0;
+    std::string oldest;       ///< uid
 };
 
 struct DeliveryQuery {
@@ -295,6 +303,12 @@ struct DeliveryQuery {
     std::string event{};      ///< empty: any
     std::optional<WallTime> since{}, until{};   ///< made at or after; before
     std::string within{};     ///< of jobs in these environments, "|a|b|"; empty: any, and those that no job stands behind
+};
+
+/// What retention removed of one kind: jobs, logs, deliveries, events, audit, keys, minutes, files, bytes.
+struct RemovedCount {
+    std::string kind;
+    std::uint64_t ever = 0, run = 0;   ///< run: in the one that goes on, or was cut short
 };
 
 struct StoreTotals {

@@ -138,6 +138,29 @@ create table signatures(digest text not null, key blob not null, manifest text n
 alter table audit add column hash blob;
 alter table documents add column source text not null default '';
 )sql",
+    // The order in which ready jobs of a binding go, so that memory holds the beginning of each queue only. When a job became final by the
+    // factory's own clock, which is what its age is counted by; jobs of before have what their agents said. Long texts and the middle of long
+    // logs lie in files. What retention removed: ever, and in the run that goes on. What is counted of each minute, and what others publish.
+    R"sql(
+create index jobs_ready on jobs(binding, priority desc, id) where state = 0;
+alter table jobs add column closed integer;
+create index jobs_closed on jobs(coalesce(closed, ended, created)) where state > 3;
+create index idempotency_job on idempotency(job);
+create table files(name text primary key, job integer not null, size integer not null) without rowid;
+create index files_job on files(job);
+create table long_logs(job integer not null, attempt integer not null, primary key(job, attempt)) without rowid;
+alter table events add column at integer;
+alter table events add column size integer;
+create table removed(kind text primary key, ever integer not null, run integer not null) without rowid;
+create table job_minutes(time integer not null, binding integer not null, state integer not null, reason integer not null, jobs integer not null,
+    started integer not null, delay_sum integer not null, delay_min integer not null, delay_max integer not null, run_sum integer not null,
+    run_min integer not null, run_max integer not null, primary key(time, binding, state, reason)) without rowid;
+create table delivery_minutes(time integer not null, notifier text not null, outcome integer not null, deliveries integer not null,
+    primary key(time, notifier, outcome)) without rowid;
+create table series(id integer primary key, name text not null, unit text not null, dimensions text not null, created integer not null,
+    last integer not null, unique(name, dimensions));
+create table points(series integer not null, time integer not null, value real not null, primary key(series, time)) without rowid;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 constexpr int kChained = 10;   // the step that chains the audit log

@@ -52,6 +52,8 @@ bool Rows::next()
 
 std::int64_t Rows::integer(int column) const { return sqlite3_column_int64(statement_, column); }
 
+double Rows::number(int column) const { return sqlite3_column_double(statement_, column); }
+
 std::string_view Rows::text(int column) const
 {
     const void* bytes = sqlite3_column_blob(statement_, column);
@@ -85,7 +87,7 @@ Status Database::open(const std::string& path, bool writable)
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (writable ? SQLITE_OPEN_CREATE : 0);
     if (const int code = sqlite3_open_v2(path.c_str(), &db_, flags, nullptr); code != SQLITE_OK) return error_of(db_, code);
     sqlite3_extended_result_codes(db_, 1);
-    sqlite3_busy_timeout(db_, 5000);
+    sqlite3_busy_timeout(db_, kBusyWait);
     return {};
 }
 
@@ -111,6 +113,8 @@ std::int64_t Database::changes() const { return sqlite3_changes64(db_); }
 bool Database::in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 
 void Database::bind(sqlite3_stmt* statement, int index, std::int64_t value) { sqlite3_bind_int64(statement, index, value); }
+
+void Database::bind(sqlite3_stmt* statement, int index, double value) { sqlite3_bind_double(statement, index, value); }
 
 void Database::bind(sqlite3_stmt* statement, int index, std::string_view value)
 {

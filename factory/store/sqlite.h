@@ -17,6 +17,8 @@ struct sqlite3_stmt;
 
 namespace mill::factory::sqlite {
 
+inline constexpr int kBusyWait = 5000;   // ms that a statement waits for another connection
+
 /// Bytes rather than text.
 struct Blob {
     std::string_view bytes;
@@ -34,6 +36,7 @@ public:
     bool next();                                ///< false at the end, or on an error: see status()
     const Status& status() const { return status_; }
     std::int64_t integer(int column) const;
+    double number(int column) const;
     bool boolean(int column) const { return integer(column) != 0; }
     std::string_view text(int column) const;    ///< until next()
     std::string string(int column) const { return std::string(text(column)); }
@@ -85,6 +88,7 @@ public:
 private:
     Status prepare(const char* sql, sqlite3_stmt*& statement);
     static void bind(sqlite3_stmt* statement, int index, std::int64_t value);
+    static void bind(sqlite3_stmt* statement, int index, double value);
     static void bind(sqlite3_stmt* statement, int index, int value) { bind(statement, index, std::int64_t{value}); }
     static void bind(sqlite3_stmt* statement, int index, bool value) { bind(statement, index, std::int64_t{value}); }
     static void bind(sqlite3_stmt* statement, int index, std::uint32_t value) { bind(statement, index, std::int64_t{value}); }

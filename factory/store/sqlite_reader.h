@@ -10,8 +10,8 @@ namespace mill::factory::sqlite {
 
 class SqliteReader final : public Reader {
 public:
-    explicit SqliteReader(Database& db) : db_(db) {}                                          ///< lent
-    explicit SqliteReader(std::unique_ptr<Database> db) : own_(std::move(db)), db_(*own_) {}
+    SqliteReader(Database& db, std::string folder) : db_(db), folder_(std::move(folder)) {}   ///< lent
+    SqliteReader(std::unique_ptr<Database> db, std::string folder) : own_(std::move(db)), db_(*own_), folder_(std::move(folder)) {}
 
     Result<Document> document(std::string_view kind, std::string_view name) override;
     Result<std::vector<Document>> documents(std::string_view kind) override;
@@ -36,6 +36,7 @@ public:
     Result<std::vector<FiringRecord>> firings(std::string_view trigger, std::int64_t before, std::size_t limit) override;
     Result<JobRecord> job(std::string_view uid) override;
     Result<Page<JobRecord>> jobs(const JobQuery& query) override;
+    Result<std::vector<WaitingCount>> waiting() override;
     Result<std::vector<TimelineRow>> timeline(std::string_view job) override;
     Result<Page<StoredEvent>> events(std::string_view job, protocol::EventKind kind, std::string_view cursor, std::size_t limit) override;
     Result<std::vector<StoredEvent>> stale_events(std::string_view job) override;
@@ -47,6 +48,10 @@ public:
     Result<std::uint64_t> last_feed_sequence() override;
     Result<Page<AuditRow>> audit(const AuditQuery& query) override;
     Result<AuditVerdict> verify_audit(std::string_view head) override;
+    Result<std::vector<JobMinute>> job_minutes(WallTime since, WallTime until, std::size_t most) override;   ///< metrics.cpp
+    Result<std::vector<DeliveryMinute>> delivery_minutes(WallTime since, WallTime until, std::size_t most) override;
+    Result<std::vector<PublishedSeries>> published(std::string_view metric) override;
+    Result<std::vector<PublishedPoint>> points(std::int64_t series, WallTime since, WallTime until, std::size_t most) override;
     Result<StoreTotals> totals() override;
     Result<std::string> setting(std::string_view key) override;
 
@@ -56,9 +61,11 @@ public:
 
 private:
     JobRecord job_row(const Rows& rows);
+    Result<std::string> moved_lines(std::string_view job, std::int64_t attempt, std::int64_t at, std::int64_t size) const;   ///< from the log's file
 
     std::unique_ptr<Database> own_;
     Database& db_;
+    std::string folder_;
     std::map<std::int64_t, std::shared_ptr<const Binding>> bindings_;   // they never change
     std::shared_ptr<const Binding> known_binding(std::int64_t id);
 };
@@ -74,7 +81,7 @@ DeliveryRecord delivery_row(const Rows& rows);
 std::string event_line(const protocol::Event& event);
 
 /// Bits of `events.kinds`.
-inline constexpr unsigned kStepBit = 1, kLogBit = 2;
+inline constexpr unsigned kStepBit = 1, kLogBit = 2, kRemovedBit = 4;   // the last: retention took the others
 
 /// An Error for a query that found nothing: its own, or not_found with these words.
 tl::unexpected<Error> none(const Rows& rows, std::string_view what, std::string_view name);

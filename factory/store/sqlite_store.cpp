@@ -62,7 +62,8 @@ Status set_up(Database& db, bool writer)
 {
     if (auto ok = db.script("pragma foreign_keys = on; pragma temp_store = memory;"); !ok) return ok;
     if (!writer) return db.script("pragma query_only = on; pragma cache_size = -2000;");
-    return db.script("pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 0; pragma cache_size = -16000; "
+    // The first of it counts only in a new file: space that is free can then be given back little by little.
+    return db.script("pragma auto_vacuum = incremental; pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 0; pragma cache_size = -16000; "
                      "pragma journal_size_limit = 67108864;");
 }
 
@@ -81,7 +82,7 @@ public:
         if (auto ok = set_up(*db, true); !ok) return fail(path(), ok.error());
         if (auto ok = migrate(*db); !ok) return fail(path(), ok.error());
         sqlite3_wal_hook(db->handle(), &SqliteStore::committed, this);
-        writer_ = std::make_unique<SqliteWriter>(std::move(db), folder_ + "/packages");
+        writer_ = std::make_unique<SqliteWriter>(std::move(db), folder_);
         if (auto ok = writer_->start(); !ok) return fail(path(), ok.error());
         return checkpointer_.start(path());
     }
@@ -92,7 +93,7 @@ public:
         auto db = std::make_unique<Database>();
         if (auto ok = db->open(path(), false); !ok) return fail(path(), ok.error());
         if (auto ok = set_up(*db, false); !ok) return fail(path(), ok.error());
-        return std::make_unique<SqliteReader>(std::move(db));
+        return std::make_unique<SqliteReader>(std::move(db), folder_);
     }
     std::string folder() const override { return folder_; }
 
@@ -100,8 +101,12 @@ private:
     std::string path() const { return folder_ + "/factory.db"; }
     static int committed(void* self, sqlite3* db, const char*, int pages)
     {
-        if (pages >= kPagesTooMany) (void)sqlite3_wal_checkpoint_v2(db, nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
-        else if (pages >= kPagesToMove) static_cast<SqliteStore*>(self)->checkpointer_.ask();
+        if (pages >= kPagesTooMany) {
+            // Not while somebody reads what is in it, as a backup does for minutes: no commit waits for that.
+            sqlite3_busy_timeout(db, 0);
+            (void)sqlite3_wal_checkpoint_v2(db, nullptr, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
+            sqlite3_busy_timeout(db, kBusyWait);
+        } else if (pages >= kPagesToMove) static_cast<SqliteStore*>(self)->checkpointer_.ask();
         return SQLITE_OK;
     }
 

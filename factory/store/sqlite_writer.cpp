@@ -1,5 +1,8 @@
 #include "factory/store/sqlite_writer.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 #include <fmt/format.h>
 
 #include "platform/base/log.h"
@@ -7,8 +10,8 @@
 
 namespace mill::factory::sqlite {
 
-SqliteWriter::SqliteWriter(std::unique_ptr<Database> db, std::string package_folder)
-    : db_(std::move(db)), reader_(*db_), package_folder_(std::move(package_folder))
+SqliteWriter::SqliteWriter(std::unique_ptr<Database> db, std::string folder)
+    : db_(std::move(db)), reader_(*db_, folder), folder_(std::move(folder)), values_(*db_, folder_), sweeper_(*db_, folder_)
 {
 }
 
@@ -20,6 +23,8 @@ Status SqliteWriter::start()
     auto head = audit_head(*db_);
     if (!head) return fail(std::move(head.error()));
     audit_head_ = std::move(*head);
+    if (const auto kept = reader_.setting("feed_last"); kept) sequence_ = std::max<std::uint64_t>(sequence_, std::strtoull(kept->c_str(), nullptr, 10));
+    else if (kept.error().code != Errc::not_found) return fail(kept.error());
     // What the process before had taken and not finished is due again: at least once.
     return db_->run("update deliveries set claimed = case when exists(select 1 from notifier_states s where s.notifier = deliveries.notifier and s.held_since is not null) "
                     "then 2 else 0 end where state = 0 and claimed = 1");
@@ -45,7 +50,9 @@ Status SqliteWriter::write_totals()
 Status SqliteWriter::commit()
 {
     if (auto ok = write_totals(); !ok) return ok;
-    return db_->run("commit");
+    if (auto ok = db_->run("commit"); !ok) return ok;
+    values_.settled();
+    return {};
 }
 
 void SqliteWriter::rollback()
@@ -53,6 +60,8 @@ void SqliteWriter::rollback()
     sequence_ = sequence_kept_;
     audit_head_ = audit_kept_;
     trigger_of_.clear();
+    values_.undone();
+    (void)sweeper_.take_files();   // their rows are there again
     if (!db_->in_transaction()) return;   // SQLite has rolled back by itself
     if (auto ok = db_->run("rollback"); !ok) log::error("store", "rollback: {}", ok.error().what);
 }
@@ -96,7 +105,7 @@ Status SqliteWriter::delete_document(std::string_view kind, std::string_view nam
 
 Status SqliteWriter::put_package(const PackageRecord& p, std::string_view bytes)
 {
-    const std::string path = fmt::format("{}/{}.mwp", package_folder_, std::string_view(p.digest).substr(7));
+    const std::string path = fmt::format("{}/packages/{}.mwp", folder_, std::string_view(p.digest).substr(7));
     if (!platform::exists(path))
         if (auto ok = platform::write_file(path, bytes, 0644); !ok) return fail("keeping the package", ok.error());
     return db_->run("insert into packages(name, version, digest, size, manifest, created, created_by, state) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

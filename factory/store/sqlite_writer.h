@@ -5,16 +5,19 @@
 
 #include "factory/store/audit.h"
 #include "factory/store/sqlite_reader.h"
+#include "factory/store/sqlite_sweeper.h"
+#include "factory/store/value_files.h"
 
 namespace mill::factory::sqlite {
 
 class SqliteWriter final : public Writer {
 public:
-    SqliteWriter(std::unique_ptr<Database> db, std::string package_folder);
+    SqliteWriter(std::unique_ptr<Database> db, std::string folder);
 
     /// Reads counters; before the first begin().
     Status start();
 
+    Sweeper& sweeper() override { return sweeper_; }
     Reader& read() override { return reader_; }
     Status begin() override;
     Status commit() override;
@@ -64,7 +67,9 @@ public:
 
     Result<std::int64_t> put_binding(const Binding& binding) override;
     Result<Binding> binding(std::int64_t id) override { return reader_.binding(id); }
-    Result<std::vector<ReadyJob>> load_ready() override;
+    Result<std::vector<std::pair<std::int64_t, std::size_t>>> ready_counts() override;
+    Result<std::vector<std::pair<JobKey, int>>> first_ready(std::int64_t binding, std::size_t limit) override;
+    Result<std::size_t> ready_before(JobKey job, std::int64_t binding, int priority, std::size_t most) override;
     Result<std::vector<ActiveAttempt>> load_active() override;
 
     Result<JobKey> insert_job(const NewJob& job) override;
@@ -81,16 +86,20 @@ public:
     Status adopt(const NewAttempt& attempt) override;
     Status attempt_token(JobKey job, std::uint32_t attempt, std::string_view token) override;
     Result<AttemptRow> attempt(std::string_view job, std::uint32_t attempt) override;
+    Status long_log(JobKey job, std::uint32_t attempt) override;
     Status progress(JobKey job, std::uint32_t attempt, const Progress& progress) override;
     Result<std::uint64_t> append_events(JobKey job, std::uint32_t attempt, const std::vector<protocol::Event>& events, bool stale) override;
     Result<std::uint64_t> append_feed(const NewFeed& row) override;
     void skip_feed() override;
 
-    Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key) override;
+    Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key, WallTime since) override;
     Status put_idempotency(std::string_view scope, std::string_view key, std::string_view sha, JobKey job, WallTime now) override;
-    Status purge_idempotency(WallTime before) override;
     Result<std::vector<JobKey>> due_to_expire(WallTime now, std::size_t limit) override;
     Result<std::optional<WallTime>> next_expiry() override;
+
+    Status count_job(const EndedJob& job) override;   ///< metrics.cpp
+    Status count_delivery(WallTime time, std::string_view notifier, std::string_view outcome) override;
+    Status publish(const MetricPoint& point, WallTime now) override;
 
     Status insert_delivery(const NewDelivery& delivery) override;
     Result<std::vector<DeliveryRecord>> due_deliveries(WallTime now, WallTime overtake_before, std::size_t limit) override;
@@ -112,7 +121,9 @@ private:
 
     std::unique_ptr<Database> db_;
     SqliteReader reader_;
-    std::string package_folder_;
+    std::string folder_;
+    ValueFiles values_;
+    SqliteSweeper sweeper_;
     std::uint64_t sequence_ = 0, sequence_kept_ = 0, sequence_saved_ = 0;   // of the feed: now, at begin, at the savepoint
     AuditHead audit_head_, audit_kept_, audit_saved_;                     // likewise, of the audit log
     std::map<std::int64_t, std::int64_t> trigger_of_;                     // binding → name id

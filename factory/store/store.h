@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "factory/store/metric_records.h"
 #include "factory/store/records.h"
 #include "platform/base/result.h"
 
@@ -47,6 +48,7 @@ public:
     virtual Result<std::vector<FiringRecord>> firings(std::string_view trigger, std::int64_t before, std::size_t limit) = 0;
     virtual Result<JobRecord> job(std::string_view uid) = 0;   ///< with input, output, …
     virtual Result<Page<JobRecord>> jobs(const JobQuery& query) = 0;
+    virtual Result<std::vector<WaitingCount>> waiting() = 0;   ///< by trigger, the most first
     virtual Result<std::vector<TimelineRow>> timeline(std::string_view job) = 0;
     /// Events of kind step or log (gaps of that kind included) behind `cursor`, in order; `next` is where to go on, never empty.
     virtual Result<Page<StoredEvent>> events(std::string_view job, protocol::EventKind kind, std::string_view cursor,
@@ -64,6 +66,11 @@ public:
     /// Follows the chain from its beginning. `head` (32 bytes, may be empty) must be the hash of one of its rows: so a cut end is found.
     /// Blocks: for a read of the whole log.
     virtual Result<AuditVerdict> verify_audit(std::string_view head) = 0;
+    // Figures: since … until, oldest first, `most` rows at most.
+    virtual Result<std::vector<JobMinute>> job_minutes(WallTime since, WallTime until, std::size_t most) = 0;
+    virtual Result<std::vector<DeliveryMinute>> delivery_minutes(WallTime since, WallTime until, std::size_t most) = 0;
+    virtual Result<std::vector<PublishedSeries>> published(std::string_view metric) = 0;   ///< "": of every name
+    virtual Result<std::vector<PublishedPoint>> points(std::int64_t series, WallTime since, WallTime until, std::size_t most) = 0;
     virtual Result<StoreTotals> totals() = 0;
     virtual Result<std::string> setting(std::string_view key) = 0;
 };

@@ -7,7 +7,7 @@ namespace {
 
 // An earlier pending one of the same notifier about the same job, or the same agent.
 constexpr std::string_view kBehind =
-    "case when d.job is not null then exists(select 1 from deliveries e where e.job = d.job and e.id < d.id and e.notifier = d.notifier and e.state = 0) "
+    "case when d.job is not null then exists(select 1 from deliveries e indexed by deliveries_job where e.job = d.job and e.id < d.id and e.notifier = d.notifier and e.state = 0) "
     "when d.subject <> '' then exists(select 1 from deliveries e indexed by deliveries_behind where e.notifier = d.notifier and e.state = 0 and e.id < d.id "
     "and e.job is null and e.subject = d.subject) else 0 end";
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "factory/store/sqlite_writer.h"
@@ -33,13 +35,32 @@ Result<std::int64_t> SqliteWriter::put_binding(const Binding& b)
     return db_->last_id();
 }
 
-Result<std::vector<ReadyJob>> SqliteWriter::load_ready()
+Result<std::vector<std::pair<std::int64_t, std::size_t>>> SqliteWriter::ready_counts()
 {
-    Rows rows = db_->query("select id, binding, priority from jobs where state < 4 and state = 0 order by id");
-    std::vector<ReadyJob> out;
-    while (rows.next()) out.push_back({rows.integer(0), rows.integer(1), static_cast<int>(rows.integer(2))});
+    Rows rows = db_->query("select binding, count(*) from jobs indexed by jobs_ready where state = 0 group by binding");
+    std::vector<std::pair<std::int64_t, std::size_t>> out;
+    while (rows.next()) out.emplace_back(rows.integer(0), static_cast<std::size_t>(rows.integer(1)));
     if (!rows.status()) return fail(rows.status().error());
     return out;
+}
+
+Result<std::vector<std::pair<JobKey, int>>> SqliteWriter::first_ready(std::int64_t binding, std::size_t limit)
+{
+    Rows rows = db_->query("select id, priority from jobs indexed by jobs_ready where state = 0 and binding = ?1 order by priority desc, id limit ?2", binding,
+                           std::uint64_t{limit});
+    std::vector<std::pair<JobKey, int>> out;
+    while (rows.next()) out.emplace_back(rows.integer(0), static_cast<int>(rows.integer(1)));
+    if (!rows.status()) return fail(rows.status().error());
+    return out;
+}
+
+Result<std::size_t> SqliteWriter::ready_before(JobKey job, std::int64_t binding, int priority, std::size_t most)
+{
+    Rows rows = db_->query("select (select count(*) from (select 1 from jobs indexed by jobs_ready where state = 0 and binding = ?1 and priority > ?2 limit ?4)) + "
+                           "(select count(*) from (select 1 from jobs indexed by jobs_ready where state = 0 and binding = ?1 and priority = ?2 and id < ?3 limit ?4))",
+                           binding, priority, job, std::uint64_t{most});
+    if (!rows.next()) return none(rows, "job", std::to_string(job));
+    return std::min(most, static_cast<std::size_t>(rows.integer(0)));
 }
 
 Result<std::vector<ActiveAttempt>> SqliteWriter::load_active()
@@ -76,10 +97,17 @@ Result<JobKey> SqliteWriter::insert_job(const NewJob& job)
         !ok)
         return fail(ok.error());
     const JobKey key = db_->last_id();
-    std::optional<std::string_view> input, context;
-    if (!job.input.empty()) input = job.input;
-    if (!job.context.empty()) context = job.context;
-    if (auto ok = db_->run("insert into inputs(job, input, context) values (?1, ?2, ?3)", key, input, context); !ok) return fail(ok.error());
+    const auto keep = [&](const std::string& text) -> Result<std::optional<std::string>> {
+        if (text.empty()) return std::optional<std::string>();
+        auto kept = values_.keep(key, text);
+        if (!kept) return fail(kept.error());
+        return std::optional(std::move(*kept));
+    };
+    const auto input = keep(job.input);
+    if (!input) return fail(input.error());
+    const auto context = keep(job.context);
+    if (!context) return fail(context.error());
+    if (auto ok = db_->run("insert into inputs(job, input, context) values (?1, ?2, ?3)", key, *input, *context); !ok) return fail(ok.error());
     return key;
 }
 
@@ -88,8 +116,10 @@ Result<WaitingJob> SqliteWriter::waiting_job(JobKey job)
     Rows rows = db_->query("select j.uid, j.binding, j.priority, j.attempt, j.created, i.input from jobs j left join inputs i on i.job = j.id "
                            "where j.id = ?1", job);
     if (!rows.next()) return none(rows, "job", std::to_string(job));
+    auto input = whole_text(folder_, rows.text(5));
+    if (!input) return fail(fmt::format("job {}", rows.text(0)), input.error());
     return WaitingJob{.uid = rows.string(0), .binding = rows.integer(1), .priority = static_cast<int>(rows.integer(2)),
-                      .attempt = static_cast<std::uint32_t>(rows.integer(3)), .created = rows.time(4), .input = rows.string(5)};
+                      .attempt = static_cast<std::uint32_t>(rows.integer(3)), .created = rows.time(4), .input = std::move(*input)};
 }
 
 Result<std::int64_t> SqliteWriter::job_binding(JobKey job)
@@ -104,8 +134,8 @@ Status SqliteWriter::change_job(const JobChange& c)
     std::optional<std::int64_t> reason;
     if (c.reason) reason = static_cast<std::int64_t>(*c.reason);
     // The condition is the promise that a final state never changes.
-    if (auto ok = db_->run("update jobs set state = ?2, reason = ?3, started = coalesce(?4, started), ended = coalesce(?5, ended) "
-                           "where id = ?1 and state < 4", c.job, static_cast<int>(c.state), reason, c.started, c.ended);
+    if (auto ok = db_->run("update jobs set state = ?2, reason = ?3, started = coalesce(?4, started), ended = coalesce(?5, ended), "
+                           "closed = ?6 where id = ?1 and state < 4", c.job, static_cast<int>(c.state), reason, c.started, c.ended, c.closed);
         !ok)
         return ok;
     if (db_->changes() != 1) return fail(Errc::internal, fmt::format("job {} was final already", c.job));
@@ -115,7 +145,7 @@ Status SqliteWriter::change_job(const JobChange& c)
 
 Result<std::uint64_t> SqliteWriter::rebind_ready(std::int64_t from, std::int64_t to)
 {
-    if (auto ok = db_->run("update jobs set binding = ?2 where state < 4 and state = 0 and binding = ?1", from, to); !ok) return fail(ok.error());
+    if (auto ok = db_->run("update jobs set binding = ?2 where state = 0 and binding = ?1", from, to); !ok) return fail(ok.error());
     return static_cast<std::uint64_t>(db_->changes());
 }
 
@@ -128,14 +158,25 @@ Status SqliteWriter::retried_job(JobKey job, std::string_view by) { return db_->
 
 Status SqliteWriter::insert_outcome(JobKey job, const Json& output, const Json& error, const Json& evidence)
 {
-    return db_->run("insert into outcomes(job, output, error, evidence) values (?1, ?2, ?3, ?4)", job, output, error, evidence);
+    std::optional<std::string> texts[3];
+    const Json* const values[] = {&output, &error, &evidence};
+    for (std::size_t i = 0; i < 3; ++i) {
+        if (values[i]->is_null()) continue;
+        auto kept = values_.keep(job, dump_json(*values[i]));
+        if (!kept) return fail(kept.error());
+        texts[i] = std::move(*kept);
+    }
+    return db_->run("insert into outcomes(job, output, error, evidence) values (?1, ?2, ?3, ?4)", job, texts[0], texts[1], texts[2]);
 }
 
 Result<std::pair<std::string, std::string>> SqliteWriter::job_input(JobKey job)
 {
     Rows rows = db_->query("select input, context from inputs where job = ?1", job);
     if (!rows.next()) return none(rows, "job", std::to_string(job));
-    return std::pair(rows.string(0), rows.string(1));
+    auto input = whole_text(folder_, rows.text(0)), context = whole_text(folder_, rows.text(1));
+    if (!input) return fail(input.error());
+    if (!context) return fail(context.error());
+    return std::pair(std::move(*input), std::move(*context));
 }
 
 Status SqliteWriter::assign(const NewAttempt& a)
@@ -215,21 +256,22 @@ Result<std::uint64_t> SqliteWriter::append_feed(const NewFeed& row)
     return ++sequence_;
 }
 
-Result<IdempotencyRow> SqliteWriter::idempotency(std::string_view scope, std::string_view key)
+Result<IdempotencyRow> SqliteWriter::idempotency(std::string_view scope, std::string_view key, WallTime since)
 {
-    Rows rows = db_->query("select i.sha256, j.uid from idempotency i join jobs j on j.id = i.job where i.scope = ?1 and i.key = ?2", scope, key);
+    Rows rows = db_->query("select i.sha256, j.uid from idempotency i join jobs j on j.id = i.job where i.scope = ?1 and i.key = ?2 and i.created >= ?3", scope, key, since);
     if (!rows.next()) return none(rows, "idempotency key", key);
     return IdempotencyRow{rows.string(0), rows.string(1)};
 }
 
 Status SqliteWriter::put_idempotency(std::string_view scope, std::string_view key, std::string_view sha, JobKey job, WallTime now)
 {
-    return db_->run("insert into idempotency(scope, key, sha256, job, created) values (?1, ?2, ?3, ?4, ?5)", scope, key, sha, job, now);
+    return db_->run("insert into idempotency(scope, key, sha256, job, created) values (?1, ?2, ?3, ?4, ?5) "
+                    "on conflict(scope, key) do update set sha256 = ?3, job = ?4, created = ?5", scope, key, sha, job, now);
 }
 
-Status SqliteWriter::purge_idempotency(WallTime before)
+Status SqliteWriter::long_log(JobKey job, std::uint32_t attempt)
 {
-    return db_->run("delete from idempotency where created < ?1", before);
+    return db_->run("insert into long_logs(job, attempt) values (?1, ?2) on conflict do nothing", job, attempt);
 }
 
 Result<std::vector<JobKey>> SqliteWriter::due_to_expire(WallTime now, std::size_t limit)

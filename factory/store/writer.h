@@ -2,6 +2,7 @@
 #pragma once
 
 #include "factory/store/store.h"
+#include "factory/store/sweeping.h"
 
 namespace mill::factory {
 
@@ -35,6 +36,7 @@ struct JobChange {
     protocol::JobState state = protocol::JobState::ready;
     std::optional<protocol::Reason> reason;
     std::optional<WallTime> started, ended;
+    std::optional<WallTime> closed{};   ///< of a final state: by the factory's clock
 };
 
 struct NewAttempt {
@@ -61,12 +63,6 @@ struct ActiveAttempt {
     std::optional<CancelRequest> cancel;
     WallTime created;
     std::optional<WallTime> assigned, started;
-};
-
-struct ReadyJob {
-    JobKey job = 0;
-    std::int64_t binding = 0;
-    int priority = 50;
 };
 
 /// What assigning a job needs of its row.
@@ -121,6 +117,7 @@ struct IdempotencyRow {
 class Writer {
 public:
     virtual ~Writer() = default;
+    virtual Sweeper& sweeper() = 0;
     virtual Reader& read() = 0;   ///< sees what this transaction wrote
 
     virtual Status begin() = 0;
@@ -180,7 +177,11 @@ public:
 
     virtual Result<std::int64_t> put_binding(const Binding& binding) = 0;   ///< the id; the same key gives the same id
     virtual Result<Binding> binding(std::int64_t id) = 0;
-    virtual Result<std::vector<ReadyJob>> load_ready() = 0;
+    virtual Result<std::vector<std::pair<std::int64_t, std::size_t>>> ready_counts() = 0;   ///< bindings with ready jobs, and how many
+    /// Ready jobs of a binding with their priorities, the next one first.
+    virtual Result<std::vector<std::pair<JobKey, int>>> first_ready(std::int64_t binding, std::size_t limit) = 0;
+    /// How many of the binding come before this one, counted up to `most`.
+    virtual Result<std::size_t> ready_before(JobKey job, std::int64_t binding, int priority, std::size_t most) = 0;
     virtual Result<std::vector<ActiveAttempt>> load_active() = 0;
 
     virtual Result<JobKey> insert_job(const NewJob& job) = 0;
@@ -201,6 +202,7 @@ public:
     virtual Status attempt_token(JobKey job, std::uint32_t attempt, std::string_view token) = 0;
     virtual Result<AttemptRow> attempt(std::string_view job, std::uint32_t attempt) = 0;
     struct Progress { std::uint64_t acknowledged = 0, bytes = 0, lost_steps = 0, lost_logs = 0; };
+    virtual Status long_log(JobKey job, std::uint32_t attempt) = 0;   ///< its middle is to be moved into a file
     virtual Status progress(JobKey job, std::uint32_t attempt, const Progress& progress) = 0;
     /// Kept as one opaque value; the number of bytes it takes. `events` is not empty and in order.
     virtual Result<std::uint64_t> append_events(JobKey job, std::uint32_t attempt, const std::vector<protocol::Event>& events, bool stale) = 0;
@@ -208,12 +210,23 @@ public:
     /// The next number of the feed is above every one that a store of before may have given.
     virtual void skip_feed() = 0;
 
-    virtual Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key) = 0;
+    virtual Result<IdempotencyRow> idempotency(std::string_view scope, std::string_view key, WallTime since) = 0;
     virtual Status put_idempotency(std::string_view scope, std::string_view key, std::string_view sha, JobKey job, WallTime now) = 0;
-    virtual Status purge_idempotency(WallTime before) = 0;
 
     virtual Result<std::vector<JobKey>> due_to_expire(WallTime now, std::size_t limit) = 0;
     virtual Result<std::optional<WallTime>> next_expiry() = 0;
+
+    struct EndedJob {
+        WallTime time;
+        std::int64_t binding = 0;
+        protocol::JobState state = protocol::JobState::failed;
+        protocol::Reason reason = protocol::Reason::internal;
+        std::optional<Microseconds> delay, run;   ///< of one that an agent had
+    };
+    virtual Status count_job(const EndedJob& job) = 0;
+    virtual Status count_delivery(WallTime time, std::string_view notifier, std::string_view outcome) = 0;   ///< as DeliveryMinute
+    /// Errors: conflict (the name has another unit), too_large (too many series).
+    virtual Status publish(const MetricPoint& point, WallTime now) = 0;
 
     virtual Status insert_delivery(const NewDelivery& delivery) = 0;
     /// Pending, due and not claimed, in the order of each (job, notifier); now claimed until change_delivery or the next start.

@@ -56,10 +56,10 @@ log: debug
 
 TEST_CASE("all mistakes of a configuration are reported at once, with their lines", "[factory][config]")
 {
-    const auto config = read("listen: everywhere\negres: [ x ]\nofflineLimit: soon\nlimits:\n  header: 1B\n  speed: 5\ntls: { certificate: a }\nretention: 5d\n");
+    const auto config = read("listen: everywhere\negres: [ x ]\nofflineLimit: soon\nlimits:\n  header: 1B\n  speed: 5\ntls: { certificate: a }\nretention: { jobs: { age: soon, size: 5 }, every: 1ms }\notlp: { url: here }\n");
     REQUIRE_FALSE(config);
     CHECK(config.error().code == Errc::invalid);
-    for (const char* expected : {"factory.yaml:1:", "'everywhere'", "egres", "factory.yaml:3:", "offlineLimit", "header: must be between", "speed", "'key' is missing", "retention: not supported yet"})
+    for (const char* expected : {"factory.yaml:1:", "'everywhere'", "egres", "factory.yaml:3:", "offlineLimit", "header: must be between", "speed", "'key' is missing", "age: ", "size", "every: must be between 1s and 1d", "otlp: url: 'here'"})
         CHECK_THAT(config.error().what, Catch::Contains(expected));
     CHECK_THAT(read("a: [").error().what, Catch::Contains("factory.yaml"));
 }
@@ -87,6 +87,15 @@ TEST_CASE("the audit log of a folder is asked for on the command line", "[factor
     CHECK_FALSE(parse_command_line({"audit", "--data", "/d", "--to", "x"}));
     CHECK_FALSE(parse_command_line({"--data", "/d", "--json"}));
     CHECK_FALSE(parse_command_line({"--data", "/d", "--head", "x"}));
+TEST_CASE("retention has defaults, and what is to stay for ever says never", "[factory][config]")
+{
+    CHECK(Config().retention.jobs == std::chrono::hours(24 * 90));
+    const auto config = read("retention: { jobs: { age: never, count: 0 }, logs: { age: 7d } }\n");
+    REQUIRE(config);
+    CHECK_FALSE(config->retention.jobs);
+    CHECK(config->retention.jobs_most == 0);
+    CHECK(config->retention.logs == std::chrono::hours(24 * 7));
+    CHECK(config->retention.audit == std::chrono::hours(24 * 365));
 }
 
 TEST_CASE("plain text off loopback is refused unless it is said", "[factory][config]")

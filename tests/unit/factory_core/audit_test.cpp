@@ -2,6 +2,7 @@
 #include <sqlite3.h>
 
 #include "factory/store/writer.h"
+#include "tests/unit/factory_core/older_store.h"
 #include "tests/unit/factory_core/world.h"
 
 using namespace mill;
@@ -151,7 +152,7 @@ TEST_CASE("what is changed in the file is found, and the first wrong row is name
 TEST_CASE("the rows of a store of before are chained when it is upgraded, once", "[core][audit]")
 {
     const Kept kept = store_with_rows();
-    change(kept, "alter table audit drop column hash; alter table documents drop column source; update settings set value = value where key = 'epoch'; pragma user_version = 9");
+    make_older(kept.folder->path, 10);
     CHECK(verify_audit_of(kept.folder->path, {}).error().code == Errc::invalid);
     {
         World world({}, kept.folder);

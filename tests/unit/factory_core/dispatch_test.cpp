@@ -1,3 +1,5 @@
+#include <set>
+
 #include <catch2/catch.hpp>
 
 #include "factory/dispatch/board.h"
@@ -168,17 +170,87 @@ TEST_CASE("a limit of a trigger frees its queue when a job ends", "[dispatch]")
     CHECK_FALSE(board.next());
 }
 
-TEST_CASE("a decision does not look at every waiting job", "[dispatch]")
-{
+namespace {
+
+/// A board with the store's part played by a set: jobs of one binding.
+struct LongQueue {
     Board board;
-    board.put_needs(1, needs("a"));
-    board.put_agent(1, agent("srv-1"));
-    for (JobKey job = 1; job <= 200'000; ++job) board.add_ready(job, 1, 50);
-    for (JobKey job = 1; job <= 20'000; ++job) {   // would take minutes if it did
+    std::set<std::pair<int, JobKey>> stored;   // -priority, key
+
+    void add(JobKey job, int priority)
+    {
+        stored.insert({-priority, job});
+        board.add_ready(job, 1, priority);
+    }
+    void feed()
+    {
+        while (const auto binding = board.hungry()) {
+            std::vector<std::pair<JobKey, int>> first;
+            for (const auto& [minus_priority, job] : stored) {
+                if (first.size() == Board::kKept) break;
+                first.emplace_back(job, -minus_priority);
+            }
+            board.refill(*binding, first);
+        }
+    }
+    std::optional<Match> next()
+    {
+        feed();
         board.want(1, 1);
-        const auto match = board.next();
+        auto match = board.next();
+        if (match) stored.erase({-match->priority, match->job});
+        return match;
+    }
+    explicit LongQueue(std::size_t jobs)
+    {
+        board.put_needs(1, needs("a"));
+        board.put_agent(1, agent("srv-1"));
+        for (std::size_t job = 1; job <= jobs; ++job) add(static_cast<JobKey>(job), 50);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a decision looks at as much with 200,000 waiting jobs as with 2,000, and memory holds the beginning of the queue", "[dispatch]")
+{
+    std::uint64_t visits[2] = {};
+    for (const std::size_t i : {0U, 1U}) {
+        LongQueue queue(i == 0 ? 2'000 : 200'000);
+        CHECK(queue.board.ready_count(1) == (i == 0 ? 2'000 : 200'000));
+        for (JobKey job = 1; job <= 1'500; ++job) {
+            const auto match = queue.next();
+            REQUIRE(match);
+            REQUIRE(match->job == job);
+            REQUIRE(queue.board.kept() <= 2 * Board::kKept);
+        }
+        visits[i] = queue.board.visits();
+    }
+    CHECK(visits[1] == visits[0]);
+    CHECK(visits[1] < 1'500 * 4);
+}
+
+TEST_CASE("what is more urgent than all that is in memory goes first, and what is less urgent comes when its time is there", "[dispatch]")
+{
+    LongQueue queue(5'000);
+    REQUIRE(queue.board.kept() <= 2 * Board::kKept);
+    queue.add(6'001, 90);
+    queue.add(6'002, 10);
+    queue.add(6'003, 50);
+    CHECK(queue.next()->job == 6'001);
+    for (JobKey job = 1; job <= 5'000; ++job) {
+        if (job % 7 == 0) {                     // cancelled, from the front as well as from the part that only the store has
+            queue.stored.erase({-50, job});
+            queue.board.remove_ready(job, 1, 50);
+        }
+    }
+    CHECK(queue.board.ready_count(1) == 5'000 - 714 + 2);
+    for (JobKey job = 1; job <= 5'000; ++job) {
+        if (job % 7 == 0) continue;
+        const auto match = queue.next();
         REQUIRE(match);
         REQUIRE(match->job == job);
     }
-    CHECK(board.ready_count(1) == 180'000);
+    CHECK(queue.next()->job == 6'003);
+    CHECK(queue.next()->job == 6'002);
+    CHECK_FALSE(queue.next());
 }
