@@ -33,6 +33,7 @@ struct CoreOptions {
     Milliseconds first_probe{10'000}, last_probe{900'000};   ///< of a held notifier: the pauses between tries grow from, up to
     bool timer_thread = true;                ///< false in tests: they call run_timers()
     Renderer renderer;                       ///< none: no deliveries are made
+    InputMaker input_maker{};                ///< none: a job that another one's end starts gets its trigger's input alone
 };
 
 /// Owns the store, the writer thread, the dispatch cache, parked polls and timers. Thread: any, for every member.
@@ -144,6 +145,12 @@ public:
     virtual void why_trigger(std::string trigger, Done<Why> done) = 0;
     /// The same for a job that asks for nothing but this environment.
     virtual void why_environment(std::string environment, Done<Why> done) = 0;
+
+    // Questions.
+    /// Errors: not_found, denied (not the attempt that this agent has), invalid (what is asked), conflict (kOpenQuestions).
+    virtual void ask(std::string agent, AskRequest request, Done<QuestionRecord> done) = 0;
+    /// One of many at once is taken. Errors: not_found; what was not taken is a value.
+    virtual void answer_question(QuestionAnswer answer, Who who, Done<Answered> done) = 0;
 
     // Deliveries.
     /// At most `limit` that are due, now claimed by the caller until delivery_done or the end of the process.

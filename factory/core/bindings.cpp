@@ -72,6 +72,7 @@ Binding CoreImpl::binding_by(const Json& spec, const Document& deployment, const
     rule("priority", spec["priority"]);
     rule("expiration", spec["expiration"]);
     rule("stopAfterFailures", spec["stopAfterFailures"]);
+    rule("approval", spec["approval"]);
     rule("offlineLimit", deployment.spec["offlineLimit"]);
     // Granted credentials that the agent's machine has to hold. A credential may move while the deployment stays: it is part of the key.
     Json held = Json::array();
@@ -159,6 +160,7 @@ void CoreImpl::documents_changed()
     trigger_bindings_.clear();
     waiting_texts_.clear();
     load_notifiers();
+    load_followers();
     if (auto ok = load_schedules(); !ok) log::error("core", "schedules: {}", ok.error().what);
 }
 

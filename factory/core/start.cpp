@@ -92,11 +92,12 @@ Status CoreImpl::load()
         board_.put_agent(kept.key, agent.record);
     }
     show_hold();
+    if (auto ok = load_questions(); !ok) return ok;
     const auto ready = writer_.load_ready();
     if (!ready) return fail(ready.error());
     for (const ReadyJob& job : *ready) {
         if (const auto binding = known_binding(job.binding); !binding) return fail(binding.error());
-        board_.add_ready(job.job, job.binding, job.priority);
+        if (!awaits_approval(job.job)) board_.add_ready(job.job, job.binding, job.priority);
     }
     auto active = writer_.load_active();
     if (!active) return fail(active.error());

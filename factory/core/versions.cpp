@@ -100,12 +100,21 @@ Status CoreImpl::rebind_waiting(const std::string& deployment, const Who& who, V
         std::int64_t from, to;
     };
     std::vector<Step> steps;
+    std::map<std::int64_t, std::vector<std::pair<JobKey, int>>> asked;   // ready, too, and on no board before somebody approves
+    for (const auto& [job, questions] : asking_) {
+        if (!awaits_approval(job)) continue;
+        const auto row = writer_.waiting_job(job);
+        if (!row) return fail(row.error());
+        asked[row->binding].emplace_back(job, row->priority);
+    }
     std::vector<BindingRef> waiting;
     for (const auto& [id, ref] : bindings_)
-        if (ref && ref->binding.deployment == deployment && ref->needs.agent.empty() && board_.ready_count(id) > 0) waiting.push_back(ref);
+        if (ref && ref->binding.deployment == deployment && ref->needs.agent.empty() && (board_.ready_count(id) > 0 || asked.contains(id))) waiting.push_back(ref);
     const WallTime now = clock_.now();
     for (const BindingRef& old : waiting) {
-        const auto jobs = board_.ready_jobs(old->binding.id);
+        auto jobs = board_.ready_jobs(old->binding.id);
+        const auto& unapproved = asked[old->binding.id];
+        jobs.insert(jobs.end(), unapproved.begin(), unapproved.end());
         const auto next = binding_of_trigger(old->binding.trigger, old->binding.rules["trace"].as_bool(), true);
         if (!next && next.error().code != Errc::not_found && next.error().code != Errc::conflict) return fail(next.error());
         if (!next || (*next)->binding.deployment != deployment) {
@@ -125,8 +134,7 @@ Status CoreImpl::rebind_waiting(const std::string& deployment, const Who& who, V
         }
     }
     for (const Step& step : steps) {
-        board_.remove_ready(step.job, step.from, step.priority);
-        board_.add_ready(step.job, step.to, step.priority);
+        if (board_.remove_ready(step.job, step.from, step.priority)) board_.add_ready(step.job, step.to, step.priority);
     }
     out.rebound = steps.size();
     return {};

@@ -121,6 +121,18 @@ create index deliveries_dead on deliveries(notifier, id) where state = 2;
 create table notifier_states(notifier text primary key, failures integer not null, held_since integer, next_probe integer,
     probes integer not null, why text not null) without rowid;
 )sql",
+    // What people are asked: yes or no before a job starts, or what one that runs wants to know. And which job's end started a job: once for each trigger.
+    R"sql(
+create table questions(id integer primary key, uid text not null unique, job integer not null references jobs(id) on delete cascade, attempt integer not null,
+    kind integer not null, asked text not null, conversation text, created integer not null, deadline integer, state integer not null default 0, answer text,
+    comment text not null default '', answered_by text not null default '', way text not null default '', closed integer, why text not null default '');
+create index questions_job on questions(job);
+create index questions_open on questions(id) where state = 0;
+create index questions_due on questions(deadline) where state = 0 and attempt > 0;
+create index questions_conversation on questions(conversation) where state = 0 and conversation is not null;
+create table causes(job integer primary key references jobs(id) on delete cascade, cause integer not null, trigger text not null, depth integer not null,
+    asked_by text not null, unique(cause, trigger)) without rowid;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 
