@@ -1,5 +1,7 @@
 #include "cli/resources.h"
 
+#include "cli/listing.h"
+
 #include <algorithm>
 #include <filesystem>
 
@@ -119,6 +121,9 @@ void show_results(Console& console, const Json& results, bool dry_run)
         const Style style = what == "created" ? Style::good : what == "changed" ? Style::busy : Style::dim;
         console.line(fmt::format("{}{} {} {}", dry_run && what != "unchanged" ? "would be " : "", console.paint(style, what),
                                  one_line(result["kind"].as_string()), one_line(result["name"].as_string())));
+        if (const Json& approval = result["approval"]; approval.is_object() && what != "unchanged")
+            console.line(fmt::format("  its jobs wait up to {} for the approval of {} (now: {})", one_line(approval["within"].as_string()), one_line(approval["by"].as_string()),
+                                     approval["could"].empty() ? std::string("no token") : one_line(joined(approval["could"]))));
         if (what == "created" && !dry_run) continue;
         for (const Json& difference : result["differences"].as_array()) {
             const std::string path = one_line(difference["path"].as_string());

@@ -152,6 +152,9 @@ public:
     /// One of many at once is taken. Errors: not_found; what was not taken is a value.
     virtual void answer_question(QuestionAnswer answer, Who who, Done<Answered> done) = 0;
 
+    /// Tells the notifiers that listen to questions of an open one again, with other words: what was said to it is no answer. Once for each `key`.
+    virtual void remind(std::string question, std::string text, std::string key, Done<Nothing> done) = 0;
+
     // Deliveries.
     /// At most `limit` that are due, now claimed by the caller until delivery_done or the end of the process.
     virtual void claim_deliveries(std::size_t limit, Done<std::vector<DeliveryRecord>> done) = 0;

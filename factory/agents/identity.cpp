@@ -32,6 +32,15 @@ Who Identity::who(std::string_view remote) const
     return {std::move(text), std::string(remote)};
 }
 
+std::vector<std::string> names_of(const Identity& identity)
+{
+    std::vector<std::string> out{"token:" + identity.id};
+    if ((identity.kind == "user" || identity.kind == "admin") && !identity.subject.empty()) out.push_back("user:" + identity.subject);
+    for (const auto role : {Role::viewer, Role::operate, Role::developer, Role::admin})
+        if (role <= identity.role) out.push_back(fmt::format("role:{}", name(role)));
+    return out;
+}
+
 Status require(const Identity& identity, Role needed, std::string_view action)
 {
     if (identity.role >= needed) return {};

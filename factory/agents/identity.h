@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "factory/core_values.h"
 
@@ -20,6 +21,9 @@ struct Identity {
     Role role = Role::none;
     Who who(std::string_view remote) const;   ///< "admin", "user anna", "trigger x", "environment key x"
 };
+
+/// What it goes by where people are named ("role:operator" and the roles below, "user:anna", "token:ID"): QuestionRecord::by.
+std::vector<std::string> names_of(const Identity& identity);
 
 /// The one place that decides by role. Errors: denied, naming what is missing.
 Status require(const Identity& identity, Role needed, std::string_view action);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "factory/api/approvers.h"
 #include "factory/api/handlers.h"
 #include "factory/api/references.h"
 #include "factory/api/render.h"
@@ -99,6 +100,8 @@ tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceD
     if (document.kind == ResourceKind::trigger && out.stored && !document.spec.contains("paused"))
         for (const std::string_view kept : {"paused", "pausedWhy"})
             if (const Json* value = out.stored->spec.find(kept)) document.spec.set(kept, *value);
+    if (document.kind == ResourceKind::trigger)
+        if (std::string warning = nobody_approves(reader, document.spec); !warning.empty()) out.warnings.push_back(std::move(warning));
     const Json bare = Json::object({{"kind", document.spec["kind"]}, {"name", document.spec["name"]}});   // of a new one the rest is news
     out.changes = differences(out.stored ? out.stored->spec : bare, document.spec);
     out.document = std::move(document);
@@ -358,6 +361,7 @@ void apply(Service& service, const CallPtr& call)
             results[index] = Json::object({{"kind", Json(word(checked->document.kind))}, {"name", Json(checked->document.name)},
                                            {"result", Json(checked->result())}, {"differences", checked->changes}});
             if (!checked->warnings.empty()) results[index].set("warnings", texts_json(checked->warnings));
+            if (const Json approval = approval_preview(*reader, checked->document.spec); !approval.is_null()) results[index].set("approval", approval);
             application->documents.push_back(std::move(*checked));
         }
     }

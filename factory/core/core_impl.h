@@ -81,6 +81,7 @@ public:
 
     void ask(std::string agent, AskRequest request, Done<QuestionRecord> done) override;              ///< questions.cpp
     void answer_question(QuestionAnswer answer, Who who, Done<Answered> done) override;
+    void remind(std::string question, std::string text, std::string key, Done<Nothing> done) override;
 
     void claim_deliveries(std::size_t limit, Done<std::vector<DeliveryRecord>> done) override;
     void delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done) override;
@@ -196,7 +197,7 @@ private:
     Status close_question(JobKey job, QuestionRecord question);   ///< with state, by whom, when, …
     Status withdraw_questions(JobKey job, const std::string& why);
     Status tick_questions(WallTime now);
-    Status tell_question(JobKey job, const Binding& binding, const QuestionRecord& question);
+    Status tell_question(JobKey job, const Binding& binding, const QuestionRecord& question, const std::string& again = {});
     Result<std::string> ask_approval(JobKey key, const BindingRef& binding, NewJob& job);   ///< the sentence that says what it waits for
     Status approve(JobKey job, const QuestionRecord& question, const Who& who);
     bool awaits_approval(JobKey job) const;

@@ -155,7 +155,7 @@ Status CoreImpl::tick_questions(WallTime now)
     return {};
 }
 
-Status CoreImpl::tell_question(JobKey job, const Binding& binding, const QuestionRecord& question)
+Status CoreImpl::tell_question(JobKey job, const Binding& binding, const QuestionRecord& question, const std::string& again)
 {
     if (!has_notifiers(binding, "question")) return {};
     const auto record = writer_.read().job(question.job);
@@ -163,8 +163,26 @@ Status CoreImpl::tell_question(JobKey job, const Binding& binding, const Questio
     const Json document = document_of(*record, "question", format_time(clock_.now())).set("question", question_document(question));
     for (std::size_t i = 0; i < notifiers_.size(); ++i)
         if (is_source(notifiers_[i], binding) && listens(notifiers_[i], "question"))
-            if (auto ok = tell(notifiers_[i], {.key = "question " + question.id, .event = "question", .job = job, .subject = {}, .final = false}, document); !ok) return ok;
+            if (auto ok = tell(notifiers_[i], {.key = fmt::format("question {} {}", question.id, again), .event = "question", .job = job, .subject = {}, .final = false}, document); !ok) return ok;
     return {};
+}
+
+void CoreImpl::remind(std::string id, std::string text, std::string key, Done<Nothing> done)
+{
+    queue_.submit<Nothing>(std::move(done), [this, id = std::move(id), text = std::move(text), key = std::move(key)]() -> Result<Nothing> {
+        auto question = writer_.read().question(id);
+        if (!question) return fail(question.error());
+        if (question->state != QuestionState::open) return Nothing{};
+        const auto job = writer_.job_key(question->job);
+        if (!job) return fail(job.error());
+        const auto bound = writer_.job_binding(*job);
+        if (!bound) return fail(bound.error());
+        const auto binding = known_binding(*bound);
+        if (!binding) return fail(binding.error());
+        question->text = text;
+        if (auto ok = tell_question(*job, (*binding)->binding, *question, key); !ok) return fail(ok.error());
+        return Nothing{};
+    });
 }
 
 void CoreImpl::ask(std::string agent, AskRequest request, Done<QuestionRecord> done)

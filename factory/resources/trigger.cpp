@@ -6,6 +6,7 @@
 #include "factory/chat/platform.h"
 #include "factory/resources/kinds.h"
 #include "factory/resources/resource.h"
+#include "factory/resources/trigger_parts.h"
 #include "factory/schedule/schedule.h"
 #include "platform/base/clock.h"
 #include "platform/base/fields.h"
@@ -134,12 +135,14 @@ Result<Json> normalise_trigger(const Json& body, const std::string& where)
     if (const std::string text = fields.text("description", ""); !text.empty()) out.set("description", Json(text));
     out.set("deployment", Json(fields.text("deployment")));
     const std::string type = fields.one_of("type", {"api", "schedule", "attended", "event"}, "api");
-    if (type == "attended" || type == "event") fields.mistake("type", fmt::format("'{}' is not supported yet: only api and schedule are", type));
-    if (fields.has("event")) {
+    if (type == "attended") fields.mistake("type", "'attended' is not supported yet: only api, schedule and event are");
+    out.set("type", Json(type == "attended" ? "api" : type));
+    if (type == "event") {
+        out.set("event", read_event(fields));
+    } else if (fields.has("event")) {
         fields.any("event", Json());
-        fields.mistake("event", "is not supported yet");
+        fields.mistake("event", "is for a trigger of 'type: event'");
     }
-    out.set("type", Json(type == "schedule" ? "schedule" : "api"));
     if (type == "schedule") {
         out.set("schedule", schedule(fields));
     } else if (fields.has("schedule")) {
@@ -148,9 +151,10 @@ Result<Json> normalise_trigger(const Json& body, const std::string& where)
     }
     if (fields.has("chat")) {
         const Json made = chat(fields);
-        if (type == "schedule") fields.mistake("chat", "is for a trigger of 'type: api'");
+        if (type != "api") fields.mistake("chat", "is for a trigger of 'type: api'");
         else out.set("chat", made);
     }
+    if (fields.has("approval")) out.set("approval", read_approval(fields, out.contains("chat")));
     out.set("runOn", Json(fields.one_of("runOn", {"unattended", "attended", "any"}, "unattended")));
     out.set("workflow", Json(fields.text("workflow", "main")));
     out.set("input", fields.object("input", Json::object()));
