@@ -52,6 +52,17 @@ std::string nobody_approves(Reader& reader, const Json& trigger)
                        trigger["name"].as_string(), who_words(approval["by"]), approval["within"].as_string());
 }
 
+bool assigned_to(Reader& reader, const Json& trigger, const std::string& user)
+{
+    std::vector<std::string> names{"user:" + user};
+    for (const std::string_view kind : {"admin", "user"})
+        if (const auto tokens = reader.tokens(kind, user))
+            for (const TokenRecord& token : *tokens)
+                for (std::string& name : names_of(identity_of(token))) names.push_back(std::move(name));
+    const auto& assigned = trigger["assignedTo"].as_array();
+    return std::any_of(assigned.begin(), assigned.end(), [&](const Json& one) { return std::find(names.begin(), names.end(), one.as_string()) != names.end(); });
+}
+
 std::vector<WhyReason> approval_problems(Reader& reader, const std::string& deployment)
 {
     std::vector<WhyReason> out;

@@ -18,4 +18,7 @@ std::string nobody_approves(Reader& reader, const Json& trigger);
 /// The same of all triggers of a deployment (code no_approver).
 std::vector<WhyReason> approval_problems(Reader& reader, const std::string& deployment);
 
+/// Whether a trigger of type attended is assigned to the user, by name or by the role of a token of his.
+bool assigned_to(Reader& reader, const Json& trigger, const std::string& user);
+
 }  // namespace mill::factory

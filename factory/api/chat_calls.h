@@ -1,4 +1,4 @@
-// factory/api/chat_calls.h -- what the handler of chat calls and `triggers show` both ask. Private to factory/api.
+// factory/api/chat_calls.h -- what the handlers of chat calls and signed webhooks, and `triggers show` both ask. Private to factory/api.
 #pragma once
 
 #include <string>
@@ -23,5 +23,8 @@ std::string event_fingerprint(ChatPlatform platform, const ChatCall& said);
 
 /// {platform, url, credential?, problem?, refused? {time, why, count}, example}: how a chat platform calls the trigger. Null when it takes no chat calls.
 Json chat_calls(Service& service, const HttpCall& http, const Document& trigger);
+
+/// {signature, url, credential, problem?, refused?, example} of a trigger that a signed webhook starts; `body`: of the example, quoted for a shell. Null of another.
+Json hook_calls(Service& service, const HttpCall& http, const Document& trigger, const std::string& body);
 
 }  // namespace mill::factory::handler

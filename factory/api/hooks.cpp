@@ -67,4 +67,25 @@ void hook(Service& service, const CallPtr& call)
     start_run(service, call, std::move(*trigger), std::move(start));
 }
 
+Json hook_calls(Service& service, const HttpCall& http, const Document& trigger, const std::string& body)
+{
+    const Json& webhook = trigger.spec["event"]["webhook"];
+    if (!webhook.is_object()) return {};
+    const std::string url = fmt::format("{}/v1/hooks/{}", service.base_url(http), trigger.name);
+    Json out = Json::object({{"signature", webhook["signature"]}, {"url", Json(url)}, {"credential", webhook["credentials"]}});
+    const auto secret = signing_secret(service, trigger, webhook["credentials"].as_string());
+    if (!secret) out.set("problem", Json(secret.error().what));
+    if (const auto last = service.chat_refusals.last(trigger.name))
+        out.set("refused", Json::object({{"time", Json(format_time(last->time))}, {"why", Json(last->why)}, {"count", Json(last->count)}}));
+    const std::string post = fmt::format("curl -sS -X POST {} -H 'Content-Type: application/json' --data-raw \"$BODY\"", url);
+    if (webhook["signature"].as_string() == "github")
+        return out.set("example", Json(fmt::format("BODY={}\nSIGNATURE=sha256=$(printf %s \"$BODY\" | openssl dgst -sha256 -hmac \"$SECRET\" -r | cut -d' ' -f1)\n"
+                                                   "{} -H \"X-Hub-Signature-256: $SIGNATURE\" -H \"X-GitHub-Delivery: try-$(date +%s)\"", body, post)));
+    const bool encoded = secret && secret->starts_with("whsec_");
+    const std::string key = encoded ? "KEY=$(printf %s \"${SECRET#whsec_}\" | base64 -d | od -An -v -tx1 | tr -d ' \\n')\n" : "";
+    return out.set("example", Json(fmt::format("T=$(date +%s); ID=try-$T; BODY={}\n{}SIGNATURE=v1,$(printf '%s.%s.%s' \"$ID\" \"$T\" \"$BODY\" | openssl dgst -sha256 {} -binary | base64)\n"
+                                               "{} -H \"webhook-id: $ID\" -H \"webhook-timestamp: $T\" -H \"webhook-signature: $SIGNATURE\"",
+                                               body, key, encoded ? "-mac HMAC -macopt hexkey:$KEY" : "-hmac \"$SECRET\"", post)));
+}
+
 }  // namespace mill::factory::handler

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <mutex>
 
@@ -89,7 +90,8 @@ void list_jobs(Service& service, const CallPtr& call)
     Json items = Json::array();
     for (const JobRecord& job : page->items) items.push(job_json(job, false));
     // The reason belongs into the row, not behind a click.
-    const Explanations approvals = waiting_approvals(*service.core.reader());
+    const bool ready = std::any_of(page->items.begin(), page->items.end(), [](const JobRecord& job) { return job.state == protocol::JobState::ready; });
+    const Explanations approvals = ready ? waiting_approvals(*service.core.reader()) : Explanations();
     explain(service, page->items, approvals, [call, items, approvals, next = page->next](const Explanations& why) {
         Json rows = Json::array();
         for (const Json& item : items.as_array()) {

@@ -140,7 +140,9 @@ void list_resources(Service& service, const CallPtr& call)
     auto documents = reader->documents(word(kind_in(*call)));
     if (!passed(*call, documents)) return;
     Json items = Json::array();
+    const std::string type(call->http.query_value("type")), user(call->http.query_value("for"));   // of triggers
     for (const Document& each : *documents) {
+        if ((!type.empty() && each.spec["type"].as_string() != type) || (!user.empty() && !assigned_to(*reader, each.spec, user))) continue;
         items.push(with_delivery_state(*reader, each));
     }
     reply(*call, 200, Json::object({{"items", std::move(items)}}));

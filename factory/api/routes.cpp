@@ -41,7 +41,7 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"GET", "/v1/deployments/{name}/history", A::viewer, h::deployment_history, "The versions that it had, newest first", "limit"},
     {"POST", "/v1/deployments/{name}/rollback", A::developer, h::rollback_deployment, "Goes to a version that it had before", {}, 64 * kKiB},
     {"DELETE", "/v1/deployments/{name}", A::developer, h::delete_resource, "Removes a deployment"},
-    {"GET", "/v1/triggers", A::viewer, h::list_resources, "Lists triggers"},
+    {"GET", "/v1/triggers", A::viewer, h::list_resources, "Lists triggers; for: those that this user may start himself", "type,for"},
     {"GET", "/v1/triggers/{name}", A::viewer, h::get_resource, "One trigger"},
     {"PUT", "/v1/triggers/{name}", A::developer, h::put_resource, "Makes or changes a trigger", "dryRun,accept", kMiB},
     {"DELETE", "/v1/triggers/{name}", A::developer, h::delete_resource, "Removes a trigger"},

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -176,6 +178,13 @@ void reject(const Call& call, std::string_view detail)
 /// May this identity start the trigger? Answers itself when not.
 bool may_start(Service& service, const Call& call, const Identity& identity, const Document& trigger)
 {
+    if (trigger.spec["type"].as_string() == "attended") {   // whoever else may start triggers: this one is for those who are named
+        const auto names = names_of(identity);
+        for (const Json& one : trigger.spec["assignedTo"].as_array())
+            if (std::find(names.begin(), names.end(), one.as_string()) != names.end()) return true;
+        reply_problem(call, 403, fmt::format("trigger '{}' is assigned to {}: {} does not start it", trigger.name, who_words(trigger.spec["assignedTo"]), identity.who("").name), "not_assigned");
+        return false;
+    }
     if (identity.kind == "trigger" && identity.subject == trigger.name) return true;
     if (identity.kind == "trigger") {
         reply_problem(call, 403, fmt::format("this token starts trigger '{}', not '{}'", identity.subject, trigger.name), "forbidden");

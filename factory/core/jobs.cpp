@@ -101,7 +101,11 @@ void CoreImpl::accept_run(RunRequest request, Who who, Done<Accepted> done)
             if (known) {
                 auto record = writer_.read().job(known->job);
                 if (!record) return fail(record.error());
-                return Accepted{.job = std::move(*record), .repeated = true, .waiting_for = {}};
+                const auto key = writer_.job_key(known->job);
+                if (!key) return fail(key.error());
+                const auto approval = why_approval(*key);
+                if (!approval) return fail(approval.error());
+                return Accepted{.job = std::move(*record), .repeated = true, .waiting_for = *approval ? (*approval)->text : std::string()};
             }
             if (known.error().code != Errc::not_found) return fail(known.error());
         }

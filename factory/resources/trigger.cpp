@@ -135,8 +135,13 @@ Result<Json> normalise_trigger(const Json& body, const std::string& where)
     if (const std::string text = fields.text("description", ""); !text.empty()) out.set("description", Json(text));
     out.set("deployment", Json(fields.text("deployment")));
     const std::string type = fields.one_of("type", {"api", "schedule", "attended", "event"}, "api");
-    if (type == "attended") fields.mistake("type", "'attended' is not supported yet: only api, schedule and event are");
-    out.set("type", Json(type == "attended" ? "api" : type));
+    out.set("type", Json(type));
+    if (type == "attended") {
+        out.set("assignedTo", read_assigned(fields));
+    } else if (fields.has("assignedTo")) {
+        fields.any("assignedTo", Json());
+        fields.mistake("assignedTo", "is for a trigger of 'type: attended'");
+    }
     if (type == "event") {
         out.set("event", read_event(fields));
     } else if (fields.has("event")) {
@@ -155,7 +160,7 @@ Result<Json> normalise_trigger(const Json& body, const std::string& where)
         else out.set("chat", made);
     }
     if (fields.has("approval")) out.set("approval", read_approval(fields, out.contains("chat")));
-    out.set("runOn", Json(fields.one_of("runOn", {"unattended", "attended", "any"}, "unattended")));
+    out.set("runOn", Json(fields.one_of("runOn", {"unattended", "attended", "any"}, type == "attended" ? "attended" : "unattended")));
     out.set("workflow", Json(fields.text("workflow", "main")));
     out.set("input", fields.object("input", Json::object()));
     out.set("priority", Json(priority(fields)));

@@ -48,4 +48,18 @@ Json read_approval(Fields& top, bool chat)
     return out;
 }
 
+Json read_assigned(Fields& top)
+{
+    Json out = Json::array();
+    const auto given = top.texts("assignedTo");
+    if (given.empty()) top.mistake("assignedTo", "must name who may start it: user:NAME, or a role such as operator");
+    if (given.size() > kMostApprovers) top.mistake("assignedTo", fmt::format("names {}, at most {} are taken", given.size(), kMostApprovers));
+    for (const std::string& text : given) {
+        std::string one = approver(text);
+        if (!one.starts_with("user:") && !one.starts_with("role:")) top.mistake("assignedTo", fmt::format("has '{}', expected user:NAME, or a role such as operator", text.substr(0, kLongestApprover)));
+        else out.push(Json(std::move(one)));
+    }
+    return out;
+}
+
 }  // namespace mill::factory

@@ -9,6 +9,9 @@ namespace mill::factory {
 /// {by: ["role:operator", "user:NAME", "token:ID", "chat:USER", "conversation"], within}; `chat`: the trigger takes calls of a chat.
 Json read_approval(Fields& top, bool chat);
 
+/// ["user:NAME", "role:operator"…]: who may start it, at least one.
+Json read_assigned(Fields& top);
+
 /// {job: {trigger or deployment, on: [EVENT…]}, input} or {webhook: {signature, credentials}, input}
 Json read_event(Fields& top);
 

@@ -270,6 +270,7 @@ event:
         self.assertEqual(outputs[0]["invocationContext"]["conversationId"], "c-1")
         self.assertEqual(outputs[0]["requestedBy"], "job " + outputs[0]["output"]["of"])
         self.assertIn("of trigger 'after-source'", self.world.run("timeline", uids[0]).stdout)
+        self.assertRegex(self.world.run("triggers", "show", "after-source").stdout, r"starts +when a job of trigger 'source-api' ends: success")
         loop = self.world.run("apply", "-f", self.world.write("loop.yaml", file.read_text().replace("trigger: source-api", "deployment: target")), check=False)
         self.assertNotEqual(loop.returncode, 0)
         self.assertIn("start each other for ever: after-source → after-source", loop.stderr)
@@ -294,6 +295,13 @@ event:
         hub = call("POST", f"{self.world.url}/v1/hooks/pushed", body, headers={"X-GitHub-Delivery": "d-1", "X-GitHub-Event": "push",
                                                                            "X-Hub-Signature-256": "sha256=" + hmac.new(b"It's a Secret to Everybody", body, hashlib.sha256).hexdigest()})
         self.assertEqual(hub.status, 202, hub.body)
+        # What `triggers show` prints runs as it stands, and says why others were refused.
+        for name, secret in (("paid", "whsec_" + base64.b64encode(HOOK_KEY).decode()), ("pushed", "It's a Secret to Everybody")):
+            shown = self.world.run("triggers", "show", name).stdout
+            self.assertIn(f"{self.world.url}/v1/hooks/{name}", shown)
+            done = subprocess.run(["bash", "-c", shown.split("\n\n")[-1]], capture_output=True, text=True, env={"PATH": os.environ["PATH"], "SECRET": secret}, timeout=60)
+            self.assertIn('"jobUid"', done.stdout, shown + done.stderr)
+        self.assertRegex(self.world.run("triggers", "show", "paid").stdout, r"refused +2 since .*missing")
         log = "".join(program.log.read_text() for program in self.world.programs if program.name == "factory")
         self.assertNotIn("Secret to Everybody", log)
         self.assertNotIn(base64.b64encode(HOOK_KEY).decode(), log)

@@ -211,7 +211,7 @@ TEST_CASE("what a trigger may say of its approval", "[factory][api][questions]")
         return factory.as_admin("POST", "/v1/apply", fmt::format(R"({{"dryRun":true,"documents":[{{"kind":"Trigger","name":"order-status-api","deployment":"order-status","approval":{{"by":["{}"]}}}}]}})", by))
             .json["results"][kFirst];
     };
-    CHECK(apply("operator")["approval"] == *parse_json(R"({"by":"role operator","within":"24h","could":["admin"]})"));
+    CHECK(apply("operator")["approval"] == *parse_json(R"({"by":"role operator","within":"1d","could":["admin"]})"));
     CHECK_FALSE(apply("operator").contains("warnings"));
     CHECK_THAT(dump_json(apply("user:anna")["warnings"]), Contains("nobody could approve the jobs of trigger 'order-status-api': there is no token of user anna"));
     REQUIRE(factory.as_admin("PUT", "/v1/triggers/order-status-api", R"({"deployment":"order-status","approval":{"by":["user:anna"]}})").status == 200);

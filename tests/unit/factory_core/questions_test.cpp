@@ -51,6 +51,16 @@ TEST_CASE("a job of a trigger with approval is offered to nobody before somebody
     CHECK_THAT(world.why(accepted->job.uid).summary, Catch::Contains("millwright questions answer " + open[0].id));
     CHECK(has(world.line_of(accepted->job.uid), "approval_requested"));
 
+    SECTION("the same call again is the same job, which waits for the same")
+    {
+        RunRequest keyed;
+        keyed.idempotency_key = "k";
+        const auto first = world.try_run(Json::object(), keyed), second = world.try_run(Json::object(), keyed);
+        CHECK(second->repeated);
+        CHECK(second->job.uid == first->job.uid);
+        CHECK(second->waiting_for == first->waiting_for);
+        CHECK(open_in(world).size() == 2);
+    }
     SECTION("approved, it goes to the agent that was free all the time, and its expiration begins")
     {
         CHECK(answer(world, open[0].id, true).verdict == Verdict::taken);
