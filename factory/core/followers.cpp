@@ -53,7 +53,9 @@ Status CoreImpl::start_follower(const Document& trigger, JobKey job, const JobRe
 {
     const auto done = writer_.has_caused(job, trigger.uid);
     if (!done) return fail(done.error());
-    if (*done) return {};
+    // The same whenever this end is told: an older store hears of it again, and perhaps of the job that it had started, which then is this one.
+    const std::string uid = delivery_id(record.uid, trigger.uid, "follower");
+    if (*done || writer_.job_key(uid)) return {};
     const WallTime now = clock_.now();
     // Never an error: the job has ended, whatever comes of it elsewhere.
     const auto not_started = [&](const std::string& why) {
@@ -76,7 +78,7 @@ Status CoreImpl::start_follower(const Document& trigger, JobKey job, const JobRe
     Json context = record.context.is_object() ? record.context : Json::object();   // the conversation goes on
     context.set("event", Json::object({{"on", event}, {"job", record.uid}, {"trigger", record.trigger}, {"state", protocol::name(record.state)}, {"depth", cause.depth}}));
     const Json& rules = (*binding)->binding.rules;
-    NewJob next{.uid = {}, .binding = 0, .priority = rules["priority"].is_integer() ? static_cast<int>(rules["priority"].as_integer()) : 50, .requested_by = "job " + record.uid,
+    NewJob next{.uid = uid, .binding = 0, .priority = rules["priority"].is_integer() ? static_cast<int>(rules["priority"].as_integer()) : 50, .requested_by = "job " + record.uid,
                 .retry_of = {}, .created = {}, .expires = {}, .input = std::move(text), .context = dump_json(context), .asked_by = cause.asked_by};
     if (const auto usual = parse_duration(rules["expiration"].as_string()); usual) next.expires = now + *usual;
     const auto made = make_job(*binding, std::move(next), std::move(input));

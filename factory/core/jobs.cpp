@@ -43,7 +43,7 @@ JobRecord CoreImpl::record_of(const Active& active) const
 
 Result<Accepted> CoreImpl::make_job(const BindingRef& binding, NewJob job, Json input)
 {
-    job.uid = new_uid();
+    if (job.uid.empty()) job.uid = new_uid();
     job.binding = binding->binding.id;
     job.created = clock_.now();
     const auto key = writer_.insert_job(job);

@@ -14,7 +14,7 @@ bool hears_of(const Json& notifier, const AgentRecord& agent);
 bool hears_of_credential(const Json& notifier, const std::string& credential);
 /// `on: [ { EVENT: { MEMBER: 5m } } ]`
 Milliseconds span_of(const Json& notifier, std::string_view event, std::string_view member, Milliseconds usual);
-/// The same whenever this is told.
+/// The same whenever this is told. Also of a job that another one's end starts.
 std::string delivery_id(std::string_view job, std::string_view notifier, std::string_view event);
 /// Who asked for a job: names, and of a chat its user. None of them may approve it.
 Json requesters(const std::string& requested_by, const Json& asked_by, const Json& context);
