@@ -1,5 +1,7 @@
 #include "cli/resources.h"
 
+#include "cli/listing.h"
+
 #include <algorithm>
 #include <filesystem>
 
@@ -123,6 +125,9 @@ void show_results(Console& console, const Json& results, bool dry_run)
                                  one_line(result["kind"].as_string()), one_line(result["name"].as_string())));
         if (const Json& source = result["source"]; source.is_object())
             console.line(console.paint(Style::dim, fmt::format("    source {} → {}", source["from"].as_string().empty() ? "none" : one_line(source["from"].as_string()), one_line(source["to"].as_string()))));
+        if (const Json& approval = result["approval"]; approval.is_object() && what != "unchanged")
+            console.line(fmt::format("  its jobs wait up to {} for the approval of {} (now: {})", one_line(approval["within"].as_string()), one_line(approval["by"].as_string()),
+                                     approval["could"].empty() ? std::string("no token") : one_line(joined(approval["could"]))));
         if (what == "created" && !dry_run) continue;
         for (const Json& difference : result["differences"].as_array()) {
             const std::string path = one_line(difference["path"].as_string());

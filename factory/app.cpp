@@ -7,11 +7,13 @@
 #include <fmt/format.h>
 
 #include "factory/api/api.h"
+#include "factory/api/run_call.h"
 #include "factory/check/sandbox_checker.h"
 #include "factory/core.h"
 #include "factory/http/server.h"
 #include "factory/notify/otlp.h"
 #include "factory/notify/render.h"
+#include "factory/notify/template.h"
 #include "factory/notify/worker.h"
 #include "factory/resources/vault.h"
 #include "platform/files.h"
@@ -77,6 +79,11 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     core_options.retention = {.jobs = kept.jobs, .logs = kept.logs, .deliveries = kept.deliveries, .audit = kept.audit, .events = kept.events, .metrics = kept.metrics,
                               .jobs_most = kept.jobs_most, .every = kept.every};
     core_options.renderer = renderer;
+    core_options.input_maker = [](const Json& trigger, const Json& document) -> Result<Json> {
+        const auto made = render_json(trigger["event"]["input"], document);
+        if (!made) return fail(made.error());
+        return merge_input(trigger["input"], *made);
+    };
     auto core = start_core(core_options, clock);   // locks the folder
     if (!core) return fail(core.error());
     running = core->get();

@@ -34,6 +34,7 @@ struct CoreOptions {
     bool timer_thread = true;                ///< false in tests: they call run_timers()
     RetentionRules retention;                ///< none by default: everything is kept
     Renderer renderer;                       ///< none: no deliveries are made
+    InputMaker input_maker{};                ///< none: a job that another one's end starts gets its trigger's input alone
 };
 
 /// Owns the store, the writer thread, the dispatch cache, parked polls and timers. Thread: any, for every member.
@@ -156,6 +157,15 @@ public:
     virtual void why_trigger(std::string trigger, Done<Why> done) = 0;
     /// The same for a job that asks for nothing but this environment.
     virtual void why_environment(std::string environment, Done<Why> done) = 0;
+
+    // Questions.
+    /// Errors: not_found, denied (not the attempt that this agent has), invalid (what is asked), conflict (kOpenQuestions).
+    virtual void ask(std::string agent, AskRequest request, Done<QuestionRecord> done) = 0;
+    /// One of many at once is taken. Errors: not_found; what was not taken is a value.
+    virtual void answer_question(QuestionAnswer answer, Who who, Done<Answered> done) = 0;
+
+    /// Tells the notifiers that listen to questions of an open one again, with other words: what was said to it is no answer. Once for each `key`.
+    virtual void remind(std::string question, std::string text, std::string key, Done<Nothing> done) = 0;
 
     // Deliveries.
     /// At most `limit` that are due, now claimed by the caller until delivery_done or the end of the process.

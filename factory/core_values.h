@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "factory/store/question_records.h"
 #include "factory/store/records.h"
 #include "platform/base/finding.h"
 #include "protocol/offer.h"
@@ -234,7 +235,7 @@ struct AttemptAccess {
 struct WhyReason {
     std::string code;      ///< stable: schedule (when it fires next), package_decommissioned, package_deprecated, no_trigger, trigger_paused, credential_expired, credential_elsewhere, agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
                            ///< slots_full, agent_busy, agent_unable, agent_doctor, other_agent, agent_refuses, package_unsigned, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
-                           ///< cancel_sent, awaits_reports, running, ended, retried, offered, queue, free, waited (before, and for how long), not_in_group, canary_under_way
+                           ///< cancel_sent, awaits_reports, approval, running, ended, retried, offered, queue, free, waited (before, and for how long), not_in_group, canary_under_way
     std::string subject;   ///< agent, trigger or environment
     std::string text;      ///< a sentence without final period, with the command that mends it in backquotes
     std::string command;   ///< that command, or empty
@@ -286,12 +287,43 @@ struct VersionMoved {
     std::uint64_t left = 0;      ///< that could not: their trigger is gone, or starts another deployment now
 };
 
+// --- questions --------------------------------------------------------------------------------------------------------
+
+constexpr std::size_t kOpenQuestions = 100;   ///< of one job
+
+/// A running attempt asks. `id` is the asker's own (a uid): said again it is the same question.
+struct AskRequest {
+    std::string id;
+    protocol::AttemptId attempt;
+    QuestionKind kind = QuestionKind::ask;
+    std::string text;
+    Json schema, by;                       ///< as QuestionRecord has them
+    bool not_requester = false;            ///< whoever asked for the job may not answer
+    std::optional<Milliseconds> within;
+    Json at_deadline;
+};
+
+struct QuestionAnswer {
+    std::string question;                  ///< id
+    Json answer;                           ///< fits the question's schema: the caller has looked
+    std::string comment, way;              ///< way: as QuestionRecord has it
+    std::vector<std::string> names;        ///< what the answerer goes by: as QuestionRecord::by
+    std::string event_scope, event_key, event_sha256;   ///< of an event of a chat, as `accept_run` keeps them: it counts once
+};
+
+struct Answered {
+    /// taken; known: this event of the chat was heard before; answered, over: too late; own: asked for the job; not_asked: nothing in `by` is the answerer's.
+    enum class Verdict { taken, known, answered, over, own, not_asked } verdict = Verdict::taken;
+    QuestionRecord question;
+    std::string why;                       ///< a sentence, of what was not taken
+};
+
 // --- notifications ----------------------------------------------------------------------------------------------------
 
 /// What happened, for one notifier. Both are whole documents; `job` is
 /// {event, time, job {uid, state, reason, trigger, deployment, environment, package {name, version, digest}, workflow, attempt, agent,
 ///  priority, retryOf}, trigger {name}, invocationContext, input, output, error, evidence, timings {created, assigned, started, ended}};
-/// for `waiting` besides why {text, summary, reasons [], since, waited}; what is about no job has instead of job and what follows it one of
+/// for `waiting` besides why {text, summary, reasons [], since, waited}; for `question` besides question {id, kind, text, mark, by, schema, deadline, command}; what is about no job has instead of job and what follows it one of
 /// agent {name, environment, mode, labels, online, offlineSince, goodbye, paused, frozen, jobs}, credential {name, kind, environment, expires},
 /// delivery {id, notifier, event, error, tries, createdAt} (with the job's uid and names, when it is of one), notifier {name, why, heldSince}.
 struct Notification {
@@ -309,6 +341,9 @@ struct Rendered {
 
 /// Pure and quick: runs on the writer thread within the job's transaction. An Error makes a dead delivery that shows it.
 using Renderer = std::function<Result<Rendered>(const Notification&)>;
+
+/// The input of a job that another one's end starts: what its trigger says, filled in from that job's document. As pure and quick.
+using InputMaker = std::function<Result<Json>(const Json& trigger, const Json& document)>;
 
 struct Resent {
     std::vector<DeliveryRecord> items;     ///< without history

@@ -36,9 +36,11 @@ Result<int> show(Context& context, const Arguments& arguments)
     field("url", (*calls)["urls"]["v1"]);
     field("SAP (token)", (*calls)["urls"]["apitrigger"]);
     field("SAP (api key)", (*calls)["urls"]["runtime"]);
-    const Json& chat = (*calls)["chat"];
+    const bool hooked = (*calls)["hook"].is_object();
+    const Json& chat = (*calls)[hooked ? "hook" : "chat"];   // who calls in a form of its own
+    if ((*calls)["starts"].is_string()) field("starts", (*calls)["starts"]);
     if (chat.is_object()) {
-        field(fmt::format("chat ({})", one_line(chat["platform"].as_string())), chat["url"]);
+        field(hooked ? std::string("webhook") : fmt::format("chat ({})", one_line(chat["platform"].as_string())), chat["url"]);
         if (chat["credential"].is_string()) field("signed by", chat["credential"]);
         if (chat["problem"].is_string()) field("takes none", chat["problem"]);
         if (chat["refused"].is_object())

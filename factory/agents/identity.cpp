@@ -46,6 +46,15 @@ Who Identity::who(std::string_view remote) const
     return {std::move(text), std::string(remote)};
 }
 
+std::vector<std::string> names_of(const Identity& identity, std::string_view environment)
+{
+    std::vector<std::string> out{"token:" + identity.id};
+    if ((identity.kind == "user" || identity.kind == "admin") && !identity.subject.empty()) out.push_back("user:" + identity.subject);
+    for (const auto role : {Role::viewer, Role::operate, Role::developer, Role::admin})
+        if (role <= identity.role && identity.in(environment)) out.push_back(fmt::format("role:{}", name(role)));
+    return out;
+}
+
 bool Identity::in(std::string_view environment) const
 {
     return everywhere() || std::find(environments.begin(), environments.end(), environment) != environments.end();

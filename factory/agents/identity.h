@@ -45,4 +45,8 @@ struct Identity {
     bool covers(const Identity& other) const;
 };
 
+/// What it goes by where people are named for something in `environment` ("role:operator" and the roles below, where it has them; "user:anna",
+/// "token:ID"): QuestionRecord::by.
+std::vector<std::string> names_of(const Identity& identity, std::string_view environment);
+
 }  // namespace mill::factory

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "factory/api/approvers.h"
 #include "factory/api/checked.h"
 #include "factory/api/handlers.h"
 #include "factory/api/rights.h"
@@ -198,6 +199,7 @@ void apply(Service& service, const CallPtr& call)
             results[index] = Json::object({{"kind", Json(word(checked->document.kind))}, {"name", Json(checked->document.name)},
                                            {"result", Json(checked->result())}, {"differences", checked->changes}});
             if (!checked->warnings.empty()) results[index].set("warnings", texts_json(checked->warnings));
+            if (const Json approval = approval_preview(*reader, checked->document.spec); !approval.is_null()) results[index].set("approval", approval);
             if (!source.empty() && before != source) results[index].set("source", Json::object({{"from", Json(before)}, {"to", Json(source)}}));
             application->documents.push_back(std::move(*checked));
         }

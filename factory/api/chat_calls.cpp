@@ -76,12 +76,6 @@ void refuse(Service& service, const Call& call, const Document& trigger, const s
     refuse(service, call);
 }
 
-std::string event_key(ChatPlatform platform, const std::string& id)
-{
-    if (id.empty()) return {};
-    return fmt::format("chat:{}:{}", name(platform), id.size() <= 120 ? id : to_hex(platform::sha256(id)));
-}
-
 /// What is said when the trigger says nothing of its own.
 std::string usual_reply(const std::string& waiting_for)
 {
@@ -97,8 +91,7 @@ void start_job(Service& service, const CallPtr& call, Document trigger, ChatPlat
     start.call.context = said->context;
     start.call.input = std::move(*input);
     start.key = event_key(platform, said->id);
-    // The platform's id says that it is the same event. Who makes ids as they like is told when two events have one.
-    start.fingerprint = platform == ChatPlatform::webhook ? dump_json(said->neutral) : said->id;
+    start.fingerprint = event_fingerprint(platform, *said);
     const Json* own = chat.find("reply");
     start.accepted = [&service, call, platform, said, own = own == nullptr ? std::optional<std::string>() : std::optional(own->as_string())](const Accepted& accepted) {
         std::string text = usual_reply(accepted.waiting_for);
@@ -115,9 +108,18 @@ void start_job(Service& service, const CallPtr& call, Document trigger, ChatPlat
 
 }  // namespace
 
-Result<std::string> chat_secret(Service& service, const Document& trigger)
+std::string event_key(ChatPlatform platform, const std::string& id)
 {
-    const std::string& name = trigger.spec["chat"]["credentials"].as_string();
+    if (id.empty()) return {};
+    return fmt::format("chat:{}:{}", name(platform), id.size() <= 120 ? id : to_hex(platform::sha256(id)));
+}
+
+std::string event_fingerprint(ChatPlatform platform, const ChatCall& said) { return platform == ChatPlatform::webhook ? dump_json(said.neutral) : said.id; }
+
+Result<std::string> chat_secret(Service& service, const Document& trigger) { return signing_secret(service, trigger, trigger.spec["chat"]["credentials"].as_string()); }
+
+Result<std::string> signing_secret(Service& service, const Document& trigger, const std::string& name)
+{
     const auto record = service.core.reader()->credential(name);
     if (!record) return fail(record.error().code, fmt::format("its credential '{}' is not there (millwright credentials set {} --kind hmac)", name, name));
     const Json& about = record->about;
@@ -175,6 +177,7 @@ void chat_call(Service& service, const CallPtr& call)
     call->told = [platform = *platform, said](int status, const std::string& shown, std::string_view name) {
         return chat_refusal(platform, said.get(), status, fmt::format("I could not start that: {}", shown), name);
     };
+    if (answer_in_chat(service, call, *trigger, *platform, said)) return;
     start_job(service, call, std::move(*trigger), *platform, said);
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "factory/api/approvers.h"
 #include "factory/api/references.h"
 #include "factory/api/signing_checks.h"
 #include "protocol/problem.h"
@@ -85,6 +86,8 @@ tl::expected<Checked, Refusal> check(Service& service, Reader& reader, ResourceD
     if (document.kind == ResourceKind::trigger && out.stored && !document.spec.contains("paused"))
         for (const std::string_view kept : {"paused", "pausedWhy"})
             if (const Json* value = out.stored->spec.find(kept)) document.spec.set(kept, *value);
+    if (document.kind == ResourceKind::trigger)
+        if (std::string warning = nobody_approves(reader, document.spec); !warning.empty()) out.warnings.push_back(std::move(warning));
     const Json bare = Json::object({{"kind", document.spec["kind"]}, {"name", document.spec["name"]}});   // of a new one the rest is news
     out.changes = differences(out.stored ? out.stored->spec : bare, document.spec);
     out.document = std::move(document);

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "factory/api/approvers.h"
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
 #include "platform/base/fields.h"
@@ -21,19 +22,25 @@ void preflight(Service& service, const CallPtr& call)
 {
     auto limit = limit_of(*call, kAgentsNamed);
     if (!passed(*call, limit)) return;
-    service.core.preflight((*call)["name"], *limit, [call](const Result<Preflight>& found) {
+    const auto approvals = approval_problems(*service.core.reader(), (*call)["name"]);
+    service.core.preflight((*call)["name"], *limit, [call, approvals](const Result<Preflight>& found) {
         if (!found && found.error().code == Errc::not_found) return unknown_deployment(*call);
-        if (passed(*call, found)) reply(*call, 200, preflight_json(*found));
+        if (!passed(*call, found)) return;
+        Preflight whole = *found;
+        whole.problems.insert(whole.problems.end(), approvals.begin(), approvals.end());
+        reply(*call, 200, preflight_json(whole));
     });
 }
 
 /// The same in the form in which `why` answers about everything else.
 void why_deployment(Service& service, const CallPtr& call)
 {
-    service.core.preflight((*call)["name"], kAgentsExplained, [call](const Result<Preflight>& found) {
+    const auto approvals = approval_problems(*service.core.reader(), (*call)["name"]);
+    service.core.preflight((*call)["name"], kAgentsExplained, [call, approvals](const Result<Preflight>& found) {
         if (!found && found.error().code == Errc::not_found) return unknown_deployment(*call);
         if (!passed(*call, found)) return;
         Why why{.job = {}, .state = protocol::JobState::ready, .summary = found->summary, .reasons = found->problems};
+        why.reasons.insert(why.reasons.end(), approvals.begin(), approvals.end());
         for (const PreflightAgent& agent : found->agents) why.reasons.insert(why.reasons.end(), agent.reasons.begin(), agent.reasons.end());
         reply(*call, 200, why_json(why));
     });

@@ -73,6 +73,12 @@ void retry(Service&, const CallPtr&);
 // job_records.cpp
 void job_log(Service&, const CallPtr&);
 void job_steps(Service&, const CallPtr&);
+// questions.cpp
+void list_questions(Service&, const CallPtr&);
+void get_question(Service&, const CallPtr&);
+void answer_question(Service&, const CallPtr&);
+// hooks.cpp
+void hook(Service&, const CallPtr&);
 // deliveries.cpp
 void job_deliveries(Service&, const CallPtr&);
 void list_deliveries(Service&, const CallPtr&);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <mutex>
 
@@ -13,12 +14,26 @@ namespace {
 
 constexpr std::size_t kTriggersExplained = 50;
 constexpr std::size_t kJobsListed = 100;
+constexpr std::size_t kApprovalsRead = 5000;
 
 /// Trigger → what its ready jobs wait for: jobs of one trigger wait for the same.
 using Explanations = std::map<std::string, std::string, std::less<>>;
 
+/// Jobs that nobody approved yet, with what they wait for: it is not what others of their trigger wait for.
+Explanations waiting_approvals(Reader& reader)
+{
+    QuestionQuery query;
+    query.state = QuestionState::open;
+    query.limit = kApprovalsRead;
+    Explanations out;
+    if (const auto open = reader.questions(query))
+        for (const QuestionRecord& each : open->items)
+            if (each.attempt == 0) out.emplace(each.job, fmt::format("waits for the approval of {}", who_words(each.by)));
+    return out;
+}
+
 /// Several answers from the writer thread, then one call of `done`.
-void explain(Service& service, const std::vector<JobRecord>& jobs, std::function<void(const Explanations&)> done)
+void explain(Service& service, const std::vector<JobRecord>& jobs, const Explanations& approvals, std::function<void(const Explanations&)> done)
 {
     struct Gather {
         std::mutex mutex;
@@ -28,7 +43,7 @@ void explain(Service& service, const std::vector<JobRecord>& jobs, std::function
     };
     std::map<std::string, std::string> asked;   // trigger → one of its jobs
     for (const JobRecord& job : jobs)
-        if (job.state == protocol::JobState::ready && asked.size() < kTriggersExplained) asked.try_emplace(job.trigger, job.uid);
+        if (job.state == protocol::JobState::ready && !approvals.contains(job.uid) && asked.size() < kTriggersExplained) asked.try_emplace(job.trigger, job.uid);
     if (asked.empty()) return done({});
     auto gather = std::make_shared<Gather>();
     gather->left = asked.size();
@@ -77,12 +92,16 @@ void list_jobs(Service& service, const CallPtr& call)
     Json items = Json::array();
     for (const JobRecord& job : page->items) items.push(job_json(job, false));
     // The reason belongs into the row, not behind a click.
-    explain(service, page->items, [call, items, next = page->next](const Explanations& why) {
+    const bool ready = std::any_of(page->items.begin(), page->items.end(), [](const JobRecord& job) { return job.state == protocol::JobState::ready; });
+    const Explanations approvals = ready ? waiting_approvals(*service.core.reader()) : Explanations();
+    explain(service, page->items, approvals, [call, items, approvals, next = page->next](const Explanations& why) {
         Json rows = Json::array();
         for (const Json& item : items.as_array()) {
             Json row = item;
-            if (item["state"].as_string() == "ready")
-                if (const auto found = why.find(item["trigger"].as_string()); found != why.end()) row.set("waitingFor", Json(found->second));
+            if (item["state"].as_string() == "ready") {
+                if (const auto approval = approvals.find(item["uid"].as_string()); approval != approvals.end()) row.set("waitingFor", Json(approval->second));
+                else if (const auto found = why.find(item["trigger"].as_string()); found != why.end()) row.set("waitingFor", Json(found->second));
+            }
             rows.push(std::move(row));
         }
         Json out = Json::object({{"items", std::move(rows)}});
@@ -196,7 +215,13 @@ void why_all(Service& service, const CallPtr& call)
             const auto job = reader->job(each.oldest);
             return !job || !sees_environment(*call, job->environment);
         });
-    if (waiting->empty()) return reply_none_waits(service, call);
+    Explanations approvals = waiting_approvals(*reader);
+    if (!call->identity.everywhere())
+        std::erase_if(approvals, [&](const auto& each) {
+            const auto job = reader->job(each.first);
+            return !job || !sees_environment(*call, job->environment);
+        });
+    if (waiting->empty() && approvals.empty()) return reply_none_waits(service, call);
     JobQuery query;
     query.state = protocol::JobState::ready;
     query.limit = kJobsListed;
@@ -212,20 +237,24 @@ void why_all(Service& service, const CallPtr& call)
         job.trigger = each.trigger;
         asked.push_back(std::move(job));
     }
-    explain(service, asked, [call, waiting = *waiting, jobs = oldest->items](const Explanations& why) {
+    explain(service, asked, {}, [call, waiting = *waiting, approvals, jobs = oldest->items](const Explanations& why) {
         Json items = Json::array(), groups = Json::array();
         std::map<std::string, std::uint64_t> counts;
         const auto text_of = [&](const std::string& trigger) {
             const auto found = why.find(trigger);
             return found == why.end() ? std::string("not looked into") : found->second;
         };
-        std::uint64_t all = 0;
+        std::uint64_t all = approvals.size();
+        for (const auto& [job, text] : approvals) ++counts[text];
         for (const WaitingCount& each : waiting) {
             counts[text_of(each.trigger)] += each.jobs;
             all += each.jobs;
         }
-        for (const JobRecord& job : jobs)
-            items.push(Json::object({{"job", Json(job.uid)}, {"trigger", Json(job.trigger)}, {"since", Json(format_time(job.created))}, {"text", Json(text_of(job.trigger))}}));
+        for (const JobRecord& job : jobs) {
+            const auto approval = approvals.find(job.uid);
+            items.push(Json::object({{"job", Json(job.uid)}, {"trigger", Json(job.trigger)}, {"since", Json(format_time(job.created))},
+                                     {"text", Json(approval != approvals.end() ? approval->second : text_of(job.trigger))}}));
+        }
         std::string text = fmt::format("{} {}", all, all == 1 ? "job waits" : "jobs wait");
         const char* separator = ": ";
         for (const auto& [reason, count] : counts) {

@@ -165,6 +165,7 @@ std::string_view role_text(Access access)
     case Access::admin: return "admin";
     case Access::sap: return "irpa-trigger-token or irpa-api-key";
     case Access::chat: return "the platform's signature, or a token of the trigger";
+    case Access::hook: return "a signature over the body";
     case Access::agent: return "agent";
     case Access::attempt: return "attempt";
     }
@@ -173,7 +174,7 @@ std::string_view role_text(Access access)
 
 Json security_of(Access access)
 {
-    if (access == Access::open) return Json::array();
+    if (access == Access::open || access == Access::hook) return Json::array();
     if (access == Access::sap)
         return Json::array({Json::object({{"triggerToken", Json::array()}}), Json::object({{"apiKey", Json::array()}}), Json::object({{"bearer", Json::array()}})});
     // The empty one: Slack and Teams sign, and a path may hold the token.

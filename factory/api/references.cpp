@@ -1,5 +1,7 @@
 #include "factory/api/references.h"
 
+#include <algorithm>
+
 namespace mill::factory {
 
 References references_in(Reader& reader, const std::vector<ResourceDocument>& overlay)
@@ -28,6 +30,17 @@ References references_in(Reader& reader, const std::vector<ResourceDocument>& ov
     out.credential_kind = [&reader](std::string_view credential) -> std::optional<std::string> {
         const auto stored = reader.credential(credential);
         return stored ? std::optional(stored->about["kind"].as_string()) : std::nullopt;
+    };
+    out.triggers = [&reader, &overlay] {
+        std::vector<Json> specs;
+        for (const auto& each : overlay)
+            if (each.kind == ResourceKind::trigger) specs.push_back(each.spec);
+        const std::size_t given = specs.size();
+        if (const auto stored = reader.documents("Trigger"))
+            for (const Document& document : *stored)
+                if (std::none_of(specs.begin(), specs.begin() + static_cast<std::ptrdiff_t>(given), [&](const Json& each) { return each["name"].as_string() == document.name; }))
+                    specs.push_back(document.spec);
+        return specs;
     };
     out.credential_on_machine = [&reader](std::string_view credential) {
         const auto stored = reader.credential(credential);

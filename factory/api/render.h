@@ -23,6 +23,7 @@ std::string waiting_text(const Why& why);                     ///< one sentence:
 Json log_item(const StoredEvent& event);
 Json step_item(const StoredEvent& event);
 Json notifier_state_json(const NotifierState& state);
+Json question_json(const QuestionRecord& question);
 Json delivery_json(const DeliveryRecord& delivery, bool whole);
 
 void set_time(Json& out, std::string_view key, const std::optional<WallTime>& time);   ///< absent stays absent

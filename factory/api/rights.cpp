@@ -51,6 +51,8 @@ constexpr std::array kRights = std::to_array<Row>({
     {"/v1/agents/{name}", {Area::agents, About::agent}},
     {"/v1/events", {Area::events, About::list}},
     {"/v1/audit", {Area::audit, About::factory}},
+    {"/v1/questions", {Area::questions, About::list}},                   // each question says itself who may answer
+    {"/v1/questions/{id}", {Area::questions, About::list}},
     {"/v1/metrics", {Area::metrics, About::factory}},
     {"/v1/retention", {Area::resources, About::factory}},
     {"/v1/can", {Area::access, About::list}},

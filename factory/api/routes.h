@@ -18,6 +18,7 @@ enum class Access {
     viewer, operate, developer, admin,
     sap,         ///< SAP's headers; the handler looks
     chat,        ///< a chat platform's signature, or the trigger's token; the handler looks
+    hook,        ///< a signature over the body; the handler looks
     agent,       ///< an agent's access token
     attempt,     ///< an attempt's token; the handler looks
 };

@@ -1,7 +1,10 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "factory/api/checks.h"
+#include "factory/api/approvers.h"
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
 #include "factory/api/rights.h"
@@ -194,6 +197,13 @@ bool may_start(Service& service, const Call& call, const Document& trigger)
             reply_problem(call, 403, allowed.error().what, "address");
             return false;
         }
+    if (trigger.spec["type"].as_string() == "attended") {   // whoever else may start triggers: this one is for those who are named
+        const auto names = names_of(identity, environment_of_trigger(*service.core.reader(), trigger.spec));
+        for (const Json& one : trigger.spec["assignedTo"].as_array())
+            if (std::find(names.begin(), names.end(), one.as_string()) != names.end()) return true;
+        reply_problem(call, 403, fmt::format("trigger '{}' is assigned to {}: {} does not start it", trigger.name, who_words(trigger.spec["assignedTo"]), identity.who("").name), "not_assigned");
+        return false;
+    }
     if (identity.kind == "trigger" && identity.subject == trigger.name) return true;
     if (identity.kind == "trigger") {
         reply_problem(call, 403, fmt::format("this token starts trigger '{}', not '{}'", identity.subject, trigger.name), "forbidden");

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "factory/api/chat_calls.h"
 #include "factory/api/checks.h"
@@ -68,6 +69,13 @@ void show_calls(Service& service, const CallPtr& call, const Document& trigger, 
                              {"examples", Json::array({curl(v1, "Authorization: Bearer $TOKEN"), curl(apitrigger, "irpa-trigger-token: $TOKEN"),
                                                        curl(runtime, "irpa-api-key: $KEY")})}});
     if (const Json chat = chat_calls(service, call->http, trigger); !chat.is_null()) out.set("chat", chat);
+    if (const Json hook = hook_calls(service, call->http, trigger, shell_quoted(dump_json(sample))); !hook.is_null()) out.set("hook", hook);
+    if (const Json& job = trigger.spec["event"]["job"]; job.is_object()) {
+        std::vector<std::string> ends;
+        for (const Json& one : job["on"].as_array()) ends.push_back(one.as_string());
+        const std::string_view source = job["trigger"].is_string() ? "trigger" : "deployment";
+        out.set("starts", Json(fmt::format("when a job of {} '{}' ends: {}", source, job[source].as_string(), fmt::join(ends, ", "))));
+    }
     service.core.why_trigger(trigger.name, [call, out](const Result<Why>& why) {
         Json whole = out;
         if (why) whole.set("ready", why_json(*why));

@@ -80,6 +80,7 @@ Binding CoreImpl::binding_by(const Json& spec, const Document& deployment, const
     rule("priority", spec["priority"]);
     rule("expiration", spec["expiration"]);
     rule("stopAfterFailures", spec["stopAfterFailures"]);
+    rule("approval", spec["approval"]);
     rule("offlineLimit", deployment.spec["offlineLimit"]);
     // Granted credentials that the agent's machine has to hold. A credential may move while the deployment stays: it is part of the key.
     Json held = Json::array();
@@ -183,6 +184,7 @@ void CoreImpl::documents_changed()
     signatures_.clear();
     publishers_.reset();
     load_notifiers();
+    load_followers();
     if (auto ok = load_schedules(); !ok) log::error("core", "schedules: {}", ok.error().what);
 }
 

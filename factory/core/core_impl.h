@@ -83,6 +83,10 @@ public:
     void why_trigger(std::string trigger, Done<Why> done) override;
     void why_environment(std::string environment, Done<Why> done) override;
 
+    void ask(std::string agent, AskRequest request, Done<QuestionRecord> done) override;              ///< questions.cpp
+    void answer_question(QuestionAnswer answer, Who who, Done<Answered> done) override;
+    void remind(std::string question, std::string text, std::string key, Done<Nothing> done) override;
+
     void claim_deliveries(std::size_t limit, Done<std::vector<DeliveryRecord>> done) override;
     void put_back_deliveries(std::vector<std::string> ids, Done<std::size_t> done) override;
     void delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done) override;
@@ -212,12 +216,33 @@ private:
 
     // jobs.cpp
     Status cancel_one(const std::string& uid, const std::string& why, const Who& who);   ///< of one that has not ended
+    Result<Json> asked_before(JobKey key, const JobRecord& job);
     Result<Accepted> make_job(const BindingRef& binding, NewJob job, Json input);
     Status end_active(Active& active, Ending ending);    ///< `active` is gone afterwards
     Status end_ready(JobKey job, Ending ending);
     Status back_to_ready(Active& active, std::string_view what, std::string_view why);
     void forget_active(Active& active);
     JobRecord record_of(const Active& active) const;
+
+    // questions.cpp: what people are asked. questions_approval.cpp: before a job starts
+    Status load_questions();
+    Status open_question(JobKey job, const Binding& binding, QuestionRecord question);
+    Status close_question(JobKey job, QuestionRecord question);   ///< with state, by whom, when, …
+    Status withdraw_questions(JobKey job, const std::string& why);
+    Status tick_questions(WallTime now);
+    Status tell_question(JobKey job, const Binding& binding, const QuestionRecord& question, const std::string& again = {});
+    Result<std::string> ask_approval(JobKey key, const BindingRef& binding, NewJob& job);   ///< the sentence that says what it waits for
+    Status approve(JobKey job, const QuestionRecord& question, const Who& who);
+    bool awaits_approval(JobKey job) const;
+    std::string approval_of(JobKey job) const;     ///< id of its open question
+    Result<std::optional<WhyReason>> why_approval(JobKey job);
+    Result<Json> expire_approval(JobKey job, WallTime now);   ///< evidence; null: it was not that
+    Result<Why> why_waiting(const std::string& uid, JobKey job, const BindingRef& binding, int priority);   ///< of one that is ready; why.cpp
+
+    // followers.cpp: jobs that other jobs' ends start
+    void load_followers();
+    Status start_followers(JobKey job, const std::string& uid, const Binding& binding, std::string_view event);
+    Status start_follower(const Document& trigger, JobKey job, const JobRecord& record, std::string_view event, const Cause& before);
 
     // notify.cpp
     Status notify(JobKey job, const std::string& uid, const Binding& binding, std::string_view event, bool final);
@@ -341,6 +366,12 @@ private:
     std::unordered_map<std::string, std::vector<protocol::PackageSignature>> signatures_;   // by digest; until a document changes, as what follows
     std::optional<std::vector<Document>> publishers_;
     std::vector<Json> notifiers_;
+    std::vector<Document> followers_;                     // triggers that listen to ends of jobs
+    struct Asking {
+        std::string id;
+        std::uint32_t attempt = 0;
+    };
+    std::unordered_map<JobKey, std::vector<Asking>> asking_;   // open questions
     std::map<std::string, NotifierState> receivers_;      // of notifiers with failures
     std::map<std::string, std::string> probing_;          // a held notifier's delivery that is under way
     std::multimap<WallTime, Watch> watches_;              // by when it is due

@@ -306,6 +306,7 @@ Result<Active*> CoreImpl::adopt(Agent& agent, const EventBatch& batch)
     const auto binding = known_binding(row->binding);
     if (!binding) return fail(binding.error());
     board_.remove_ready(*key, row->binding, row->priority);
+    if (auto ok = withdraw_questions(*key, "it has started, as its agent says: somebody approved it in what was lost"); !ok) return fail(ok.error());
     Active active;
     active.job = *key;
     active.uid = batch.id.job;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr Milliseconds kKeysKept = std::chrono::hours(24);
 constexpr std::uint64_t kLongLog = 1024 * 1024;   // steps and log of an attempt: more does not stay in the database
+constexpr int kMostRetries = 50;   // looked back
 
 std::string text_of(const Json& value) { return value.is_null() ? std::string() : dump_json(value); }
 
@@ -44,13 +45,19 @@ JobRecord CoreImpl::record_of(const Active& active) const
 
 Result<Accepted> CoreImpl::make_job(const BindingRef& binding, NewJob job, Json input)
 {
-    job.uid = new_uid();
+    if (job.uid.empty()) job.uid = new_uid();
     job.binding = binding->binding.id;
     job.created = clock_.now();
     const auto key = writer_.insert_job(job);
     if (!key) return fail(key.error());
     if (auto ok = job_line(*key, "ready", job.created, 0, {}, {}, Json::object({{"by", job.requested_by}})); !ok) return fail(ok.error());
-    board_.add_ready(*key, job.binding, job.priority);
+    std::string approval;
+    if (binding->binding.rules.contains("approval")) {
+        auto asked = ask_approval(*key, binding, job);
+        if (!asked) return fail(asked.error());
+        approval = std::move(*asked);
+    }
+    if (approval.empty()) board_.add_ready(*key, job.binding, job.priority);
     tried_by(binding->binding, *key);
     fresh_ = FreshJob{*key, {job.uid, job.binding, job.priority, 0, job.created, {}}, std::move(input)};
     auto ok = dispatch();
@@ -72,7 +79,7 @@ Result<Accepted> CoreImpl::make_job(const BindingRef& binding, NewJob job, Json 
         out.job.repeatable = b.repeatable;
         out.job.priority = job.priority;
         out.job.created = job.created;
-        out.waiting_for = waiting_for(binding);
+        out.waiting_for = approval.empty() ? waiting_for(binding) : approval;
         watch_job(*key, b, 0, job.created);
     }
     out.job.requested_by = job.requested_by;
@@ -97,7 +104,11 @@ void CoreImpl::accept_run(RunRequest request, Who who, Done<Accepted> done)
             if (known) {
                 auto record = writer_.read().job(known->job);
                 if (!record) return fail(record.error());
-                return Accepted{.job = std::move(*record), .repeated = true, .waiting_for = {}};
+                const auto key = writer_.job_key(known->job);
+                if (!key) return fail(key.error());
+                const auto approval = why_approval(*key);
+                if (!approval) return fail(approval.error());
+                return Accepted{.job = std::move(*record), .repeated = true, .waiting_for = *approval ? (*approval)->text : std::string()};
             }
             if (known.error().code != Errc::not_found) return fail(known.error());
         }
@@ -121,6 +132,23 @@ void CoreImpl::accept_run(RunRequest request, Who who, Done<Accepted> done)
     });
 }
 
+/// Who asked for it, and for those that it is a retry of.
+Result<Json> CoreImpl::asked_before(JobKey key, const JobRecord& job)
+{
+    const auto cause = writer_.cause(key);
+    if (!cause) return fail(cause.error());
+    Json out = cause->asked_by.is_array() ? cause->asked_by : Json::array();
+    out.push(job.requested_by);
+    std::string before = job.retry_of;
+    for (int i = 0; i < kMostRetries && !before.empty(); ++i) {
+        const auto older = writer_.read().job(before);
+        if (!older) break;   // no longer kept
+        out.push(older->requested_by);
+        before = older->retry_of;
+    }
+    return out;
+}
+
 void CoreImpl::retry(std::string uid, bool same_version, Who who, Done<Accepted> done)
 {
     queue_.submit<Accepted>(std::move(done), [this, uid = std::move(uid), same_version, who = std::move(who)]() -> Result<Accepted> {
@@ -137,8 +165,10 @@ void CoreImpl::retry(std::string uid, bool same_version, Who who, Done<Accepted>
         if (const auto stopped = why_stopped((*binding)->binding)) return fail(Errc::conflict, stopped->text);
         auto texts = writer_.job_input(*key);
         if (!texts) return fail(texts.error());
+        auto asked_by = asked_before(*key, *old);
+        if (!asked_by) return fail(asked_by.error());
         auto accepted = make_job(*binding, {.uid = {}, .binding = 0, .priority = old->priority, .requested_by = who.name, .retry_of = uid, .created = {},
-                                            .expires = {}, .input = std::move(texts->first), .context = std::move(texts->second)}, old->input);
+                                            .expires = {}, .input = std::move(texts->first), .context = std::move(texts->second), .asked_by = std::move(*asked_by)}, old->input);
         if (!accepted) return fail(accepted.error());
         if (auto ok = writer_.retried_job(*key, accepted->job.uid); !ok) return fail(ok.error());
         if (auto ok = job_line(*key, "retried", clock_.now(), 0, {}, {}, Json::object({{"by", who.name}, {"job", accepted->job.uid}})); !ok) return fail(ok.error());
@@ -231,6 +261,7 @@ Status CoreImpl::end_active(Active& active, Ending ending)
     const std::string uid = active.uid;
     const BindingRef binding = active.binding;
     const std::string agent = agents_.at(active.agent).record.name;
+    if (auto ok = withdraw_questions(job, fmt::format("the job is {}", protocol::name(ending.state))); !ok) return ok;
     if (auto ok = writer_.change_job({.job = job, .state = ending.state, .reason = ending.reason, .started = {}, .ended = ending.time, .closed = clock_.now()}); !ok) return ok;
     if (!ending.output.is_null() || !ending.error.is_null() || !ending.evidence.is_null())
         if (auto ok = writer_.insert_outcome(job, ending.output, ending.error, ending.evidence); !ok) return ok;
@@ -249,7 +280,9 @@ Status CoreImpl::end_active(Active& active, Ending ending)
     if (ending.state == JobState::failed)
         if (auto ok = pause_when_failing(binding->binding); !ok) return ok;
     if (auto ok = trial_ended(job, uid, binding->binding, ending.state, ending.reason, ending.error); !ok) return ok;
-    return notify(job, uid, binding->binding, ending.state == JobState::successful ? "success" : ending.state == JobState::failed ? "failure" : "cancel", true);
+    const std::string_view event = ending.state == JobState::successful ? "success" : ending.state == JobState::failed ? "failure" : "cancel";
+    if (auto ok = notify(job, uid, binding->binding, event, true); !ok) return ok;
+    return start_followers(job, uid, binding->binding, event);
 }
 
 Status CoreImpl::end_ready(JobKey job, Ending ending)
@@ -259,13 +292,16 @@ Status CoreImpl::end_ready(JobKey job, Ending ending)
     const auto binding = known_binding(row->binding);
     if (!binding) return fail(binding.error());
     board_.remove_ready(job, row->binding, row->priority);
+    if (auto ok = withdraw_questions(job, fmt::format("the job is {}", protocol::name(ending.state))); !ok) return ok;
     if (auto ok = writer_.change_job({.job = job, .state = ending.state, .reason = ending.reason, .started = {}, .ended = ending.time, .closed = clock_.now()}); !ok) return ok;
     if (auto ok = writer_.insert_outcome(job, ending.output, ending.error, ending.evidence); !ok) return ok;
     if (auto ok = job_line(job, protocol::name(ending.state), ending.time, row->attempt, {}, protocol::name(ending.reason), ending.evidence); !ok) return ok;
     if (auto ok = writer_.count_job({.time = clock_.now(), .binding = row->binding, .state = ending.state, .reason = ending.reason, .delay = {}, .run = {}}); !ok) return ok;
     ended_.push_back(row->uid);
     if (auto ok = trial_ended(job, row->uid, (*binding)->binding, ending.state, ending.reason, ending.error); !ok) return ok;
-    return notify(job, row->uid, (*binding)->binding, ending.state == JobState::expired ? "expired" : "cancel", true);
+    const std::string_view event = ending.state == JobState::expired ? "expired" : "cancel";
+    if (auto ok = notify(job, row->uid, (*binding)->binding, event, true); !ok) return ok;
+    return start_followers(job, row->uid, (*binding)->binding, event);
 }
 
 /// The attempt is over without having run, or may run again; the next one gets a new number.
@@ -279,6 +315,7 @@ Status CoreImpl::back_to_ready(Active& active, std::string_view what, std::strin
     const int priority = active.priority;
     const std::uint32_t attempt = active.attempt;
     const BindingRef known = active.binding;
+    if (auto ok = withdraw_questions(job, "the attempt that asked has ended"); !ok) return ok;
     if (auto ok = writer_.change_job({.job = job, .state = JobState::ready, .reason = {}, .started = {}, .ended = {}}); !ok) return ok;
     Json detail;
     if (!why.empty()) detail = Json::object({{"why", why.substr(0, 500)}});

@@ -27,7 +27,7 @@ Json optional_time(const std::optional<WallTime>& time) { return time ? Json(for
 bool listens(const Json& notifier, std::string_view event)
 {
     const Json& on = notifier["on"];
-    const auto is = [&](const Json& one) { return one.as_string() == event || one.contains(event) || (one.as_string() == "all" && event != "waiting"); };
+    const auto is = [&](const Json& one) { return one.as_string() == event || one.contains(event) || (one.as_string() == "all" && event != "waiting" && event != "question"); };
     return is(on) || std::any_of(on.as_array().begin(), on.as_array().end(), is);
 }
 

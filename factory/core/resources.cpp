@@ -31,9 +31,14 @@ Result<std::string> user_of(Reader& read, std::string_view kind, std::string_vie
             for (const Json& publisher : environment.spec["requireSigned"].as_array())
                 if (publisher.as_string() == name) return fmt::format("Environment '{}'", environment.name);
     }
-    if (kind != "Calendar") return std::string();
+    if (kind != "Calendar" && kind != "Trigger" && kind != "Deployment") return std::string();
     const auto triggers = read.documents("Trigger");
     if (!triggers) return fail(triggers.error());
+    for (const Document& trigger : *triggers) {
+        const Json& job = trigger.spec["event"]["job"];
+        if (job[kind == "Trigger" ? "trigger" : "deployment"].as_string() == name && kind != "Calendar") return fmt::format("Trigger '{}'", trigger.name);
+    }
+    if (kind != "Calendar") return std::string();
     for (const Document& trigger : *triggers)
         for (const Json& calendar : trigger.spec["schedule"]["calendars"].as_array())
             if (calendar.as_string() == name) return fmt::format("Trigger '{}'", trigger.name);

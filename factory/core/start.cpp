@@ -94,6 +94,7 @@ Status CoreImpl::load()
         board_.put_agent(kept.key, agent.record);
     }
     show_hold();
+    if (auto ok = load_questions(); !ok) return ok;
     const auto ready = writer_.ready_counts();
     if (!ready) return fail(ready.error());
     for (const auto& [key, count] : *ready) {

@@ -41,6 +41,7 @@ Status CoreImpl::tick(SteadyTime asked)
     const WallTime wall = clock_.now();
     if (auto ok = tick_ready(wall); !ok) return ok;
     if (auto ok = note_waits(now); !ok) return ok;
+    if (auto ok = tick_questions(wall); !ok) return ok;
     if (auto ok = tick_schedules(wall); !ok) return ok;
     if (auto ok = tick_active(now); !ok) return ok;
     if (auto ok = tick_agents(now); !ok) return ok;
@@ -63,7 +64,10 @@ Status CoreImpl::tick_ready(WallTime now)
         const auto binding = known_binding(row->binding);
         if (!binding) return fail(binding.error());
         if (on_hold((*binding)->binding.environment)) continue;   // it may have run
-        Json evidence = Json::object({{"waitedFor", waiting_for(*binding)}, {"waitedMs", (now - row->created).count() / 1000}});
+        auto approval = expire_approval(job, now);
+        if (!approval) return fail(approval.error());
+        Json evidence = approval->is_null() ? Json::object({{"waitedFor", waiting_for(*binding)}}) : std::move(*approval);
+        evidence.set("waitedMs", (now - row->created).count() / 1000);
         if (auto ok = end_ready(job, {.state = JobState::expired, .reason = Reason::not_started, .output = {}, .error = {},
                                       .evidence = std::move(evidence), .time = now});
             !ok)

@@ -101,14 +101,24 @@ Status CoreImpl::rebind_waiting(const std::string& deployment, const std::string
         std::size_t jobs;
     };
     std::vector<Step> steps;
+    std::map<std::int64_t, std::vector<std::pair<JobKey, int>>> asked;   // ready, too, and on no board before somebody approves
+    for (const auto& [job, questions] : asking_) {
+        if (!awaits_approval(job)) continue;
+        const auto row = writer_.waiting_job(job);
+        if (!row) return fail(row.error());
+        asked[row->binding].emplace_back(job, row->priority);
+    }
     std::vector<BindingRef> waiting;
     for (const auto& [id, ref] : bindings_)
-        if (ref && ref->binding.deployment == deployment && ref->needs.agent.empty() && board_.ready_count(id) > 0) waiting.push_back(ref);
+        if (ref && ref->binding.deployment == deployment && ref->needs.agent.empty() && (board_.ready_count(id) > 0 || asked.contains(id))) waiting.push_back(ref);
     const WallTime now = clock_.now();
     for (const BindingRef& old : waiting) {
         if (!version.empty() && version != old->binding.package_name + "@" + old->binding.package_version) continue;
-        const auto jobs = writer_.first_ready(old->binding.id, std::numeric_limits<std::int64_t>::max());
+        auto jobs = writer_.first_ready(old->binding.id, std::numeric_limits<std::int64_t>::max());
         if (!jobs) return fail(jobs.error());
+        const std::size_t on_board = jobs->size();
+        const auto& unapproved = asked[old->binding.id];
+        jobs->insert(jobs->end(), unapproved.begin(), unapproved.end());
         const auto next = binding_of_trigger(old->binding.trigger, {.traced = old->binding.rules["trace"].as_bool(), .even_paused = true});
         if (!next && next.error().code != Errc::not_found && next.error().code != Errc::conflict) return fail(next.error());
         if (!next || (*next)->binding.deployment != deployment) {
@@ -123,12 +133,12 @@ Status CoreImpl::rebind_waiting(const std::string& deployment, const std::string
         if (!changed) return fail(changed.error());
         for (const auto& [job, priority] : *jobs)
             if (auto ok = job_line(job, "rebound", now, 0, {}, {}, detail); !ok) return ok;
-        steps.push_back({old->binding.id, b.id, static_cast<std::size_t>(*changed)});
+        steps.push_back({old->binding.id, b.id, on_board});
+        out.rebound += static_cast<std::size_t>(*changed);
     }
     for (const Step& step : steps) {
         board_.put_waiting(step.from, 0);
         board_.put_waiting(step.to, board_.ready_count(step.to) + step.jobs);
-        out.rebound += step.jobs;
     }
     return {};
 }

@@ -166,6 +166,17 @@ Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const Bindin
     return out;
 }
 
+Result<Why> CoreImpl::why_waiting(const std::string& uid, JobKey job, const BindingRef& binding, int priority)
+{
+    auto out = why_ready(uid, job, binding, priority);
+    auto approval = why_approval(job);
+    if (!approval) return fail(approval.error());
+    if (!out || !*approval) return out;
+    out->summary = (*approval)->text;   // whoever is free: it is offered to nobody before
+    out->reasons.insert(out->reasons.begin(), std::move(**approval));
+    return out;
+}
+
 Why CoreImpl::why_active(const Active& active)
 {
     Why out{.job = active.uid, .state = active.state, .summary = {}, .reasons = {}};
@@ -232,6 +243,7 @@ Result<Why> CoreImpl::why_ended(const JobRecord& job)
     std::string text = fmt::format("it is {} ({})", protocol::name(job.state), reason);
     if (const Json& title = job.error["title"]; title.is_string()) text += ": " + title.as_string();
     if (const Json& detail = job.error["detail"]; detail.is_string() && detail.as_string() != job.error["title"].as_string()) text += fmt::format(" ({})", detail.as_string());
+    if (job.evidence["refused"].as_bool()) text += ": it was not approved";
     if (const Json& by = job.evidence["by"]; by.is_string()) text += fmt::format(", by {}", by.as_string());
     if (const Json& why = job.evidence["why"]; why.is_string() && !why.as_string().empty()) text += ": " + why.as_string();
     if (const Json& stop = job.evidence["stop"]; stop.is_object()) text += stop_text(stop);
@@ -266,7 +278,7 @@ void CoreImpl::why(std::string uid, Done<Why> done)
         if (!id) return fail(id.error());
         const auto binding = known_binding(*id);
         if (!binding) return fail(binding.error());
-        return why_ready(uid, *key, *binding, job->priority);
+        return why_waiting(uid, *key, *binding, job->priority);
     });
 }
 
@@ -279,6 +291,8 @@ void CoreImpl::why_trigger(std::string trigger, Done<Why> done)
         if (!out) return out;
         if (const std::size_t waiting = board_.ready_count((*binding)->binding.id); waiting > 0)
             out->reasons.push_back({"queue", trigger, fmt::format("{} jobs of trigger '{}' wait", waiting, trigger), ""});
+        if (const Json& by = (*binding)->binding.rules["approval"]["by"]; by.is_array())
+            out->reasons.push_back({"approval", trigger, fmt::format("each of its jobs waits first for the approval of {}", who_words(by)), ""});
         if (std::string words = schedule_words(trigger); !words.empty())
             out->reasons.push_back({"schedule", trigger, std::move(words), fmt::format("millwright triggers schedule {}", trigger)});
         return out;

@@ -63,7 +63,7 @@ Json cloud_event(const Notification& notification, const Json& document, const R
         }
     Json out = Json::object({{"specversion", "1.0"}, {"id", notification.delivery}, {"source", options.source},
                              {"type", fmt::format("io.millwright.{}.{}", about, notification.event)}, {"subject", std::move(subject)}});
-    if (about != "job" || notification.event == "waiting") out.set("time", document["time"]);
+    if (about != "job" || notification.event == "waiting" || notification.event == "question") out.set("time", document["time"]);
     for (const char* name : {"ended", "started", "assigned", "created"})
         if (!times[name].is_null() && !out.contains("time")) out.set("time", times[name]);
     return out.set("datacontenttype", "application/json").set("data", std::move(data));

@@ -6,6 +6,7 @@
 #include "factory/resources/kinds.h"
 #include "factory/resources/notifier_parts.h"
 #include "factory/resources/resource.h"
+#include "factory/resources/trigger_parts.h"
 #include "platform/base/fields.h"
 
 namespace mill::factory {
@@ -255,6 +256,7 @@ static tl::expected<void, Refusal> check_trigger(const ResourceDocument& documen
         if (!references.has(ResourceKind::calendar, calendar.as_string()))
             return refuse(Errc::conflict, fmt::format("{}: calendar '{}' is not there", where, calendar.as_string()));
     if (auto chat = check_chat_credential(document, references); !chat) return chat;
+    if (auto event = check_event(document, references); !event) return event;
     const std::string& package = target["package"].as_string();
     const auto manifest = references.manifest(package.substr(0, package.find('@')), package.substr(package.find('@') + 1));
     const std::string& workflow = document.spec["workflow"].as_string();

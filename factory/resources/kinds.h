@@ -15,7 +15,7 @@ Result<Json> normalise_calendar(const Json& body, const std::string& where);
 Result<Json> normalise_publisher(const Json& body, const std::string& where);
 /// {description, package: "NAME@VERSION", environment, variables, credentials, permissions: "as-requested" or a map, allowDraft?: true}
 Result<Json> normalise_deployment(const Json& body, const std::string& where);
-/// {description, deployment, type: "api" or "schedule", schedule? {cron or every, timezone, calendars, catchUp, overlap, jitter, start?, end?}, chat? {platform, input, reply?, credentials?}, runOn, workflow, input, priority, expiration, concurrency, stopAfterFailures, paused?}
+/// {description, deployment, type: "api", "schedule", "event" or "attended", assignedTo? [NAME…], approval? {by, within}, event? {job or webhook, input}, schedule? {cron or every, timezone, calendars, catchUp, overlap, jitter, start?, end?}, chat? {platform, input, reply?, credentials?}, runOn, workflow, input, priority, expiration, concurrency, stopAfterFailures, paused?}
 Result<Json> normalise_trigger(const Json& body, const std::string& where);
 /// {description, trigger or another source, on: [EVENT…], when, type: "api", "chat" or "mail", api, chat or mail: {…}} (factory/resources/notifier_parts.h)
 Result<Json> normalise_notifier(const Json& body, const std::string& where);

@@ -52,7 +52,10 @@ Json one_event(Fields& fields, const std::string& event, const Json& how)
 std::vector<std::string_view> notifier_events(std::string_view source)
 {
     auto out = all_of(source);
-    if (source != "agents" && source != "deliveries" && source != "credentials") out.emplace_back("waiting");
+    if (source != "agents" && source != "deliveries" && source != "credentials") {
+        out.emplace_back("waiting");
+        out.emplace_back("question");
+    }
     return out;
 }
 

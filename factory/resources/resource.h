@@ -41,6 +41,7 @@ struct References {
     std::function<std::optional<workflows::Manifest>(std::string_view package, std::string_view version)> manifest;
     std::function<std::vector<std::string>(std::string_view package)> versions;
     std::function<std::optional<std::string>(std::string_view credential)> credential_kind;
+    std::function<std::vector<Json>()> triggers{};   ///< all of them; none given: not looked at
     std::function<bool(std::string_view credential)> credential_on_machine;  ///< agents' machines hold it, the factory does not
 };
 
@@ -57,6 +58,9 @@ tl::expected<void, Refusal> check_references(ResourceDocument& document, const R
 
 /// The part of it that is about a Trigger's `chat.credentials`: the secret that its platform signs with. Errors: conflict.
 tl::expected<void, Refusal> check_chat_credential(const ResourceDocument& trigger, const References& references);
+
+/// The input of a job that a signed webhook starts: `event.input` of its trigger, filled in from {body, id, type}. Errors: invalid.
+Result<Json> webhook_input(const Json& written, const Json& document);
 
 /// What the state of its version says against a Deployment; `before`: the version (NAME@VERSION) that it has, or empty. Answers warnings.
 /// Errors: conflict (a decommissioned version, unless it is there already; a draft without `allowDraft: true`).

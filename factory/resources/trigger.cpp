@@ -7,6 +7,7 @@
 #include "factory/http/address.h"
 #include "factory/resources/kinds.h"
 #include "factory/resources/resource.h"
+#include "factory/resources/trigger_parts.h"
 #include "factory/schedule/schedule.h"
 #include "platform/base/clock.h"
 #include "platform/base/fields.h"
@@ -149,12 +150,19 @@ Result<Json> normalise_trigger(const Json& body, const std::string& where)
     if (const std::string text = fields.text("description", ""); !text.empty()) out.set("description", Json(text));
     out.set("deployment", Json(fields.text("deployment")));
     const std::string type = fields.one_of("type", {"api", "schedule", "attended", "event"}, "api");
-    if (type == "attended" || type == "event") fields.mistake("type", fmt::format("'{}' is not supported yet: only api and schedule are", type));
-    if (fields.has("event")) {
-        fields.any("event", Json());
-        fields.mistake("event", "is not supported yet");
+    out.set("type", Json(type));
+    if (type == "attended") {
+        out.set("assignedTo", read_assigned(fields));
+    } else if (fields.has("assignedTo")) {
+        fields.any("assignedTo", Json());
+        fields.mistake("assignedTo", "is for a trigger of 'type: attended'");
     }
-    out.set("type", Json(type == "schedule" ? "schedule" : "api"));
+    if (type == "event") {
+        out.set("event", read_event(fields));
+    } else if (fields.has("event")) {
+        fields.any("event", Json());
+        fields.mistake("event", "is for a trigger of 'type: event'");
+    }
     if (type == "schedule") {
         out.set("schedule", schedule(fields));
     } else if (fields.has("schedule")) {
@@ -163,10 +171,11 @@ Result<Json> normalise_trigger(const Json& body, const std::string& where)
     }
     if (fields.has("chat")) {
         const Json made = chat(fields);
-        if (type == "schedule") fields.mistake("chat", "is for a trigger of 'type: api'");
+        if (type != "api") fields.mistake("chat", "is for a trigger of 'type: api'");
         else out.set("chat", made);
     }
-    out.set("runOn", Json(fields.one_of("runOn", {"unattended", "attended", "any"}, "unattended")));
+    if (fields.has("approval")) out.set("approval", read_approval(fields, out.contains("chat")));
+    out.set("runOn", Json(fields.one_of("runOn", {"unattended", "attended", "any"}, type == "attended" ? "attended" : "unattended")));
     out.set("workflow", Json(fields.text("workflow", "main")));
     out.set("input", fields.object("input", Json::object()));
     out.set("priority", Json(priority(fields)));

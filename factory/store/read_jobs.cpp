@@ -143,7 +143,8 @@ Result<Page<JobRecord>> SqliteReader::jobs(const JobQuery& query)
 Result<std::vector<WaitingCount>> SqliteReader::waiting()
 {
     // The index alone is read: a count and the lowest id of each binding.
-    Rows rows = db_.query("select r.binding, r.jobs, j.uid from (select binding, count(*) as jobs, min(id) as first from jobs indexed by jobs_ready where state = 0 group by binding) r "
+    Rows rows = db_.query("select r.binding, r.jobs, j.uid from (select binding, count(*) as jobs, min(id) as first from jobs indexed by jobs_ready where state = 0 "
+                          "and id not in (select job from questions where state = 0 and attempt = 0) group by binding) r "
                           "join jobs j on j.id = r.first order by r.first");
     std::vector<WaitingCount> out;
     std::map<std::string, std::size_t> known;

@@ -161,6 +161,19 @@ create table series(id integer primary key, name text not null, unit text not nu
     last integer not null, unique(name, dimensions));
 create table points(series integer not null, time integer not null, value real not null, primary key(series, time)) without rowid;
 )sql",
+    // What people are asked: yes or no before a job starts, or what one that runs wants to know. And which job's end started a job: once for each trigger.
+    R"sql(
+create table questions(id integer primary key, uid text not null unique, job integer not null references jobs(id) on delete cascade, attempt integer not null,
+    kind integer not null, asked text not null, conversation text, created integer not null, deadline integer, state integer not null default 0, answer text,
+    comment text not null default '', answered_by text not null default '', way text not null default '', closed integer, why text not null default '');
+create index questions_job on questions(job);
+create index questions_open on questions(id) where state = 0;
+create index questions_before on questions(job) where state = 0 and attempt = 0;
+create index questions_due on questions(deadline) where state = 0 and attempt > 0;
+create index questions_conversation on questions(conversation) where state = 0 and conversation is not null;
+create table causes(job integer primary key references jobs(id) on delete cascade, cause integer not null, trigger text not null, depth integer not null,
+    asked_by text not null, unique(cause, trigger)) without rowid;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 constexpr int kChained = 10;   // the step that chains the audit log

@@ -44,6 +44,8 @@ public:
     Result<Page<DeliveryRecord>> deliveries(const DeliveryQuery& query) override;
     Result<NotifierState> notifier_state(std::string_view notifier) override;
     Result<std::vector<NotifierState>> notifier_states() override;
+    Result<QuestionRecord> question(std::string_view id) override;
+    Result<Page<QuestionRecord>> questions(const QuestionQuery& query) override;
     Result<std::vector<FeedRow>> feed(std::uint64_t after, std::size_t limit) override;
     Result<std::uint64_t> last_feed_sequence() override;
     Result<Page<AuditRow>> audit(const AuditQuery& query) override;

@@ -100,6 +100,14 @@ public:
     Status count_job(const EndedJob& job) override;   ///< metrics.cpp
     Status count_delivery(WallTime time, std::string_view notifier, std::string_view outcome) override;
     Status publish(const MetricPoint& point, WallTime now) override;
+    Status insert_question(JobKey job, const QuestionRecord& question) override;
+    Status close_question(const QuestionRecord& question) override;
+    Result<std::vector<OpenQuestion>> open_questions() override;
+    Result<std::vector<std::string>> due_questions(WallTime now, std::size_t limit) override;
+    Status job_expires(JobKey job, std::optional<WallTime> when) override;
+    Status put_cause(JobKey job, std::string_view trigger, const Cause& cause) override;
+    Result<Cause> cause(JobKey job) override;
+    Result<bool> has_caused(JobKey cause, std::string_view trigger) override;
 
     Status insert_delivery(const NewDelivery& delivery) override;
     Result<std::vector<DeliveryRecord>> due_deliveries(WallTime now, WallTime overtake_before, std::size_t limit) override;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "factory/store/metric_records.h"
+#include "factory/store/question_records.h"
 #include "factory/store/records.h"
 #include "platform/base/result.h"
 
@@ -59,6 +60,8 @@ public:
     virtual Result<Page<DeliveryRecord>> deliveries(const DeliveryQuery& query) = 0;
     virtual Result<NotifierState> notifier_state(std::string_view notifier) = 0;       ///< of one that never failed: as if made now
     virtual Result<std::vector<NotifierState>> notifier_states() = 0;                  ///< those with failures, without counts
+    virtual Result<QuestionRecord> question(std::string_view id) = 0;
+    virtual Result<Page<QuestionRecord>> questions(const QuestionQuery& query) = 0;
     virtual Result<std::vector<FeedRow>> feed(std::uint64_t after, std::size_t limit) = 0;
     virtual Result<std::uint64_t> last_feed_sequence() = 0;
     virtual Result<Page<AuditRow>> audit(const AuditQuery& query) = 0;

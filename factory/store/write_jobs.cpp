@@ -37,7 +37,8 @@ Result<std::int64_t> SqliteWriter::put_binding(const Binding& b)
 
 Result<std::vector<std::pair<std::int64_t, std::size_t>>> SqliteWriter::ready_counts()
 {
-    Rows rows = db_->query("select binding, count(*) from jobs indexed by jobs_ready where state = 0 group by binding");
+    // Those that nobody approved yet are on no board, here and below.
+    Rows rows = db_->query("select binding, count(*) from jobs indexed by jobs_ready where state = 0 and id not in (select job from questions where state = 0 and attempt = 0) group by binding");
     std::vector<std::pair<std::int64_t, std::size_t>> out;
     while (rows.next()) out.emplace_back(rows.integer(0), static_cast<std::size_t>(rows.integer(1)));
     if (!rows.status()) return fail(rows.status().error());
@@ -46,7 +47,8 @@ Result<std::vector<std::pair<std::int64_t, std::size_t>>> SqliteWriter::ready_co
 
 Result<std::vector<std::pair<JobKey, int>>> SqliteWriter::first_ready(std::int64_t binding, std::size_t limit)
 {
-    Rows rows = db_->query("select id, priority from jobs indexed by jobs_ready where state = 0 and binding = ?1 order by priority desc, id limit ?2", binding,
+    Rows rows = db_->query("select id, priority from jobs indexed by jobs_ready where state = 0 and binding = ?1 and id not in (select job from questions where state = 0 and attempt = 0) "
+                           "order by priority desc, id limit ?2", binding,
                            std::uint64_t{limit});
     std::vector<std::pair<JobKey, int>> out;
     while (rows.next()) out.emplace_back(rows.integer(0), static_cast<int>(rows.integer(1)));

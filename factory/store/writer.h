@@ -28,6 +28,14 @@ struct NewJob {
     WallTime created;
     std::optional<WallTime> expires;
     std::string input, context;   ///< JSON texts; empty: null
+    Json asked_by{};              ///< names of others who asked for it: of the job that it repeats or follows
+};
+
+/// Which job's end started a job, and those who had asked for that one.
+struct Cause {
+    JobKey cause = 0;             ///< 0: none did
+    std::uint32_t depth = 0;      ///< ends of jobs since somebody asked
+    Json asked_by;
 };
 
 /// What changes in a job's row; members that are not set stay.
@@ -227,6 +235,16 @@ public:
     virtual Status count_delivery(WallTime time, std::string_view notifier, std::string_view outcome) = 0;   ///< as DeliveryMinute
     /// Errors: conflict (the name has another unit), too_large (too many series).
     virtual Status publish(const MetricPoint& point, WallTime now) = 0;
+    virtual Status insert_question(JobKey job, const QuestionRecord& question) = 0;
+    virtual Status close_question(const QuestionRecord& question) = 0;   ///< state, answer, comment, by whom, which way, when, why; of an open one
+    struct OpenQuestion { std::string id; JobKey job = 0; std::uint32_t attempt = 0; };
+    virtual Result<std::vector<OpenQuestion>> open_questions() = 0;
+    virtual Result<std::vector<std::string>> due_questions(WallTime now, std::size_t limit) = 0;   ///< ids, of attempts
+    virtual Status job_expires(JobKey job, std::optional<WallTime> when) = 0;
+    /// Errors: conflict (this end has started a job of this trigger). `trigger`: its document's uid.
+    virtual Status put_cause(JobKey job, std::string_view trigger, const Cause& cause) = 0;
+    virtual Result<Cause> cause(JobKey job) = 0;
+    virtual Result<bool> has_caused(JobKey cause, std::string_view trigger) = 0;
 
     virtual Status insert_delivery(const NewDelivery& delivery) = 0;
     /// Pending, due and not claimed, in the order of each (job, notifier); now claimed until change_delivery or the next start.

@@ -4,6 +4,7 @@
 
 #include "factory/chat/answer.h"
 #include "factory/chat/mapping.h"
+#include "factory/chat/said_answer.h"
 #include "factory/chat/signature.h"
 #include "factory/notify/platform_text.h"
 
@@ -33,9 +34,17 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
         }
     if (const auto made = chat_input_template(Json(text)); made && (!made->is_object() || !chat_input(Json(text), neutral))) std::abort();
     if (check_chat_reply(text) && !chat_reply(text, neutral, "uid", "it waits")) std::abort();
+    std::string said(text);
+    if (!take_mark(said).empty() && said.size() >= text.size()) std::abort();
+    for (const char* schema : {R"({"type":"boolean"})", R"({"type":"number"})", R"({"enum":["a",1]})", R"({"type":"object","properties":{"a":{"type":"string"}}})", "null"}) {
+        const auto answer = read_answer(said, *parse_json(schema));
+        if (answer ? answer->value.is_null() : answer.error().what.empty()) std::abort();
+    }
     // Nobody guesses a signature.
     if (check_slack_signature("secret", text, "1700000000", "body", {1'700'000'000'000'000})) std::abort();
     if (check_teams_signature("c2VjcmV0", text, "body")) std::abort();
+    if (check_standard_signature("secret", "id", "1700000000", text, "body", {1'700'000'000'000'000})) std::abort();
+    if (check_hub_signature("secret", text, "body")) std::abort();
     (void)check_chat_time(text, {1'700'000'000'000'000});
     return 0;
 }

@@ -60,6 +60,25 @@ class ChatPackages(Test):
         self.assertEqual(ours, bolt)
         self.assertEqual([name for name, taken in ours.items() if taken], ["right"])
 
+    def test_a_hook_takes_what_the_reference_of_standard_webhooks_signs(self):
+        secret = "whsec_" + base64.b64encode(b"a key of twenty-four b..").decode()
+        self.credential("signing", {"secret": secret})
+        self.world.deploy("hooked", "do:\n  - note: { set: { a: 1 } }\n")
+        self.world.run("apply", "-f", self.world.write("hook.yaml", "kind: Trigger\nname: hook\ndeployment: hooked\ntype: event\nevent: { webhook: { signature: standard-webhooks, credentials: signing } }\n"))
+        body = '{"type":"order.paid","note":"grüße"}'
+        headers = self.node("""
+            const { Webhook } = require('standardwebhooks');
+            const given = JSON.parse(require('fs').readFileSync(0));
+            const now = new Date();
+            console.log(JSON.stringify({ 'webhook-id': 'msg_1', 'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+                                         'webhook-signature': new Webhook(given.secret).sign('msg_1', now, given.body) }));
+        """, {"secret": secret, "body": body})
+        url = f"{self.world.url}/v1/hooks/hook"
+        started = call("POST", url, body.encode(), headers=headers)
+        self.assertEqual(started.status, 202, started.body)
+        self.assertEqual(self.world.job(started.json["jobUid"])["input"], {"type": "order.paid", "note": "grüße"})
+        self.assertEqual(call("POST", url, body.encode().replace(b"paid", b"sent"), headers=headers).status, 401)
+
     def test_the_reference_of_standard_webhooks_takes_what_a_notifier_sends(self):
         secret = "whsec_" + base64.b64encode(b"a key of twenty-four b..").decode()
         self.credential("signing", {"secret": secret})

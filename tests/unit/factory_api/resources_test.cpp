@@ -122,7 +122,8 @@ TEST_CASE("an environment names a user of the machines, never root", "[factory][
 
 TEST_CASE("what does not exist yet is refused by name", "[factory][resources]")
 {
-    CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"attended"})"), Contains("'attended' is not supported yet"));
+    CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"event","event":{"file":"/in/*"}})"), Contains("a file that appears is not supported yet"));
+    CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"attended","assignedTo":["group:sales"]})"), Contains("'group:sales', expected user:NAME, or a role"));
     CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","trigger":"t","on":"all","type":"mail"})"), Contains("mail"));
     CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","agents":"all","on":"success","type":"api","api":{"url":"https://x"}})"), Contains("'success', expected offline, online, frozen"));
     CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","agents":"all","trigger":"t","on":"offline","type":"api","api":{"url":"https://x"}})"), Contains("stands beside"));

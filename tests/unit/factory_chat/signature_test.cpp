@@ -74,3 +74,41 @@ TEST_CASE("a time within a signed body counts five minutes", "[factory][chat][si
     CHECK_FALSE(check_chat_time("", kNow));
     CHECK_FALSE(check_chat_time("yesterday", kNow));
 }
+
+TEST_CASE("a Standard Webhooks signature covers id, time and body, under any of the keys that it was signed with", "[factory][chat][signature]")
+{
+    // The vector of the specification's reference libraries.
+    constexpr std::string_view secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", id = "msg_p5jXN8AQM9LWM0D4loKWxJek", time = "1614265330", body = R"({"test": 2432232314})";
+    constexpr std::string_view signature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+    constexpr WallTime now{1'614'265'330'000'000};
+    CHECK(check_standard_signature(secret, id, time, signature, body, now));
+    CHECK(check_standard_signature(secret, id, time, "v1,AAAA " + std::string(signature), body, now));
+    const auto why = [&](std::string_view s, std::string_view i, std::string_view t, std::string_view g, std::string_view b, WallTime at) {
+        const auto checked = check_standard_signature(s, i, t, g, b, at);
+        REQUIRE_FALSE(checked);
+        CHECK(checked.error().code == Errc::denied);
+        CHECK(checked.error().what.find(secret.substr(6)) == std::string::npos);
+        return checked.error().what;
+    };
+    CHECK_THAT(why("whsec_AAAA", id, time, signature, body, now), Contains("none of its signatures"));
+    CHECK_THAT(why(secret, "msg_2", time, signature, body, now), Contains("none of its signatures"));
+    CHECK_THAT(why(secret, id, "1614265331", signature, body, now), Contains("none of its signatures"));
+    CHECK_THAT(why(secret, id, time, signature, "{}", now), Contains("none of its signatures"));
+    CHECK_THAT(why(secret, id, time, signature.substr(3), body, now), Contains("none of its signatures"));
+    CHECK_THAT(why(secret, id, time, "", body, now), Contains("missing"));
+    CHECK_THAT(why(secret, "", time, signature, body, now), Contains("missing"));
+    CHECK_THAT(why(secret, id, "soon", signature, body, now), Contains("no time"));
+    CHECK_THAT(why(secret, id, time, signature, body, now + 6 * kMinute), Contains("5 minutes ago"));
+    CHECK_THAT(why(secret, std::string(201, 'x'), time, signature, body, now), Contains("longer"));
+}
+
+TEST_CASE("a signature as GitHub makes it covers the body", "[factory][chat][signature]")
+{
+    // The example of GitHub's documentation, "Validating webhook deliveries".
+    constexpr std::string_view secret = "It's a Secret to Everybody", body = "Hello, World!", signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+    CHECK(check_hub_signature(secret, signature, body));
+    CHECK_FALSE(check_hub_signature(secret, signature, "Hello, world!"));
+    CHECK_FALSE(check_hub_signature("another", signature, body));
+    CHECK_FALSE(check_hub_signature(secret, signature.substr(7), body));
+    CHECK_FALSE(check_hub_signature(secret, "", body));
+}

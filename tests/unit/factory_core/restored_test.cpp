@@ -240,3 +240,38 @@ TEST_CASE("what an agent says again opens nothing to it: no credentials, no othe
         CHECK_FALSE(world->core().reader()->job(uid));
     }
 }
+
+TEST_CASE("a job that another one's end had started in what was lost is not started a second time", "[core][restore][followers]")
+{
+    World before;
+    before.orders();
+    before.put("Trigger", "after", Json::object({{"deployment", "order-status"}, {"type", "event"}, {"event", Json::object({{"job", Json::object({{"trigger", "orders"}, {"on", Json::array({"success"})}})}})}}));
+    const auto srv = before.agent("srv-1");
+    before.run();
+    const auto copy = backup(before);   // the first job is ready
+    const auto run_one = [&](const Parking& parking) {
+        const auto id = parking.value().offers.at(0).id;
+        before.report(srv, id, {before.state(1, JobState::running), before.state(2, JobState::successful)});
+        return std::pair(id, offer_of(parking));
+    };
+    const auto [first, first_offer] = run_one(before.park(srv));
+    const auto [second, second_offer] = run_one(before.park(srv));
+    REQUIRE(before.job(second.job).trigger == "after");
+
+    const bool in_order = GENERATE(true, false);
+    const auto after = restored(before, copy);
+    session(*after, srv);
+    const auto events = [&] { return std::vector<protocol::Event>{before.state(1, JobState::running), before.state(2, JobState::successful)}; };
+    if (!in_order) say_again(*after, srv, second, second_offer, events());
+    say_again(*after, srv, first, first_offer, events());
+    if (in_order) say_again(*after, srv, second, second_offer, events());
+    that_was_all(*after, srv);
+    JobQuery query;
+    query.trigger = "after";
+    const auto jobs = after->core().reader()->jobs(query);
+    REQUIRE(jobs->items.size() == 1);
+    CHECK(jobs->items[0].uid == second.job);
+    CHECK(jobs->items[0].state == JobState::successful);
+    const auto parking = after->park(srv);
+    CHECK_FALSE(parking.answered());
+}

@@ -1,0 +1,27 @@
+// factory/api/approvers.h -- who could approve the jobs of a trigger, by the tokens that there are. Private to factory/api.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "factory/core_values.h"
+#include "factory/store/store.h"
+
+namespace mill::factory {
+
+/// Of its deployment; empty when that is not there.
+std::string environment_of_trigger(Reader& reader, const Json& trigger);
+
+/// {by: "role operator or user anna", within, could: ["admin", "user anna"]} of a Trigger with `approval`; null of another.
+Json approval_preview(Reader& reader, const Json& trigger);
+
+/// Why its jobs would wait in vain; empty: somebody could approve them, or nobody has to.
+std::string nobody_approves(Reader& reader, const Json& trigger);
+
+/// The same of all triggers of a deployment (code no_approver).
+std::vector<WhyReason> approval_problems(Reader& reader, const std::string& deployment);
+
+/// Whether a trigger of type attended is assigned to the user, by name or by the role of a token of his.
+bool assigned_to(Reader& reader, const Json& trigger, const std::string& user);
+
+}  // namespace mill::factory

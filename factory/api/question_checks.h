@@ -1,0 +1,16 @@
+// factory/api/question_checks.h -- whether an answer fits what was asked. Private to factory/api.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "factory/api/service.h"
+
+namespace mill::factory::handler {
+
+/// Calls `then` with all mistakes of `answer` against the question's schema: at once when that is light work, else when the sandbox has looked.
+/// False when too much waits already; `then` is not called.
+bool check_answer(Service& service, const QuestionRecord& question, const Json& answer, std::function<void(Result<std::vector<std::string>>)> then);
+
+}  // namespace mill::factory::handler

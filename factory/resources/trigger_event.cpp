@@ -1,0 +1,125 @@
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "factory/notify/template.h"
+#include "factory/resources/trigger_parts.h"
+
+namespace mill::factory {
+namespace {
+
+constexpr std::array<std::string_view, 4> kEnds{"success", "failure", "cancel", "expired"};
+constexpr std::array<std::string_view, 3> kWebhookMembers{"body", "id", "type"};
+
+Json read_job_event(Fields& top)
+{
+    Fields fields(top.object("job"), "event.job");
+    Json out = Json::object();
+    if (fields.has("trigger") == fields.has("deployment")) fields.mistake("trigger", "or 'deployment': exactly one of them says whose jobs' ends it hears of");
+    else if (fields.has("trigger")) out.set("trigger", Json(fields.text("trigger")));
+    else out.set("deployment", Json(fields.text("deployment")));
+    const auto given = fields.texts("on");
+    Json on = Json::array();
+    for (const std::string_view end : kEnds)
+        if (std::find(given.begin(), given.end(), end) != given.end() || (given.empty() && end == "success")) on.push(Json(end));
+    for (const std::string& one : given)
+        if (std::find(kEnds.begin(), kEnds.end(), one) == kEnds.end()) fields.mistake("on", fmt::format("has '{}', expected {}", one, fmt::join(kEnds, ", ")));
+    out.set("on", std::move(on));
+    if (auto done = fields.done(); !done) top.mistake("job", done.error().what);
+    return out;
+}
+
+Json read_webhook(Fields& top)
+{
+    Fields fields(top.object("webhook"), "event.webhook");
+    Json out = Json::object();
+    out.set("signature", Json(fields.one_of("signature", {"standard-webhooks", "github"})));
+    const std::string credentials = fields.text("credentials");
+    if (!credentials.empty() && !is_name(credentials))   // it may be the secret itself: it is not repeated
+        fields.mistake("credentials", "names a credential of kind hmac; the secret itself does not stand in a document");
+    out.set("credentials", Json(credentials));
+    if (auto done = fields.done(); !done) top.mistake("webhook", done.error().what);
+    return out;
+}
+
+bool starts(const Json& source, const Json& follower)
+{
+    if (follower["type"].as_string() != "event") return false;
+    const Json& job = follower["event"]["job"];
+    return job["trigger"].is_string() ? job["trigger"].as_string() == source["name"].as_string()
+                                      : job["deployment"].is_string() && job["deployment"].as_string() == source["deployment"].as_string();
+}
+
+/// The triggers from `from` back to it, each started by the one before; empty: there is no such way.
+std::vector<std::string> circle(const Json& from, const std::vector<Json>& triggers)
+{
+    std::set<std::string> seen;
+    std::vector<std::pair<Json, std::vector<std::string>>> todo{{from, {from["name"].as_string()}}};
+    while (!todo.empty()) {
+        auto [at, way] = std::move(todo.back());
+        todo.pop_back();
+        for (const Json& next : triggers) {
+            if (!starts(at, next)) continue;
+            std::vector<std::string> longer = way;
+            longer.push_back(next["name"].as_string());
+            if (longer.back() == longer.front()) return longer;
+            if (seen.insert(longer.back()).second) todo.emplace_back(next, std::move(longer));
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Json read_event(Fields& top)
+{
+    Fields fields(top.object("event"), "event");
+    Json out = Json::object();
+    const bool job = fields.has("job");
+    if (job == fields.has("webhook")) fields.mistake("job", "or 'webhook': exactly one of them says what it waits for (a file that appears is not supported yet)");
+    if (job) out.set("job", read_job_event(fields));
+    if (!job && fields.has("webhook")) out.set("webhook", read_webhook(fields));
+    const Json input = fields.any("input", job ? Json::object() : Json("${ .body }"));
+    if (!input.is_object() && !(input.is_string() && !job)) fields.mistake("input", fmt::format("must be an object, found {}", input.kind_name()));
+    const Status checked = job ? check_templates(input, "event.input") : check_templates(input, "event.input", kWebhookMembers);
+    if (!checked) fields.mistake("input", checked.error().what);
+    out.set("input", input);
+    if (auto done = fields.done(); !done) top.mistake("event", done.error().what);
+    return out;
+}
+
+Result<Json> webhook_input(const Json& written, const Json& document)
+{
+    auto out = render_json(written, document, kWebhookMembers);
+    if (out && !out->is_object()) return fail(Errc::invalid, fmt::format("event.input comes to {}, an input must be an object", out->kind_name()));
+    return out;
+}
+
+tl::expected<void, Refusal> check_event(const ResourceDocument& trigger, const References& references)
+{
+    const Json& event = trigger.spec["event"];
+    if (!event.is_object()) return {};
+    const std::string where = fmt::format("Trigger '{}', event", trigger.name);
+    const auto refuse = [](std::string what) { return tl::unexpected(Refusal{Error{Errc::conflict, std::move(what)}, {}}); };
+    if (const std::string& name = event["webhook"]["credentials"].as_string(); !name.empty()) {
+        const auto kind = references.credential_kind(name);
+        if (!kind) return refuse(fmt::format("{}: credential '{}' is not there (millwright credentials set {} --kind hmac)", where, name, name));
+        if (*kind != "hmac") return refuse(fmt::format("{}: credential '{}' must be of kind hmac, it is of kind {}", where, name, *kind));
+    }
+    const Json& job = event["job"];
+    for (const auto kind : {ResourceKind::trigger, ResourceKind::deployment}) {
+        const std::string& name = job[kind == ResourceKind::trigger ? "trigger" : "deployment"].as_string();
+        if (!name.empty() && !references.has(kind, name)) return refuse(fmt::format("{}: {} '{}' is not there", where, kind == ResourceKind::trigger ? "trigger" : "deployment", name));
+    }
+    if (!job.is_object() || !references.triggers) return {};
+    auto all = references.triggers();
+    std::erase_if(all, [&](const Json& each) { return each["name"].as_string() == trigger.name; });
+    all.push_back(trigger.spec);
+    if (const auto way = circle(trigger.spec, all); !way.empty()) return refuse(fmt::format("{}: its jobs would start each other for ever: {}", where, fmt::join(way, " → ")));
+    return {};
+}
+
+}  // namespace mill::factory
