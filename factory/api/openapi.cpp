@@ -71,7 +71,8 @@ Json security_of(Access access)
 Json operation_of(const Route& route)
 {
     Json answers = Json::object();
-    answers.set("2XX", Json::object({{"description", "Done"}, {"content", Json::object({{"application/json", Json::object({{"schema", Json::object()}})}})}}));
+    const std::string_view answer = route.pattern == "/" ? "text/html" : route.pattern.starts_with("/console/") ? "*/*" : "application/json";
+    answers.set("2XX", Json::object({{"description", "Done"}, {"content", Json::object({{std::string(answer), Json::object({{"schema", Json::object()}})}})}}));
     answers.set("400", problem_answer("Wrong input; all mistakes are named"));
     if (route.access != Access::open) answers.set("401", problem_answer("No valid token"));
     if (route.access != Access::open) answers.set("403", problem_answer("The token does not allow it; names what is missing"));

@@ -51,6 +51,7 @@ TEST_CASE("an api notifier without a body sends a CloudEvent", "[notify][render]
     CHECK(event["time"].as_string() == "2026-11-22T10:00:01.000000Z");
     CHECK(event["data"]["output"]["reply"].as_string() == "Done \"now\"");
     CHECK(event["data"]["job"]["monitoringUrl"].as_string() == "https://factory.example.com/v1/jobs/u-1");
+    CHECK(event["data"]["links"]["job"].as_string() == "https://factory.example.com/#/jobs/u-1");
     CHECK_FALSE(event["data"].contains("input"));
     CHECK_FALSE(sent.contains("secret"));
 }
