@@ -19,6 +19,8 @@ public:
 
     /// Errors: invalid (not a token), denied (unknown, expired, wrong): both are 401 to the caller; unavailable, corrupt (store).
     Result<Identity> authenticate(std::string_view text);
+    /// Whether a token that was authenticated still is what it was: for answers that go on for hours. A store that does not answer ends nothing.
+    bool still_valid(const std::string& id);
     /// A new token and its record, not yet stored.
     std::pair<protocol::Token, TokenRecord> make(std::string_view kind, std::string_view subject, Json scope) const;
     void forget(const std::string& id);   ///< after it was ended

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -18,8 +19,9 @@ class EventStream {
 public:
     explicit EventStream(Core& core);
     ~EventStream();   ///< ends all streams
-    /// Takes the call over. `after`: the last sequence the watcher has; `subject` narrows to one job, agent or delivery.
-    void watch(Responder responder, std::uint64_t after, std::string subject);
+    /// Takes the call over. `after`: the last sequence the watcher has; `subject` narrows to one job, agent or delivery. The stream ends
+    /// when `allowed` says no: asked before anything is sent, at least every 15 s.
+    void watch(Responder responder, std::uint64_t after, std::string subject, std::function<bool()> allowed);
     std::size_t watchers() const;
 
 private:
@@ -27,6 +29,7 @@ private:
         Responder responder;
         std::uint64_t after = 0;
         std::string subject;
+        std::function<bool()> allowed;
     };
     void run(const std::stop_token& stop);
     bool feed(Watcher& watcher, Reader& reader, bool& more);

@@ -36,7 +36,7 @@ void events(Service& service, const CallPtr& call)
     }
     std::string subject(call->http.query_value("job"));
     if (subject.empty()) subject = call->http.query_value("subject");
-    service.events.watch(call->responder, after, std::move(subject));
+    service.events.watch(call->responder, after, std::move(subject), [&service, id = call->identity.id] { return service.tokens.still_valid(id); });
 }
 
 void audit(Service& service, const CallPtr& call)

@@ -67,5 +67,5 @@ export const de: Messages = {
         environments: "Umgebungen", agent: "Agent", can: "Kann", why: "Warum",
         what: { applied: "angewendet", settings: "Einstellungen geändert", rolled_back: "zurückgerollt", rolled_forward: "vorgerollt" },
     },
-    waits: n => n === 1 ? "1 Auftrag wartet" : `${n} Aufträge warten`,
+    count: n => n === 1 ? "1 Auftrag" : `${n} Aufträge`,
 };

@@ -1,7 +1,5 @@
 // Every text of the console. What the factory, agents and workflows say comes as they say it.
 
-const jobs = (n: number) => n === 1 ? "1 job" : `${n} jobs`;
-
 export const en = {
     language: "en",
     skip: "Skip to the content",
@@ -69,6 +67,6 @@ export const en = {
         environments: "Environments", agent: "Agent", can: "Can", why: "Why",
         what: { applied: "applied", settings: "settings changed", rolled_back: "rolled back", rolled_forward: "rolled forward" } as Record<string, string>,
     },
-    waits: (n: number) => `${jobs(n)} wait`,
+    count: (n: number) => n === 1 ? "1 job" : `${n} jobs`,
 };
 export type Messages = typeof en;

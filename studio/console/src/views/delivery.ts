@@ -23,7 +23,7 @@ export class DeliveryView extends View {
             h("div", { class: "why", key: "why" }, pill(each.state), h("div", null, each.error && h("p", { class: "first" }, said(each.error)), each.held && h("p", null, said(each.held.because), each.held.nextProbe && [" · ", t.deliveries.probe(""), when(each.held.nextProbe)]),
                 each.overtook && h("p", null, t.deliveries.overtook))),
             facts([[t.deliveries.id, h("code", null, each.id)], [t.deliveries.notifier, h("a", { href: link(["deliveries"], { notifier: each.notifier }) }, outside(each.notifier))], [t.deliveries.columns.on, outside(each.on)],
-                [t.deliveries.job, each.job && job_link(each.job)], [t.deliveries.columns.about, each.subject && outside(each.subject)], [t.deliveries.columns.created, when(each.createdAt)], [t.deliveries.nextTry(""), when(each.nextTry)]]),
+                [t.deliveries.job, each.job && job_link(each.job)], [t.deliveries.columns.about, each.subject && outside(each.subject)], [t.deliveries.columns.created, when(each.createdAt)], [t.deliveries.nextTry(""), !each.held && when(each.nextTry)]]),
             section(t.deliveries.attempts, each.attempts?.length ? attempts(this, each.id, each.attempts, true) : h("p", { class: "empty" }, t.deliveries.noAttempts)),
         ];
     }

@@ -4,7 +4,7 @@ import { Child, h } from "../dom";
 import { visible } from "../format";
 import { t } from "../messages/index";
 import { facts, named, outside, pill, reasons, said, section, table, when } from "../parts";
-import { Deployment, FeedEvent, Move, Page, Preflight } from "../types";
+import { Deployment, FeedEvent, Move, Page, Preflight, Why } from "../types";
 import { View } from "../view";
 
 const ASKED = 20;
@@ -12,6 +12,7 @@ const ASKED = 20;
 export class DeploymentsView extends View {
     private deployments: Deployment[] = [];
     private can = new Map<string, Preflight>();
+    private environments: { name: string; why: Why | undefined }[] = [];
 
     title(): string { return t.deployments.title; }
     hears(event: FeedEvent): boolean { return event.kind === "agent" || event.kind === "resource" || event.kind === "package"; }
@@ -20,16 +21,22 @@ export class DeploymentsView extends View {
         const asked = this.deployments.slice(0, ASKED);
         const found = await Promise.all(asked.map(each => this.app.api.get<Preflight>(query(`v1/deployments/${part(each.name)}/preflight`, { limit: 1 }), signal)));
         asked.forEach((each, i) => this.can.set(each.name, found[i]!));
+        const names = (await this.app.api.get<Page<{ name: string }>>("v1/environments", signal)).items.map(each => each.name);
+        this.environments = await Promise.all(names.map(async (name, i) => ({ name, why: i < ASKED ? await this.app.api.get<Why>(`v1/environments/${part(name)}/why`, signal) : undefined })));
     }
     body(): Child {
-        return table(t.deployments.title, [
+        return [table(t.deployments.title, [
             { name: t.deployments.columns.name, cell: each => named("deployments", each.name) }, { name: t.deployments.columns.package, cell: each => visible(each.package) }, { name: t.deployments.columns.environment, cell: each => visible(each.environment) },
             { name: t.deployments.columns.can, class: "wide", cell: each => {
                 const found = this.can.get(each.name);
                 return found && [pill(found.counts.now ? "now" : found.counts.later ? "later" : "no"), " ", said(found.text)];
             } },
             { name: t.deployments.columns.changed, class: "nowrap", cell: each => when(each.status.updatedAt) },
-        ], this.deployments, each => each.name, said(t.deployments.empty));
+        ], this.deployments, each => each.name, said(t.deployments.empty)),
+        section(t.deployments.environments, table(t.deployments.environments, [
+            { name: t.deployments.columns.environment, cell: each => outside(each.name) },
+            { name: t.triggers.ready, class: "wide", cell: each => each.why && said(each.why.text) },
+        ], this.environments, each => each.name, t.none))];
     }
 }
 

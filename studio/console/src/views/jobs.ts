@@ -78,7 +78,7 @@ export class JobsView extends View {
             this.partly && problem_box(this.partly),
             (this.summary && this.summary.groups.length > 0 || this.holds.length > 0) && section(t.jobs.whyTitle, h("ul", { class: "groups" },
                 ...this.holds.map(hold => h("li", { key: `hold ${hold.environment}` }, said(`${hold.why} (\`${hold.command}\`)`))),
-                ...(this.summary?.groups ?? []).map(group => h("li", { key: group.text }, h("span", { class: "number" }, t.waits(group.count)), " ", said(group.text))))),
+                ...(this.summary?.groups ?? []).map(group => h("li", { key: group.text }, h("span", { class: "number" }, t.count(group.count)), " ", said(group.text))))),
             filters(
                 choice("state", t.jobs.state, state, [["", t.all], ...STATES.map(each => [each, t.state[each] ?? each] as [string, string])], value => this.to({ state: value })),
                 entry("trigger", t.jobs.trigger, trigger, value => this.to({ trigger: value }), { list: "triggers", placeholder: t.all }),

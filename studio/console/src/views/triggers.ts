@@ -18,6 +18,8 @@ function pause(app: App, trigger: Trigger): VNode {
         if (given) await app.act(() => app.api.post(`${at}/pause`, given["why"] ? { why: given["why"] } : {}), t.triggers.paused);
     } }, t.triggers.pause);
 }
+/** "2026-11-30 06:00:00 +01:00": the time on the clocks of the schedule's zone. */
+const local = (firing: Firing) => visible(firing.local.replace(/^(.{10})T(.{8})/, "$1 $2 "));
 const state = (trigger: Trigger): Child => [pill(trigger.status.paused ? "paused" : "active"), trigger.status.pausedWhy && [" ", outside(trigger.status.pausedWhy)]];
 
 export class TriggersView extends View {
@@ -70,9 +72,9 @@ export class TriggerView extends View {
                 calls.ready && [h("h2", { class: "small" }, t.triggers.ready), h("p", null, said(calls.ready.text)), reasons(calls.ready.reasons, calls.ready.text)])),
             facts([[t.triggers.columns.type, visible(trigger.type)], [t.triggers.columns.deployment, named("deployments", trigger.deployment)], [t.job.workflow, visible(trigger.workflow)], [t.triggers.runOn, visible(trigger.runOn)], [t.job.priority, trigger.priority],
                 [t.triggers.expiration, visible(trigger.expiration)], [t.triggers.concurrency, trigger.concurrency || t.triggers.unlimited], [t.triggers.jobs, h("a", { href: link(["jobs"], { trigger: trigger.name }) }, t.jobs.title)]]),
-            timed && section(t.triggers.next, table(t.triggers.next, [{ name: t.triggers.due, cell: each => when(each.at ?? each.due) }, { name: t.triggers.local, cell: each => visible(each.local) }, { name: t.triggers.columns.state, class: "wide", cell: each => each.skipped && [pill("skipped"), " ", said(each.skipped)] }],
+            timed && section(t.triggers.next, table(t.triggers.next, [{ name: t.triggers.due, cell: each => when(each.at ?? each.due) }, { name: t.triggers.local, cell: each => local(each) }, ...(this.next.some(each => each.skipped) ? [{ name: t.triggers.columns.state, class: "wide", cell: (each: Firing) => each.skipped && [pill("skipped"), " ", said(each.skipped)] }] : [])],
                 this.next, each => each.due, t.triggers.noNext)),
-            timed && section(t.triggers.past, table(t.triggers.past, [{ name: t.triggers.outcome, cell: each => pill(each.outcome ?? "") }, { name: t.triggers.due, cell: each => when(each.due) }, { name: t.triggers.local, cell: each => visible(each.local) },
+            timed && section(t.triggers.past, table(t.triggers.past, [{ name: t.triggers.outcome, cell: each => pill(each.outcome ?? "") }, { name: t.triggers.due, cell: each => when(each.due) }, { name: t.triggers.local, cell: each => local(each) },
                 { name: t.job.text, class: "wide", cell: each => [each.job && job_link(each.job), each.why && [" ", said(each.why)]] }], this.past, each => each.due, t.triggers.noFirings)),
             trigger.type === "api" && section(t.triggers.call, copyable(this, calls.urls["v1"] ?? "", t.triggers.url), h("p", { class: "dim" }, said(t.triggers.token.replace("NAME", trigger.name))),
                 calls.examples.map((each, i) => h("div", { key: i }, h("h3", null, t.triggers.forms[i] ?? ""), copyable(this, each, t.triggers.forms[i] ?? "")))),
