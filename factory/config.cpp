@@ -211,7 +211,7 @@ nothing is delivered where they are; `millwright why` shows who is awaited, `mil
 
 Configuration (all optional):
   listen: 0.0.0.0:7460
-  publicUrl: https://factory.example.com     # in links and for agents
+  publicUrl: https://factory.example.com     # in links (.links.job of notifications) and for agents
   tls: { certificate: /etc/millwright/factory.pem, key: /etc/millwright/factory.key }
   egress: [ "http://127.0.0.1:*" ]            # private addresses that notifications may go to
   authority: /etc/millwright/ca.pem           # trusted by outgoing calls beside the system's

@@ -95,11 +95,11 @@ export function filters(...fields: Child[]): VNode {
 export function attempt(view: View, key: string, each: Attempt): VNode {
     const headers = Object.entries(each.request.headers ?? {});
     return h("div", { class: "attempt" },
-        h("h4", null, t.deliveries.request),
+        h("h3", { class: "small" }, t.deliveries.request),
         h("p", null, h("code", null, visible(`${each.request.method ?? ""} ${each.request.url ?? ""}`))),
         headers.length > 0 && facts(headers.map(([name, value]) => [visible(name), outside(value)])),
         each.request.body && body_text(view, `${key} request`, each.request.body),
-        h("h4", null, t.deliveries.response),
+        h("h3", { class: "small" }, t.deliveries.response),
         each.response ? [h("p", null, `${t.status} ${each.response.status}`), each.response.body && body_text(view, `${key} response`, each.response.body)] : h("p", { class: "dim" }, t.deliveries.noResponse),
         each.error && h("p", { class: "bad" }, said(each.error)));
 }
