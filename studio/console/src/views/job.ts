@@ -130,7 +130,7 @@ export class JobView extends View {
         return table(t.job.timeline, [
             { name: t.job.time, class: "nowrap", cell: each => when(each.item.time, true) }, { name: t.jobs.columns.state, cell: each => pill(each.item.state) },
             { name: t.job.length, class: "nowrap", cell: each => each.ms > 0 && h("span", { class: "number" }, duration_text(each.ms)) }, { name: t.job.agent, cell: each => [named("agents", each.item.agent), each.item.attempt && ` · ${t.job.attempt} ${each.item.attempt}`] },
-            { name: t.job.text, class: "wide", cell: each => said([each.item.reason?.replace(/_/g, " "), each.item.text].filter(Boolean).join(" · ")) },
+            { name: t.job.text, class: "wide", cell: each => (each.item.reason || each.item.text) && said([each.item.reason?.replace(/_/g, " "), each.item.text].filter(Boolean).join(" · ")) },
         ], this.spans(), each => String(each.item.sequence), t.job.noRecords);
     }
 }
