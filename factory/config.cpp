@@ -278,7 +278,7 @@ written (exit status 65). A factory may run with it. With --head it also wants a
 
 Configuration (all optional):
   listen: 0.0.0.0:7460
-  publicUrl: https://factory.example.com     # in links and for agents
+  publicUrl: https://factory.example.com     # in links (.links.job of notifications) and for agents
   tls: { certificate: /etc/millwright/factory.pem, key: /etc/millwright/factory.key }
   egress: [ "http://127.0.0.1:*" ]            # private addresses that notifications may go to
   authority: /etc/millwright/ca.pem           # trusted by outgoing calls beside the system's

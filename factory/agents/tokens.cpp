@@ -111,6 +111,13 @@ Result<Identity> Tokens::authenticate_lent(const protocol::Token& token)
     return out;
 }
 
+bool Tokens::still_valid(const std::string& id)
+{
+    const auto stored = record(id);
+    if (!stored) return stored.error().code != Errc::not_found;
+    return !stored->expires || clock_.now() < *stored->expires;
+}
+
 std::pair<protocol::Token, TokenRecord> Tokens::make(std::string_view kind, std::string_view subject, Json scope) const
 {
     protocol::Token token = protocol::make_token(kind);

@@ -27,6 +27,8 @@ public:
         std::chrono::seconds life;
     };
     Result<Lent> lend(const Identity& owner, Scopes scopes, std::chrono::seconds life);
+    /// Whether a token that was authenticated still is what it was: for answers that go on for hours. A store that does not answer ends nothing.
+    bool still_valid(const std::string& id);
     /// A new token and its record, not yet stored.
     std::pair<protocol::Token, TokenRecord> make(std::string_view kind, std::string_view subject, Json scope) const;
     void forget(const std::string& id);   ///< after it was changed or ended

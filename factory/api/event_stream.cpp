@@ -39,14 +39,14 @@ std::size_t EventStream::watchers() const
     return watchers_.size();
 }
 
-void EventStream::watch(Responder responder, std::uint64_t after, std::string subject, Sees sees)
+void EventStream::watch(Responder responder, std::uint64_t after, std::string subject, Sees sees, std::function<bool()> allowed)
 {
     HttpReply head;
     head.content_type = "text/event-stream";
     head.headers = {{"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}};
     if (!responder.start_stream(std::move(head))) return;
     responder.send_piece("retry: 2000\n\n");
-    auto watcher = std::make_shared<Watcher>(Watcher{std::move(responder), after, std::move(subject), std::move(sees)});
+    auto watcher = std::make_shared<Watcher>(Watcher{std::move(responder), after, std::move(subject), std::move(sees), std::move(allowed)});
     {
         const std::scoped_lock lock(mutex_);
         if (watchers_.size() >= kMostWatchers) {
@@ -104,10 +104,10 @@ void EventStream::run(const std::stop_token& stop)
         if (news) {
             const auto reader = core_.reader();
             for (const auto& watcher : watchers)
-                if (!feed(*watcher, *reader, more)) gone.push_back(watcher);
+                if (!watcher->allowed() || !feed(*watcher, *reader, more)) gone.push_back(watcher);
         } else {
             for (const auto& watcher : watchers)
-                if (!watcher->responder.send_piece(": still here\n\n")) gone.push_back(watcher);
+                if (!watcher->allowed() || !watcher->responder.send_piece(": still here\n\n")) gone.push_back(watcher);
         }
         for (const auto& watcher : gone) watcher->responder.end_stream();
         const std::scoped_lock lock(mutex_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -18,10 +19,10 @@ class EventStream {
 public:
     explicit EventStream(Core& core);
     ~EventStream();   ///< ends all streams
-    /// Takes the call over. `after`: the last sequence the watcher has; `subject` narrows to one job, agent or delivery.
-    /// `sees` says which rows go to this watcher; none: all.
+    /// Takes the call over. `after`: the last sequence the watcher has; `subject` narrows to one job, agent or delivery. The stream ends
+    /// when `allowed` says no: asked before anything is sent, at least every 15 s. `sees` says which rows go to this watcher; none: all.
     using Sees = std::function<bool(const FeedRow& row, Reader& reader)>;
-    void watch(Responder responder, std::uint64_t after, std::string subject, Sees sees);
+    void watch(Responder responder, std::uint64_t after, std::string subject, Sees sees, std::function<bool()> allowed);
     std::size_t watchers() const;
 
 private:
@@ -30,6 +31,7 @@ private:
         std::uint64_t after = 0;
         std::string subject;
         Sees sees;
+        std::function<bool()> allowed;
     };
     void run(const std::stop_token& stop);
     bool feed(Watcher& watcher, Reader& reader, bool& more);

@@ -6,6 +6,9 @@
 
 namespace mill::factory::handler {
 
+// console.cpp
+void console_page(Service&, const CallPtr&);
+void console_file(Service&, const CallPtr&);
 // resources.cpp
 void list_resources(Service&, const CallPtr&);
 void get_resource(Service&, const CallPtr&);

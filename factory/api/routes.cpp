@@ -14,6 +14,8 @@ using A = Access;
 namespace h = handler;
 
 constexpr std::array kRoutes = std::to_array<Route>({
+    {"GET", "/", A::open, h::console_page, "The console: a page to look at all of this"},
+    {"GET", "/console/{file}", A::open, h::console_file, "Its script, style and icon"},
     {"GET", "/healthz", A::open, h::healthz, "The process lives"},
     {"GET", "/readyz", A::open, h::readyz, "The store answers"},
     {"GET", "/metrics", A::open, h::metrics, "Prometheus text; off loopback with a token"},

@@ -18,7 +18,10 @@ Json enriched(const Json& given, const RenderOptions& options)
     Json document = given;
     Json job = document["job"];
     if (job.is_object()) {
-        job.set("monitoringUrl", Json(options.public_url + "/v1/jobs/" + percent_encode(job["uid"].as_string())));
+        const std::string uid = percent_encode(job["uid"].as_string());
+        job.set("monitoringUrl", Json(options.public_url + "/v1/jobs/" + uid));
+        // For people: its page in the console. Without a known address there is no link, rather than one that leads nowhere.
+        if (!options.public_url.empty()) document.set("links", Json::object({{"job", Json(options.public_url + "/#/jobs/" + uid)}}));
         document.set("job", std::move(job));
     }
     return document;

@@ -7,7 +7,7 @@ namespace mill::factory {
 
 struct RenderOptions {
     std::string source;      ///< of CloudEvents: "urn:millwright:factory:ID"
-    std::string public_url;  ///< without a slash at the end; empty: links to the job are paths
+    std::string public_url;  ///< without a slash at the end; empty: monitoringUrl is a path, and there are no links
 };
 
 /// What stands in the outbox (nothing secret; credentials are named):

@@ -39,7 +39,7 @@ std::string usual_text(const Json& document)
     put("Deployment", document["job"]["deployment"]);
     put("Environment", document["job"]["environment"]);
     put("Agent", document["job"]["agent"]);
-    put("See", document["job"]["monitoringUrl"]);
+    put("See", document["links"]["job"]);
     put("Delivery", document["delivery"]["id"]);
     put("It said", document["delivery"]["error"]);
     put("Because", document["notifier"]["why"]);

@@ -9,8 +9,8 @@
 namespace mill::factory {
 namespace {
 
-constexpr std::array<std::string_view, 16> kMembers = {"event", "job", "trigger", "invocationContext", "input", "output", "error", "evidence", "timings",
-                                                    "time", "why", "question", "agent", "credential", "delivery", "notifier"};
+constexpr std::array<std::string_view, 17> kMembers = {"event", "job", "trigger", "invocationContext", "input", "output", "error", "evidence", "timings",
+                                                    "time", "why", "question", "agent", "credential", "delivery", "notifier", "links"};
 constexpr std::string_view kSupported = "only plain paths such as .output.reply and strings with \\(.path) are supported here";
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }

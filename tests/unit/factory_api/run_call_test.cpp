@@ -80,7 +80,8 @@ TEST_CASE("a path finds its route, its parameters and the methods it has", "[fac
     CHECK(wrong->allowed == std::vector<std::string_view>{"GET"});
     CHECK(match_route("GET", "/v1/nothing")->allowed.empty());
     CHECK(match_route("GET", "/v1/jobs/")->allowed.empty());
-    CHECK(match_route("GET", "/")->allowed.empty());
+    CHECK(match_route("GET", "/")->route->pattern == "/");
+    CHECK(match_route("GET", "//")->allowed.empty());
     CHECK(match_route("POST", "/v1/agents/invitations")->route->pattern == "/v1/agents/invitations");
     CHECK(match_route("PATCH", "/v1/agents/srv-1")->route->pattern == "/v1/agents/{name}");
     CHECK_FALSE(match_route("GET", "/v1/jobs/%zz"));

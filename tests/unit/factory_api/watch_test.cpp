@@ -44,6 +44,21 @@ TEST_CASE("the event stream tells changes, and Last-Event-ID goes on where it en
     CHECK_THAT(narrowed.pieces(), !Contains("noise"));
 }
 
+TEST_CASE("the stream of a token that was ended ends, and tells nothing more", "[factory][api]")
+{
+    Factory factory;
+    factory.deploy();
+    const Answer made = factory.as_admin("POST", "/v1/tokens", R"({"kind":"user","name":"ann","role":"viewer"})");
+    const auto stream = factory.start("GET", "/v1/events", "", {{"authorization", "Bearer " + made.json["token"].as_string()}});
+    const auto other = factory.start("GET", "/v1/events", "", {{"authorization", "Bearer " + factory.admin}});
+    REQUIRE(factory.as_admin("PUT", "/v1/environments/before", "{}").status == 201);
+    REQUIRE(stream.wait_pieces("Environment/before"));
+    REQUIRE(factory.as_admin("DELETE", "/v1/tokens/" + made.json["id"].as_string()).status == 204);
+    REQUIRE(factory.as_admin("PUT", "/v1/environments/after", "{}").status == 201);
+    REQUIRE(other.wait_pieces("Environment/after"));   // it was asked later than the other one
+    CHECK_THAT(stream.pieces(), !Contains("Environment/after"));
+}
+
 TEST_CASE("the audit log says who changed what", "[factory][api]")
 {
     Factory factory;

@@ -51,8 +51,18 @@ TEST_CASE("an api notifier without a body sends a CloudEvent", "[notify][render]
     CHECK(event["time"].as_string() == "2026-11-22T10:00:01.000000Z");
     CHECK(event["data"]["output"]["reply"].as_string() == "Done \"now\"");
     CHECK(event["data"]["job"]["monitoringUrl"].as_string() == "https://factory.example.com/v1/jobs/u-1");
+    CHECK(event["data"]["links"]["job"].as_string() == "https://factory.example.com/#/jobs/u-1");
     CHECK_FALSE(event["data"].contains("input"));
     CHECK_FALSE(sent.contains("secret"));
+}
+
+TEST_CASE("a link to the job's page is made only with an address that others can follow", "[notify][render]")
+{
+    const Notification from = notification(R"({"name":"n","type":"api","api":{"url":"https://r.example.com","body":{"see":"${ .links.job }"}}})");
+    CHECK(*parse_json(request(from)["body"].as_string()) == *parse_json(R"({"see":"https://factory.example.com/#/jobs/u-1"})"));
+    const auto without = render_notification(from, {"urn:millwright:factory:f-1", ""});
+    REQUIRE(without);
+    CHECK(*parse_json(without->request["body"].as_string()) == *parse_json(R"({"see":null})"));
 }
 
 TEST_CASE("what signs a notification is named in its request, not held", "[notify][render]")

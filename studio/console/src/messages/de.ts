@@ -1,0 +1,71 @@
+import { Messages } from "./en";
+
+export const de: Messages = {
+    language: "de",
+    skip: "Zum Inhalt",
+    nav: { label: "Ansichten", jobs: "Aufträge", agents: "Agenten", triggers: "Auslöser", deliveries: "Zustellungen", deployments: "Bereitstellungen" },
+    login: {
+        title: "Anmelden", token: "Token", button: "Anmelden", help: "Ein Token der Rolle viewer oder höher. Das erste hat die Factory in admin-token in ihrem Datenordner geschrieben; `millwright tokens create NAME` macht weitere.",
+        memory: "Es bleibt, bis der letzte Reiter dieser Seite geschlossen ist, und sonst nirgends.", form: "Ein Token beginnt mit mw_ und hat keine Leerzeichen.", busy: "Anmeldung läuft…",
+        ended: "Sie wurden abgemeldet: Das Token gilt nicht mehr.", elsewhere: "Sie haben sich in einem anderen Reiter abgemeldet.",
+        weak: role => `Dieses Token (${role}) darf Aufträge nicht ansehen. Die Konsole braucht eines der Rolle viewer oder höher.`, out: "Abmelden", as: (name, role) => `${name} · ${role}`,
+    },
+    live: {
+        connecting: "Verbindet…", live: "Live", lost: "Nicht verbunden", paused: "Angehalten",
+        banner: time => `Die Factory ist seit ${time} nicht erreichbar. Was Sie sehen, ist der Stand von da; es geht von selbst weiter.`, back: "Wieder verbunden.",
+    },
+    unreachable: "Die Factory ist nicht erreichbar", retryLoad: "Noch einmal", loading: "Lädt…", notFound: "Diese Seite gibt es nicht", notFoundText: "Die Adresse führt nirgendwohin.",
+    code: "Code", status: "Status", copy: "Kopieren", copied: "Kopiert", more: n => `… ${n.toLocaleString("de")} weitere Zeichen`, showAll: "Alles zeigen", none: "keine", all: "alle", any: "beliebig", yes: "ja", no: "nein",
+    newer: "Neueste", older: "Ältere", close: "Schließen", never: "nie", now: "jetzt",
+    state: {
+        ready: "wartet", assigned: "zugewiesen", running: "läuft", waiting: "hält inne", successful: "erfolgreich", failed: "gescheitert", cancelled: "abgebrochen", expired: "verfallen",
+        pending: "unterwegs", delivered: "zugestellt", dead: "tot", online: "online", offline: "offline", paused: "pausiert", frozen: "gesperrt", unapproved: "nicht zugelassen", revoked: "entzogen", active: "aktiv",
+        ok: "geht", failing: "scheitert", held: "angehalten", later: "später", completed: "fertig", faulted: "gescheitert", started: "begonnen", skipped: "übersprungen", missed: "verpasst",
+    },
+    jobs: {
+        title: "Aufträge", waiting: "Wartend", running: "Laufend", successful: "Erfolgreich", failed: "Gescheitert", agents: "Agenten online", dead: "Tote Zustellungen", of: (n, all) => `${n} von ${all}`,
+        whyTitle: "Worauf gewartet wird", filter: "Filter", state: "Zustand", trigger: "Auslöser", since: "Seit", spans: { "": "jederzeit", "15m": "15 Minuten", "1h": "1 Stunde", "24h": "24 Stunden", "168h": "7 Tage" },
+        columns: { state: "Zustand", job: "Auftrag", what: "Was geschieht", agent: "Agent", created: "Erstellt", took: "Dauer", actions: "Aktionen" },
+        empty: "So einen Auftrag gibt es nicht.", emptyAll: "Es gibt noch keinen Auftrag. Ein Auslöser macht einen: unter Auslöser stehen Adresse und curl.", page: "Ältere Aufträge: Diese Seite ändert sich nicht von selbst.",
+        runs: agent => `läuft auf ${agent}`, handed: agent => `an ${agent} gegeben`, holds: "wartet auf einen Menschen oder ein Ereignis", completed: "fertig", reason: reason => reason.replace(/_/g, " "), by: who => `von ${who}`,
+    },
+    job: {
+        title: state => `Auftrag ${state}`, why: "Warum", timeline: "Verlauf", steps: "Schritte", records: "Protokoll", input: "Eingabe", output: "Ausgabe", error: "Fehler", evidence: "Belege", context: "Aufrufkontext",
+        deliveries: "Zustellungen", facts: "Angaben", cancel: "Abbrechen", retry: "Wiederholen", cancelTitle: "Diesen Auftrag abbrechen?", cancelText: "Er wird gebeten zu enden; was er getan hat, bleibt getan.", cancelWhy: "Warum (sehen auch andere)", keep: "Weiterlaufen lassen",
+        retryTitle: "Diesen Auftrag wiederholen?", retryText: "Ein neuer Auftrag mit derselben Eingabe beginnt jetzt. Was der alte getan hat, tut er vielleicht noch einmal.", sameVersion: "mit derselben Paketversion, auch wenn die Bereitstellung jetzt eine andere hat", retryNot: "Nicht wiederholen",
+        cancelled: "Der Auftrag wird gebeten zu enden.", retried: "Ein neuer Auftrag wurde gemacht.", trigger: "Auslöser", deployment: "Bereitstellung", environment: "Umgebung", package: "Paket", agent: "Agent", attempt: "Versuch", by: "Angefordert von",
+        expires: "Verfällt", priority: "Vorrang", workflow: "Ablauf", retryOf: "Wiederholt", retriedBy: "Wiederholt durch", uid: "Uid", since: "seit", noSteps: "Er hat noch keinen Schritt festgehalten.", noRecords: "Nichts wurde festgehalten.", noneLike: "So einen Eintrag gibt es nicht.",
+        noDeliveries: "Kein Melder hört von diesem Auftrag.", sources: { job: "Auftrag", timeline: "Verlauf", step: "Schritte", agent: "Agent", delivery: "Zustellungen" }, show: "Zeigen", least: "Ab Stufe", search: "Mit dem Text",
+        levels: { debug: "debug", info: "info", warning: "warning", error: "error" }, earlier: n => `${n} frühere zeigen`, further: "Die nächsten 1.000 Zeilen lesen", lost: n => `${n} Einträge über der Quote wurden nicht behalten`,
+        attempts: n => n === 1 ? "1 Versuch" : `${n} Versuche`, length: "Länge", time: "Zeit", step: "Schritt", kind: "Art", text: "Text", source: "Quelle",
+    },
+    agents: {
+        title: "Agenten", columns: { name: "Agent", state: "Zustand", slots: "Plätze", environment: "Umgebung", version: "Version", why: "Warum er keinen Auftrag nimmt" }, empty: "Kein Agent ist angemeldet. `millwright agents invite` macht einen Code für einen.",
+        since: time => `seit ${time}`, free: "nimmt Aufträge", full: "alle seine Plätze sind belegt", log: "Sein Protokoll", noLog: "Er hat noch nichts gesagt.", jobs: "Aufträge, die er hält", noJobs: "Er hält keinen Auftrag.", facts: "Angaben", labels: "Kennzeichen",
+        pause: "Pausieren", resume: "Fortsetzen", pauseTitle: name => `${name} pausieren?`, pauseText: "Seine Aufträge laufen zu Ende; er bekommt keine neuen, bis er fortgesetzt wird.", pauseNot: "So lassen", paused: "Er bekommt keine neuen Aufträge.", resumed: "Er bekommt wieder Aufträge.",
+        mode: "Betriebsart", enrolled: "Angemeldet", seen: "Zuletzt gesehen", fingerprint: "Schlüssel", goodbye: "Er sagte", holds: "Noch beginnt nichts",
+    },
+    triggers: {
+        title: "Auslöser", columns: { name: "Auslöser", state: "Zustand", type: "Art", deployment: "Bereitstellung", next: "Nächster Lauf", actions: "Aktionen" }, empty: "Es gibt keinen Auslöser. `millwright deploy FOLDER` macht Paket, Bereitstellung und Auslöser.",
+        pause: "Pausieren", resume: "Fortsetzen", pauseTitle: name => `${name} pausieren?`, pauseText: "Aufrufe werden abgelehnt und kein Zeitplan feuert, bis er fortgesetzt wird. Aufträge, die er begonnen hat, laufen weiter.", pauseWhy: "Warum (erfahren die Aufrufer)", pauseNot: "So lassen",
+        paused: "Der Auslöser ist pausiert.", resumed: "Der Auslöser macht wieder Aufträge.", ready: "Könnte jetzt ein Auftrag laufen?", call: "Aufrufen", url: "Adresse", forms: ["Millwright", "SAP, erste Form", "SAP, zweite Form"],
+        token: "`millwright triggers token NAME` macht das Token, das die Aufrufe brauchen.", chat: "Aus einem Chat", next: "Nächste Läufe", past: "Was aus den letzten Zeiten wurde", due: "Fällig", local: "Dort", outcome: "Ergebnis", jobs: "Seine Aufträge", calls: "auf Aufruf",
+        noFirings: "Noch keine Zeit ist gekommen.", noNext: "Keine Zeit ist übrig.", expiration: "Verfällt nach", concurrency: "Zugleich", unlimited: "beliebig viele", runOn: "Läuft auf",
+    },
+    deliveries: {
+        title: "Zustellungen", one: "Zustellung", notifiers: "Melder", columns: { state: "Zustand", notifier: "Melder", on: "Meldet", about: "Über", created: "Erstellt", tries: "Versuche", error: "Was zurückkam", actions: "Aktionen" },
+        empty: "So eine Zustellung gibt es nicht.", test: "Testen", testTitle: name => `${name} testen?`, testText: "Eine erfundene Meldung geht wirklich an seinen Empfänger.", testNot: "Nicht senden", testOk: "Sie wurde angenommen.", testFailed: "Sie wurde nicht angenommen.",
+        resend: "Neu senden", resendTitle: "Diese Zustellung neu senden?", resendText: "Dieselbe Meldung geht noch einmal hinaus. Wer sie schon hat, erkennt sie an ihrer Id.", resendNot: "Nicht senden", resent: "Sie geht noch einmal hinaus.",
+        send: "Jetzt senden", sendTitle: name => `Senden, was ${name} hält?`, sendText: "Seine Zustellungen gehen jetzt hinaus, obwohl die letzten Versuche scheiterten.", sent: "Seine Zustellungen gehen jetzt hinaus.",
+        ncolumns: { name: "Melder", state: "Zustand", type: "Art", on: "Hört von", pending: "Unterwegs", dead: "Tot", why: "Warum", actions: "Aktionen" }, noNotifiers: "Es gibt keinen Melder. docs/notifiers.md sagt, wie man einen macht.",
+        failures: n => n === 1 ? "sein letzter Versuch scheiterte" : `seine letzten ${n} Versuche scheiterten`, probe: time => `nächste Probe ${time}`, nextTry: time => `nächster Versuch ${time}`, attempt: n => `Versuch ${n}`,
+        request: "Anfrage", response: "Antwort", noResponse: "Es kam keine Antwort.", headers: "Kopfzeilen", body: "Inhalt", took: "dauerte", overtook: "Sie hat frühere ihres Auftrags überholt.", job: "Auftrag", id: "Id", attempts: "Versuche", noAttempts: "Sie wurde noch nicht versucht.", state: "Zustand", notifier: "Melder",
+    },
+    deployments: {
+        title: "Bereitstellungen", columns: { name: "Bereitstellung", package: "Paket", environment: "Umgebung", can: "Wer sie jetzt ausführen könnte", changed: "Geändert" }, empty: "Es gibt keine Bereitstellung. `millwright deploy FOLDER` macht eine.",
+        preflight: "Wer könnte sie jetzt ausführen?", now: "jetzt", later: "später", no: "nicht", counts: (now, later, no) => `${now} jetzt · ${later} später · ${no} nicht`, problems: "Was fehlt", history: "Versionen, die sie hatte", noHistory: "Sie hatte keine andere Version.",
+        environments: "Umgebungen", agent: "Agent", can: "Kann", why: "Warum",
+        what: { applied: "angewendet", settings: "Einstellungen geändert", rolled_back: "zurückgerollt", rolled_forward: "vorgerollt" },
+    },
+    count: n => n === 1 ? "1 Auftrag" : `${n} Aufträge`,
+};
