@@ -8,6 +8,7 @@
 
 #include "factory/api/api.h"
 #include "factory/check/sandbox_checker.h"
+#include "factory/check/sandbox_evaluator.h"
 #include "factory/core.h"
 #include "factory/http/server.h"
 #include "factory/notify/render.h"
@@ -60,10 +61,11 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     std::atomic<Core*> running = nullptr;
     std::string base_url = config.public_url;   // written once, before `listening`
     std::atomic<bool> listening = !base_url.empty();
-    const Renderer renderer = [&](const Notification& notification) {
+    const auto render_options = [&] {
         const Core* known = running;
-        return render_notification(notification, {"urn:millwright:factory:" + (known ? known->factory_id() : std::string("starting")), listening ? base_url : std::string()});
+        return RenderOptions{"urn:millwright:factory:" + (known ? known->factory_id() : std::string("starting")), listening ? base_url : std::string()};
     };
+    const Renderer renderer = [&](const Notification& notification) { return render_notification(notification, render_options()); };
     CoreOptions core_options;
     core_options.folder = config.data;
     core_options.offline_limit = config.offline_limit;
@@ -84,11 +86,15 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     Egress egress(std::move(*egress_rules), config.authority_file);
     Deliverer deliverer(egress, stored_credentials(**core, [&](const CredentialRecord& record) { return vault->open(record); }, clock), clock, {.timeout = config.delivery_timeout});
 
+    const auto evaluator = make_sandbox_evaluator();
+    const LateRenderer late = make_late_renderer(render_options, *evaluator);
+
     ApiOptions api_options;
     api_options.folder = config.data;
     api_options.base_url = [&] { return listening ? base_url : std::string(); };
     api_options.check_notifier = check_notifier;
-    api_options.test_notifier = [&](const Document& notifier, const Json& sample) { return try_notifier(notifier, sample, renderer, deliverer); };
+    api_options.compile_notifier = [&](const Json& notifier, std::function<void(Status)> done) { return compile_notifier(*evaluator, notifier, std::move(done)); };
+    api_options.test_notifier = [&](const Document& notifier, const Json& sample) { return try_notifier(notifier, sample, renderer, deliverer, late); };
     auto checker = make_sandbox_checker({.staging = config.data + "/staging", .runner = {}, .time = config.check_time, .memory = config.check_memory});
     if (!checker) return fail(checker.error());
     auto api = make_api(api_options, **core, *vault, std::move(*checker));
@@ -100,7 +106,7 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     const bool everywhere = config.address == "0.0.0.0" || config.address == "::";
     if (config.public_url.empty() && !everywhere) base_url = url;
     listening = true;
-    auto worker = start_delivery_worker({}, **core, deliverer);
+    auto worker = start_delivery_worker({}, **core, deliverer, late);
 
     fmt::print("listening on {}\n", url);
     std::fflush(stdout);
@@ -112,6 +118,7 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     (*server)->stop();   // no new calls; parked polls get 503
     worker->stop();      // what is under way stays due
     (*core)->flush();    // answers to calls that are gone by now, before the part that gave them goes
+    evaluator->stop();   // answers what waits for it, while those who wait are there
     (*api).reset();
     worker.reset();
     server->reset();

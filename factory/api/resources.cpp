@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "factory/api/compiled_notifiers.h"
 #include "factory/api/handlers.h"
 #include "factory/api/references.h"
 #include "factory/api/render.h"
+#include "factory/api/version_checks.h"
 #include "platform/base/fields.h"
 #include "protocol/problem.h"
 
@@ -27,48 +29,6 @@ struct Checked {
     std::vector<std::string> warnings;
     std::string_view result() const { return !stored ? "created" : changes.empty() ? "unchanged" : "changed"; }
 };
-
-/// A deployment's new version must still have the workflows that its triggers start.
-std::vector<std::string> lost_workflows(const ResourceDocument& deployment, Reader& reader, const References& references,
-                                        const std::vector<ResourceDocument>& overlay)
-{
-    std::vector<std::string> lost;
-    const std::string& package = deployment.spec["package"].as_string();
-    const auto manifest = references.manifest(package.substr(0, package.find('@')), package.substr(package.find('@') + 1));
-    const auto triggers = reader.documents("Trigger");
-    if (!manifest || !triggers) return lost;
-    for (const Document& trigger : *triggers) {
-        const bool replaced = std::any_of(overlay.begin(), overlay.end(), [&](const auto& each) { return each.kind == ResourceKind::trigger && each.name == trigger.name; });
-        if (replaced || trigger.spec["deployment"].as_string() != deployment.name) continue;
-        if (!manifest->workflows.contains(trigger.spec["workflow"].as_string()))
-            lost.push_back(fmt::format("'{}' of trigger '{}'", trigger.spec["workflow"].as_string(), trigger.name));
-    }
-    return lost;
-}
-
-/// A version that a rollback left does not come back by a file that still names it.
-std::optional<Error> rolled_back(Reader& reader, const Document& stored, const std::string& package)
-{
-    if (stored.spec["package"].as_string() == package) return std::nullopt;
-    const auto last = reader.last_move(stored.uid, package);
-    if (!last) return last.error();
-    if (!*last || (*last)->what != "rolled_back" || (*last)->from != package) return std::nullopt;
-    const VersionMove& move = **last;
-    return Error{Errc::conflict, fmt::format("Deployment '{}': {} was rolled back to {} by {} at {}{}{}; --force goes to it all the same", stored.name, package, move.to, move.who,
-                                             format_time(move.time), move.why.empty() ? "" : ": ", move.why)};
-}
-
-/// What the state of its version and its history say against a deployment; answers warnings.
-tl::expected<std::vector<std::string>, Refusal> check_version(Reader& reader, const ResourceDocument& document, const std::optional<Document>& stored, bool force)
-{
-    const std::string& named = document.spec["package"].as_string();
-    const auto package = reader.package(named.substr(0, named.find('@')), named.substr(named.find('@') + 1));
-    if (!package) return tl::unexpected(Refusal{package.error(), {}});
-    auto warnings = check_version_state(document, *package, stored ? stored->spec["package"].as_string() : std::string());
-    if (warnings && stored && !force)
-        if (auto refused = rolled_back(reader, *stored, named)) return tl::unexpected(Refusal{std::move(*refused), {}});
-    return warnings;
-}
 
 struct Consent {
     bool accept = false;   ///< of permissions that a version newly asks for
@@ -164,6 +124,28 @@ void get_resource(Service& service, const CallPtr& call)
     if (passed(*call, document)) reply(*call, 200, with_urls(service, *call, *document));
 }
 
+static bool needs_compiling(const Checked& checked) { return checked.document.kind == ResourceKind::notifier && checked.result() != "unchanged"; }
+
+static Json with_warnings(Json answer, const std::vector<std::string>& warnings)
+{
+    if (!warnings.empty()) answer.set("warnings", texts_json(warnings));
+    return answer;
+}
+
+static void put_checked(Service& service, const CallPtr& call, const Checked& checked)
+{
+    const std::string kind(word(checked.document.kind));
+    if (flag_of(*call, "dryRun"))
+        return reply(*call, 200, with_warnings(Json::object({{"kind", Json(kind)}, {"name", Json(checked.document.name)}, {"result", Json(checked.result())}, {"differences", checked.changes}}), checked.warnings));
+    if (checked.result() == "unchanged") return reply(*call, 200, with_warnings(with_urls(service, *call, *checked.stored), checked.warnings));
+    const int status = checked.stored ? 200 : 201;
+    const std::uint64_t generation = checked.stored ? checked.stored->generation : 0;
+    service.core.put_document(kind, checked.document.name, checked.document.spec, generation, call->who(),
+                              [call, status, &service, warnings = checked.warnings](Result<Document> stored) {
+                                  if (passed(*call, stored)) reply(*call, status, with_warnings(with_urls(service, *call, *stored), warnings));
+                              });
+}
+
 void put_resource(Service& service, const CallPtr& call)
 {
     const auto kind = kind_in(*call);
@@ -178,16 +160,12 @@ void put_resource(Service& service, const CallPtr& call)
         if (!outcome) return refuse(*call, outcome.error());
         checked = std::move(*outcome);
     }
-    if (flag_of(*call, "dryRun"))
-        return reply(*call, 200, Json::object({{"kind", Json(word(kind))}, {"name", Json(checked->document.name)}, {"result", Json(checked->result())},
-                                               {"differences", checked->changes}}));
-    if (checked->result() == "unchanged") return reply(*call, 200, with_urls(service, *call, *checked->stored));
-    const int status = checked->stored ? 200 : 201;
-    const std::uint64_t generation = checked->stored ? checked->stored->generation : 0;
-    service.core.put_document(std::string(word(kind)), checked->document.name, checked->document.spec, generation, call->who(),
-                              [call, status, &service](Result<Document> stored) {
-                                  if (passed(*call, stored)) reply(*call, status, with_urls(service, *call, *stored));
-                              });
+    std::vector<ResourceDocument> notifiers;
+    if (needs_compiling(*checked)) notifiers.push_back(checked->document);
+    with_compiled(service, call, std::move(notifiers), [&service, call, checked = std::move(*checked)](const std::vector<NotFitting>& wrong) {
+        if (!wrong.empty()) return reply_error(*call, wrong.front().error);
+        put_checked(service, call, checked);
+    });
 }
 
 void delete_resource(Service& service, const CallPtr& call)
@@ -314,6 +292,13 @@ Json apply_error(std::size_t index, const Json& document, const Refusal& refusal
     return out;
 }
 
+void refuse_all(const Call& call, int status, const Json& errors)
+{
+    std::string detail;
+    for (const Json& each : errors.as_array()) detail += (detail.empty() ? "" : "; ") + each["detail"].as_string();
+    reply_problem(call, status, fmt::format("nothing was written: {}", detail), "apply", Json::object({{"errors", errors}}));
+}
+
 }  // namespace
 
 void apply(Service& service, const CallPtr& call)
@@ -346,6 +331,8 @@ void apply(Service& service, const CallPtr& call)
 
     auto application = std::make_shared<Application>(service, call);
     std::vector<Json> results(documents.size());
+    std::vector<ResourceDocument> notifiers;   // that are to be compiled
+    std::vector<std::size_t> places;           // of them, in the request
     {
         const auto reader = service.core.reader();
         for (auto& [index, document] : parsed) {
@@ -358,18 +345,24 @@ void apply(Service& service, const CallPtr& call)
             results[index] = Json::object({{"kind", Json(word(checked->document.kind))}, {"name", Json(checked->document.name)},
                                            {"result", Json(checked->result())}, {"differences", checked->changes}});
             if (!checked->warnings.empty()) results[index].set("warnings", texts_json(checked->warnings));
+            if (needs_compiling(*checked)) {
+                notifiers.push_back(checked->document);
+                places.push_back(index);
+            }
             application->documents.push_back(std::move(*checked));
         }
     }
-    if (!errors.empty()) {
-        std::string detail;
-        for (const Json& each : errors.as_array()) detail += (detail.empty() ? "" : "; ") + each["detail"].as_string();
-        return reply_problem(*call, status, fmt::format("nothing was written: {}", detail), "apply", Json::object({{"errors", std::move(errors)}}));
-    }
     application->results = Json::array();
     for (Json& each : results) application->results.push(std::move(each));
-    if (dry_run) return reply(*call, 200, Json::object({{"results", application->results}, {"dryRun", true}}));
-    application->step();
+    with_compiled(service, call, std::move(notifiers), [call, application, places, errors, status, dry_run, documents](const std::vector<NotFitting>& wrong) mutable {
+        for (const NotFitting& each : wrong) {
+            if (errors.empty()) status = 400;
+            errors.push(apply_error(places[each.index], documents[places[each.index]], {each.error, {}}));
+        }
+        if (!errors.empty()) return refuse_all(*call, status, errors);
+        if (dry_run) return reply(*call, 200, Json::object({{"results", application->results}, {"dryRun", true}}));
+        application->step();
+    });
 }
 
 }  // namespace mill::factory::handler

@@ -4,7 +4,9 @@
 
 #include "factory/chat/mapping.h"
 #include "factory/chat/platform.h"
+#include "factory/resources/callbacks.h"
 #include "factory/resources/kinds.h"
+#include "factory/resources/named_credentials.h"
 #include "factory/resources/resource.h"
 #include "factory/schedule/schedule.h"
 #include "platform/base/clock.h"
@@ -117,13 +119,13 @@ Json chat(Fields& top)
 
 tl::expected<void, Refusal> check_chat_credential(const ResourceDocument& trigger, const References& references)
 {
-    const std::string& name = trigger.spec["chat"]["credentials"].as_string();
-    if (name.empty()) return {};
-    const std::string where = fmt::format("Trigger '{}', chat", trigger.name);
     const auto refuse = [](std::string what) { return tl::unexpected(Refusal{Error{Errc::conflict, std::move(what)}, {}}); };
-    const auto kind = references.credential_kind(name);
-    if (!kind) return refuse(fmt::format("{}: credential '{}' is not there (millwright credentials set {} --kind hmac)", where, name, name));
-    if (*kind != "hmac") return refuse(fmt::format("{}: credential '{}' must be of kind hmac, it is of kind {}", where, name, *kind));
+    for (const auto& [place, name] : credentials_named_in(trigger.spec)) {
+        const std::string where = fmt::format("Trigger '{}', {}", trigger.name, place);
+        const auto kind = references.credential_kind(name);
+        if (!kind) return refuse(fmt::format("{}: credential '{}' is not there (millwright credentials set {} --kind hmac)", where, name, name));
+        if (*kind != "hmac") return refuse(fmt::format("{}: credential '{}' must be of kind hmac, it is of kind {}", where, name, *kind));
+    }
     return {};
 }
 
@@ -151,6 +153,8 @@ Result<Json> normalise_trigger(const Json& body, const std::string& where)
         if (type == "schedule") fields.mistake("chat", "is for a trigger of 'type: api'");
         else out.set("chat", made);
     }
+    read_callbacks(fields, out);
+    if (type == "schedule" && out.contains("callbacks")) fields.mistake("callbacks", "is for a trigger of 'type: api'");
     out.set("runOn", Json(fields.one_of("runOn", {"unattended", "attended", "any"}, "unattended")));
     out.set("workflow", Json(fields.text("workflow", "main")));
     out.set("input", fields.object("input", Json::object()));

@@ -121,6 +121,13 @@ create index deliveries_dead on deliveries(notifier, id) where state = 2;
 create table notifier_states(notifier text primary key, failures integer not null, held_since integer, next_probe integer,
     probes integer not null, why text not null) without rowid;
 )sql",
+    "", "", "", "", "", "",   // 9 to 14
+    // What an answer names for later deliveries about the same job ({channel, ts} of a message that is edited), and whom a caller has told of
+    // the end of its job ({url, secret}).
+    R"sql(
+alter table deliveries add column kept text;
+create table callbacks(job integer primary key references jobs(id), spec text not null);
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 

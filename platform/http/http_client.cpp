@@ -302,6 +302,10 @@ private:
             if (!options.ca_file.empty()) context.load_verify_file(options.ca_file);
             if (!options.certificate_file.empty()) context.use_certificate_chain_file(options.certificate_file);
             if (!options.key_file.empty()) context.use_private_key_file(options.key_file, boost::asio::ssl::context::pem);
+            using boost::asio::buffer;
+            if (!options.authority_pem.empty()) context.add_certificate_authority(buffer(options.authority_pem));
+            if (!options.certificate_pem.empty()) context.use_certificate_chain(buffer(options.certificate_pem));
+            if (!options.key_pem.empty()) context.use_private_key(buffer(options.key_pem), boost::asio::ssl::context::pem);
         });
         return out;
     }
