@@ -44,9 +44,8 @@ void Deliverer::send(Exchange& exchange, platform::HttpRequest request)
 /// The certificate that was shown, when it may have been the reason; that one is wanted, when none was.
 std::string Deliverer::about_certificate(const std::optional<ClientCertificate>& shown, std::string_view why)
 {
-    if (shown && why.find("TLS") != std::string_view::npos) return fmt::format("; shown was the client certificate of credential '{}' ({})", shown->credential, shown->words);
-    const bool wanted = why.find("certificate required") != std::string_view::npos || why.find("handshake failure") != std::string_view::npos;
-    return !shown && wanted ? "; it may want a client certificate: `authentication: certificate`" : "";
+    if (shown) return fmt::format("; shown was the client certificate of credential '{}' ({})", shown->credential, shown->words);
+    return why.find("asked for a client certificate") == std::string_view::npos ? "" : " (`authentication: certificate`)";
 }
 
 /// The client certificate that the notifier names for `uri`, to be shown by send().

@@ -47,7 +47,7 @@ void Deliverer::send_slack(Exchange& exchange, platform::HttpRequest request)
         const auto refusal = slack_refusal(exchange.response->body);
         if (!refusal) break;
         static constexpr std::array kCannotEdit{"message_not_found", "cant_update_message", "edit_window_closed"};
-        const std::string& error = answer_of(exchange.response)["error"].as_string();
+        const std::string error = answer_of(exchange.response)["error"].as_string();
         if (edits && std::find(kCannotEdit.begin(), kCannotEdit.end(), std::string_view(error)) != kCannotEdit.end()) {
             edits = false;
             request = fresh;

@@ -213,7 +213,9 @@ private:
                 try {
                     shared->finish(done.get());
                 } catch (const web_http::http_exception& error) {
-                    shared->finish(fail(translate(uri, error, client->tls->why())));
+                    Error translated = translate(uri, error, client->tls->why());
+                    translated.what += client->tls->objection();
+                    shared->finish(fail(std::move(translated)));
                 } catch (const pplx::task_canceled&) {
                     shared->finish(fail(Errc::cancelled, fmt::format("{}:{}: cancelled", uri.host, uri.port)));
                 } catch (const std::exception& error) {

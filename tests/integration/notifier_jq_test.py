@@ -53,15 +53,18 @@ class Jq(Test):
         self.assertEqual(self.notifier("told", {}, when="${ .output.items | length > 5 }").returncode, 0)
         uid = self.world.trigger(trigger)
         self.world.ended(uid)
-        wait_for("the line", lambda: [row for row in self.world.api("GET", f"/v1/jobs/{uid}/timeline").json["items"] if "dropped" in json.dumps(row)])
-        self.assertEqual(self.world.api("GET", f"/v1/jobs/{uid}/deliveries").json["items"], [])
+        wait_for("its end", lambda: self.world.api("GET", f"/v1/jobs/{uid}/deliveries").json["items"] == [])
+        feed = sqlite3.connect(f"file:{self.world.data}/factory.db?mode=ro", uri=True)
+        told = feed.execute("select what, reason from feed where kind = 'delivery' order by sequence").fetchall()
+        feed.close()
+        self.assertEqual(told, [("pending", None), ("dropped", "its `when` says no")])
         self.assertEqual(self.receiver.at("/hook"), [])
 
     def test_what_does_not_compile_is_refused_with_place_expression_and_jqs_words(self):
         self.world.deploy("items", ITEMS)
-        done = self.notifier("bad", {"body": {"x": "${ .output.items | nosuch }"}, "headers": {"X": "${ .output | ( }"}})
+        done = self.notifier("bad", {"body": {"x": "${ .output.items | nosuch }"}, "headers": {"X": "${ .output | | .a }"}})
         self.assertNotEqual(done.returncode, 0)
-        for words in ("Notifier 'bad'", "api.body", "`.output.items | nosuch`", "nosuch/0 is not defined", "api.headers", "nothing was written"):
+        for words in ("Notifier 'bad'", "api.body", "`.output.items | nosuch`", "nosuch/0 is not defined", "api.headers", "nothing was changed"):
             self.assertIn(words, done.stderr)
         put = self.world.api("PUT", "/v1/notifiers/bad", {"trigger": "items-api", "on": ["success"], "type": "api", "api": {"url": "https://x.example/", "body": "${ nosuch | . }"}})
         self.assertEqual(put.status, 400)

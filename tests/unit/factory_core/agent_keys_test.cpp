@@ -107,7 +107,7 @@ TEST_CASE("agents of a store of before keep their approval for all environments"
     const std::string file = folder->path + "/factory.db";
     sqlite3* db = nullptr;
     REQUIRE(sqlite3_open(file.c_str(), &db) == SQLITE_OK);
-    CHECK(sqlite3_exec(db, "alter table agents drop column approved_in; alter table agents drop column reported; alter table attempts drop column epoch; drop table schedules; drop table firings; alter table packages drop column state; alter table packages drop column state_by; alter table packages drop column state_why; alter table packages drop column state_at; drop table version_moves; drop table notifier_states; drop index deliveries_pending; drop index deliveries_behind; drop index deliveries_dead; alter table deliveries drop column subject; pragma user_version = 3;", nullptr, nullptr, nullptr) == SQLITE_OK);
+    CHECK(sqlite3_exec(db, "alter table agents drop column approved_in; alter table agents drop column reported; alter table attempts drop column epoch; drop table schedules; drop table firings; alter table packages drop column state; alter table packages drop column state_by; alter table packages drop column state_why; alter table packages drop column state_at; drop table version_moves; drop table notifier_states; drop index deliveries_pending; drop index deliveries_behind; drop index deliveries_dead; alter table deliveries drop column subject; alter table deliveries drop column kept; drop table callbacks; pragma user_version = 3;", nullptr, nullptr, nullptr) == SQLITE_OK);
     sqlite3_close(db);
     World world({}, folder);
     const AgentRecord srv = current(world);

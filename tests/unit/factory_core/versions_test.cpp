@@ -258,7 +258,7 @@ TEST_CASE("in a store of before all versions are released, and a deployment's hi
     sqlite3* db = nullptr;
     REQUIRE(sqlite3_open((folder->path + "/factory.db").c_str(), &db) == SQLITE_OK);
     CHECK(sqlite3_exec(db, "alter table packages drop column state; alter table packages drop column state_by; alter table packages drop column state_why; alter table packages "
-                           "drop column state_at; drop table version_moves; drop table notifier_states; drop index deliveries_pending; drop index deliveries_behind; drop index deliveries_dead; alter table deliveries drop column subject; pragma user_version = 6;", nullptr, nullptr, nullptr) == SQLITE_OK);
+                           "drop column state_at; drop table version_moves; drop table notifier_states; drop index deliveries_pending; drop index deliveries_behind; drop index deliveries_dead; alter table deliveries drop column subject; alter table deliveries drop column kept; drop table callbacks; pragma user_version = 6;", nullptr, nullptr, nullptr) == SQLITE_OK);
     sqlite3_close(db);
     World world({}, folder);
     CHECK(world.core().reader()->package("order-status", "1.2.0")->state == PackageState::released);

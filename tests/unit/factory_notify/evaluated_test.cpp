@@ -1,6 +1,7 @@
 // Notifiers with jq, with an evaluator of the test's.
 #include <catch2/catch.hpp>
 
+#include "factory/notify/template.h"
 #include "factory/notify/worker.h"
 #include "tests/unit/factory_core/world.h"
 #include "tests/unit/factory_notify/receiver.h"
