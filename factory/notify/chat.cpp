@@ -299,11 +299,11 @@ Result<std::optional<Json>> render_chat(const Notification& notification, const 
         post(base + "/api/chat.postMessage", slack_body(**message, conversation));
         if (edits) request.set("edit", Json::object({{"url", Json(base + "/api/chat.update")}, {"final", Json(final)}}));
     } else if (platform == "teams") {
-        post(std::string(), teams_body(**message));
+        post(std::string(), teams_body(**message, TeamsWay::workflow));
     } else if (platform == "teams-bot") {
         auto url = teams_bot_url(chat, document);
         if (!url) return fail(std::move(url.error()));
-        post(std::move(*url), teams_body(**message));
+        post(std::move(*url), teams_body(**message, TeamsWay::bot));
         if (edits) request.set("edit", Json::object({{"final", Json(final)}}));
     } else if (platform == "rasa") {
         Json entities = Json::object({{"text", Json(as_text(**message))}, {"event", Json(notification.event)}, {"job", document["job"]["uid"]}});

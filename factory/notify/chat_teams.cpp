@@ -38,15 +38,16 @@ void card_element(Json& body, Json& actions, const Json& message)
 
 }  // namespace
 
-Json teams_body(const Json& message)
+Json teams_body(const Json& message, TeamsWay by)
 {
     Json body = Json::array(), actions = Json::array();
     card_element(body, actions, message);
     for (const Json& element : message["list"].as_array()) card_element(body, actions, element);
     Json card = Json::object({{"$schema", "http://adaptivecards.io/schemas/adaptive-card.json"}, {"type", "AdaptiveCard"}, {"version", "1.4"}, {"body", std::move(body)}});
     if (!actions.empty()) card.set("actions", std::move(actions));
-    return Json::object({{"type", "message"},
-                         {"attachments", Json::array({Json::object({{"contentType", "application/vnd.microsoft.card.adaptive"}, {"contentUrl", Json()}, {"content", std::move(card)}})})}});
+    Json attachment = Json::object({{"contentType", "application/vnd.microsoft.card.adaptive"}});
+    if (by == TeamsWay::workflow) attachment.set("contentUrl", Json());   // as its documentation has it; the bot connector knows no null
+    return Json::object({{"type", "message"}, {"attachments", Json::array({attachment.set("content", std::move(card))})}});
 }
 
 namespace {

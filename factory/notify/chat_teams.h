@@ -7,8 +7,9 @@
 
 namespace mill::factory {
 
-/// The activity with the card, for a workflow's webhook and the bot connector alike.
-Json teams_body(const Json& message);
+enum class TeamsWay { workflow, bot };
+/// The activity with the card.
+Json teams_body(const Json& message, TeamsWay by);
 
 /// `{serviceUrl}/v3/conversations/{id}/activities` of a `teams-bot`. Errors: invalid (no service URL or conversation; a service that the notifier's
 /// `serviceHosts` do not name).

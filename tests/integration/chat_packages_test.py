@@ -140,7 +140,7 @@ api: {{ url: "{receiver.url}/hook" }}
             const given = JSON.parse(require('fs').readFileSync(0));
             for (const body of given.bodies) {
                 // What a service adds before a bot may see it.
-                assertActivity({ ...body, timestamp: new Date(), localTimezone: 'UTC', callerId: '', serviceUrl: given.url, listenFor: [], label: 'l', valueType: '', channelId: 'msteams',
+                assertActivity({ ...body, text: '', timestamp: new Date(), localTimezone: 'UTC', callerId: '', serviceUrl: given.url, listenFor: [], label: 'l', valueType: '', channelId: 'msteams',
                                  from: { id: '28:a', name: 'bot' }, conversation: { id: given.conversation, isGroup: true, conversationType: 'channel', name: 'c' }, recipient: { id: 'r', name: 'r' } });
                 const same = MessageFactory.attachment(CardFactory.adaptiveCard(body.attachments[0].content));
                 if (same.type !== body.type || same.attachments[0].contentType !== body.attachments[0].contentType) throw new Error('another form: ' + JSON.stringify(same));
