@@ -184,3 +184,18 @@ TEST_CASE("a kept sandbox that is gone is made anew; without its program the mac
         CHECK(!jq.evaluator->evaluate({".a | length"}, Json::object(), {0}, answer.taker()));
     }
 }
+
+TEST_CASE("documents a second, and the first", "[.bench]")
+{
+    Jq jq;
+    if (!jq.able) return;
+    const Json given = document(R"({"event": "success", "job": {"uid": "0197"}, "output": {"items": [{"id": "a", "n": 1}, {"id": "b", "n": 2}, {"id": "c", "n": 3}]}})");
+    const auto once = [&] { return jq.evaluate({".output.items | map(.id) | join(\", \")", "[.output.items[].n] | add"}, given, {0, 1}); };
+    const auto begin = std::chrono::steady_clock::now();
+    REQUIRE(once());
+    const auto first = std::chrono::steady_clock::now();
+    constexpr int kCount = 5000;
+    for (int i = 0; i < kCount; ++i) REQUIRE(once());
+    const std::chrono::duration<double> rest = std::chrono::steady_clock::now() - first, start = first - begin;
+    WARN(fmt::format("first {:.1f} ms, then {:.0f} documents/s one after the other", start.count() * 1000, kCount / rest.count()));
+}
