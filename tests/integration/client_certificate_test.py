@@ -98,7 +98,7 @@ class ClientCertificate(Test):
         self.told({"authentication": "certificate", "credentials": "ours"}, lambda d: d["state"] == "delivered")
         self.assertEqual(self.server.calls[-1]["subject"], "robot")
         self.told({"authentication": "bearer", "credentials": "token", "certificate": "ours"}, lambda d: d["state"] == "delivered")
-        self.assertEqual((self.server.calls[-1]["subject"], self.server.calls[-1]["headers"]["Authorization"]), ("robot", "Bearer tok-123456"))
+        self.assertIn(("robot", "Bearer tok-123456"), [(each["subject"], each["headers"].get("Authorization")) for each in self.server.calls])   # the first notifier hears of this job, too
         # Of another authority: the server refuses it.
         stranger = {**signed(self.folder, "strangers", "stranger", "extendedKeyUsage=clientAuth\n"), "authority": self.ours["authority"]}
         self.set("stranger", stranger)
