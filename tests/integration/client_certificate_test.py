@@ -7,7 +7,7 @@ import subprocess
 import threading
 import unittest
 
-from mill import NOBODY, Test, World, wait_for
+from mill import Test, World, wait_for
 
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
@@ -128,7 +128,11 @@ class ClientCertificate(Test):
         old = signed(self.folder, "clients", "old", "", days=0)
         done = self.set("bad", old, check=False)
         self.assertIn("has expired on", done.stderr)
-        self.set("ours", self.ours)
+        for name in ("robot.pem", "robot.key", "servers.pem"):
+            os.chmod(self.folder / name, 0o644)   # the command line is another user's here
+        self.world.run("credentials", "set", "ours", "--kind", "certificate", "--certificate", "robot.pem", "--key", "robot.key", "--authority", "servers.pem")
+        mixed = self.world.run("credentials", "set", "ours", "--kind", "login", "--certificate", "robot.pem", check=False)
+        self.assertIn("are the values of --kind certificate", mixed.stderr)
         shown = {each["name"]: each for each in self.world.api("GET", "/v1/credentials").json["items"]}["ours"]
         end = openssl("x509", "-in", self.folder / "robot.pem", "-noout", "-enddate").decode().strip().split("=")[1]
         self.assertIn(end.split()[3], shown["expires"])
