@@ -9,6 +9,7 @@
 #include "factory/api/api.h"
 #include "factory/api/run_call.h"
 #include "factory/check/sandbox_checker.h"
+#include "factory/check/sandbox_evaluator.h"
 #include "factory/core.h"
 #include "factory/http/server.h"
 #include "factory/notify/otlp.h"
@@ -63,10 +64,11 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     std::atomic<Core*> running = nullptr;
     std::string base_url = config.public_url;   // written once, before `listening`
     std::atomic<bool> listening = !base_url.empty();
-    const Renderer renderer = [&](const Notification& notification) {
+    const auto render_options = [&] {
         const Core* known = running;
-        return render_notification(notification, {"urn:millwright:factory:" + (known ? known->factory_id() : std::string("starting")), listening ? base_url : std::string()});
+        return RenderOptions{"urn:millwright:factory:" + (known ? known->factory_id() : std::string("starting")), listening ? base_url : std::string()};
     };
+    const Renderer renderer = [&](const Notification& notification) { return render_notification(notification, render_options()); };
     CoreOptions core_options;
     core_options.folder = config.data;
     core_options.offline_limit = config.offline_limit;
@@ -98,13 +100,16 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     deliverer.on_use([&known = **core](const std::string& credential, const std::string& delivery) {
         known.note("use", "Credential", credential, Json::object({{"delivery", Json(delivery)}}), Who{"factory", ""}, {});
     });
+    const auto evaluator = make_sandbox_evaluator();
+    const LateRenderer late = make_late_renderer(render_options, *evaluator);
 
     ApiOptions api_options;
     api_options.folder = config.data;
     api_options.rates = config.rates;
     api_options.base_url = [&] { return listening ? base_url : std::string(); };
     api_options.check_notifier = check_notifier;
-    api_options.test_notifier = [&](const Document& notifier, const Json& sample) { return try_notifier(notifier, sample, renderer, deliverer); };
+    api_options.compile_notifier = [&](const Json& notifier, std::function<void(Status)> done) { return compile_notifier(*evaluator, notifier, std::move(done)); };
+    api_options.test_notifier = [&](const Document& notifier, const Json& sample) { return try_notifier(notifier, sample, renderer, deliverer, late); };
     auto checker = make_sandbox_checker({.staging = config.data + "/staging", .runner = {}, .time = config.check_time, .memory = config.check_memory});
     if (!checker) return fail(checker.error());
     auto api = make_api(api_options, **core, *vault, std::move(*checker));
@@ -116,7 +121,7 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     const bool everywhere = config.address == "0.0.0.0" || config.address == "::";
     if (config.public_url.empty() && !everywhere) base_url = url;
     listening = true;
-    auto worker = start_delivery_worker({}, **core, deliverer);
+    auto worker = start_delivery_worker({}, **core, deliverer, late);
     std::unique_ptr<OtlpPush> otlp;
     if (!config.otlp_url.empty())
         otlp = start_otlp_push({.url = config.otlp_url, .credential = config.otlp_credential, .every = config.otlp_every, .instance = (*core)->factory_id()}, **core, egress,
@@ -133,6 +138,7 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     otlp.reset();
     worker->stop();      // what is under way stays due
     (*core)->flush();    // answers to calls that are gone by now, before the part that gave them goes
+    evaluator->stop();   // answers what waits for it, while those who wait are there
     (*api).reset();
     worker.reset();
     server->reset();

@@ -172,6 +172,9 @@ public:
     virtual void claim_deliveries(std::size_t limit, Done<std::vector<DeliveryRecord>> done) = 0;
     /// Claimed and not tried, since their notifier is held: they wait with the others. Gives how many.
     virtual void put_back_deliveries(std::vector<std::string> ids, Done<std::size_t> done) = 0;
+    /// What a claimed delivery of kind `unrendered` has become: its request is stored, and it stays claimed by the caller. Not wanted: it goes. An
+    /// Error makes it dead; `unavailable` and `cancelled` put it off. Gives the delivery as it is now, pending while it is to be sent.
+    virtual void delivery_rendered(std::string delivery, Result<Rendered> rendered, Done<DeliveryRecord> done) = 0;
     virtual void delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done) = 0;
     virtual void resend(std::string delivery, Who who, Done<DeliveryRecord> done) = 0;   ///< due now, whatever its state, and whether its notifier is held or not
     /// The same for all that `query` finds, oldest last, at most its limit; `only_look`: which they would be.

@@ -33,6 +33,7 @@ struct RunRequest {
     std::string idempotency_key;        ///< empty: none. Scope: trigger and who
     std::string body_sha256;            ///< compared when the key was seen before
     bool trace = false;                 ///< its steps keep their input and output
+    Json callback{};                    ///< {url, secret}: who is told of its end, as the caller asks and the trigger allows; null: nobody
 };
 
 struct Accepted {
@@ -333,7 +334,8 @@ struct Notification {
     Json notifier;
 };
 
-/// The request to send, rendered once and stored. `wanted` false (its `when` says no): no delivery is made.
+/// The request to send, rendered once and stored. `wanted` false (its `when` says no): no delivery is made. A request of kind `unrendered` is
+/// rendered by the delivery worker (Core::delivery_rendered), before it is sent.
 struct Rendered {
     bool wanted = true;
     Json request;
@@ -356,6 +358,7 @@ struct DeliveryOutcome {
     enum class Verdict { delivered, retry, give_up } verdict = Verdict::retry;
     DeliveryAttempt attempt;     ///< number and time are set by Core
     std::optional<Milliseconds> retry_after;   ///< of a retry; without it Core's own back-off
+    Json kept{};                 ///< of the answer, for later deliveries about the same job (Reader::kept_answer); null: nothing
 };
 
 }  // namespace mill::factory

@@ -36,6 +36,8 @@ struct HttpResponse {
 struct HttpOptions {
     std::string ca_file;                    ///< PEM, beside the system's authorities
     std::string certificate_file, key_file; ///< client certificate
+    std::string certificate_pem, key_pem;   ///< the same as text (platform/client_certificate.h)
+    std::string authority_pem;              ///< authorities beside those of ca_file and the system
     std::string proxy;                      ///< "http://user:pass@host:port"; empty: direct (see proxy_for)
     /// Connect to this address whatever the host resolves to; several, parted by commas, are tried in order while none takes the connection.
     std::string pinned_address;

@@ -32,7 +32,7 @@ Result<MailServer> parse_mail_server(std::string_view text, std::string_view tls
 struct MailMessage {
     Mailbox from;
     std::vector<Mailbox> to, cc;
-    std::string reply_to;        ///< an address, or empty
+    Mailbox reply_to;            ///< its address is empty: none
     std::string subject, text, html;   ///< UTF-8; html may be empty
     std::string id, references;  ///< without angle brackets; references may be empty
     std::int64_t date = 0;       ///< seconds since 1970

@@ -14,7 +14,7 @@ struct KindMembers {
     std::string_view kind;
     std::array<std::string_view, 4> required;
 };
-constexpr std::array<KindMembers, 9> kCredentialKinds{{{"sap-cai", {"tokenUrl", "clientId", "clientSecret", "botToken"}},
+constexpr std::array<KindMembers, 10> kCredentialKinds{{{"sap-cai", {"tokenUrl", "clientId", "clientSecret", "botToken"}},
                                              {"oauth", {"tokenUrl", "clientId", "clientSecret"}},
                                              {"basic", {"username", "password"}},
                                              {"login", {"username", "password"}},
@@ -22,6 +22,7 @@ constexpr std::array<KindMembers, 9> kCredentialKinds{{{"sap-cai", {"tokenUrl", 
                                              {"header", {"name", "value"}},
                                              {"hmac", {"secret"}},
                                              {"webhook", {"url"}},
+                                             {"certificate", {"certificate", "key"}},
                                              {"generic", {}}}};
 
 /// A field's name as HTTP has it (RFC 9110, token), none of those that frame the message.
@@ -72,7 +73,7 @@ std::vector<std::string> credential_mistakes(std::string_view kind, const Json& 
     for (const std::string_view member : members->required)
         if (!member.empty() && values[member].as_string().empty()) out.push_back(fmt::format("lacks '{}', which kind {} needs", member, kind));
     for (const auto& [name, value] : values.as_object()) {
-        bool known = kind == "oauth" && (name == "scope" || name == "audience");
+        bool known = (kind == "oauth" && (name == "scope" || name == "audience")) || (kind == "certificate" && name == "authority");
         for (const std::string_view member : members->required) known = known || (!member.empty() && member == name);
         if (!known) out.push_back(fmt::format("has '{}', which kind {} does not know", name, kind));
     }

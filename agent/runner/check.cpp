@@ -15,7 +15,6 @@
 namespace mill::runner {
 namespace {
 
-constexpr int kDataError = 65, kOwnFailure = 70, kNoMemory = 71, kNotConfined = 77;
 constexpr std::size_t kMostFindings = 200;
 constexpr std::size_t kMostInput = 16UL * 1024 * 1024;
 constexpr std::size_t kDeepest = 128;   // a call's input has at most 64, a schema as much
@@ -24,24 +23,6 @@ void print(const std::string& text)
 {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fputc('\n', stdout);
-}
-
-bool confined()
-{
-    platform::FileAccess files;
-    files.read = {"/"};
-    files.ports.emplace();
-    files.apart = true;
-    auto ok = platform::confine_files(files);
-    if (ok) ok = platform::confine({.commands = false});
-    if (!ok) std::fprintf(stderr, "millwright-runner: %s\n", ok.error().what.c_str());
-    return ok.has_value();
-}
-
-int no_memory()
-{
-    std::fputs("millwright-runner: out of memory\n", stderr);
-    return kNoMemory;
 }
 
 Json error_json(const Error& error) { return Json::object({{"code", Json(name(error.code))}, {"text", Json(error.what)}}); }
@@ -90,6 +71,24 @@ Result<std::string> read_input()
 }
 
 }  // namespace
+
+bool confined()
+{
+    platform::FileAccess files;
+    files.read = {"/"};
+    files.ports.emplace();
+    files.apart = true;
+    auto ok = platform::confine_files(files);
+    if (ok) ok = platform::confine({.commands = false});
+    if (!ok) std::fprintf(stderr, "millwright-runner: %s\n", ok.error().what.c_str());
+    return ok.has_value();
+}
+
+int no_memory()
+{
+    std::fputs("millwright-runner: out of memory\n", stderr);
+    return kNoMemory;
+}
 
 int check_package(const std::string& path, bool json)
 try {

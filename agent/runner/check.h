@@ -15,4 +15,12 @@ int check_package(const std::string& path, bool json);
 /// when the schema is none. Returns as above; 65 when the value does not fit.
 int check_input();
 
+/// `--evaluate`: confines this process and serves the channel at descriptor 3 until its peer is gone: {expressions: [TEXT…]}, once, is answered by
+/// {mistakes: [{index, text}…]}, and {document, which: [INDEX…]} by {values: [V…]} or {error: {index, code, text}}. Returns as above.
+int evaluate();
+
+inline constexpr int kDataError = 65, kOwnFailure = 70, kNoMemory = 71, kNotConfined = 77;
+bool confined();    ///< confines this process; says why it cannot
+int no_memory();    ///< says so
+
 }  // namespace mill::runner

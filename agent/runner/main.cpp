@@ -22,13 +22,14 @@ struct Options {
     mill::runner::RunnerOptions run;
     std::vector<std::string> writable, mounted;
     std::string check;
-    bool json = false, check_input = false, bridge = false;
+    bool json = false, check_input = false, evaluate = false, bridge = false;
 };
 
 constexpr const char* kHelp = "millwright-runner: runs one job in its sandbox. Started by millwright-keeper; people use `millwright run` and `millwright check`.\n"
                               "usage: millwright-runner [--commands [--bridge]] [--writable PATH]… [--mounted PATH=ID]… [--nonce TEXT] [--workspace DIR] [--package FILE]   (descriptors 3 and 4: channels to agent and broker)\n"
                               "       millwright-runner --check FILE.mwp [--json]   exits 65 when the package has errors\n"
                               "       millwright-runner --check-input   reads {\"schema\":…,\"value\":…}; exits 65 when the value does not fit\n"
+                              "       millwright-runner --evaluate   (descriptor 3: channel to the factory, for the jq of one notifier)\n"
                               "       millwright-runner --version\n";
 
 /// Ends at once: no destructor may wait for a thread that waits for a peer that is gone, and what runs at an ordinary exit may
@@ -96,6 +97,7 @@ int main(int count, char** values)
             else if (word == "--bridge") options.bridge = true;
             else if (word == "--json") options.json = true;
             else if (word == "--check-input") options.check_input = true;
+            else if (word == "--evaluate") options.evaluate = true;
             else if (word == "--writable" && more) options.writable.push_back(words[++at]);
             else if (word == mill::platform::kMountedOption && more) options.mounted.push_back(words[++at]);
             else if (word == "--nonce" && more) options.run.nonce = words[++at];
@@ -108,6 +110,7 @@ int main(int count, char** values)
             }
         }
         if (options.check_input) leave(mill::runner::check_input());
+        if (options.evaluate) leave(mill::runner::evaluate());
         if (options.check.empty()) return run(options);
         leave(mill::runner::check_package(options.check, options.json));
     } catch (const std::exception& error) {

@@ -24,6 +24,9 @@ struct ApiOptions {
     std::function<Result<Json>(const Document& notifier, const Json& sample_job)> test_notifier;
     /// Says what is wrong with a notifier document's templates, beyond its form. None: not checked.
     std::function<Status(const Json& notifier_spec)> check_notifier;
+    /// Compiles its jq, which `check_notifier` has only looked at, and answers what is wrong (Errors: unavailable, cancelled when this machine
+    /// cannot say). On a thread of its own or at once; false: too much waits. None: not compiled.
+    std::function<bool(const Json& notifier_spec, std::function<void(Status)> done)> compile_notifier;
     Clock* clock = nullptr;   ///< null: the machine's
     Rates rates = {};         ///< how often tokens and addresses may call
 };

@@ -6,6 +6,7 @@
 
 #include "factory/api/approvers.h"
 #include "factory/api/checked.h"
+#include "factory/api/compiled_notifiers.h"
 #include "factory/api/handlers.h"
 #include "factory/api/rights.h"
 #include "platform/base/fields.h"
@@ -59,6 +60,13 @@ Json apply_error(std::size_t index, const Json& document, const Refusal& refusal
     Json out = Json::object({{"index", Json(index)}, {"kind", document["kind"]}, {"name", document["name"]}, {"detail", Json(refusal.error.what)}});
     if (!refusal.missing.empty()) out.set("missing", texts_json(refusal.missing));
     return out;
+}
+
+void refuse_all(const Call& call, int status, const Json& errors)
+{
+    std::string detail;
+    for (const Json& each : errors.as_array()) detail += (detail.empty() ? "" : "; ") + each["detail"].as_string();
+    reply_problem(call, status, fmt::format("nothing was written: {}", detail), "apply", Json::object({{"errors", errors}}));
 }
 
 /// Whether a document would dangle without (kind, name).
@@ -169,6 +177,7 @@ void apply(Service& service, const CallPtr& call)
     auto application = std::make_shared<Application>(service, call);
     application->source = source;
     std::vector<Json> results(documents.size());
+    std::vector<std::size_t> indices;   // of application->documents, in the request
     const auto reader = service.core.reader();
     const SpecOf spec_of = [&](std::string_view kind, std::string_view name) {
         for (const ResourceDocument& each : overlay)
@@ -202,12 +211,8 @@ void apply(Service& service, const CallPtr& call)
             if (const Json approval = approval_preview(*reader, checked->document.spec); !approval.is_null()) results[index].set("approval", approval);
             if (!source.empty() && before != source) results[index].set("source", Json::object({{"from", Json(before)}, {"to", Json(source)}}));
             application->documents.push_back(std::move(*checked));
+            indices.push_back(index);
         }
-    }
-    if (!errors.empty()) {
-        std::string detail;
-        for (const Json& each : errors.as_array()) detail += (detail.empty() ? "" : "; ") + each["detail"].as_string();
-        return reply_problem(*call, status, fmt::format("nothing was written: {}", detail), "apply", Json::object({{"errors", std::move(errors)}}));
     }
     application->results = Json::array();
     for (Json& each : results) application->results.push(std::move(each));
@@ -215,9 +220,23 @@ void apply(Service& service, const CallPtr& call)
         const Json with = results_of(each.with);   // held: the loop only refers to it
         for (const Json& also : with.as_array()) application->results.push(also);
     }
-    if (prune && !settle_prune(service, call, *reader, overlay, force, *application)) return;
-    if (dry_run) return reply(*call, 200, Json::object({{"results", application->results}, {"dryRun", true}}));
-    application->step();
+    if (errors.empty() && prune && !settle_prune(service, call, *reader, overlay, force, *application)) return;
+    std::vector<ResourceDocument> notifiers;   // that are to be compiled
+    std::vector<std::size_t> places;           // of them, in the request
+    for (std::size_t i = 0; i < application->documents.size(); ++i)
+        if (needs_compiling(application->documents[i])) {
+            notifiers.push_back(application->documents[i].document);
+            places.push_back(indices[i]);
+        }
+    with_compiled(service, call, std::move(notifiers), [call, application, places, errors, status, dry_run, documents](const std::vector<NotFitting>& wrong) mutable {
+        for (const NotFitting& each : wrong) {
+            if (errors.empty()) status = 400;
+            errors.push(apply_error(places[each.index], documents[places[each.index]], {each.error, {}}));
+        }
+        if (!errors.empty()) return refuse_all(*call, status, errors);
+        if (dry_run) return reply(*call, 200, Json::object({{"results", application->results}, {"dryRun", true}}));
+        application->step();
+    });
 }
 
 }  // namespace mill::factory::handler

@@ -34,6 +34,9 @@ std::vector<DocumentChange> step_of(const Checked& checked);
 /// A version that a rollback left does not come back by a file that still names it.
 std::optional<Error> rolled_back(Reader& reader, const Document& stored, const std::string& package);
 
+/// Its jq has to be compiled before it is written.
+inline bool needs_compiling(const Checked& checked) { return checked.document.kind == ResourceKind::notifier && checked.result() != "unchanged"; }
+
 Json texts_json(const std::vector<std::string>& texts);
 void refuse(const Call& call, const Refusal& refusal);
 

@@ -5,10 +5,18 @@
 #include "factory/api/render.h"
 #include "factory/api/rights.h"
 #include "factory/resources/kinds.h"
+#include "factory/resources/named_credentials.h"
 #include "factory/resources/resource.h"
 #include "platform/base/redact.h"
 
 namespace mill::factory::handler {
+
+static bool names_credential(const Json& spec, const std::string& name)
+{
+    for (const auto& [place, credential] : credentials_named_in(spec))
+        if (credential == name) return true;
+    return false;
+}
 
 /// Who refers to a credential: deployments, notifiers, and triggers that take chat calls.
 static std::vector<std::string> users_of(Reader& reader, const std::string& name, bool used_here_only = false)
@@ -25,12 +33,10 @@ static std::vector<std::string> users_of(Reader& reader, const std::string& name
                 if (target.as_string() == name) out.push_back(fmt::format("Environment '{}'", each.name));
     if (const auto notifiers = reader.documents("Notifier"))
         for (const Document& each : *notifiers)
-            if (each.spec["api"]["credentials"].as_string() == name || each.spec["api"]["secret"].as_string() == name || each.spec["chat"]["credentials"].as_string() == name ||
-                each.spec["chat"]["secret"].as_string() == name || each.spec["mail"]["credentials"].as_string() == name)
-                out.push_back(fmt::format("Notifier '{}'", each.name));
+            if (names_credential(each.spec, name)) out.push_back(fmt::format("Notifier '{}'", each.name));
     if (const auto triggers = reader.documents("Trigger"))
         for (const Document& each : *triggers)
-            if (each.spec["chat"]["credentials"].as_string() == name) out.push_back(fmt::format("Trigger '{}'", each.name));
+            if (names_credential(each.spec, name)) out.push_back(fmt::format("Trigger '{}'", each.name));
     return out;
 }
 

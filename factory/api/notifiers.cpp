@@ -6,6 +6,7 @@
 
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
+#include "factory/resources/named_credentials.h"
 #include "factory/resources/notifier_parts.h"
 #include "platform/base/fields.h"
 #include "platform/base/ids.h"
@@ -94,16 +95,14 @@ void why_notifier(Service& service, const CallPtr& call)
     };
     if (state->held_since) add("held", fmt::format("{} (`millwright notifiers resume {}` sends them now)", hold_text(*state), name), fmt::format("millwright notifiers resume {}", name));
     else if (state->failures > 0) add("failing", fmt::format("its last {} attempts failed, the last: {}", state->failures, state->why), fmt::format("millwright deliveries --notifier {}", name));
-    for (const char* part : {"api", "chat", "mail"})
-        for (const char* member : {"credentials", "secret"})
-            if (const std::string& credential = notifier->spec[part][member].as_string(); !credential.empty()) {
-                const auto stored = reader->credential(credential);
-                if (!stored) {
-                    add("credential_missing", fmt::format("credential '{}' is not there", credential), fmt::format("millwright credentials set {}", credential));
-                } else if (const auto end = parse_time(stored->about["expires"].as_string()); end && *end <= service.clock.now()) {
-                    add("credential_expired", fmt::format("credential '{}' has expired on {}", credential, stored->about["expires"].as_string()), fmt::format("millwright credentials set {}", credential));
-                }
-            }
+    for (const auto& [place, credential] : credentials_named_in(notifier->spec)) {
+        const auto stored = reader->credential(credential);
+        if (!stored) {
+            add("credential_missing", fmt::format("credential '{}' is not there", credential), fmt::format("millwright credentials set {}", credential));
+        } else if (const auto end = parse_time(stored->about["expires"].as_string()); end && *end <= service.clock.now()) {
+            add("credential_expired", fmt::format("credential '{}' has expired on {}", credential, stored->about["expires"].as_string()), fmt::format("millwright credentials set {}", credential));
+        }
+    }
     if (state->pending > 0) add("pending", fmt::format("{} of its deliveries are on their way", state->pending), fmt::format("millwright deliveries --notifier {} --state pending", name));
     if (state->dead > 0) add("dead", fmt::format("{} of its deliveries are dead", state->dead), fmt::format("millwright deliveries resend --notifier {} --state dead", name));
     std::string text = reasons.empty() ? "it has nothing to deliver, and its last delivery arrived" : reasons.as_array().front()["text"].as_string();

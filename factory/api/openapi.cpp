@@ -82,6 +82,8 @@ std::string_view successes_of(const Route& route)
 std::string_view media_type_of(const Route& route)
 {
     if (route.pattern == "/metrics") return "text/plain";
+    if (route.pattern == "/") return "text/html";
+    if (route.pattern.starts_with("/console/")) return "*/*";
     if (route.pattern == "/v1/events") return "text/event-stream";
     return route.pattern.ends_with("/archive") || route.pattern == "/agent/v1/packages/{digest}" ? "application/zip" : "application/json";
 }

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include "factory/api/approvers.h"
 #include "factory/api/checked.h"
+#include "factory/api/compiled_notifiers.h"
 #include "factory/api/etag.h"
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
@@ -35,9 +37,12 @@ void list_resources(Service& service, const CallPtr& call)
     auto documents = reader->documents(word(kind_in(*call)));
     if (!passed(*call, documents)) return;
     Json items = Json::array();
-    for (const Document& each : *documents)
+    const std::string type(call->http.query_value("type")), user(call->http.query_value("for"));   // of triggers
+    for (const Document& each : *documents) {
+        if ((!type.empty() && each.spec["type"].as_string() != type) || (!user.empty() && !assigned_to(*reader, each.spec, user))) continue;
         if (call->identity.everywhere() || sees(*call, place_of_document(specs_in(*reader), each.kind, each.name, each.spec)) || each.kind == "Calendar")
             items.push(with_delivery_state(*reader, each));
+    }
     reply(*call, 200, Json::object({{"items", std::move(items)}}));
 }
 
@@ -66,6 +71,49 @@ void get_resource(Service& service, const CallPtr& call)
     reply(*call, 200, with_urls(service, *call, *document), {{"ETag", tag}});
 }
 
+static bool needs_compiling(const Checked& checked) { return checked.document.kind == ResourceKind::notifier && checked.result() != "unchanged"; }
+
+static Json with_warnings(Json answer, const std::vector<std::string>& warnings)
+{
+    if (!warnings.empty()) answer.set("warnings", texts_json(warnings));
+    return answer;
+}
+
+static void put_checked(Service& service, const CallPtr& call, const Checked& checked)
+{
+    const std::string kind(word(checked.document.kind));
+    if (flag_of(*call, "dryRun"))
+        return reply(*call, 200, with_warnings(Json::object({{"kind", Json(kind)}, {"name", Json(checked.document.name)}, {"result", Json(checked.result())}, {"differences", checked.changes}}), checked.warnings));
+    if (checked.result() == "unchanged") return reply(*call, 200, with_warnings(with_urls(service, *call, *checked.stored), checked.warnings));
+    const int status = checked.stored ? 200 : 201;
+    const std::uint64_t generation = checked.stored ? checked.stored->generation : 0;
+    service.core.put_document(kind, checked.document.name, checked.document.spec, generation, call->who(),
+                              [call, status, &service, warnings = checked.warnings](Result<Document> stored) {
+                                  if (passed(*call, stored)) reply(*call, status, with_warnings(with_urls(service, *call, *stored), warnings));
+                              });
+}
+
+static Json with_warnings(Json answer, const std::vector<std::string>& warnings)
+{
+    if (!warnings.empty()) answer.set("warnings", texts_json(warnings));
+    return answer;
+}
+
+static void put_checked(Service& service, const CallPtr& call, const Checked& checked)
+{
+    if (flag_of(*call, "dryRun")) {
+        Json out = Json::object({{"kind", Json(word(checked.document.kind))}, {"name", Json(checked.document.name)}, {"result", Json(checked.result())}, {"differences", checked.changes}});
+        if (!checked.with.empty()) out.set("with", results_of(checked.with));
+        return reply(*call, 200, with_warnings(std::move(out), checked.warnings));
+    }
+    if (checked.result() == "unchanged" && checked.with.empty())
+        return reply(*call, 200, with_warnings(with_urls(service, *call, *checked.stored), checked.warnings), {{"ETag", etag_of(*checked.stored)}});
+    const int status = checked.stored ? 200 : 201;
+    service.core.put_documents(step_of(checked), call->who(), [call, status, &service, warnings = checked.warnings](Result<Document> stored) {
+        if (passed(*call, stored)) reply(*call, status, with_warnings(with_urls(service, *call, *stored), warnings), {{"ETag", etag_of(*stored)}});
+    });
+}
+
 void put_resource(Service& service, const CallPtr& call)
 {
     const auto kind = kind_in(*call);
@@ -83,15 +131,11 @@ void put_resource(Service& service, const CallPtr& call)
         checked = std::move(*outcome);
     }
     if (!preconditions_hold(*call, checked->stored, checked->document.spec)) return;
-    if (flag_of(*call, "dryRun")) {
-        Json out = Json::object({{"kind", Json(word(kind))}, {"name", Json(checked->document.name)}, {"result", Json(checked->result())}, {"differences", checked->changes}});
-        if (!checked->with.empty()) out.set("with", results_of(checked->with));
-        return reply(*call, 200, out);
-    }
-    if (checked->result() == "unchanged" && checked->with.empty()) return reply(*call, 200, with_urls(service, *call, *checked->stored), {{"ETag", etag_of(*checked->stored)}});
-    const int status = checked->stored ? 200 : 201;
-    service.core.put_documents(step_of(*checked), call->who(), [call, status, &service](Result<Document> stored) {
-        if (passed(*call, stored)) reply(*call, status, with_urls(service, *call, *stored), {{"ETag", etag_of(*stored)}});
+    std::vector<ResourceDocument> notifiers;
+    if (needs_compiling(*checked)) notifiers.push_back(checked->document);
+    with_compiled(service, call, std::move(notifiers), [&service, call, checked = std::move(*checked)](const std::vector<NotFitting>& wrong) {
+        if (!wrong.empty()) return reply_error(*call, wrong.front().error);
+        put_checked(service, call, checked);
     });
 }
 

@@ -87,6 +87,7 @@ Result<RunCall> parse_run_call(const Json& body, bool sap)
     out.context = fields.object("invocationContext", Json::object());
     out.input = fields.object("input", Json::object());
     if (!sap) out.trace = fields.boolean("trace", false);
+    if (!sap) out.callback_url = fields.text("callbackUrl", "");
     if (sap) out.token = fields.text("irpaTriggerToken", "");
     if (auto done = fields.done(); !done) return fail(std::move(done.error()));
     return out;

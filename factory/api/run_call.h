@@ -11,6 +11,7 @@ struct RunCall {
     Json context;   ///< invocationContext, an object
     Json input;     ///< an object
     bool trace = false;  ///< each step keeps what it got and came to
+    std::string callback_url;   ///< who is told of the end
     std::string token;   ///< irpaTriggerToken, taken out of the body
 };
 

@@ -11,6 +11,7 @@
 #include "factory/api/run_call.h"
 #include "factory/api/start_run.h"
 #include "factory/http/address.h"
+#include "factory/resources/callbacks.h"
 #include "platform/base/encode.h"
 #include "platform/base/redact.h"
 #include "platform/crypto.h"
@@ -127,6 +128,10 @@ void start_run(Service& service, const CallPtr& call, Document trigger, StartRun
     run->request.input = merge_input(trigger.spec["input"], given.call.input);
     run->request.context = std::move(given.call.context);
     run->request.trace = given.call.trace;
+    if (!given.call.callback_url.empty()) {
+        if (const std::string wrong = callback_mistake(trigger.spec, given.call.callback_url); !wrong.empty()) return reply_problem(*call, 400, "callbackUrl " + wrong, "callback");
+        run->request.callback = Json::object({{"url", Json(given.call.callback_url)}, {"secret", trigger.spec["callbackSecret"]}});
+    }
     run->request.idempotency_key = std::move(given.key);
     if (!run->request.idempotency_key.empty()) run->request.body_sha256 = platform::sha256(given.fingerprint);
     {
@@ -259,6 +264,7 @@ void start_with(Service& service, const CallPtr& call, Document trigger, Result<
         return reply_problem(*call, 403, "a traced job keeps the data of every step: that needs a token of role operator", "forbidden");
     Json told = Json::array({given->context, given->input});
     if (given->trace) told.push("trace");
+    if (!given->callback_url.empty()) told.push(Json(given->callback_url));
     const auto key = call->http.header("idempotency-key");
     if (key.size() > 200) return reply_problem(*call, 400, "Idempotency-Key is longer than 200 bytes");
     start_run(service, call, std::move(trigger), {std::move(*given), std::string(key), dump_json(told), preferred_wait(call->http), {}});

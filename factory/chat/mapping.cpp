@@ -177,7 +177,7 @@ Result<Json> chat_input_template(const Json& written)
         out = std::move(*read);
     }
     if (!out.is_object()) return fail(Errc::invalid, "must be an object, or a jq object such as ${ {order: .text} }");
-    if (auto checked = check_templates(out, "", kInputMembers); !checked) return fail(std::move(checked.error()));
+    if (auto checked = check_templates(out, "", {kInputMembers, false}); !checked) return fail(std::move(checked.error()));
     return out;
 }
 
@@ -185,20 +185,20 @@ Result<Json> chat_input(const Json& written, const Json& neutral)
 {
     const auto made = chat_input_template(written);
     if (!made) return made;
-    auto rendered = render_json(*made, neutral, kInputMembers);
+    auto rendered = render_json(*made, neutral, {kInputMembers, false});
     if (!rendered) return rendered;
     return without_missing(*rendered);
 }
 
 Status check_chat_reply(std::string_view reply)
 {
-    if (auto read = Template::parse(reply, kReplyMembers); !read) return fail(std::move(read.error()));
+    if (auto read = Template::parse(reply, {kReplyMembers, false}); !read) return fail(std::move(read.error()));
     return {};
 }
 
 Result<std::string> chat_reply(std::string_view reply, const Json& neutral, std::string_view job, std::string_view waiting_for)
 {
-    const auto read = Template::parse(reply, kReplyMembers);
+    const auto read = Template::parse(reply, {kReplyMembers, false});
     if (!read) return fail(read.error());
     Json document = neutral;
     document.set("job", Json::object({{"uid", Json(job)}, {"waitingFor", waiting_for.empty() ? Json() : Json(waiting_for)}}));

@@ -1,11 +1,11 @@
 #include "factory/check/sandbox_checker.h"
 
-#include <csignal>
 #include <mutex>
 #include <thread>
 
 #include <fmt/format.h>
 
+#include "factory/check/ending.h"
 #include "factory/check/report.h"
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
@@ -18,8 +18,6 @@ namespace {
 
 using platform::Captured;
 using platform::SandboxSpec;
-
-constexpr int kDataError = 65, kUsage = 64, kNoMemory = 71, kNotConfined = 77;
 
 /// A few threads that take work in order. Work gets the stop token and is called even after the stop, so that its caller is answered.
 class Lane {
@@ -59,33 +57,12 @@ public:
     const Status written;
 };
 
-bool is_out_of_memory(const platform::Ending& ending, const Limits& limits)
-{
-    if (ending.out_of_memory || (ending.signal == 0 && ending.exit_code == kNoMemory)) return true;
-    return ending.signal == SIGABRT && ending.peak_memory > limits.memory.bytes / 4 * 3;   // a library that ends the process when there is no more
-}
-
-Error stopping() { return {Errc::cancelled, "the factory stops"}; }
-
-std::string seconds(std::chrono::milliseconds time) { return fmt::format("{} s", static_cast<double>(time.count()) / 1000); }
-
 /// What a run that ended in its own way has printed; else how it ended, in words.
 Result<std::string> report_of(Captured&& ran, const Limits& limits)
 {
-    const platform::Ending& ending = ran.ending;
-    if (ending.cancelled) return fail(stopping());
-    if (ran.dropped != 0 && ran.out.size() == kMostReport) return fail(Errc::too_large, fmt::format("the check printed more than the {} that a report may have", format_bytes({kMostReport})));
-    if (ending.timed_out) return fail(Errc::timeout, fmt::format("the check was not done after {} and was ended", seconds(limits.time)));
-    if (ending.signal == SIGXCPU) return fail(Errc::timeout, fmt::format("the check used more than {} of processor time and was ended", seconds(limits.cpu)));
-    if (is_out_of_memory(ending, limits)) return fail(Errc::too_large, fmt::format("the check needs more than the {} of memory that it may have", format_bytes(limits.memory)));
-    if (ending.signal != 0) return fail(Errc::corrupt, fmt::format("the check crashed (signal {})", ending.signal));
-    if (ending.exit_code == 1 && ran.err.starts_with("bwrap: "))
-        return fail(Errc::unavailable, fmt::format("no sandbox can be started: bubblewrap says '{}'; the factory's user must be allowed to make user namespaces, also by "
-                                                   "its unit or container (docs/operating.md)", one_line(std::string_view(ran.err).substr(7), 200)));
-    if (ending.exit_code == kUsage) return fail(Errc::unavailable, "millwright-runner does not know this check: install the one of the factory's version beside it");
-    if (ending.exit_code == kNotConfined) return fail(Errc::unavailable, fmt::format("millwright-runner cannot confine itself: {}", one_line(ran.err, 200)));
-    if (ending.exit_code != 0 && ending.exit_code != kDataError)
-        return fail(Errc::corrupt, fmt::format("the check failed (status {}): {}", ending.exit_code, one_line(ran.err, 200)));
+    if (!ran.ending.cancelled && ran.dropped != 0 && ran.out.size() == kMostReport)
+        return fail(Errc::too_large, fmt::format("the check printed more than the {} that a report may have", format_bytes({kMostReport})));
+    if (auto wrong = bad_ending(ran.ending, ran.err, limits, "check")) return fail(std::move(*wrong));
     return std::move(ran.out);
 }
 
@@ -132,27 +109,12 @@ private:
     void look()
     {
         const std::string runner = runner_program();
-        if (!platform::exists(runner)) (void)unavailable(missing(runner));
+        if (!platform::exists(runner)) (void)unavailable(missing_runner(runner));
         else if (const std::string problem = platform::find_isolation().problem; !problem.empty()) (void)unavailable(fmt::format("no sandbox can be started: {}", one_line(problem, 300)));
     }
 
-    std::string runner_program() const { return options_.runner.empty() ? platform::sibling_program("millwright-runner") : options_.runner; }
-    static std::string missing(const std::string& runner) { return fmt::format("{} is missing: install millwright-runner beside millwright-factory", runner); }
-
-    SandboxSpec sandbox(std::vector<std::string> arguments) const
-    {
-        SandboxSpec spec;
-        spec.program = runner_program();
-        spec.arguments = std::move(arguments);
-        if (const auto user = platform::sandbox_user()) {
-            spec.uid = user->uid;
-            spec.gid = user->gid;
-        }
-        spec.limits.processes = 16;
-        spec.limits.output = mebibytes(1);   // of its private /tmp and /work, which it has no use for
-        spec.name = "check-" + new_uid();
-        return spec;
-    }
+    std::string runner_program() const { return runner_or_sibling(options_.runner); }
+    SandboxSpec sandbox(std::vector<std::string> arguments) const { return bare_sandbox(runner_program(), std::move(arguments)); }
 
     Result<CheckedPackage> check_bytes(std::string_view bytes, const std::stop_token& stop)
     {
@@ -177,7 +139,7 @@ private:
     Result<std::string> run(const SandboxSpec& spec, std::string_view input, const std::stop_token& stop)
     {
         if (stop.stop_requested()) return fail(stopping());
-        if (!platform::exists(spec.program)) return fail(unavailable(missing(spec.program)));
+        if (!platform::exists(spec.program)) return fail(unavailable(missing_runner(spec.program)));
         auto ran = platform::run_sandbox(spec, input, kMostReport, stop);
         if (!ran) return fail(unavailable(ran.error().what));
         auto report = report_of(std::move(*ran), spec.limits);

@@ -89,6 +89,7 @@ public:
 
     void claim_deliveries(std::size_t limit, Done<std::vector<DeliveryRecord>> done) override;
     void put_back_deliveries(std::vector<std::string> ids, Done<std::size_t> done) override;
+    void delivery_rendered(std::string delivery, Result<Rendered> rendered, Done<DeliveryRecord> done) override;
     void delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done) override;
     void resend(std::string delivery, Who who, Done<DeliveryRecord> done) override;
     void resend_all(DeliveryQuery query, bool only_look, Who who, Done<Resent> done) override;
@@ -256,6 +257,7 @@ private:
         bool final = false;
     };
     Status tell(const Json& notifier, const Tale& tale, const Json& document);
+    Status call_back(JobKey job, const std::string& uid, std::string_view event);   ///< whom its caller named
     Status tell_dead(const DeliveryRecord& delivery);
     Status tell_held(const NotifierState& state);
     Status tell_agent(const Agent& agent, std::string_view event);
@@ -271,6 +273,9 @@ private:
     Status judge(const DeliveryRecord& delivery, const DeliveryOutcome& outcome, WallTime now);   ///< how it goes with its notifier
     Status release_notifier(NotifierState& state, std::string_view by);
     Status send_again(DeliveryRecord& delivery, const Who& who);
+    Status end_unrendered(DeliveryRecord& delivery, const Error& why, WallTime now);   ///< rendered.cpp
+    void forget_probe(const DeliveryRecord& delivery);
+    Status with_present_notifier(DeliveryRecord& delivery);   ///< what could not be rendered is rendered with the notifier as it is now
     Status probe_now(std::string_view kind, const std::string& name);   ///< the notifier, or what it uses, was changed
     bool is_held(const std::string& notifier) const;
     bool probe_due(WallTime now) const;

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include "factory/core/core_impl.h"
+#include "factory/core/sources.h"
+#include "factory/resources/named_credentials.h"
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
@@ -88,6 +90,8 @@ void CoreImpl::delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done)
             delivery->next_try = now + std::max(backoff(delivery->attempts), outcome.retry_after.value_or(Milliseconds(0)));
             what = "retry";
         }
+        if (!outcome.kept.is_null())
+            if (auto ok = writer_.set_delivery_kept(outcome.id, outcome.kept); !ok) return fail(ok.error());
         if (auto ok = judge(*delivery, outcome, now); !ok) return fail(ok.error());
         delivery->held = delivery->state == DeliveryState::pending && is_held(delivery->notifier);
         if (auto ok = writer_.insert_delivery_attempt(outcome.id, attempt); !ok) return fail(ok.error());
@@ -111,6 +115,7 @@ void CoreImpl::delivery_done(DeliveryOutcome outcome, Done<DeliveryRecord> done)
 /// One failure may be the message's own; many in a row, whatever the messages, are the receiver's. Then they wait instead of dying.
 Status CoreImpl::judge(const DeliveryRecord& delivery, const DeliveryOutcome& outcome, WallTime now)
 {
+    if (delivery.notifier.starts_with(kCallback)) return {};   // each caller has a receiver of its own: one that fails holds up no other
     const auto probe = probing_.find(delivery.notifier);
     const bool probed = probe != probing_.end() && probe->second == delivery.id;
     if (probed) probing_.erase(probe);
@@ -176,8 +181,7 @@ Status CoreImpl::probe_now(std::string_view kind, const std::string& changed)
         const auto own = std::find_if(notifiers_.begin(), notifiers_.end(), [&](const Json& n) { return n["name"].as_string() == notifier; });
         bool concerned = kind == "Notifier" && changed == notifier;
         if (kind == "Credential" && own != notifiers_.end())
-            for (const char* part : {"api", "chat", "mail"})
-                for (const char* member : {"credentials", "secret", "certificate"}) concerned = concerned || (*own)[part][member].as_string() == changed;
+            for (const auto& [place, credential] : credentials_named_in(*own)) concerned = concerned || credential == changed;
         if (!concerned) continue;
         state.next_probe = clock_.now();
         state.probes = 0;
@@ -205,6 +209,7 @@ Status CoreImpl::send_again(DeliveryRecord& delivery, const Who& who)
     delivery.finished.reset();
     delivery.held = false;   // who asks for it wants to see what happens now
     delivery.hold.reset();
+    if (auto ok = with_present_notifier(delivery); !ok) return ok;
     if (auto ok = writer_.change_delivery(delivery); !ok) return ok;
     if (auto ok = audit(who, "resend", "Delivery", delivery.id); !ok) return ok;
     const auto job = writer_.delivery_job(delivery.id);

@@ -122,9 +122,12 @@ void CoreImpl::accept_run(RunRequest request, Who who, Done<Accepted> done)
         if (expiration) job.expires = clock_.now() + *expiration;
         auto accepted = make_job(*binding, std::move(job), run.input);
         if (!accepted) return fail(accepted.error());
+        if (run.idempotency_key.empty() && run.callback.is_null()) return accepted;
+        const auto key = writer_.job_key(accepted->job.uid);
+        if (!key) return fail(key.error());
+        if (!run.callback.is_null())
+            if (auto ok = writer_.put_callback(*key, run.callback); !ok) return fail(Errc::internal, ok.error().what);
         if (!run.idempotency_key.empty()) {
-            const auto key = writer_.job_key(accepted->job.uid);
-            if (!key) return fail(key.error());
             if (auto ok = writer_.put_idempotency(scope, run.idempotency_key, run.body_sha256, *key, clock_.now()); !ok)
                 return fail(Errc::internal, ok.error().what);
         }

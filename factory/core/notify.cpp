@@ -106,6 +106,8 @@ bool CoreImpl::has_notifiers(const Binding& binding, std::string_view event) con
 
 Status CoreImpl::notify(JobKey job, const std::string& uid, const Binding& binding, std::string_view event, bool final)
 {
+    if (final)
+        if (auto ok = call_back(job, uid, event); !ok) return ok;
     if (!has_notifiers(binding, event)) return {};
     const auto record = writer_.read().job(uid);
     if (!record) return fail(record.error());
@@ -114,6 +116,19 @@ Status CoreImpl::notify(JobKey job, const std::string& uid, const Binding& bindi
         if (is_source(notifiers_[i], binding) && listens(notifiers_[i], event))
             if (auto ok = tell(notifiers_[i], {.key = uid, .event = event, .job = job, .subject = {}, .final = final}, document); !ok) return ok;
     return {};
+}
+
+/// As a notifier of type api would, to the address that came with the call.
+Status CoreImpl::call_back(JobKey job, const std::string& uid, std::string_view event)
+{
+    const auto callback = writer_.callback(job);
+    if (!callback || callback->is_null()) return callback ? Status() : Status(fail(callback.error()));
+    const auto record = writer_.read().job(uid);
+    if (!record) return fail(record.error());
+    Json api = Json::object({{"url", (*callback)["url"]}, {"method", "POST"}});
+    if (const Json& secret = (*callback)["secret"]; !secret.is_null()) api.set("secret", secret);
+    const Json notifier = Json::object({{"name", Json(std::string(kCallback) + record->trigger)}, {"type", "api"}, {"api", std::move(api)}});
+    return tell(notifier, {.key = uid, .event = event, .job = job, .subject = {}, .final = true}, document_of(*record, event, format_time(clock_.now())));
 }
 
 /// The row, in the transaction of what it tells of. What was told before under the same key is not told again.

@@ -8,6 +8,9 @@
 
 namespace mill::factory::core {
 
+/// In front of a trigger's name: what tells the callers of its jobs. No notifier has such a name.
+inline constexpr std::string_view kCallback = "callback/";
+
 bool listens(const Json& notifier, std::string_view event);
 bool is_source(const Json& notifier, const Binding& binding);   ///< of jobs of it
 bool hears_of(const Json& notifier, const AgentRecord& agent);

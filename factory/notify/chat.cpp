@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "factory/notify/chat_teams.h"
 #include "factory/notify/template.h"
 #include "factory/notify/platform_text.h"
 #include "platform/base/encode.h"
@@ -147,39 +148,6 @@ Json slack_body(const Json& message, const std::string& conversation)
     return out;
 }
 
-// --- Teams: an Adaptive Card ------------------------------------------------------------------------------------------------------------
-
-void card_element(Json& body, Json& actions, const Json& message)
-{
-    const auto block = [&](const std::string& text, const char* weight) {
-        if (text.empty()) return;
-        Json one = Json::object({{"type", "TextBlock"}, {"text", Json(text)}, {"wrap", true}});
-        if (weight != nullptr) one.set("weight", weight);
-        body.push(std::move(one));
-    };
-    block(text_of(message, "title"), "Bolder");
-    block(text_of(message, "subtitle"), nullptr);
-    block(text_of(message, "text"), nullptr);
-    if (has(message, "picture")) body.push(Json::object({{"type", "Image"}, {"url", message["picture"]}}));
-    for (const char* member : {"buttons", "quickReplies"})
-        for (const Json& button : message[member].as_array()) {
-            // A card that a workflow posts can open a page; what is pressed otherwise reaches nobody, so it is written.
-            if (has(button, "url")) actions.push(Json::object({{"type", "Action.OpenUrl"}, {"title", button["title"]}, {"url", button["url"]}}));
-            else block("- " + text_of(button, "title"), nullptr);
-        }
-}
-
-Json teams_body(const Json& message)
-{
-    Json body = Json::array(), actions = Json::array();
-    card_element(body, actions, message);
-    for (const Json& element : message["list"].as_array()) card_element(body, actions, element);
-    Json card = Json::object({{"$schema", "http://adaptivecards.io/schemas/adaptive-card.json"}, {"type", "AdaptiveCard"}, {"version", "1.4"}, {"body", std::move(body)}});
-    if (!actions.empty()) card.set("actions", std::move(actions));
-    return Json::object({{"type", "message"},
-                         {"attachments", Json::array({Json::object({{"contentType", "application/vnd.microsoft.card.adaptive"}, {"contentUrl", Json()}, {"content", std::move(card)}})})}});
-}
-
 // --- Botpress ---------------------------------------------------------------------------------------------------------------------------
 
 Json botpress_card(const Json& message)
@@ -220,12 +188,16 @@ std::string without_last_slash(std::string text)
     return text;
 }
 
+const Json& written_for(const Json& chat, const std::string& event)
+{
+    const Json& by_event = chat["messages"][event];
+    return by_event.is_null() ? chat["message"] : by_event;
+}
+
 /// The message that this event has, with its values filled in. Nothing: none.
 Result<std::optional<Json>> message_of(const Notification& notification, const Json& document)
 {
-    const Json& chat = notification.notifier["chat"];
-    const Json& by_event = chat["messages"][notification.event];
-    const Json& written = by_event.is_null() ? chat["message"] : by_event;
+    const Json& written = written_for(notification.notifier["chat"], notification.event);
     if (written.is_null() || (written.is_string() && written.as_string().empty())) return std::optional<Json>();
     if (written.is_string()) {
         const auto read = Template::parse(written.as_string());
@@ -250,6 +222,12 @@ Json memory_request(const Json& chat, const std::string& base, const std::string
 }
 
 }  // namespace
+
+bool has_message(const Json& chat, const std::string& event)
+{
+    const Json& written = written_for(chat, event);
+    return chat["reaction"].as_string() == "memory" || !(written.is_null() || (written.is_string() && written.as_string().empty()));
+}
 
 std::string message_mistake(const Json& message)
 {
@@ -301,12 +279,13 @@ Result<std::optional<Json>> render_chat(const Notification& notification, const 
     if (!message) return fail(std::move(message.error()));
     if (!*message) return std::optional<Json>();
     std::string conversation;
-    if (platform != "teams") {  // a workflow's address is one conversation
+    if (platform != "teams" && platform != "teams-bot") {  // a workflow's address is one conversation
         auto found = conversation_in(chat, document);
         if (!found) return fail(std::move(found.error()));
         conversation = std::move(*found);
     }
     const std::string base = without_last_slash(chat["baseUrl"].as_string());
+    const bool edits = chat["progress"].as_string() == "edit", final = notification.event != "start" && notification.event != "waiting";
     Json request = Json::object();
     const auto post = [&](std::string url, const Json& body) { request.set("method", "POST").set("url", Json(std::move(url))).set("body", Json(dump_json(body))); };
     if (memory) {
@@ -318,8 +297,14 @@ Result<std::optional<Json>> render_chat(const Notification& notification, const 
              Json::object({{"messages", Json::array({sap_message(**message, chat["delay"].as_integer())})}}));
     } else if (platform == "slack") {
         post(base + "/api/chat.postMessage", slack_body(**message, conversation));
+        if (edits) request.set("edit", Json::object({{"url", Json(base + "/api/chat.update")}, {"final", Json(final)}}));
     } else if (platform == "teams") {
-        post(std::string(), teams_body(**message));
+        post(std::string(), teams_body(**message, TeamsWay::workflow));
+    } else if (platform == "teams-bot") {
+        auto url = teams_bot_url(chat, document);
+        if (!url) return fail(std::move(url.error()));
+        post(std::move(*url), teams_body(**message, TeamsWay::bot));
+        if (edits) request.set("edit", Json::object({{"final", Json(final)}}));
     } else if (platform == "rasa") {
         Json entities = Json::object({{"text", Json(as_text(**message))}, {"event", Json(notification.event)}, {"job", document["job"]["uid"]}});
         if (!(*message)->find("text") || (*message)->size() > 1) entities.set("message", **message);

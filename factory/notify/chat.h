@@ -13,6 +13,9 @@ namespace mill::factory {
 /// Errors: invalid (no conversation, a value that is missing: says which).
 Result<std::optional<Json>> render_chat(const Notification& notification, const Json& document);
 
+/// Whether there is anything to say about `event`.
+bool has_message(const Json& chat, const std::string& event);
+
 /// What Slack's answer of 200 means: nothing when it is `ok`. `again`: it may go better later.
 struct SlackRefusal {
     std::string why;

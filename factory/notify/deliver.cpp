@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "factory/notify/chat.h"
 #include "factory/notify/exchange.h"
+#include "platform/client_certificate.h"
 #include "platform/base/encode.h"
 #include "platform/crypto.h"
 
@@ -36,8 +36,34 @@ void Deliverer::send(Exchange& exchange, platform::HttpRequest request)
     request.timeout = options_.timeout;
     request.max_response = 1024 * 1024;
     exchange.record(request);
-    exchange.response = egress_.send(request, exchange.stop);
+    exchange.response = egress_.send(request, exchange.stop, exchange.certificate ? &*exchange.certificate : nullptr);
     exchange.record(exchange.response);
+    if (!exchange.response) exchange.outcome.attempt.error += about_certificate(exchange.certificate, exchange.response.error().what);
+}
+
+/// The certificate that was shown, when it may have been the reason; that one is wanted, when none was.
+std::string Deliverer::about_certificate(const std::optional<ClientCertificate>& shown, std::string_view why)
+{
+    if (shown) return fmt::format("; shown was the client certificate of credential '{}' ({})", shown->credential, shown->words);
+    return why.find("asked for a client certificate") == std::string_view::npos ? "" : " (`authentication: certificate`)";
+}
+
+/// The client certificate that the notifier names for `uri`, to be shown by send().
+Status Deliverer::take_certificate(Exchange& exchange, const platform::Uri& uri)
+{
+    const Json& rendered = exchange.request;
+    const std::string& name = rendered["authentication"].as_string() == "certificate" ? rendered["credentials"].as_string() : rendered["certificate"].as_string();
+    if (name.empty()) return {};
+    const auto credential = use(exchange, name, uri);
+    if (!credential) return fail(credential.error());
+    if (credential->kind != "certificate") return fail(Errc::invalid, fmt::format("credential '{}' is of kind {}, certificate is needed", name, credential->kind));
+    if (uri.scheme != "https") return fail(Errc::invalid, fmt::format("credential '{}' is a client certificate, which is shown over https only", name));
+    const auto value = [&](const char* member) -> const std::string& { return credential->values[member].as_string(); };
+    const auto facts = platform::read_client_certificate(value("certificate"), value("key"), value("authority"));
+    if (!facts) return fail(fmt::format("credential '{}'", name), facts.error());
+    if (facts->until <= clock_.now()) return fail(Errc::denied, fmt::format("the client certificate of credential '{}' ({}) has expired on {}", name, facts->subject, format_time(facts->until)));
+    exchange.certificate = ClientCertificate{name, fmt::format("{}, valid until {}", facts->subject, format_time(facts->until).substr(0, 10)), value("certificate"), value("key"), value("authority")};
+    return {};
 }
 
 /// A credential for a request to `uri`; from here on no record shows its values.
@@ -97,10 +123,12 @@ Status Deliverer::authenticate(Exchange& exchange, const platform::Uri& uri, pla
 }
 
 /// Sends with a token of the credential's client. A kept token may have been revoked early: then a fresh one is tried at once.
-void Deliverer::with_token(Exchange& exchange, const Credential& credential, const std::function<void(const std::string&)>& send_with)
+void Deliverer::with_token(Exchange& exchange, const Credential& credential, const std::function<void(const std::string&)>& send_with, OAuthClient::Form form)
 {
     const auto value = [&](const char* member) -> const std::string& { return credential.values[member].as_string(); };
-    const OAuthClient client{value("tokenUrl"), value("clientId"), value("clientSecret"), value("scope"), value("audience")};
+    OAuthClient client{value("tokenUrl"), value("clientId"), value("clientSecret"), value("scope"), value("audience"), form};
+    if (form == OAuthClient::Form::bot_framework && client.scope.empty()) client.scope = "https://api.botframework.com/.default";
+    exchange.redactor.add(percent_encode(client.client_secret));
     exchange.redactor.add(to_base64(client.client_id + ":" + client.client_secret));
     for (int round = 0; round < 2; ++round) {
         OAuthExchange asked;
@@ -143,6 +171,7 @@ void Deliverer::send_api(Exchange& exchange)
     if (!uri) return exchange.refuse(DeliveryOutcome::Verdict::give_up, uri.error().what);
     // Somebody can mend a credential: then the delivery goes out at its next try.
     if (const auto signed_by = sign(exchange, *uri, request); !signed_by) return exchange.refuse(DeliveryOutcome::Verdict::retry, signed_by.error().what);
+    if (const auto shown = take_certificate(exchange, *uri); !shown) return exchange.refuse(DeliveryOutcome::Verdict::retry, shown.error().what);
     if (rendered["authentication"].as_string() == "oauth") {
         const auto credential = use(exchange, rendered["credentials"].as_string(), *uri);
         if (!credential) return exchange.refuse(DeliveryOutcome::Verdict::retry, credential.error().what);
@@ -178,53 +207,12 @@ void Deliverer::send_sap_cai(Exchange& exchange)
     });
 }
 
-void Deliverer::send_chat(Exchange& exchange)
-{
-    const Json& rendered = exchange.request;
-    const std::string& platform = rendered["platform"].as_string();
-    platform::HttpRequest request;
-    request.method = "POST";
-    request.uri = rendered["url"].as_string();
-    request.body = rendered["body"].as_string();
-    request.headers = {{"Content-Type", "application/json; charset=utf-8"}};
-    for (const auto& [name, value] : rendered["headers"].as_object()) request.headers.emplace_back(name, value.as_string());
-    const std::string& name = rendered["credentials"].as_string();
-    using enum DeliveryOutcome::Verdict;
-    std::optional<Credential> credential;
-    if (!name.empty()) {
-        auto known = credentials_(name);   // once: it may change meanwhile
-        if (!known) return exchange.refuse(retry, known.error().what);
-        credential = std::move(*known);
-    }
-    if (platform == "teams" && credential) request.uri = credential->values["url"].as_string();   // the address itself is the secret
-    const auto uri = platform::parse_uri(request.uri);
-    if (!uri) return exchange.refuse(platform == "teams" ? retry : give_up, platform == "teams" ? fmt::format("credential '{}' holds no address", name) : uri.error().what);
-    if (credential) {
-        if (const auto bound = admit(exchange, *credential, *uri); !bound) return exchange.refuse(retry, bound.error().what);
-        const std::string& token = credential->values["token"].as_string();
-        if (platform != "teams" && token.empty()) return exchange.refuse(retry, fmt::format("credential '{}' has no member 'token'", name));
-        if (platform == "teams") {
-            exchange.redactor.add(request.uri);
-        } else if (platform == "rasa") {
-            exchange.redactor.add(percent_encode(token));
-            request.uri += (request.uri.find('?') == std::string::npos ? "?token=" : "&token=") + percent_encode(token);
-        } else {
-            request.headers.emplace_back("Authorization", "Bearer " + token);
-        }
-    }
-    if (platform == "webhook")
-        if (const auto signed_by = sign(exchange, *uri, request); !signed_by) return exchange.refuse(retry, signed_by.error().what);
-    send(exchange, std::move(request));
-    if (platform != "slack" || !exchange.response || exchange.response->status != 200) return;
-    if (const auto refusal = slack_refusal(exchange.response->body)) exchange.refuse(refusal->again ? retry : give_up, refusal->why);
-}
-
-DeliveryOutcome Deliverer::attempt(const std::string& id, const Json& request, std::stop_token stop)
+DeliveryOutcome Deliverer::attempt(const std::string& id, const Json& request, std::stop_token stop, const Json& kept)
 {
     DeliveryOutcome outcome;
     outcome.id = id;
     const SteadyTime begin = clock_.steady();
-    Exchange exchange{id, request, outcome, {}, stop};
+    Exchange exchange{.id = id, .request = request, .outcome = outcome, .redactor = {}, .stop = stop, .kept = kept};
     const std::string& kind = request["kind"].as_string();
     if (kind == "api") send_api(exchange);
     else if (kind == "sap-cai") send_sap_cai(exchange);
@@ -233,7 +221,7 @@ DeliveryOutcome Deliverer::attempt(const std::string& id, const Json& request, s
     else exchange.refuse(DeliveryOutcome::Verdict::give_up, fmt::format("nothing here can send a request of kind '{}'", kind));
     outcome.attempt.took = std::chrono::duration_cast<Milliseconds>(clock_.steady() - begin);
 
-    if (kind == "mail") return outcome;   // its answers mean something else: send_mail has judged
+    if (kind == "mail" || exchange.judged) return outcome;   // its answers mean something else
     if (exchange.response && outcome.attempt.error.empty()) {
         const platform::HttpResponse& response = *exchange.response;
         if (response.status >= 200 && response.status < 300) {

@@ -23,7 +23,8 @@ public:
     /// Told of each credential that goes out, with the delivery. Set before the first attempt.
     void on_use(std::function<void(const std::string& credential, const std::string& delivery)> used) { used_ = std::move(used); }
     /// Errors never: they are in the outcome. When it is tried again is Core's to say; the outcome has what the receiver asked for.
-    DeliveryOutcome attempt(const std::string& id, const Json& request, std::stop_token stop = {});
+    /// `kept`: what the last answer about the same job named (DeliveryOutcome::kept).
+    DeliveryOutcome attempt(const std::string& id, const Json& request, std::stop_token stop = {}, const Json& kept = {});
 
 private:
     struct Exchange;
@@ -32,9 +33,14 @@ private:
     Status authenticate(Exchange& exchange, const platform::Uri& uri, platform::HttpRequest& request);
     void send_api(Exchange& exchange);
     void send_sap_cai(Exchange& exchange);
-    void send_chat(Exchange& exchange);
+    void send_chat(Exchange& exchange);   ///< deliver_chat.cpp
+    void send_slack(Exchange& exchange, platform::HttpRequest request);
+    void send_teams_bot(Exchange& exchange);
+    Status take_certificate(Exchange& exchange, const platform::Uri& uri);
+    static std::string about_certificate(const std::optional<ClientCertificate>& shown, std::string_view why);
     void send_mail(Exchange& exchange);   ///< mail.cpp
-    void with_token(Exchange& exchange, const Credential& credential, const std::function<void(const std::string&)>& send_with);
+    void with_token(Exchange& exchange, const Credential& credential, const std::function<void(const std::string&)>& send_with,
+                    OAuthClient::Form form = OAuthClient::Form::rfc);
     Status admit(Exchange& exchange, const Credential& credential, const platform::Uri& uri);
     std::string age_of(const Credential& credential) const;
     void send(Exchange& exchange, platform::HttpRequest request);

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "platform/base/text.h"
+#include "platform/crypto.h"
 
 namespace mill::factory {
 std::uint16_t default_port(std::string_view scheme) { return scheme == "https" ? 443 : scheme == "smtp" ? 587 : scheme == "smtps" ? 465 : 80; }
@@ -72,9 +73,10 @@ Result<std::string> Egress::choose_address(const platform::Uri& uri) const
                                           addresses->front(), uri.scheme, uri.authority()));
 }
 
-std::shared_ptr<platform::HttpClient> Egress::client(const platform::Uri& uri, const std::string& address)
+std::shared_ptr<platform::HttpClient> Egress::client(const platform::Uri& uri, const std::string& address, const ClientCertificate* certificate)
 {
-    const std::string key = uri.scheme + "://" + uri.authority() + " " + address;
+    std::string key = uri.scheme + "://" + uri.authority() + " " + address;
+    if (certificate != nullptr) key += " " + platform::sha256(certificate->certificate + "\n" + certificate->key + "\n" + certificate->authority);
     const std::scoped_lock lock(mutex_);
     if (const auto found = clients_.find(key); found != clients_.end()) return found->second;
     if (clients_.size() >= 64) clients_.clear();  // those in use live on until they are done
@@ -82,18 +84,23 @@ std::shared_ptr<platform::HttpClient> Egress::client(const platform::Uri& uri, c
     options.ca_file = ca_file_;
     options.pinned_address = address;
     options.connections = 4;
+    if (certificate != nullptr) {
+        options.certificate_pem = certificate->certificate;
+        options.key_pem = certificate->key;
+        options.authority_pem = certificate->authority;
+    }
     std::shared_ptr<platform::HttpClient> made = platform::make_http_client(std::move(options));
     clients_.emplace(key, made);
     return made;
 }
 
-Result<platform::HttpResponse> Egress::send(const platform::HttpRequest& request, std::stop_token stop)
+Result<platform::HttpResponse> Egress::send(const platform::HttpRequest& request, std::stop_token stop, const ClientCertificate* certificate)
 {
     const auto uri = platform::parse_uri(request.uri);
     if (!uri) return fail(uri.error());
     const auto address = choose_address(*uri);
     if (!address) return fail(address.error());
-    return client(*uri, *address)->send(request, stop);
+    return client(*uri, *address, certificate)->send(request, stop);
 }
 
 }  // namespace mill::factory

@@ -32,6 +32,12 @@ private:
     std::vector<Rule> rules_;
 };
 
+/// Shown to a server that asks for one (platform/client_certificate.h); PEM.
+struct ClientCertificate {
+    std::string credential, words;   ///< its name; whose it is and until when
+    std::string certificate, key, authority;
+};
+
 /// Sends requests of the factory. Never follows redirects (a 3xx is an answer). Thread: any.
 class Egress {
 public:
@@ -41,21 +47,21 @@ public:
 
     /// Errors: denied (an address that no rule names: says which key of the configuration would allow it), and those of HttpClient::send.
     /// Blocks: up to the request's timeout, and for the resolver.
-    Result<platform::HttpResponse> send(const platform::HttpRequest& request, std::stop_token stop = {});
+    Result<platform::HttpResponse> send(const platform::HttpRequest& request, std::stop_token stop = {}, const ClientCertificate* certificate = nullptr);
 
     /// The address to connect to, of those that the host has now. Errors: denied, unavailable. Blocks: for the resolver.
     Result<std::string> choose_address(const platform::Uri& uri) const;
     const std::string& ca_file() const { return ca_file_; }
 
 private:
-    std::shared_ptr<platform::HttpClient> client(const platform::Uri& uri, const std::string& address);
+    std::shared_ptr<platform::HttpClient> client(const platform::Uri& uri, const std::string& address, const ClientCertificate* certificate);
 
     EgressRules rules_;
     std::string ca_file_;
     Resolve resolve_;
     OwnAddresses own_;
     std::mutex mutex_;
-    std::map<std::string, std::shared_ptr<platform::HttpClient>> clients_;  ///< by origin and address
+    std::map<std::string, std::shared_ptr<platform::HttpClient>> clients_;  ///< by origin, address and certificate
 };
 
 }  // namespace mill::factory

@@ -20,6 +20,9 @@ struct Deliverer::Exchange {
     DeliveryOutcome& outcome;
     Redactor redactor;
     std::stop_token stop;
+    const Json& kept;                                  ///< what an earlier answer named
+    std::optional<ClientCertificate> certificate = {};
+    bool judged = false;                               ///< its verdict stands
     Result<platform::HttpResponse> response = fail(Errc::internal, "not sent");
 
     /// What people see of a request: secrets masked, long bodies cut.

@@ -33,7 +33,8 @@ void Deliverer::send_mail(Exchange& exchange)
     message.from = *from;
     message.to = mailboxes(rendered["to"]);
     message.cc = mailboxes(rendered["cc"]);
-    message.reply_to = rendered["replyTo"].as_string();
+    if (const std::string& reply = rendered["replyTo"].as_string(); !reply.empty())
+        if (auto read = platform::parse_mailbox(reply)) message.reply_to = std::move(*read);
     message.subject = rendered["subject"].as_string();
     message.text = rendered["body"].as_string();
     message.html = rendered["html"].as_string();

@@ -17,6 +17,14 @@ platform::HttpRequest token_request(const OAuthClient& client)
     platform::HttpRequest request;
     request.method = "POST";
     request.uri = client.token_url;
+    request.timeout = std::chrono::seconds(20);
+    request.max_response = 256 * 1024;
+    request.repeatable = true;
+    if (client.form == OAuthClient::Form::bot_framework) {
+        request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}, {"Accept", "application/json"}};
+        request.body = "grant_type=client_credentials&client_id=" + percent_encode(client.client_id) + "&client_secret=" + percent_encode(client.client_secret) + "&scope=" + percent_encode(client.scope);
+        return request;
+    }
     if (request.uri.find("grant_type=") == std::string::npos)
         request.uri += (request.uri.find('?') == std::string::npos ? "?" : "&") + std::string("grant_type=client_credentials");
     request.headers = {{"Authorization", "Basic " + to_base64(client.client_id + ":" + client.client_secret)},
@@ -24,9 +32,6 @@ platform::HttpRequest token_request(const OAuthClient& client)
     request.body = "grant_type=client_credentials";
     if (!client.scope.empty()) request.body += "&scope=" + percent_encode(client.scope);
     if (!client.audience.empty()) request.body += "&audience=" + percent_encode(client.audience);
-    request.timeout = std::chrono::seconds(20);
-    request.max_response = 256 * 1024;
-    request.repeatable = true;
     return request;
 }
 

@@ -17,6 +17,7 @@ using Send = std::function<Result<platform::HttpResponse>(const platform::HttpRe
 struct OAuthClient {
     std::string token_url, client_id, client_secret;
     std::string scope{}, audience{};   ///< asked for when not empty
+    enum class Form { rfc, bot_framework } form = Form::rfc;   ///< who asks stands in the header, or in the body as Microsoft's documentation has it
 };
 
 /// What the token endpoint was asked and said, for the delivery's record.

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "factory/notify/chat.h"
+#include "factory/notify/evaluated.h"
 #include "factory/notify/render_mail.h"
 #include "factory/notify/template.h"
 #include "platform/base/encode.h"
@@ -57,6 +58,7 @@ Json cloud_event(const Notification& notification, const Json& document, const R
     Json data = document;
     data.erase("input");     // what the caller sent may be confidential; a template can name it
     data.erase("evidence");
+    data.erase(kEvaluated);
     std::string about = "job";
     Json subject = document["job"]["uid"];
     for (const auto& [member, names] : {std::pair{"agent", "name"}, {"credential", "name"}, {"notifier", "name"}, {"delivery", "id"}})
@@ -124,6 +126,7 @@ Result<Json> render_api(const Notification& notification, const Json& document, 
     request.set("authentication", api["authentication"].is_string() ? api["authentication"] : Json("none"));
     request.set("environment", environment_of(document));
     request.set("credentials", api["credentials"]);
+    if (!api["certificate"].is_null()) request.set("certificate", api["certificate"]);
     if (!api["secret"].as_string().empty()) request.set("secret", api["secret"]);
     return request;
 }
@@ -137,8 +140,16 @@ Result<Rendered> render_notification(const Notification& notification, const Ren
     if (const Json& when = notifier["when"]; when.is_string() && !when.as_string().empty()) {
         const auto condition = Condition::parse(when.as_string());
         if (!condition) return fail("when", condition.error());
-        if (!condition->holds(document)) return Rendered{false, {}};
+        if (!condition->needs_evaluation() && !condition->holds(document)) return Rendered{false, {}};
     }
+    if (notifier["type"].as_string() == "chat" && !has_message(notifier["chat"], notification.event)) return Rendered{false, {}};
+    if (auto waiting = unrendered(notification, document)) return Rendered{true, std::move(*waiting)};
+    return fill_in(notification, document, options);
+}
+
+Result<Rendered> fill_in(const Notification& notification, const Json& document, const RenderOptions& options)
+{
+    const Json& notifier = notification.notifier;
     const std::string& type = notifier["type"].as_string();
     if (type == "api") {
         auto request = render_api(notification, document, options);
@@ -177,9 +188,7 @@ Status check_notifier(const Json& notifier)
     };
     if (const Json& when = notifier["when"]; when.is_string() && !when.as_string().empty())
         if (const auto condition = Condition::parse(when.as_string()); !condition) mistakes.push_back("when: " + condition.error().what);
-    for (const char* member : {"url", "headers", "body"}) note(check_templates(notifier["api"][member], std::string("api.") + member));
-    for (const char* member : {"to", "cc", "subject", "text", "html"}) note(check_templates(notifier["mail"][member], std::string("mail.") + member));
-    for (const char* member : {"conversation", "message", "messages", "memory"}) note(check_templates(notifier["chat"][member], std::string("chat.") + member));
+    for (const auto& [place, value] : template_places(notifier)) note(check_templates(value, place));
     const Json& chat = notifier["chat"];
     if (const std::string wrong = chat["message"].is_null() ? std::string() : message_mistake(chat["message"]); !wrong.empty()) mistakes.push_back("chat.message " + wrong);
     for (const auto& [event, message] : chat["messages"].as_object())

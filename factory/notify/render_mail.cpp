@@ -5,6 +5,7 @@
 
 #include "factory/notify/render_mail.h"
 #include "factory/notify/template.h"
+#include "platform/base/text.h"
 #include "platform/smtp.h"
 
 namespace mill::factory {
@@ -65,9 +66,9 @@ Result<Json> recipients(const Json& mail, const char* member, const Json& docume
         const std::string text = read->text(document);
         const auto mailbox = platform::parse_mailbox(text);
         if (!mailbox) return fail(fmt::format("mail.{}", member), mailbox.error());
-        const std::string domain = mailbox->address.substr(mailbox->address.rfind('@') + 1);
+        const std::string domain = lower_case(mailbox->address.substr(mailbox->address.rfind('@') + 1));   // RFC 5321, 2.4: domains know no case
         const auto& allowed = mail["domains"].as_array();
-        if (std::none_of(allowed.begin(), allowed.end(), [&](const Json& each) { return each.as_string() == domain; }))
+        if (std::none_of(allowed.begin(), allowed.end(), [&](const Json& each) { return lower_case(each.as_string()) == domain; }))
             return fail(Errc::invalid, fmt::format("mail.{}: '{}' is not in the notifier's domains", member, mailbox->address));
         out.push(Json(text));
     }

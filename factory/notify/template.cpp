@@ -54,8 +54,13 @@ std::string shown(const Json& value)
 
 }  // namespace
 
-const Json& TemplatePath::in(const Json& document) const
+Json TemplatePath::in(const Json& document) const
 {
+    if (steps.empty() && document.contains(kEvaluated)) {
+        Json whole = document;
+        whole.erase(kEvaluated);
+        return whole;
+    }
     const Json* at = &document;
     for (const auto& step : steps) {
         if (const auto* key = std::get_if<std::string>(&step)) at = &(*at)[*key];
@@ -64,10 +69,42 @@ const Json& TemplatePath::in(const Json& document) const
     return *at;
 }
 
-TemplateMembers notification_members() { return kMembers; }
+TemplateLanguage notification_language() { return {kMembers, true}; }
 
-Result<TemplatePath> parse_path(std::string_view whole, TemplateMembers members)
+namespace {
+
+/// One behind the `}` that closes the placeholder which begins at `open` ("${"); nothing when none does. jq's strings may hold expressions
+/// that hold strings, its objects have braces of their own.
+std::optional<std::size_t> placeholder_end(std::string_view text, std::size_t open)
 {
+    std::vector<char> inside;   // what closes what is open: '}', ')' of "\(", '"'
+    inside.push_back('}');
+    for (std::size_t i = open + 2; i < text.size(); ++i) {
+        const char c = text[i];
+        if (inside.back() == '"') {
+            if (c == '"') inside.pop_back();
+            else if (c == '\\' && i + 1 < text.size() && text[++i] == '(') inside.push_back(')');
+        } else if (c == inside.back()) {
+            inside.pop_back();
+            if (inside.empty()) return i + 1;
+        } else if (c == '"') {
+            inside.push_back('"');
+        } else if (c == '{' || c == '(') {
+            inside.push_back(c == '{' ? '}' : ')');
+        }
+    }
+    return std::nullopt;
+}
+
+TemplatePath evaluated_path(std::string_view expression)
+{
+    return {{std::string(kEvaluated), std::string(expression)}, std::string(expression), true};
+}
+
+/// `is_path`: it is one, though perhaps of a member that there is not; else jq may make something of it.
+Result<TemplatePath> read_path(std::string_view whole, TemplateMembers members, bool& is_path)
+{
+    is_path = false;
     const std::string_view text = trim(whole);
     TemplatePath path;
     path.text = std::string(text);
@@ -116,6 +153,7 @@ Result<TemplatePath> parse_path(std::string_view whole, TemplateMembers members)
         if (begin == i || (text[begin] >= '0' && text[begin] <= '9')) return refuse("a name is expected behind the dot");
         path.steps.emplace_back(std::string(text.substr(begin, i - begin)));
     }
+    is_path = true;
     translate(path);
     const auto* first = std::get_if<std::string>(&path.steps.front());
     if (!first || std::find(members.begin(), members.end(), *first) == members.end())
@@ -123,7 +161,39 @@ Result<TemplatePath> parse_path(std::string_view whole, TemplateMembers members)
     return path;
 }
 
-Result<Template> Template::parse(std::string_view text, TemplateMembers members)
+/// One string with no more in it than \(.path): what a path of a member that there is not makes wrong is wrong here, too.
+bool is_plain_string(std::string_view inside, TemplateMembers members)
+{
+    if (string_end(inside, 0) != inside.size()) return false;
+    for (std::size_t at = 1; at + 1 < inside.size(); ++at) {
+        if (inside[at] != '\\') continue;
+        if (inside[++at] != '(') continue;
+        const std::size_t close = inside.find(')', at);
+        bool is_path = false;
+        if (close == std::string_view::npos || !(read_path(inside.substr(at + 1, close - at - 1), members, is_path) || is_path)) return false;
+        at = close;
+    }
+    return true;
+}
+
+/// What stands between `${` and `}`.
+Result<TemplatePath> path_or_jq(std::string_view inside, const TemplateLanguage& language)
+{
+    bool is_path = false;
+    auto path = read_path(inside, language.members, is_path);
+    if (path || is_path || !language.jq || trim(inside).empty()) return path;
+    return evaluated_path(trim(inside));
+}
+
+}  // namespace
+
+Result<TemplatePath> parse_path(std::string_view text, TemplateMembers members)
+{
+    bool is_path = false;
+    return read_path(text, members, is_path);
+}
+
+Result<Template> Template::parse(std::string_view text, const TemplateLanguage& language)
 {
     Template out;
     const auto add_text = [&](std::string_view piece) {
@@ -139,26 +209,21 @@ Result<Template> Template::parse(std::string_view text, TemplateMembers members)
         const std::size_t open = text.find("${");
         add_text(text.substr(0, open));
         if (open == std::string_view::npos) break;
-        std::size_t i = open + 2;
-        while (i < text.size() && text[i] != '}') {
-            if (text[i] == '"') {
-                const auto end = string_end(text, i);
-                if (!end) return fail(Errc::invalid, fmt::format("'{}': a string that is not closed", text.substr(open)));
-                i = *end;
-            } else {
-                ++i;
-            }
-        }
-        if (i >= text.size()) return fail(Errc::invalid, fmt::format("'{}': the placeholder is not closed by '}}'", text.substr(open)));
-        const std::string_view inside = trim(text.substr(open + 2, i - open - 2));
-        text.remove_prefix(i + 1);
+        const auto end = placeholder_end(text, open);
+        if (!end) return fail(Errc::invalid, fmt::format("'{}': the placeholder is not closed by '}}'", text.substr(open)));
+        const std::string_view inside = trim(text.substr(open + 2, *end - open - 3));
+        text.remove_prefix(*end);
         if (inside.empty() || inside.front() != '"') {
-            auto path = parse_path(inside, members);
+            auto path = path_or_jq(inside, language);
             if (!path) return fail(std::move(path.error()));
             out.parts_.emplace_back(std::move(*path));
             continue;
         }
-        // A jq string: literal pieces and \(.path).
+        // A jq string: literal pieces and \(.path). What is more than that is jq.
+        if (language.jq && !is_plain_string(inside, language.members)) {
+            out.parts_.emplace_back(evaluated_path(inside));
+            continue;
+        }
         if (string_end(inside, 0) != inside.size()) return fail(Errc::invalid, fmt::format("'{}': {}", inside, kSupported));
         std::string literal = "\"";
         const auto flush = [&]() -> Status {
@@ -177,7 +242,7 @@ Result<Template> Template::parse(std::string_view text, TemplateMembers members)
             const std::size_t close = inside.find(')', at);
             if (close == std::string_view::npos) return fail(Errc::invalid, fmt::format("'{}': \\( is not closed", inside));
             if (auto flushed = flush(); !flushed) return fail(std::move(flushed.error()));
-            auto path = parse_path(inside.substr(at + 2, close - at - 2), members);
+            auto path = parse_path(inside.substr(at + 2, close - at - 2), language.members);
             if (!path) return fail(std::move(path.error()));
             out.parts_.emplace_back(std::move(*path));
             at = close;
@@ -223,7 +288,7 @@ std::string Template::json_text(const Json& document) const
             out += *literal;
             continue;
         }
-        const Json& value = std::get<TemplatePath>(part).in(document);
+        const Json value = std::get<TemplatePath>(part).in(document);
         if (!quoted) {
             out += dump_json(value);
             continue;
@@ -242,57 +307,24 @@ std::vector<std::string> Template::missing(const Json& document) const
     return out;
 }
 
+std::vector<std::string> Template::expressions() const
+{
+    std::vector<std::string> out;
+    for (const auto& part : parts_)
+        if (const auto* path = std::get_if<TemplatePath>(&part); path && path->evaluated) out.push_back(path->text);
+    return out;
+}
+
 std::string missing_words(const std::vector<std::string>& paths)
 {
     return fmt::format("{} has no value", fmt::join(paths, ", "));
-}
-
-Status check_templates(const Json& value, const std::string& where, TemplateMembers members)
-{
-    if (value.is_string()) {
-        if (const auto read = Template::parse(value.as_string(), members); !read) return fail(where, read.error());
-    } else if (value.is_array()) {
-        for (std::size_t i = 0; i < value.size(); ++i)
-            if (auto read = check_templates(value[i], fmt::format("{}/{}", where, i), members); !read) return read;
-    } else if (value.is_object()) {
-        for (const auto& [name, member] : value.as_object())
-            if (auto read = check_templates(member, where + "/" + name, members); !read) return read;
-    }
-    return {};
-}
-
-Result<Json> render_json(const Json& value, const Json& document, TemplateMembers members)
-{
-    if (value.is_string()) {
-        const auto read = Template::parse(value.as_string(), members);
-        if (!read) return fail(read.error());
-        return read->value(document);
-    }
-    if (value.is_array()) {
-        Json out = Json::array();
-        for (const Json& item : value.as_array()) {
-            auto rendered = render_json(item, document, members);
-            if (!rendered) return rendered;
-            out.push(std::move(*rendered));
-        }
-        return out;
-    }
-    if (value.is_object()) {
-        Json out = Json::object();
-        for (const auto& [name, member] : value.as_object()) {
-            auto rendered = render_json(member, document, members);
-            if (!rendered) return rendered;
-            out.set(name, std::move(*rendered));
-        }
-        return out;
-    }
-    return value;
 }
 
 Result<Condition> Condition::parse(std::string_view whole)
 {
     std::string_view text = trim(whole);
     if (!text.starts_with("${") || !text.ends_with("}")) return fail(Errc::invalid, fmt::format("'{}': a condition is written ${{ … }}", text));
+    if (placeholder_end(text, 0) != text.size()) return fail(Errc::invalid, fmt::format("'{}': a condition is one ${{ … }}, with nothing beside it", text));
     text = trim(text.substr(2, text.size() - 3));
     std::size_t at = 0;
     while (at < text.size() && text.compare(at, 2, "==") != 0 && text.compare(at, 2, "!=") != 0) {
@@ -300,24 +332,26 @@ Result<Condition> Condition::parse(std::string_view whole)
         else ++at;
     }
     Condition out;
-    auto path = parse_path(text.substr(0, at));
-    if (!path) return fail(Errc::invalid, path.error().what + ", and comparisons of such a path with == or != and a literal");
-    out.path_ = std::move(*path);
-    if (at >= text.size()) {
+    bool is_path = false;
+    auto path = read_path(text.substr(0, at), kMembers, is_path);
+    auto literal = at >= text.size() ? Result<Json>(true) : parse_json(trim(text.substr(at + 2)));
+    if (!is_path || !literal || literal->is_array() || literal->is_object()) {
+        if (text.empty()) return fail(Errc::invalid, "it is empty");
+        out.path_ = evaluated_path(text);
         out.truth_ = true;
         return out;
     }
-    out.equal_ = text[at] == '=';
-    auto literal = parse_json(trim(text.substr(at + 2)));
-    if (!literal || literal->is_array() || literal->is_object())
-        return fail(Errc::invalid, fmt::format("'{}': behind == or != only null, true, false, a number or a string in quotes is supported here", text));
+    if (!path) return fail(std::move(path.error()));
+    out.path_ = std::move(*path);
+    out.truth_ = at >= text.size();
+    out.equal_ = out.truth_ || text[at] == '=';
     out.literal_ = std::move(*literal);
     return out;
 }
 
 bool Condition::holds(const Json& document) const
 {
-    const Json& value = path_.in(document);
+    const Json value = path_.in(document);
     if (truth_) return !value.is_null() && !(value.is_bool() && !value.as_bool());
     return (value == literal_) == equal_;
 }

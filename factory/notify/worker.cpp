@@ -28,7 +28,7 @@ bool is_mail(const std::string& destination) { return destination.starts_with("s
 /// Two kinds of thread: one claims, the others send. Everything below is guarded by one mutex, held for moments only.
 class Worker final : public DeliveryWorker {
 public:
-    Worker(WorkerOptions options, Core& core, Deliverer& deliverer) : options_(options), core_(core), deliverer_(deliverer)
+    Worker(WorkerOptions options, Core& core, Deliverer& deliverer, LateRenderer late) : options_(options), core_(core), deliverer_(deliverer), late_(std::move(late))
     {
         heard_ = core_.wakeups().subscribe(Wakeups::Topic::deliveries, [this](std::uint64_t) {
             {
@@ -164,11 +164,15 @@ private:
     }
 
     /// False when there was no answer at all.
-    bool send(const DeliveryRecord& delivery)
+    bool send(DeliveryRecord& delivery)
     {
-        DeliveryOutcome outcome = deliverer_.attempt(delivery.id, delivery.request, stop_.get_token());
+        if (is_unrendered(delivery.request) && !render(delivery)) return true;   // nothing was asked of the receiver
+        Json kept;
+        if (!delivery.request["edit"].is_null())
+            if (auto read = core_.reader()->kept_answer(delivery.job, delivery.notifier)) kept = std::move(*read);
+        DeliveryOutcome outcome = deliverer_.attempt(delivery.id, delivery.request, stop_.get_token(), kept);
         if (stop_.stop_requested() && outcome.attempt.status == 0) return false;  // cut off by us: still due at the next start
-        const bool answered = outcome.attempt.status != 0;
+        const bool answered = outcome.attempt.status != 0 || outcome.verdict == DeliveryOutcome::Verdict::delivered;
         const auto not_stored = [id = delivery.id](const Error& why) { log::error("notify", "delivery {}: its outcome cannot be stored: {}", id, why.what); };
         if (outcome.verdict == DeliveryOutcome::Verdict::delivered) {
             core_.delivery_done(std::move(outcome), [not_stored](Result<DeliveryRecord> stored) {
@@ -181,6 +185,21 @@ private:
         if (!stored) not_stored(stored.error());
         else if (stored->held) put_back(delivery.notifier);
         return answered;
+    }
+
+    /// Makes and stores the request. False: there is nothing to send now.
+    bool render(DeliveryRecord& delivery)
+    {
+        auto rendered = late_ ? late_(delivery.id, delivery.request) : fail(Errc::invalid, "nothing here can evaluate its jq");
+        if (stop_.stop_requested()) return false;   // still due at the next start
+        if (!rendered) log::warning("notify", "delivery {} of notifier {} (job {}): {}", delivery.id, delivery.notifier, delivery.job, rendered.error().what);
+        auto stored = await<DeliveryRecord>([&](auto done) { core_.delivery_rendered(delivery.id, std::move(rendered), std::move(done)); });
+        if (!stored) {
+            log::error("notify", "delivery {}: its request cannot be stored: {}", delivery.id, stored.error().what);
+            return false;
+        }
+        delivery = std::move(*stored);
+        return delivery.state == DeliveryState::pending && !is_unrendered(delivery.request);
     }
 
     /// It is held from now on: what was claimed of it and not begun waits in the store, with the rest.
@@ -207,6 +226,7 @@ private:
     WorkerOptions options_;
     Core& core_;
     Deliverer& deliverer_;
+    LateRenderer late_;
     std::stop_source stop_;
     std::shared_ptr<void> heard_;
     std::mutex mutex_;
@@ -223,12 +243,12 @@ private:
 
 }  // namespace
 
-std::unique_ptr<DeliveryWorker> start_delivery_worker(WorkerOptions options, Core& core, Deliverer& deliverer)
+std::unique_ptr<DeliveryWorker> start_delivery_worker(WorkerOptions options, Core& core, Deliverer& deliverer, LateRenderer late)
 {
-    return std::make_unique<Worker>(options, core, deliverer);
+    return std::make_unique<Worker>(options, core, deliverer, std::move(late));
 }
 
-Result<Json> try_notifier(const Document& notifier, const Json& sample_job, const Renderer& renderer, Deliverer& deliverer)
+Result<Json> try_notifier(const Document& notifier, const Json& sample_job, const Renderer& renderer, Deliverer& deliverer, const LateRenderer& late)
 {
     Notification notification;
     notification.delivery = new_uid();
@@ -236,7 +256,8 @@ Result<Json> try_notifier(const Document& notifier, const Json& sample_job, cons
     notification.job = sample_job;
     notification.notifier = notifier.spec;
     Json out = Json::object({{"ok", false}});
-    const auto rendered = renderer(notification);
+    auto rendered = renderer(notification);
+    if (rendered && rendered->wanted && is_unrendered(rendered->request)) rendered = late ? late(notification.delivery, rendered->request) : fail(Errc::invalid, "nothing here can evaluate its jq");
     if (!rendered) return out.set("error", Json(rendered.error().what));
     if (!rendered->wanted) return out.set("error", Json(fmt::format("the notifier sends nothing for this: its `when` says no, or it has no message for {}", notification.event)));
     const DeliveryOutcome outcome = deliverer.attempt(notification.delivery, rendered->request);

@@ -5,6 +5,7 @@
 
 #include "factory/core.h"
 #include "factory/notify/deliver.h"
+#include "factory/notify/evaluated.h"
 
 namespace mill::factory {
 
@@ -22,11 +23,12 @@ public:
     virtual ~DeliveryWorker() = default;   ///< stops
     virtual void stop() = 0;               ///< takes no more; attempts under way are cut off and stay due
 };
-std::unique_ptr<DeliveryWorker> start_delivery_worker(WorkerOptions options, Core& core, Deliverer& deliverer);
+/// `late` renders what waits for jq, and what it makes is stored before it is sent; none: such a delivery is dead.
+std::unique_ptr<DeliveryWorker> start_delivery_worker(WorkerOptions options, Core& core, Deliverer& deliverer, LateRenderer late = {});
 
 /// POST /v1/notifiers/{name}/test: renders `sample_job` and sends it once, outside the outbox.
 /// {ok, request {method,url,headers,body}, response {status, body} or absent, error or absent}. Blocks: for the attempt.
-Result<Json> try_notifier(const Document& notifier, const Json& sample_job, const Renderer& renderer, Deliverer& deliverer);
+Result<Json> try_notifier(const Document& notifier, const Json& sample_job, const Renderer& renderer, Deliverer& deliverer, const LateRenderer& late = {});
 
 /// Credentials of the store, opened. `open` is the vault's.
 CredentialSource stored_credentials(Core& core, std::function<Result<Json>(const CredentialRecord&)> open, const Clock& clock);

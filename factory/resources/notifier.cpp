@@ -77,15 +77,19 @@ Json api(const Json& json, const std::string& where, Fields& top)
     text_map(fields, out, "headers");
     no_secret_headers(fields, out["headers"]);
     if (const Json body = fields.any("body", Json()); !body.is_null()) out.set("body", body);
-    const std::string authentication = fields.one_of("authentication", {"none", "basic", "bearer", "header", "oauth"}, "none");
+    const std::string authentication = fields.one_of("authentication", {"none", "basic", "bearer", "header", "oauth", "certificate"}, "none");
+    const std::string certificate = fields.text("certificate", "");
     const std::string credentials = fields.text("credentials", "");
     const std::string secret = signing_credential(fields);
     if (authentication != "none" && !authentication.empty() && credentials.empty())
         fields.mistake("credentials", fmt::format("is missing: authentication is {}", authentication));
     if (authentication == "none" && !credentials.empty())
-        fields.mistake("authentication", "is none, so 'credentials' would never be used: say basic, bearer, header or oauth");
+        fields.mistake("authentication", "is none, so 'credentials' would never be used: say basic, bearer, header, oauth or certificate");
+    if (authentication == "certificate" && !certificate.empty()) fields.mistake("certificate", "stands beside authentication: certificate, whose credential is 'credentials'");
+    if ((authentication == "certificate" || !certificate.empty()) && !url.starts_with("https://")) fields.mistake("url", "must begin with https://: a client certificate is shown over TLS only");
     out.set("authentication", Json(authentication));
     if (!credentials.empty()) out.set("credentials", Json(credentials));
+    if (!certificate.empty()) out.set("certificate", Json(certificate));
     if (!secret.empty()) out.set("secret", Json(secret));
     if (auto done = fields.done(); !done) top.mistake("api", done.error().what);
     return out;
@@ -97,7 +101,15 @@ void of_platform(const std::string& platform, Fields& fields, Json& out)
     const bool may_be_open = platform == "rasa" || platform == "webhook";
     const std::string credentials = may_be_open ? fields.text("credentials", "") : fields.text("credentials");
     if (!credentials.empty()) out.set("credentials", Json(credentials));
-    if (platform != "teams") {
+    if (platform == "teams-bot") {
+        out.set("serviceUrl", Json(fields.text("serviceUrl", "${ .invocationContext.replyTo.serviceUrl }")));
+        Json hosts = Json::array();
+        for (const std::string& host : fields.has("serviceHosts") ? fields.texts("serviceHosts") : std::vector<std::string>{"https://smba.trafficmanager.net"}) {
+            if (!is_http_origin(host, false) || host.find("${") != std::string::npos) fields.mistake("serviceHosts", fmt::format("has '{}', expected an origin such as https://smba.trafficmanager.net", host));
+            hosts.push(Json(host));
+        }
+        out.set("serviceHosts", std::move(hosts));
+    } else if (platform != "teams") {
         std::string usual = platform == "sap-cai" ? "https://api.cai.tools.sap" : platform == "slack" ? "https://slack.com" : platform == "botpress" ? "https://api.botpress.cloud" : "";
         const std::string base = usual.empty() ? fields.text("baseUrl") : fields.text("baseUrl", usual);
         if (!base.empty() && (!is_http_origin(base, true) || base.find("${") != std::string::npos)) fields.mistake("baseUrl", fmt::format("must be an absolute http(s) address; found '{}'", base));
@@ -120,11 +132,16 @@ Json chat(const Json& json, const std::string& where, const std::vector<std::str
 {
     Fields fields(json, where + ", chat");
     Json out = Json::object();
-    const std::string platform = fields.one_of("platform", {"sap-cai", "slack", "teams", "rasa", "botpress", "webhook"});
+    const std::string platform = fields.one_of("platform", {"sap-cai", "slack", "teams", "teams-bot", "rasa", "botpress", "webhook"});
     out.set("platform", Json(platform));
     const std::string reaction = fields.one_of("reaction", {"message", "memory"}, "message");
     if (reaction == "memory" && platform != "sap-cai") fields.mistake("reaction", "memory is SAP Conversational AI's: other platforms keep none for callers");
     out.set("reaction", Json(reaction));
+    if (fields.has("progress")) {
+        const std::string progress = fields.one_of("progress", {"new", "edit"});
+        if (progress == "edit" && platform != "slack" && platform != "teams-bot") fields.mistake("progress", "edit is for slack and teams-bot: no other platform lets a message be changed");
+        if (progress == "edit") out.set("progress", Json(progress));
+    }
     if (platform != "teams") out.set("conversation", Json(fields.text("conversation")));
     const Json message = fields.any("message", Json());
     Json messages = fields.object("messages", Json::object());

@@ -34,13 +34,14 @@ std::vector<std::string_view> kinds_for(const Json& spec)
 {
     if (spec["type"].as_string() == "chat") {
         const std::string& platform = spec["chat"]["platform"].as_string();
-        return {platform == "sap-cai" ? "sap-cai" : platform == "teams" ? "webhook" : "bearer"};
+        return {platform == "sap-cai" ? "sap-cai" : platform == "teams" ? "webhook" : platform == "teams-bot" ? "oauth" : "bearer"};
     }
     if (spec["type"].as_string() == "mail") return {"login", "basic"};
     const std::string& how = spec["api"]["authentication"].as_string();
     if (how == "basic") return {"basic", "login", "generic"};
     if (how == "bearer") return {"bearer", "generic"};
     if (how == "oauth") return {"oauth"};
+    if (how == "certificate") return {"certificate"};
     return {"header"};
 }
 
@@ -58,6 +59,7 @@ tl::expected<void, Refusal> check_notifier_references(const ResourceDocument& do
     const Json& part = spec[spec["type"].as_string()];
     if (const std::string& secret = spec["api"]["secret"].as_string(); !secret.empty()) note(wrong_signature(secret, references));
     if (const std::string& secret = spec["chat"]["secret"].as_string(); !secret.empty()) note(wrong_credential(secret, {"hmac"}, references));
+    if (const std::string& name = spec["api"]["certificate"].as_string(); !name.empty()) note(wrong_credential(name, {"certificate"}, references));
     if (const std::string& name = part["credentials"].as_string(); !name.empty()) note(wrong_credential(name, kinds_for(spec), references));
     if (wrong.empty()) return {};
     return tl::unexpected(Refusal{{Errc::conflict, fmt::format("Notifier '{}': {}", document.name, fmt::join(wrong, "; "))}, {}});

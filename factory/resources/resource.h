@@ -56,7 +56,7 @@ struct Refusal {
 tl::expected<void, Refusal> check_references(ResourceDocument& document, const References& references, const Json& granted_before,
                                              bool accept);
 
-/// The part of it that is about a Trigger's `chat.credentials`: the secret that its platform signs with. Errors: conflict.
+/// The part of it that is about the credentials that a Trigger names: the secret that its chat platform signs with, and that of its callbacks. Errors: conflict.
 tl::expected<void, Refusal> check_chat_credential(const ResourceDocument& trigger, const References& references);
 
 /// The input of a job that a signed webhook starts: `event.input` of its trigger, filled in from {body, id, type}. Errors: invalid.

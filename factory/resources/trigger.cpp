@@ -5,7 +5,9 @@
 #include "factory/chat/mapping.h"
 #include "factory/chat/platform.h"
 #include "factory/http/address.h"
+#include "factory/resources/callbacks.h"
 #include "factory/resources/kinds.h"
+#include "factory/resources/named_credentials.h"
 #include "factory/resources/resource.h"
 #include "factory/resources/trigger_parts.h"
 #include "factory/schedule/schedule.h"
@@ -133,13 +135,13 @@ Json chat(Fields& top)
 
 tl::expected<void, Refusal> check_chat_credential(const ResourceDocument& trigger, const References& references)
 {
-    const std::string& name = trigger.spec["chat"]["credentials"].as_string();
-    if (name.empty()) return {};
-    const std::string where = fmt::format("Trigger '{}', chat", trigger.name);
     const auto refuse = [](std::string what) { return tl::unexpected(Refusal{Error{Errc::conflict, std::move(what)}, {}}); };
-    const auto kind = references.credential_kind(name);
-    if (!kind) return refuse(fmt::format("{}: credential '{}' is not there (millwright credentials set {} --kind hmac)", where, name, name));
-    if (*kind != "hmac") return refuse(fmt::format("{}: credential '{}' must be of kind hmac, it is of kind {}", where, name, *kind));
+    for (const auto& [place, name] : credentials_named_in(trigger.spec)) {
+        const std::string where = fmt::format("Trigger '{}', {}", trigger.name, place);
+        const auto kind = references.credential_kind(name);
+        if (!kind) return refuse(fmt::format("{}: credential '{}' is not there (millwright credentials set {} --kind hmac)", where, name, name));
+        if (*kind != "hmac") return refuse(fmt::format("{}: credential '{}' must be of kind hmac, it is of kind {}", where, name, *kind));
+    }
     return {};
 }
 
@@ -176,6 +178,8 @@ Result<Json> normalise_trigger(const Json& body, const std::string& where)
     }
     if (fields.has("approval")) out.set("approval", read_approval(fields, out.contains("chat")));
     out.set("runOn", Json(fields.one_of("runOn", {"unattended", "attended", "any"}, type == "attended" ? "attended" : "unattended")));
+    read_callbacks(fields, out);
+    if (type == "schedule" && out.contains("callbacks")) fields.mistake("callbacks", "is for a trigger of 'type: api'");
     out.set("workflow", Json(fields.text("workflow", "main")));
     out.set("input", fields.object("input", Json::object()));
     out.set("priority", Json(priority(fields)));

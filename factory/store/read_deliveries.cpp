@@ -96,6 +96,14 @@ Result<DeliveryRecord> SqliteReader::delivery(std::string_view id)
     return out;
 }
 
+Result<Json> SqliteReader::kept_answer(std::string_view job, std::string_view notifier)
+{
+    Rows rows = db_.query("select d.kept from jobs j join deliveries d on d.job = j.id where j.uid = ?1 and d.notifier = ?2 and d.kept is not null order by d.id desc limit 1", job, notifier);
+    if (rows.next()) return rows.json(0);
+    if (!rows.status()) return fail(rows.status().error());
+    return Json();
+}
+
 Result<Page<DeliveryRecord>> SqliteReader::deliveries(const DeliveryQuery& query)
 {
     const auto cursor = read_cursor(query.cursor);

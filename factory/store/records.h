@@ -89,7 +89,7 @@ struct CredentialRecord {
 inline bool is_secret_member(std::string_view kind, std::string_view member)
 {
     return member != "username" && member != "clientId" && member != "tokenUrl" && !(kind == "header" && member == "name") &&
-           !(kind == "oauth" && (member == "scope" || member == "audience"));
+           !(kind == "oauth" && (member == "scope" || member == "audience")) && !(kind == "certificate" && member != "key");
 }
 
 struct TokenRecord {

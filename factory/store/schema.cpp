@@ -174,9 +174,15 @@ create index questions_conversation on questions(conversation) where state = 0 a
 create table causes(job integer primary key references jobs(id) on delete cascade, cause integer not null, trigger text not null, depth integer not null,
     asked_by text not null, unique(cause, trigger)) without rowid;
 )sql",
+    // What an answer names for later deliveries about the same job ({channel, ts} of a message that is edited), and whom a caller has told of
+    // the end of its job ({url, secret}).
+    R"sql(
+alter table deliveries add column kept text;
+create table callbacks(job integer primary key references jobs(id), spec text not null);
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
-constexpr int kChained = 10;   // the step that chains the audit log
+constexpr int kChained = 11;   // the step that chains the audit log
 
 Result<int> version_of(Database& db)
 {

@@ -41,6 +41,7 @@ public:
     Result<Page<StoredEvent>> events(std::string_view job, protocol::EventKind kind, std::string_view cursor, std::size_t limit) override;
     Result<std::vector<StoredEvent>> stale_events(std::string_view job) override;
     Result<DeliveryRecord> delivery(std::string_view id) override;
+    Result<Json> kept_answer(std::string_view job, std::string_view notifier) override;
     Result<Page<DeliveryRecord>> deliveries(const DeliveryQuery& query) override;
     Result<NotifierState> notifier_state(std::string_view notifier) override;
     Result<std::vector<NotifierState>> notifier_states() override;

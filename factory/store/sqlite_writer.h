@@ -116,6 +116,11 @@ public:
     Status insert_delivery_attempt(std::string_view delivery, const DeliveryAttempt& attempt) override;
     Result<JobKey> delivery_job(std::string_view delivery) override;
     Status put_notifier_state(const NotifierState& state) override;
+    Status set_delivery_request(std::string_view delivery, const Json& request) override;
+    Status set_delivery_kept(std::string_view delivery, const Json& kept) override;
+    Status remove_delivery(std::string_view delivery) override;
+    Status put_callback(JobKey job, const Json& spec) override;
+    Result<Json> callback(JobKey job) override;
     Status hold_deliveries(std::string_view notifier) override;
     Status release_deliveries(std::string_view notifier, WallTime now) override;
     Result<std::optional<DeliveryRecord>> probe_delivery(std::string_view notifier) override;

@@ -57,6 +57,8 @@ public:
     /// What stale attempts reported after they were superseded.
     virtual Result<std::vector<StoredEvent>> stale_events(std::string_view job) = 0;
     virtual Result<DeliveryRecord> delivery(std::string_view id) = 0;   ///< with its history
+    /// What the last answer to this notifier about this job named for later ones; null: nothing.
+    virtual Result<Json> kept_answer(std::string_view job, std::string_view notifier) = 0;
     virtual Result<Page<DeliveryRecord>> deliveries(const DeliveryQuery& query) = 0;
     virtual Result<NotifierState> notifier_state(std::string_view notifier) = 0;       ///< of one that never failed: as if made now
     virtual Result<std::vector<NotifierState>> notifier_states() = 0;                  ///< those with failures, without counts

@@ -67,6 +67,25 @@ Status SqliteWriter::insert_delivery_attempt(std::string_view delivery, const De
                     delivery, a.number, a.time, a.request, a.status, a.response, a.error, std::int64_t{a.took.count()});
 }
 
+Status SqliteWriter::set_delivery_request(std::string_view delivery, const Json& request)
+{
+    return db_->run("update deliveries set request = ?2 where uid = ?1", delivery, request);
+}
+
+Status SqliteWriter::set_delivery_kept(std::string_view delivery, const Json& kept) { return db_->run("update deliveries set kept = ?2 where uid = ?1", delivery, kept); }
+
+Status SqliteWriter::remove_delivery(std::string_view delivery) { return db_->run("delete from deliveries where uid = ?1 and attempts = 0", delivery); }
+
+Status SqliteWriter::put_callback(JobKey job, const Json& spec) { return db_->run("insert into callbacks(job, spec) values (?1, ?2)", job, spec); }
+
+Result<Json> SqliteWriter::callback(JobKey job)
+{
+    Rows rows = db_->query("select spec from callbacks where job = ?1", job);
+    if (rows.next()) return rows.json(0);
+    if (!rows.status()) return fail(rows.status().error());
+    return Json();
+}
+
 Result<JobKey> SqliteWriter::delivery_job(std::string_view delivery)
 {
     Rows rows = db_->query("select coalesce(job, 0) from deliveries where uid = ?1", delivery);

@@ -251,6 +251,11 @@ public:
     virtual Result<std::vector<DeliveryRecord>> due_deliveries(WallTime now, WallTime overtake_before, std::size_t limit) = 0;
     virtual Result<std::optional<WallTime>> next_delivery() = 0;
     virtual Status change_delivery(const DeliveryRecord& delivery) = 0;   ///< state, next try, finished, attempts, error, overtook, held
+    virtual Status set_delivery_request(std::string_view delivery, const Json& request) = 0;
+    virtual Status set_delivery_kept(std::string_view delivery, const Json& kept) = 0;
+    virtual Status remove_delivery(std::string_view delivery) = 0;   ///< one without attempts
+    virtual Status put_callback(JobKey job, const Json& spec) = 0;
+    virtual Result<Json> callback(JobKey job) = 0;                   ///< null: it has none
     virtual Status put_notifier_state(const NotifierState& state) = 0;
     virtual Status hold_deliveries(std::string_view notifier) = 0;   ///< all that are pending and not claimed
     virtual Status release_deliveries(std::string_view notifier, WallTime now) = 0;   ///< all that are held: due at once

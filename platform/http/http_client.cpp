@@ -213,7 +213,9 @@ private:
                 try {
                     shared->finish(done.get());
                 } catch (const web_http::http_exception& error) {
-                    shared->finish(fail(translate(uri, error, client->tls->why())));
+                    Error translated = translate(uri, error, client->tls->why());
+                    translated.what += client->tls->objection();
+                    shared->finish(fail(std::move(translated)));
                 } catch (const pplx::task_canceled&) {
                     shared->finish(fail(Errc::cancelled, fmt::format("{}:{}: cancelled", uri.host, uri.port)));
                 } catch (const std::exception& error) {
@@ -302,6 +304,10 @@ private:
             if (!options.ca_file.empty()) context.load_verify_file(options.ca_file);
             if (!options.certificate_file.empty()) context.use_certificate_chain_file(options.certificate_file);
             if (!options.key_file.empty()) context.use_private_key_file(options.key_file, boost::asio::ssl::context::pem);
+            using boost::asio::buffer;
+            if (!options.authority_pem.empty()) context.add_certificate_authority(buffer(options.authority_pem));
+            if (!options.certificate_pem.empty()) context.use_certificate_chain(buffer(options.certificate_pem));
+            if (!options.key_pem.empty()) context.use_private_key(buffer(options.key_pem), boost::asio::ssl::context::pem);
         });
         return out;
     }

@@ -31,6 +31,7 @@ void TlsCheck::install(SSL_CTX* context, const std::shared_ptr<TlsCheck>& check)
     SSL_CTX_set_ex_data(context, shared_index(), new Shared(check));
     SSL_CTX_set_cert_verify_callback(context, verify, check.get());
     SSL_CTX_set_info_callback(context, at_handshake);
+    SSL_CTX_set_client_cert_cb(context, no_certificate);   // not called when there is one
 }
 
 int TlsCheck::verify(X509_STORE_CTX* store, void* held)
@@ -47,11 +48,25 @@ int TlsCheck::verify(X509_STORE_CTX* store, void* held)
     return 0;
 }
 
-void TlsCheck::at_handshake(const SSL* connection, int where, int)
+int TlsCheck::no_certificate(SSL* connection, X509**, EVP_PKEY**)
 {
-    if ((where & SSL_CB_HANDSHAKE_START) == 0) return;
+    if (const auto* check = static_cast<Shared*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), shared_index()))) {
+        const std::scoped_lock lock((*check)->mutex_);
+        (*check)->asked_ = true;
+    }
+    return 0;
+}
+
+void TlsCheck::at_handshake(const SSL* connection, int where, int result)
+{
     const auto* check = static_cast<Shared*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), shared_index()));
     if (check == nullptr) return;
+    // With TLS 1.3 a server judges our certificate when we are done already: the library only sees that the connection breaks.
+    if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && (result >> 8) == SSL3_AL_FATAL) {
+        const std::scoped_lock lock((*check)->mutex_);
+        (*check)->alert_ = SSL_alert_desc_string_long(result);
+    }
+    if ((where & SSL_CB_HANDSHAKE_START) == 0) return;
     SSL* writable = const_cast<SSL*>(connection);
     // An address is no name to ask for (RFC 6066, 3).
     SSL_set_tlsext_host_name(writable, is_address((*check)->host_) ? nullptr : (*check)->host_.data());
@@ -61,6 +76,14 @@ std::string TlsCheck::why() const
 {
     const std::scoped_lock lock(mutex_);
     return why_;
+}
+
+std::string TlsCheck::objection() const
+{
+    const std::scoped_lock lock(mutex_);
+    std::string out = alert_.empty() ? "" : "; the server's TLS alert: " + alert_;
+    if (asked_) out += "; it asked for a client certificate, and none was shown";
+    return out;
 }
 
 std::string tls_words(unsigned long code)

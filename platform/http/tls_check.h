@@ -19,12 +19,17 @@ public:
 
     std::string why() const;  ///< what was wrong with the last certificate that was refused; empty for nothing
 
+    /// What the server had against us, as the end of a sentence: its alert, and that it asked for a certificate which it did not get; empty: nothing.
+    std::string objection() const;
+
 private:
+    static int no_certificate(SSL* connection, X509**, EVP_PKEY**);
     static int verify(X509_STORE_CTX* store, void* check);
     static void at_handshake(const SSL* connection, int where, int result);
     std::string host_;
     mutable std::mutex mutex_;
-    std::string why_;
+    std::string why_, alert_;
+    bool asked_ = false;
 };
 
 /// OpenSSL's words for one of its numbers, such as "tlsv13 alert certificate required".

@@ -191,7 +191,7 @@ std::string mail_text(const MailMessage& message)
     std::string out = fmt::format("Date: {}\r\nFrom: {}\r\n", date_text(message.date), mailbox_text(message.from));
     if (!message.to.empty()) out += fmt::format("To: {}\r\n", mailboxes_text(message.to));
     if (!message.cc.empty()) out += fmt::format("Cc: {}\r\n", mailboxes_text(message.cc));
-    if (!message.reply_to.empty()) out += fmt::format("Reply-To: {}\r\n", one_line_of(message.reply_to));
+    if (!message.reply_to.address.empty()) out += fmt::format("Reply-To: {}\r\n", mailbox_text(message.reply_to));
     out += fmt::format("Subject: {}\r\nMessage-ID: <{}>\r\n", header_text(message.subject), one_line_of(message.id));
     if (!message.references.empty()) out += fmt::format("References: <{}>\r\n", one_line_of(message.references));
     out += "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n";

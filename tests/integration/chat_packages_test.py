@@ -1,6 +1,7 @@
-"""Signatures that come in and go out, judged by others' code: Slack's own framework (@slack/bolt) and the reference of Standard Webhooks.
+"""What comes in and goes out, judged by others' code: Slack's own framework (@slack/bolt), the reference of Standard Webhooks, the SDK of CloudEvents
+and Microsoft's of bots.
 
-Needs both npm packages in the folder that MILL_NODE_MODULES names: `npm install --prefix FOLDER standardwebhooks @slack/bolt` and
+Needs the npm packages in the folder that MILL_NODE_MODULES names: `npm install --prefix FOLDER standardwebhooks @slack/bolt cloudevents botbuilder` and
 MILL_NODE_MODULES=FOLDER/node_modules. Skips without them.
 """
 import base64
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import time
 import unittest
+import urllib.parse
 
 from mill import Test, World, call, wait_for
 
@@ -102,6 +104,77 @@ chat: {{ platform: webhook, conversation: room-1, baseUrl: "{receiver.url}/hook"
         self.assertEqual(verdict[0], "grüße")
         for refused in verdict[1:]:
             self.assertIn("signature", refused.lower())
+
+    @unittest.skipUnless((pathlib.Path(MODULES) / "cloudevents").exists(), "cloudevents is not installed (npm)")
+    def test_the_sdk_of_cloudevents_reads_what_notifiers_and_callbacks_send(self):
+        receiver = self.world.receiver()
+        self.world.agent()
+        trigger = self.world.deploy("told", "do:\n  - answer: { set: { reply: grüße } }\n", trigger=f'callbacks: [ "{receiver.url}/back/*" ]\n', notifiers=f"""kind: Notifier
+name: told
+trigger: told-api
+on: [ start, success ]
+type: api
+api: {{ url: "{receiver.url}/hook" }}
+""")
+        reply = self.world.api("POST", f"/v1/triggers/{trigger}/runs", {"input": {"order": 1}, "callbackUrl": receiver.url + "/back/1"})
+        uid = reply.json["jobUid"]
+        self.world.ended(uid)
+        wait_for("all", lambda: len(receiver.at("/hook")) == 2 and receiver.at("/back/1"))
+        sent = [*receiver.at("/hook"), *receiver.at("/back/1")]
+        events = self.node("""
+            const { HTTP } = require('cloudevents');
+            const given = JSON.parse(require('fs').readFileSync(0));
+            console.log(JSON.stringify(given.map(({ headers, body }) => {
+                const event = HTTP.toEvent({ headers, body });
+                event.validate();
+                return { ...event.toJSON(), whole: HTTP.isEvent({ headers, body }) };
+            })));
+        """, [{"headers": {name.lower(): value for name, value in each["headers"].items()}, "body": each["body"].decode()} for each in sent])
+        self.assertEqual([event["type"] for event in events], ["io.millwright.job.start", "io.millwright.job.success", "io.millwright.job.success"])
+        for event in events:
+            self.assertTrue(event["whole"])
+            self.assertEqual((event["specversion"], event["subject"], event["data"]["job"]["uid"]), ("1.0", uid, uid))
+        self.assertEqual(events[2]["data"]["output"], {"reply": "grüße"})
+        self.assertEqual(len({event["id"] for event in events}), 3)
+
+    @unittest.skipUnless((pathlib.Path(MODULES) / "botbuilder").exists(), "botbuilder is not installed (npm)")
+    def test_the_bot_connector_gets_what_microsofts_own_client_would_send(self):
+        receiver = self.world.receiver()
+        receiver.answers["/oauth"] = lambda *_: (200, {"access_token": "tok-1", "expires_in": 3599})
+        receiver.answers["/v3/"] = lambda path, headers, body: (200, {"id": "a1"})
+        self.world.run("credentials", "set", "teams-app", "--kind", "oauth", "--json-file", "-", input=json.dumps({"tokenUrl": receiver.url + "/oauth", "clientId": "a", "clientSecret": "app-secret"}))
+        self.world.agent()
+        document = {"kind": "Notifier", "name": "told", "trigger": "told-api", "on": ["start", "success"], "type": "chat",
+                    "chat": {"platform": "teams-bot", "progress": "edit", "conversation": "${ .invocationContext.conversationId }", "credentials": "teams-app", "serviceHosts": [receiver.url],
+                             "messages": {"start": "Working", "success": {"title": "Done", "text": "${ .output.reply }", "buttons": [{"title": "Look", "url": "https://x.example/"}, {"title": "Again", "value": "again"}]}}}}
+        trigger = self.world.deploy("told", "do:\n  - rest: { wait: { milliseconds: 1500 } }\n  - answer: { set: { reply: grüße } }\n", notifiers=json.dumps(document))
+        conversation = "19:abc@thread.tacv2;messageid=148"
+        self.world.ended(self.world.trigger(trigger, context={"conversationId": "19:abc@thread.tacv2:148", "replyTo": {"serviceUrl": receiver.url + "/"}}))
+        wait_for("both", lambda: len(receiver.at("/v3/")) == 2)
+        ours = list(receiver.at("/v3/"))
+        self.node("""
+            const { assertActivity } = require('botframework-schema');
+            const { ConnectorClient } = require('botframework-connector');
+            const { CardFactory, MessageFactory } = require('botbuilder');
+            const given = JSON.parse(require('fs').readFileSync(0));
+            for (const body of given.bodies) {
+                // What a service adds before a bot may see it.
+                assertActivity({ ...body, text: '', timestamp: new Date(), localTimezone: 'UTC', callerId: '', serviceUrl: given.url, listenFor: [], label: 'l', valueType: '', channelId: 'msteams',
+                                 from: { id: '28:a', name: 'bot' }, conversation: { id: given.conversation, isGroup: true, conversationType: 'channel', name: 'c' }, recipient: { id: 'r', name: 'r' } });
+                const same = MessageFactory.attachment(CardFactory.adaptiveCard(body.attachments[0].content));
+                if (same.type !== body.type || same.attachments[0].contentType !== body.attachments[0].contentType) throw new Error('another form: ' + JSON.stringify(same));
+            }
+            const credentials = { signRequest: async (request) => { request.headers.set('authorization', 'Bearer tok-1'); return request; } };
+            (async () => {
+                const client = new ConnectorClient(credentials, { baseUri: given.url });
+                await client.conversations.sendToConversation(given.conversation, given.bodies[0]);
+                await client.conversations.updateActivity(given.conversation, 'a1', given.bodies[1]);
+                console.log('true');
+            })();
+        """, {"bodies": [json.loads(each["body"]) for each in ours], "conversation": conversation, "url": receiver.url})
+        theirs = receiver.at("/v3/")[2:]
+        seen = lambda calls: [(each["method"], urllib.parse.unquote(each["path"]), each["headers"].get("authorization") or each["headers"].get("Authorization"), json.loads(each["body"])) for each in calls]
+        self.assertEqual(seen(ours), seen(theirs))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ inline constexpr const char* kUndo[] = {
     "drop index jobs_ready; drop index jobs_closed; alter table jobs drop column closed; drop index idempotency_job; drop table files; drop table long_logs; "
     "alter table events drop column at; alter table events drop column size; drop table removed; drop table job_minutes; drop table delivery_minutes; drop table series; drop table points;",
     "drop table questions; drop table causes;",
+    "alter table deliveries drop column kept; drop table callbacks;",
 };
 
 /// The store in `folder` as `step` (3 or later) left it, without what this program would do more.

@@ -204,3 +204,51 @@ TEST_CASE("addresses and tokens that are secrets are used and not shown", "[noti
     CHECK(call.header("webhook-id") == "delivery-1");
     CHECK(call.header("webhook-signature") == webhook_signature("whsec_c2VjcmV0", "delivery-1", other.clock.now().microseconds / 1'000'000, "{}"));
 }
+
+TEST_CASE("a message that changes: what is posted is kept, what comes later takes its place, and what was overtaken is not said", "[notify][chat][progress]")
+{
+    ChatBench bench;
+    const Json edit = Json::object({{"url", bench.receiver.url("/api/chat.update")}, {"final", false}}), last = Json::object({{"url", bench.receiver.url("/api/chat.update")}, {"final", true}});
+    const auto attempt = [&](const Json& how, const Json& kept) {
+        return bench.deliverer.attempt("d-1", Json::object({{"kind", "chat"}, {"platform", "slack"}, {"notifier", "n"}, {"method", "POST"}, {"url", Json(bench.receiver.url("/api/chat.postMessage"))}, {"body", R"({"channel":"C42","thread_ts":"17.5","text":"hi"})"},
+                                                            {"credentials", "bot"}, {"edit", how}}), {}, kept);
+    };
+    bench.receiver.answer("/api/chat.postMessage", 200, R"({"ok":true,"channel":"C0FULL","ts":"1.2","message":{}})");
+    const auto posted = attempt(edit, {});
+    CHECK(posted.verdict == Verdict::delivered);
+    CHECK(dump_json(posted.kept) == R"({"channel":"C0FULL","ts":"1.2","final":false})");
+    bench.receiver.answer("/api/chat.update", 200, R"({"ok":true,"channel":"C0FULL","ts":"1.2"})");
+    const auto changed = attempt(last, posted.kept);
+    CHECK(changed.verdict == Verdict::delivered);
+    CHECK(changed.kept["final"] == Json(true));
+    CHECK(*parse_json(bench.receiver.calls("/api/chat.update").at(0).body) == json(R"({"channel":"C0FULL","text":"hi","ts":"1.2","blocks":[]})"));
+    // The start, overtaken by the end: it would take the answer away.
+    const auto late = attempt(edit, changed.kept);
+    CHECK(late.verdict == Verdict::delivered);
+    CHECK_THAT(late.attempt.response, Catch::Contains("not sent"));
+    CHECK(late.kept.is_null());
+    CHECK(bench.receiver.calls().size() == 2);
+    // Deleted meanwhile, or too old: anew; any other refusal is one.
+    bench.receiver.answer("/api/chat.update", 200, R"({"ok":false,"error":"message_not_found"})");
+    CHECK(attempt(last, posted.kept).verdict == Verdict::delivered);
+    CHECK(bench.receiver.calls("/api/chat.postMessage").size() == 2);
+    bench.receiver.answer("/api/chat.update", 200, R"({"ok":false,"error":"not_in_channel"})");
+    CHECK(attempt(last, posted.kept).verdict == Verdict::give_up);
+    // Without `edit` nothing is kept and each is posted.
+    CHECK(bench.send("slack", "/api/chat.postMessage", "bot").kept.is_null());
+}
+
+TEST_CASE("the bot connector is where the call came from, if the notifier names it", "[notify][chat][teams]")
+{
+    const auto url = [](const std::string& service, const std::string& conversation) {
+        const auto out = rendered(R"({"platform":"teams-bot","serviceUrl":")" + service + R"(","serviceHosts":["https://smba.example.com"],"conversation":")" + conversation + R"(","message":"hi","credentials":"c","progress":"edit"})", "start");
+        return out ? out->request["url"].as_string() + " " + dump_json(out->request["edit"]) : out.error().what;
+    };
+    CHECK(url("https://smba.example.com/emea/", "19:abc@thread.tacv2:148") == "https://smba.example.com/emea/v3/conversations/19%3Aabc%40thread.tacv2%3Bmessageid%3D148/activities {\"final\":false}");
+    CHECK(url("https://smba.example.com", "19:abc@thread.tacv2;messageid=148") == "https://smba.example.com/v3/conversations/19%3Aabc%40thread.tacv2%3Bmessageid%3D148/activities {\"final\":false}");
+    CHECK(url("https://smba.example.com/", "a:1abc") == "https://smba.example.com/v3/conversations/a%3A1abc/activities {\"final\":false}");
+    for (const char* other : {"https://smba.example.com.evil.com/", "http://smba.example.com/", "https://evil.com/smba.example.com", "https://smba.example.com:444/"}) CHECK_THAT(url(other, "a:1"), Catch::Contains("not one of the notifier's serviceHosts"));
+    CHECK_THAT(url("https://smba.example.com/../x", "a:1"), Catch::Contains("'..'"));
+    CHECK_THAT(url("${ .invocationContext.replyTo.serviceUrl }", "a:1"), Catch::Contains("has no value"));
+    CHECK_THAT(url("https://smba.example.com/", "a/b"), Catch::Contains("not a conversation of Teams"));
+}

@@ -143,7 +143,7 @@ TEST_CASE("when decides whether anything is sent", "[notify][render]")
 
 TEST_CASE("a notifier is checked when it is saved: all its mistakes at once", "[notify][render]")
 {
-    const auto checked = check_notifier(*parse_json(R"({"when":"${ .a > 1 }","api":{"url":"https://${ .output.host }/x","headers":{"A":"${ now }"},"body":{"x":["${ .outptu }"]}}})"));
+    const auto checked = check_notifier(*parse_json(R"({"when":"${ .a }","api":{"url":"https://${ .output.host }/x","headers":{"A":"${ now }"},"body":{"x":["${ .outptu }"]}}})"));
     REQUIRE_FALSE(checked);
     for (const char* expected : {"when: ", "api.url: scheme and host must be written out", "api.headers/A", "api.body/x/0"}) CHECK_THAT(checked.error().what, Catch::Contains(expected));
     CHECK(check_notifier(*parse_json(R"({"chat":{"conversation":"${invocation_context.conversationId}","message":"${output.order.orderStatus}","memory":{"a":1}}})")));
