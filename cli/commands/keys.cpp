@@ -60,6 +60,10 @@ Result<int> run_sign(Context& context, const Arguments& arguments)
     const Result<Signable> package = signable(*bytes);
     if (!package) return fail(package.error());
     auto known = signatures_beside(path, *package);
+    if (!known && known.error().code == Errc::conflict) {   // it was packed anew since
+        context.console.note(one_line(fmt::format("{}.sig was of other bytes, and is replaced", path)));
+        known = std::optional<protocol::SignatureFile>();
+    }
     if (!known) return fail(known.error());
     auto signature = sign(*package, key->key);
     if (!signature) return fail(signature.error());
@@ -86,11 +90,11 @@ Command keys_new_command()
             .run = run_new};
 }
 
-Command keys_show_command()
+Command keys_command()
 {
-    return {.name = "keys show",
-            .summary = "Print the public half of a publisher's key, and the lines that trust it",
-            .examples = "millwright keys show acme.key",
+    return {.name = "keys",
+            .summary = "Print the public half of a publisher's key, and the lines that trust it; `keys new` makes one",
+            .examples = "millwright keys acme.key",
             .options = {reads_file({"FILE", "", "As `keys new` wrote it", true})},
             .run = run_show};
 }
