@@ -43,6 +43,7 @@ Result<int> run_new(Context& context, const Arguments& arguments)
 
 Result<int> run_show(Context& context, const Arguments& arguments)
 {
+    if (!arguments.has("FILE")) return context.usage("say which FILE, as `keys new` wrote it; `millwright keys new NAME --out FILE` makes one");
     const Result<KeyFile> file = read_key_file(arguments.text("FILE"));
     if (!file) return fail(file.error());
     show_key(context.console, *file, arguments.text("FILE"));
@@ -95,7 +96,7 @@ Command keys_command()
     return {.name = "keys",
             .summary = "Print the public half of a publisher's key, and the lines that trust it; `keys new` makes one",
             .examples = "millwright keys acme.key",
-            .options = {reads_file({"FILE", "", "As `keys new` wrote it", true})},
+            .options = {reads_file({"FILE", "", "As `keys new` wrote it"})},
             .run = run_show};
 }
 
