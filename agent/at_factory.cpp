@@ -1,5 +1,6 @@
 #include "agent/at_factory.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "agent/sealed_fetcher.h"
@@ -122,10 +123,13 @@ void AtFactory::start(Runtime runtime)
 
 void AtFactory::revoke(const std::set<std::string>& keys, const std::function<void(Command)>& tell)
 {
-    const auto fresh = keep_revoked(identity_.folder, keys);
-    if (!fresh) log::error("policy", "keys that {} says were revoked are not kept, and count until this agent ends: {}", identity_.factory_url, fresh.error().what);
     std::set<std::string> prints;
     for (const std::string& key : keys) prints.insert(platform::fingerprint(key));
+    // It is said with every offer.
+    if (revoked_kept_ && std::includes(policy_.signing.revoked.begin(), policy_.signing.revoked.end(), prints.begin(), prints.end())) return;
+    const auto fresh = keep_revoked(identity_.folder, keys);
+    revoked_kept_ = fresh.has_value();
+    if (!fresh) log::error("policy", "keys that {} says were revoked are refused until this agent ends, and could not be written down: {}", identity_.factory_url, fresh.error().what);
     policy_.revoke(prints);
     if (!fresh || fresh->empty()) return;
     for (const std::string& key : *fresh) log::warning("policy", "the key {} of a publisher was revoked: no package starts by its signature any more", platform::fingerprint(key));

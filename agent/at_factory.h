@@ -72,6 +72,7 @@ private:
     Machine machine_;
     const Identity identity_;
     Policy policy_;                               // after the start the link's thread alone reads and changes it
+    bool revoked_kept_ = true;                    // the last time that keys were revoked they were written down
     const std::unique_ptr<Journal> journal_;
     Desk desk_;
     JournalLedger ledger_;

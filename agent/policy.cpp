@@ -261,7 +261,7 @@ std::string default_policy_text()
 # Packages that no publisher signed, of those this machine knows, run only with true.
 unsigned: false
 
-# Publishers and their keys (`millwright keys new`, `millwright keys show`): one each, or two while one takes the other's place. Without
+# Publishers and their keys (`millwright keys new`, `millwright keys FILE`): one each, or two while one takes the other's place. Without
 # this key: those that the factory named when this agent was enrolled (pinned in factories/*/agent.json). With it: these alone.
 # publishers: { acme: "ed25519:…" }
 

@@ -40,7 +40,7 @@ Result<KeyFile> parse_key_file(const std::string& text, const std::string& path)
 Result<KeyFile> read_key_file(const std::string& path)
 {
     auto text = platform::read_secret_file(path, kMaxKeyFile);
-    if (!text) return fail(text.error().code == Errc::denied ? Errc::denied : Errc::invalid, fmt::format("{}: {}", path, text.error().what));
+    if (!text) return fail(text.error().code == Errc::denied ? Errc::denied : Errc::invalid, text.error().what);   // it names the file
     return parse_key_file(*text, path);
 }
 
@@ -92,7 +92,7 @@ Result<protocol::SignatureFile> read_signatures(const std::string& path, const S
     auto file = protocol::parse_signature_file(std::string_view(*text), path);
     if (!file) return fail(Errc::invalid, file.error().what);
     if (file->digest != package.digest || file->name != package.name || file->version != package.version)
-        return fail(Errc::invalid, fmt::format("{}: the signatures are of {} {} ({}), not of {} {} ({}); sign it again (`millwright sign`)", path, file->name, file->version, file->digest,
+        return fail(Errc::conflict, fmt::format("{}: the signatures are of {} {} ({}), not of {} {} ({}); sign it again (`millwright sign`)", path, file->name, file->version, file->digest,
                                                package.name, package.version, package.digest));
     return file;
 }

@@ -31,7 +31,7 @@ Result<Signable> signable(const std::string& bytes);
 Result<protocol::PackageSignature> sign(const Signable& package, const platform::SigningKey& key);
 protocol::SignatureFile file_of(const Signable& package, std::vector<protocol::PackageSignature> signatures);
 
-/// FILE.mwp.sig of FILE.mwp; nothing when there is none. Errors: invalid (it is none, or of other bytes than `package`).
+/// FILE.mwp.sig of FILE.mwp; nothing when there is none. Errors: invalid (it is none), conflict (it is of other bytes than `package`).
 Result<std::optional<protocol::SignatureFile>> signatures_beside(const std::string& package_path, const Signable& package);
 Result<protocol::SignatureFile> read_signatures(const std::string& path, const Signable& package);
 

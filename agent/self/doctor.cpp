@@ -84,7 +84,7 @@ void look_at_settings(const DoctorOptions& options, Report& report)
             if (!policy->signing.publishers.contains(name)) missing.push_back(name);
     if (!missing.empty())
         report.warning("policy", fmt::format("policy.yaml demands signatures of {}, of whom no key is known here: such packages are refused", fmt::join(missing, ", ")),
-                       "'publishers: { NAME: \"ed25519:…\" }' in policy.yaml (millwright keys show FILE prints the line), then: millwright-agent reload");
+                       "'publishers: { NAME: \"ed25519:…\" }' in policy.yaml (millwright keys FILE prints the line), then: millwright-agent reload");
     else if (!policy->signing.unsigned_packages && publishers.empty())
         report.warning("policy", "policy.yaml admits no package that nobody signed, and no publisher's key is known here: no job but a canary (millwright canary agent/NAME) runs here",
                        "'publishers' or 'unsigned: true' in policy.yaml, then: millwright-agent reload");

@@ -13,7 +13,7 @@ Command pack_command();
 Command publish_command();
 Command sign_command();
 Command keys_new_command();
-Command keys_show_command();
+Command keys_command();
 Command deploy_command();
 Command apply_command();
 Command get_command();

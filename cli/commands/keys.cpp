@@ -43,6 +43,7 @@ Result<int> run_new(Context& context, const Arguments& arguments)
 
 Result<int> run_show(Context& context, const Arguments& arguments)
 {
+    if (!arguments.has("FILE")) return context.usage("say which FILE, as `keys new` wrote it; `millwright keys new NAME --out FILE` makes one");
     const Result<KeyFile> file = read_key_file(arguments.text("FILE"));
     if (!file) return fail(file.error());
     show_key(context.console, *file, arguments.text("FILE"));
@@ -60,6 +61,10 @@ Result<int> run_sign(Context& context, const Arguments& arguments)
     const Result<Signable> package = signable(*bytes);
     if (!package) return fail(package.error());
     auto known = signatures_beside(path, *package);
+    if (!known && known.error().code == Errc::conflict) {   // it was packed anew since
+        context.console.note(one_line(fmt::format("{}.sig was of other bytes, and is replaced", path)));
+        known = std::optional<protocol::SignatureFile>();
+    }
     if (!known) return fail(known.error());
     auto signature = sign(*package, key->key);
     if (!signature) return fail(signature.error());
@@ -86,12 +91,12 @@ Command keys_new_command()
             .run = run_new};
 }
 
-Command keys_show_command()
+Command keys_command()
 {
-    return {.name = "keys show",
-            .summary = "Print the public half of a publisher's key, and the lines that trust it",
-            .examples = "millwright keys show acme.key",
-            .options = {reads_file({"FILE", "", "As `keys new` wrote it", true})},
+    return {.name = "keys",
+            .summary = "Print the public half of a publisher's key, and the lines that trust it; `keys new` makes one",
+            .examples = "millwright keys acme.key",
+            .options = {reads_file({"FILE", "", "As `keys new` wrote it"})},
             .run = run_show};
 }
 

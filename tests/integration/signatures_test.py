@@ -117,7 +117,7 @@ type: api
         file, public, print_of = self.key()
         self.assertEqual(os.stat(file).st_mode & 0o777, 0o600)
         secret = json.loads(file.read_text())["privateKey"]
-        shown = world.run("keys", "show", file)
+        shown = world.run("keys", file)
         self.assertEqual(shown.stdout.strip(), public)
         self.assertNotIn(secret, shown.stdout + shown.stderr)
         self.assertIn(print_of, shown.stderr)
@@ -143,6 +143,14 @@ type: api
         _, stranger, _ = self.key("stranger")
         self.assertEqual(world.run("packages", "verify", archive, "--key", stranger, check=False).returncode, 77)
         self.assertEqual(world.run("packages", "verify", archive, "--key", "nonsense", check=False).returncode, 64)
+        stale = json.loads(first)
+        stale["package"]["digest"] = "sha256:" + "0" * 64
+        signature.write_text(json.dumps(stale))
+        refused = world.run("publish", archive, check=False)  # packed anew, not signed anew
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("sign it again", refused.stderr)
+        self.assertIn("is replaced", world.run("sign", archive, "--key", file).stderr)
+        self.assertEqual(signature.read_text(), first)
         forged = json.loads(first)
         forged["signatures"][0]["manifest"] = forged["package"]["digest"]
         signature.write_text(json.dumps(forged))
