@@ -181,11 +181,13 @@ TEST_CASE("an approval in the conversation needs another one than who started th
     CHECK(answer(world, open[0].id, true, {"role:admin", "role:operator"}, "user bob").verdict == Verdict::not_asked);
     // An event of a chat counts once, also when another question is open by the time it comes again.
     const auto say = [&](const std::string& id) {
-        return await<Answered>([&](auto done) { world.core().answer_question({id, true, {}, "chat slack", {"chat:U2", "conversation"}, "orders\nchat slack", "Ev1", "sha"}, {"slack user U2", {}}, done); });
+        const auto said = await<Answered>([&](auto done) { world.core().answer_question({id, true, {}, "chat slack", {"chat:U2", "conversation"}, "orders\nchat slack", "Ev1", "sha"}, {"slack user U2", {}}, done); });
+        REQUIRE(said);
+        return said->verdict;
     };
-    CHECK(say(open[0].id)->verdict == Verdict::taken);
+    CHECK(say(open[0].id) == Verdict::taken);
     const JobRecord other = world.run(Json::object(), request);
-    CHECK(say(open_in(world, "orders C42").at(0).id)->verdict == Verdict::known);
+    CHECK(say(open_in(world, "orders C42").at(0).id) == Verdict::known);
     CHECK(world.codes(other.uid).front() == "approval");
     CHECK(has(world.line_of(job.uid), "approved"));
 }
