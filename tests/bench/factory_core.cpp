@@ -214,6 +214,8 @@ void retain(Core& core, const RunRequest& request, const Who& who, int seconds, 
     const double each = static_cast<double>(removed() - before) / seconds;
     std::printf("accepted: p50 %.2f  p99 %.2f  longest %.2f ms; while jobs go: p50 %.2f  p99 %.2f  longest %.2f ms, %.0f jobs/s removed\n", idle[0], idle[1], idle[2], busy[0], busy[1],
                 busy[2], each);
+    const auto last = await<RetentionState>([&](auto done) { core.retention(done); });
+    if (last && !last->last.is_null()) std::printf("longest step of the last run: %.1f ms, without its commit\n", last->last["longestStepMs"].as_number());
     figures.set("removedPerSecond", each).set("acceptIdleMs", Json::array({idle[0], idle[1], idle[2]})).set("acceptMs", Json::array({busy[0], busy[1], busy[2]}));
 }
 
