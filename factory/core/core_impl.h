@@ -297,6 +297,7 @@ private:
     Result<bool> retain_files(SteadyTime until);
     Result<bool> retain_space();
     Status end_retention(WallTime now);
+    void retention_committed(SteadyTime now);
     void remove_doomed();                          ///< after the commit
 
     // schedules.cpp

@@ -12,7 +12,8 @@ namespace {
 
 using Phase = Retaining::Phase;
 
-constexpr Microseconds kStepTime{8'000};          // of one step; its commit comes on top
+constexpr Microseconds kLeast{500}, kMost{8'000};   // of the work of one step; its commit comes on top
+constexpr Microseconds kHeld{25'000};         // a step and its commit: after a longer one the next does less
 constexpr Microseconds kLoaded{20'000};       // a step whose turn came later than this is left out
 constexpr std::size_t kRows = 200;            // of one step, also where the clock stands
 constexpr std::size_t kPages = 64;
@@ -70,14 +71,24 @@ Status CoreImpl::tick_retention(SteadyTime asked, WallTime now)
     if (!retaining_.runs)
         if (auto ok = begin_retention(now); !ok) return ok;
     if (auto ok = retention_step(now); !ok) return ok;
-    retaining_.longest = std::max(retaining_.longest, clock_.steady() - begun);
+    retaining_.step = begun;
     return {};
+}
+
+/// The disk says how much a step may do: nobody waits for the writer much longer than without.
+void CoreImpl::retention_committed(SteadyTime now)
+{
+    const Microseconds held = now - *std::exchange(retaining_.step, std::nullopt);
+    retaining_.longest = std::max(retaining_.longest, held);
+    retaining_.budget = held > kHeld ? std::max(kLeast, retaining_.budget / 2) : std::min(kMost, retaining_.budget * 9 / 8);
 }
 
 Status CoreImpl::begin_retention(WallTime now)
 {
     const SteadyTime next = clock_.steady() + options_.retention.every;
+    const Microseconds budget = retaining_.budget;
     retaining_ = {};
+    retaining_.budget = budget;
     retaining_.next = next;
     retaining_.runs = true;
     retaining_.began = now;
@@ -90,7 +101,7 @@ Status CoreImpl::retention_step(WallTime now)
 {
     const RetentionRules& rules = options_.retention;
     Sweeper& sweeper = writer_.sweeper();
-    const SteadyTime until = clock_.steady() + kStepTime;
+    const SteadyTime until = clock_.steady() + retaining_.budget;
     const auto of = [&](std::string_view kind, const Result<Swept>& swept) -> Result<bool> {
         if (!swept) return fail(swept.error());
         if (auto ok = sweeper.count(kind, swept->rows); !ok) return fail(ok.error());

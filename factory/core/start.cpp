@@ -146,6 +146,7 @@ void CoreImpl::lost(const Error& error)
     ended_.clear();
     fresh_.reset();
     doomed_files_.clear();
+    retaining_.step.reset();
     retaining_.runs = false;   // the next one begins anew
     if (auto ok = load(); !ok) {
         // Nothing true can be said any more; a supervisor starts us again when the disk is back.
@@ -157,6 +158,7 @@ void CoreImpl::lost(const Error& error)
 void CoreImpl::committed()
 {
     const SteadyTime now = clock_.steady();
+    if (retaining_.step) retention_committed(now);
     if (!doomed_files_.empty()) remove_doomed();
     for (const AgentKey key : std::exchange(stirred_, {})) {
         const auto found = agents_.find(key);

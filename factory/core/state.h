@@ -108,7 +108,9 @@ struct Retaining {
     SweepPlace place;                    ///< within the phase
     WallTime began;
     SteadyTime next;                     ///< when the next run begins
-    Microseconds longest{0};             ///< step
+    Microseconds longest{0};             ///< that a step and its commit held the writer
+    Microseconds budget{4'000};          ///< of a step's work: less where commits are slow
+    std::optional<SteadyTime> step;      ///< began then, and is not committed yet
     std::vector<std::string> folders;    ///< files: still to be listed
     std::shared_ptr<std::filesystem::directory_iterator> listing;
 };

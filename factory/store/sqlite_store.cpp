@@ -63,7 +63,7 @@ Status set_up(Database& db, bool writer)
     if (auto ok = db.script("pragma foreign_keys = on; pragma temp_store = memory;"); !ok) return ok;
     if (!writer) return db.script("pragma query_only = on; pragma cache_size = -2000;");
     // The first of it counts only in a new file: space that is free can then be given back little by little.
-    return db.script("pragma auto_vacuum = incremental; pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 0; pragma cache_size = -16000; "
+    return db.script("pragma auto_vacuum = incremental; pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 0; pragma cache_size = -8000; "
                      "pragma journal_size_limit = 67108864;");
 }
 

@@ -184,7 +184,8 @@ std::pair<double, double> timed(int calls, Call call)
 }
 
 /// How long a run takes to be accepted, one every 10 ms, in milliseconds: median, 99th percentile, longest.
-std::array<double, 3> accepting(Core& core, const RunRequest& request, const Who& who, double seconds)
+template <class Between>
+std::array<double, 3> accepting(Core& core, const RunRequest& request, const Who& who, double seconds, Between between)
 {
     std::vector<double> times;
     std::binary_semaphore pause{0};
@@ -192,6 +193,7 @@ std::array<double, 3> accepting(Core& core, const RunRequest& request, const Who
         const double begin = now();
         must(await<Accepted>([&](auto done) { core.accept_run(request, who, done); }).has_value(), "not accepted");
         times.push_back((now() - begin) * 1000);
+        if (times.size() % 20 == 0) between();
         (void)pause.try_acquire_for(std::chrono::milliseconds(10));
     }
     std::sort(times.begin(), times.end());
@@ -208,12 +210,17 @@ void retain(Core& core, const RunRequest& request, const Who& who, int seconds, 
             if (one.kind == "jobs") jobs = one.ever;
         return jobs;
     };
-    const auto idle = accepting(core, request, who, 0.9);   // it begins after a second
+    const auto idle = accepting(core, request, who, 0.9, [] {});   // it begins after a second
     const std::uint64_t before = removed();
-    const auto busy = accepting(core, request, who, seconds);
+    double longest = 0;
+    const auto busy = accepting(core, request, who, seconds, [&] {
+        const auto state = await<RetentionState>([&](auto done) { core.retention(done); });
+        if (state) longest = std::max(longest, state->last["longestStepMs"].as_number());
+    });
     const double each = static_cast<double>(removed() - before) / seconds;
     std::printf("accepted: p50 %.2f  p99 %.2f  longest %.2f ms; while jobs go: p50 %.2f  p99 %.2f  longest %.2f ms, %.0f jobs/s removed\n", idle[0], idle[1], idle[2], busy[0], busy[1],
                 busy[2], each);
+    std::printf("a step and its commit held the writer for at most %.1f ms, in runs that ended meanwhile\n", longest);
     figures.set("removedPerSecond", each).set("acceptIdleMs", Json::array({idle[0], idle[1], idle[2]})).set("acceptMs", Json::array({busy[0], busy[1], busy[2]}));
 }
 
