@@ -23,6 +23,7 @@ constexpr std::array kRefusals = std::to_array<Refusals>({
     {404, "NotFound", "Not there"},
     {408, "Slow", "The request did not arrive in time"},
     {409, "Conflict", "Not as things are now"},
+    {410, "Over", "It is too late"},
     {412, "Changed", "Somebody changed it meanwhile: `changedBy`, `changedAt`, `differences`"},
     {413, "TooLarge", "The body, or a part of it, is too large"},
     {415, "ContentType", "Another Content-Type was expected"},
@@ -50,10 +51,11 @@ std::vector<int> refusals_of(const Route& route)
     const Right right = right_of(route);
     add(right.area == Area::resources && (route.method == "PUT" || route.method == "DELETE"), 412);
     add(!reads, 415);
-    add(right.area == Area::runs || right.area == Area::packages || route.access == Access::sap || route.access == Access::chat, 422);
+    add(right.area == Area::runs || right.area == Area::packages || route.access == Access::sap || route.access == Access::chat || route.access == Access::hook, 422);
+    add(route.pattern.starts_with("/v1/questions/") && !reads, 410);
     add(route.pattern.starts_with("/agent/"), 426);
     add(route.pattern.ends_with("/test"), 501);
-    add(right.area == Area::runs || right.area == Area::packages || route.access == Access::sap || route.access == Access::chat, 504);
+    add(right.area == Area::runs || right.area == Area::packages || route.access == Access::sap || route.access == Access::chat || route.access == Access::hook || !reads, 504);
     return out;
 }
 
@@ -68,7 +70,7 @@ constexpr std::array kSuccesses = std::to_array<Successes>({
     {"POST", "/runtime/v1/apiTriggers/{id}/runs", "200,202"}, {"POST", "/public/irpa/runtime/v1/apiTriggers/{id}/runs", "200,202"}, {"POST", "/v1/tokens", "201"},
     {"POST", "/v1/tokens/{id}/rotate", "201"}, {"POST", "/v1/jobs/{uid}/deliveries/resend", "202"}, {"POST", "/v1/jobs/{uid}/cancel", "200,202"}, {"POST", "/v1/jobs/{uid}/retry", "202"},
     {"POST", "/v1/deliveries/resend", "200,202"}, {"POST", "/v1/deliveries/{id}/resend", "202"}, {"POST", "/v1/agents/invitations", "201"}, {"POST", "/v1/agents/requests/{code}/refuse", "204"},
-    {"POST", "/v1/agents/{name}/doctor", "202"}, {"POST", "/v1/agents/{name}/canary", "202"},
+    {"POST", "/v1/hooks/{trigger}", "200,202"}, {"POST", "/v1/agents/{name}/doctor", "202"}, {"POST", "/v1/agents/{name}/canary", "202"},
 });
 
 std::string_view successes_of(const Route& route)

@@ -63,7 +63,7 @@ Status CoreImpl::start_follower(const Document& trigger, JobKey job, const JobRe
         return job_line(job, "not_followed", now, 0, {}, {}, Json::object({{"trigger", trigger.name}, {"text", fmt::format("trigger '{}' made no job: {}", trigger.name, why)}}));
     };
     if (before.depth >= kMostEnds) return not_started(fmt::format("{} jobs started each other already, which is the most: do their triggers go in a circle?", kMostEnds));
-    const auto binding = binding_of_trigger(trigger.name);
+    const auto binding = binding_for_job(trigger.name);
     if (!binding && binding.error().code != Errc::conflict && binding.error().code != Errc::not_found) return fail(binding.error());
     if (!binding) return not_started(binding.error().what);
     Json input = trigger.spec["input"];

@@ -351,7 +351,7 @@ Json CoreImpl::wait_over(const BindingRef& binding, WallTime since, WallTime now
 {
     const auto known = wait_notes_.find(binding->binding.id);
     const Milliseconds waited = std::chrono::duration_cast<Milliseconds>(now - since);
-    if (known == wait_notes_.end() || known->second.text.empty() || waited < Milliseconds(1'000)) return {};
+    if (known == wait_notes_.end() || known->second.text.empty() || waited < Milliseconds(1'000) || binding->binding.rules.contains("approval")) return {};   // a person was waited for
     return Json::object({{"waitedFor", known->second.text}, {"text", "it " + (known->second.text.starts_with("waits ") ? "waited " + known->second.text.substr(6) : "waited: " + known->second.text)}});
 }
 
@@ -362,7 +362,7 @@ Status CoreImpl::add_past_waits(Why& out)
     if (!rows) return fail(rows.error());
     WallTime ready{};   // 0: it is not
     for (const TimelineRow& row : *rows) {
-        if (row.what == "ready") ready = row.time;
+        if (row.what == "ready" || row.what == "approved") ready = row.time;
         if (row.what != "assigned" || ready.microseconds == 0) continue;
         if (const Json& what = row.detail["waitedFor"]; what.is_string())
             out.reasons.push_back({"waited", row.agent, fmt::format("it was ready for {}, until {} took it at {}: {}",

@@ -40,13 +40,19 @@ TABLE = {
     "POST /v1/agents/{name}/doctor": ("operator", "here"), "POST /v1/agents/{name}/canary": ("operator", "here"), "PATCH /v1/agents/{name}": ("operator", "here"), "DELETE /v1/agents/{name}": ("admin", "here"),
     "POST /v1/agents/invitations": ("admin", "somewhere"), "GET /v1/agents/invitations": ("admin", "somewhere"), "GET /v1/agents/requests": ("admin", "everywhere"),
     "POST /v1/agents/requests/{code}/admit": ("admin", "everywhere"), "POST /v1/agents/requests/{code}/refuse": ("admin", "everywhere"),
+    "GET /v1/publishers": ("viewer", "somewhere"), "GET /v1/publishers/{name}": ("viewer", "everywhere"),
+    "PUT /v1/publishers/{name}": ("admin", "everywhere"), "DELETE /v1/publishers/{name}": ("admin", "everywhere"),
+    "POST /v1/packages/{name}/{version}/signatures": ("developer", "somewhere"), "POST /v1/deployments/{name}/promote": ("developer", "here"),
+    "GET /v1/metrics": ("viewer", "everywhere"), "POST /v1/metrics": ("operator", "everywhere"), "GET /v1/metrics/{name}": ("viewer", "everywhere"),
+    "GET /v1/retention": ("viewer", "everywhere"),
+    "GET /v1/questions": ("viewer", "somewhere"), "GET /v1/questions/{id}": ("viewer", "somewhere"), "POST /v1/questions/{id}/answer": ("viewer", "somewhere"),
     "GET /v1/events": ("viewer", "somewhere"), "GET /v1/audit": ("admin", "everywhere"), "GET /v1/audit/verify": ("admin", "everywhere"),
     "POST /v1/apply": ("developer", "somewhere"), "GET /v1/session": ("none", "somewhere"), "GET /v1/can": ("admin", "somewhere"),
 }
 PLACES = {"here": "red", "there": "blue"}
 # Nobody's token is asked there, or one of another kind.
 OTHERS = {"GET /healthz", "GET /readyz", "GET /metrics", "GET /v1/openapi.json", "POST /oauth/token", "POST /apitrigger/v1/triggers/{id}/run", "POST /runtime/v1/apiTriggers/{id}/runs",
-          "POST /public/irpa/runtime/v1/apiTriggers/{id}/runs", "POST /v1/chat/{trigger}", "POST /v1/chat/{trigger}/{secret}"}
+          "POST /public/irpa/runtime/v1/apiTriggers/{id}/runs", "GET /", "GET /console/{file}", "POST /v1/hooks/{trigger}", "POST /v1/chat/{trigger}", "POST /v1/chat/{trigger}/{secret}"}
 # What stays as it is: a body that is refused once the caller is admitted, or nothing.
 BODIES = {"PUT": b'{"unheard-of":1}', "PATCH": b'{"unheard-of":1}', "POST": b'{"unheard-of":1}'}
 WITHOUT_BODY = {"POST /v1/environments/{name}/key", "POST /v1/triggers/{name}/token", "POST /v1/jobs/{uid}/deliveries/resend", "POST /v1/deliveries/{id}/resend", "POST /v1/notifiers/{name}/resume"}

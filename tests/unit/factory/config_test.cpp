@@ -87,6 +87,8 @@ TEST_CASE("the audit log of a folder is asked for on the command line", "[factor
     CHECK_FALSE(parse_command_line({"audit", "--data", "/d", "--to", "x"}));
     CHECK_FALSE(parse_command_line({"--data", "/d", "--json"}));
     CHECK_FALSE(parse_command_line({"--data", "/d", "--head", "x"}));
+}
+
 TEST_CASE("retention has defaults, and what is to stay for ever says never", "[factory][config]")
 {
     CHECK(Config().retention.jobs == std::chrono::hours(24 * 90));
