@@ -139,6 +139,18 @@ class Console(Test):
         self.sign_in(page, self.token("operator")["token"])
         page.find("main button", "Retry")
 
+    def test_a_token_that_is_told_no_sums_sees_the_jobs_all_the_same(self):
+        """As one of some environments, off loopback, where /metrics answers 401."""
+        page = self.open()
+        self.sign_in(page)
+        page.sees("Successful", "main .tiles")
+        page.command("Page.addScriptToEvaluateOnNewDocument", source="const real = fetch; window.fetch = (path, init) => path === 'metrics' ? Promise.resolve(new Response('{}', { status: 401 })) : real(path, init);")
+        page.script("location.reload()")
+        page.sees("Agents online", "main .tiles")
+        page.sees("There is no job yet", "main")
+        self.assertNotIn("Successful", page.text("main .tiles"))
+        self.assertIn("Sign out", page.text("header"))
+
     # --- looking and doing -----------------------------------------------------------------------------------------
 
     def test_jobs_are_live_say_what_they_wait_for_and_can_be_cancelled_and_retried(self):

@@ -24,7 +24,7 @@ export class Api {
     refused: (problem: Problem) => void = () => undefined;
     unreachable = "The factory cannot be reached";
 
-    async open(method: string, path: string, options: { body?: unknown; headers?: Record<string, string>; signal?: AbortSignal } = {}): Promise<Response> {
+    async open(method: string, path: string, options: { body?: unknown; headers?: Record<string, string>; signal?: AbortSignal; extra?: boolean } = {}): Promise<Response> {
         const headers: Record<string, string> = { ...options.headers, Authorization: `Bearer ${this.token}` };
         const init: RequestInit = { method, headers, cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer" };
         if (options.signal) init.signal = options.signal;
@@ -42,7 +42,7 @@ export class Api {
         }
         if (response.ok) return response;
         const problem = await problem_of(response);
-        if (response.status === 401 && used === this.token) this.refused(problem);
+        if (response.status === 401 && used === this.token && !options.extra) this.refused(problem);
         throw problem;
     }
 
@@ -63,7 +63,15 @@ export class Api {
 
     get<T>(path: string, signal?: AbortSignal): Promise<T> { return this.json<T>("GET", path, undefined, signal); }
     post<T>(path: string, body: unknown = {}): Promise<T> { return this.json<T>("POST", path, body, undefined, 60_000); }
-    async text(path: string, signal?: AbortSignal): Promise<string> { return (await this.open("GET", path, signal ? { signal } : {})).text(); }
+    /** A text that one may do without: "" when the token is not good for it. */
+    async extra(path: string, signal: AbortSignal): Promise<string> {
+        try {
+            return await (await this.open("GET", path, { signal, extra: true })).text();
+        } catch (error) {
+            if (error instanceof Problem && (error.status === 401 || error.status === 403)) return "";
+            throw error;
+        }
+    }
 }
 
 /** Nobody waits for the answer any more. */

@@ -77,7 +77,7 @@ class Console implements App {
             this.arrive(true);
         } catch (error) {
             const problem = error instanceof Problem ? error : new Problem(0, String(error), "", "");
-            if (problem.status === 0 && this.session.held(token)) {   // the factory is away, the token as good as before
+            if (problem.status !== 401 && problem.status !== 403 && this.session.held(token)) {   // the factory is away, the token as good as before
                 this.login = { busy: false, problem };
                 setTimeout(() => { if (!this.who && this.session.held(token) && !this.login.busy) void this.enter(token); }, 2000);
             } else {

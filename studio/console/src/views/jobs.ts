@@ -39,7 +39,7 @@ export class JobsView extends View {
         const { state, trigger, since, cursor } = this.route.query;
         const page = this.app.api.get<Page<Job>>(query("v1/jobs", { state, trigger, since, cursor, limit: ROWS }), signal);
         // How it stands is worth less than the list: its failure is said, and the list is there.
-        const around = Promise.all([this.app.api.get<WaitSummary>("v1/why", signal), this.app.api.get<Page<Agent>>("v1/agents", signal), this.app.api.text("metrics", signal),
+        const around = Promise.all([this.app.api.get<WaitSummary>("v1/why", signal), this.app.api.get<Page<Agent>>("v1/agents", signal), this.app.api.extra("metrics", signal),
             this.app.api.get<Page<Hold>>("v1/holds", signal), this.triggers.length ? undefined : this.app.api.get<Page<Trigger>>("v1/triggers", signal)]);
         around.catch(() => undefined);
         this.page = await page;
@@ -65,16 +65,16 @@ export class JobsView extends View {
     body(): Child {
         const { state = "", trigger = "", since = "", cursor } = this.route.query;
         const filtered = Boolean(state || trigger || since);
-        const count = (name: string) => this.counts[name] ?? 0;
+        const count = (name: string) => this.counts[name] ?? 0, known = Object.keys(this.counts).length > 0;   // who sees some environments only is told no sums
         const tile = (name: string, text: Child, address: string, mood = "") => h("li", { key: name }, h("a", { href: address, class: `tile ${mood}` }, h("span", { class: "number" }, text), " ", h("span", null, name)));
         return [
             h("ul", { class: "tiles", key: "tiles" },
-                tile(t.jobs.waiting, count("jobs ready"), link(["jobs"], { state: "ready" }), count("jobs ready") ? "s-ready" : ""),
-                tile(t.jobs.running, count("jobs running") + count("jobs assigned") + count("jobs waiting"), link(["jobs"], { state: "running" }), ""),
-                tile(t.jobs.successful, count("jobs successful"), link(["jobs"], { state: "successful" })),
-                tile(t.jobs.failed, count("jobs failed"), link(["jobs"], { state: "failed" }), count("jobs failed") ? "s-failed" : ""),
+                known && tile(t.jobs.waiting, count("jobs ready"), link(["jobs"], { state: "ready" }), count("jobs ready") ? "s-ready" : ""),
+                known && tile(t.jobs.running, count("jobs running") + count("jobs assigned") + count("jobs waiting"), link(["jobs"], { state: "running" }), ""),
+                known && tile(t.jobs.successful, count("jobs successful"), link(["jobs"], { state: "successful" })),
+                known && tile(t.jobs.failed, count("jobs failed"), link(["jobs"], { state: "failed" }), count("jobs failed") ? "s-failed" : ""),
                 tile(t.jobs.agents, t.jobs.of(this.online[0], this.online[1]), link(["agents"]), this.online[0] < this.online[1] ? "s-ready" : ""),
-                tile(t.jobs.dead, count("deliveries dead"), link(["deliveries"], { state: "dead" }), count("deliveries dead") ? "s-failed" : "")),
+                known && tile(t.jobs.dead, count("deliveries dead"), link(["deliveries"], { state: "dead" }), count("deliveries dead") ? "s-failed" : "")),
             this.partly && problem_box(this.partly),
             (this.summary && this.summary.groups.length > 0 || this.holds.length > 0) && section(t.jobs.whyTitle, h("ul", { class: "groups" },
                 ...this.holds.map(hold => h("li", { key: `hold ${hold.environment}` }, said(`${hold.why} (\`${hold.command}\`)`))),
