@@ -82,7 +82,7 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
                               .jobs_most = kept.jobs_most, .every = kept.every};
     core_options.renderer = renderer;
     core_options.input_maker = [](const Json& trigger, const Json& document) -> Result<Json> {
-        const auto made = render_json(trigger["event"]["input"], document);
+        const auto made = render_json(trigger["event"]["input"], document, {notification_language().members, false});
         if (!made) return fail(made.error());
         return merge_input(trigger["input"], *made);
     };

@@ -71,28 +71,6 @@ void get_resource(Service& service, const CallPtr& call)
     reply(*call, 200, with_urls(service, *call, *document), {{"ETag", tag}});
 }
 
-static bool needs_compiling(const Checked& checked) { return checked.document.kind == ResourceKind::notifier && checked.result() != "unchanged"; }
-
-static Json with_warnings(Json answer, const std::vector<std::string>& warnings)
-{
-    if (!warnings.empty()) answer.set("warnings", texts_json(warnings));
-    return answer;
-}
-
-static void put_checked(Service& service, const CallPtr& call, const Checked& checked)
-{
-    const std::string kind(word(checked.document.kind));
-    if (flag_of(*call, "dryRun"))
-        return reply(*call, 200, with_warnings(Json::object({{"kind", Json(kind)}, {"name", Json(checked.document.name)}, {"result", Json(checked.result())}, {"differences", checked.changes}}), checked.warnings));
-    if (checked.result() == "unchanged") return reply(*call, 200, with_warnings(with_urls(service, *call, *checked.stored), checked.warnings));
-    const int status = checked.stored ? 200 : 201;
-    const std::uint64_t generation = checked.stored ? checked.stored->generation : 0;
-    service.core.put_document(kind, checked.document.name, checked.document.spec, generation, call->who(),
-                              [call, status, &service, warnings = checked.warnings](Result<Document> stored) {
-                                  if (passed(*call, stored)) reply(*call, status, with_warnings(with_urls(service, *call, *stored), warnings));
-                              });
-}
-
 static Json with_warnings(Json answer, const std::vector<std::string>& warnings)
 {
     if (!warnings.empty()) answer.set("warnings", texts_json(warnings));

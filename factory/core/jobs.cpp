@@ -10,7 +10,6 @@ using protocol::Reason;
 
 namespace {
 
-constexpr Milliseconds kKeysKept = std::chrono::hours(24);
 constexpr std::uint64_t kLongLog = 1024 * 1024;   // steps and log of an attempt: more does not stay in the database
 constexpr int kMostRetries = 50;   // looked back
 

@@ -221,7 +221,7 @@ void CoreImpl::answer_question(QuestionAnswer answer, Who who, Done<Answered> do
         auto question = writer_.read().question(answer.question);
         if (!question) return fail(question.error());
         if (!answer.event_key.empty()) {
-            const auto heard = writer_.idempotency(answer.event_scope, answer.event_key);
+            const auto heard = writer_.idempotency(answer.event_scope, answer.event_key, clock_.now() - kKeysKept);
             if (heard) return Answered{Answered::Verdict::known, std::move(*question), {}};
             if (heard.error().code != Errc::not_found) return fail(heard.error());
         }

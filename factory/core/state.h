@@ -22,6 +22,8 @@ struct KnownBinding {
 };
 using BindingRef = std::shared_ptr<const KnownBinding>;   // shared by all jobs of it
 
+constexpr Milliseconds kKeysKept = std::chrono::hours(24);   ///< idempotency keys
+
 enum class Version { current, tried, before };   ///< of a deployment on trial; tried: for the group, before: what the others go on with meanwhile
 struct BindingWish {
     bool traced = false, even_paused = false;

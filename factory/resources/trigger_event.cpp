@@ -84,7 +84,7 @@ Json read_event(Fields& top)
     if (!job && fields.has("webhook")) out.set("webhook", read_webhook(fields));
     const Json input = fields.any("input", job ? Json::object() : Json("${ .body }"));
     if (!input.is_object() && !(input.is_string() && !job)) fields.mistake("input", fmt::format("must be an object, found {}", input.kind_name()));
-    const Status checked = job ? check_templates(input, "event.input") : check_templates(input, "event.input", kWebhookMembers);
+    const Status checked = check_templates(input, "event.input", {job ? notification_language().members : TemplateMembers(kWebhookMembers), false});   // plain: it is made within the transaction
     if (!checked) fields.mistake("input", checked.error().what);
     out.set("input", input);
     if (auto done = fields.done(); !done) top.mistake("event", done.error().what);
@@ -93,7 +93,7 @@ Json read_event(Fields& top)
 
 Result<Json> webhook_input(const Json& written, const Json& document)
 {
-    auto out = render_json(written, document, kWebhookMembers);
+    auto out = render_json(written, document, {kWebhookMembers, false});
     if (out && !out->is_object()) return fail(Errc::invalid, fmt::format("event.input comes to {}, an input must be an object", out->kind_name()));
     return out;
 }

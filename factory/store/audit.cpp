@@ -65,7 +65,7 @@ Result<AuditHead> audit_head(Database& db)
         out.id = rows.integer(0);
         out.hash = rows.string(1);
     } else if (rows.status()) {
-        SqliteReader reader(db);
+        SqliteReader reader(db, {});   // a setting only: no folder
         return anchor_of(reader);
     }
     if (!rows.status()) return fail(rows.status().error());
@@ -159,7 +159,7 @@ Result<AuditVerdict> verify_audit_of(const std::string& folder, std::string_view
     sqlite::Rows columns = db.query("select count(*) from pragma_table_info('audit') where name = 'hash'");
     if (!columns.next()) return fail(path, columns.status() ? Error{Errc::corrupt, "it is no store of a factory"} : columns.status().error());
     if (columns.integer(0) == 0) return fail(Errc::invalid, path + " is of a program that kept no hashes: start this version's factory with it once, or restore the backup");
-    sqlite::SqliteReader reader(db);
+    sqlite::SqliteReader reader(db, folder);
     return reader.verify_audit(head);
 }
 
