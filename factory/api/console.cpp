@@ -45,7 +45,7 @@ void serve(const Call& call, std::string_view name)
     const auto assets = studio::console_assets();
     if (assets.empty()) return reply_problem(call, 404, "this factory was built without its console (MILL_CONSOLE=OFF); the API is at /v1, and `millwright` is its command line", "no_console");
     const auto asset = std::find_if(assets.begin(), assets.end(), [&](const studio::Asset& each) { return each.name == name; });
-    if (asset == assets.end()) return reply_problem(call, 404, fmt::format("the console has no file '{}'", name.substr(0, 100)), "unknown_route");
+    if (asset == assets.end()) return reply_problem(call, 404, fmt::format("the console has no file '{}'", name.substr(0, 100)), "not_found");
     const bool packed = takes_gzip(call.http);
     const std::string etag = fmt::format("\"{}{}\"", asset->digest.substr(0, 32), packed ? "-gzip" : "");
     HttpReply out;
