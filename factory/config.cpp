@@ -268,8 +268,8 @@ std::string help_text()
 When it is ready it prints one line, "listening on http://ADDRESS:PORT". The first start writes an admin token to DIR/admin-token.
 SIGTERM stops it; jobs on agents go on and report when it is back.
 
-backup makes the new folder FOLDER: the database, packages, factory-key, admin-token and a manifest with the SHA-256 of each. The factory may
-run meanwhile. Keep the vault's key elsewhere: it is never part of a backup. restore checks a backup and fills DIR, which must be empty or
+backup makes the new folder FOLDER: the database, packages, long values and logs, factory-key, admin-token and a manifest with the
+SHA-256 of each. The factory may run meanwhile. Keep the vault's key elsewhere: it is never part of a backup. restore checks a backup and fills DIR, which must be empty or
 absent. The factory then waits until its agents have said again what they did since (they keep it for 7 days): until then nothing starts and
 nothing is delivered where they are; `millwright why` shows who is awaited, `millwright environments release NAME` stops waiting.
 

@@ -35,7 +35,7 @@ Result<int> run(Context& context, const Arguments& arguments)
 Command apply_command()
 {
     return {.name = "apply",
-            .summary = "Send environments, deployments, triggers and notifiers from YAML files, all or nothing",
+            .summary = "Send calendars, publishers, environments, deployments, triggers and notifiers from YAML files, all or nothing",
             .examples = "millwright apply -f automation.yaml\nmillwright apply -f deploy/ --dry-run\nmillwright apply -f deploy/ --source it-services --prune --dry-run\nmillwright get triggers | millwright apply -f -",
             .options = {reads_path({"-f,--file", "PATH", "File with one or more documents, folder, or -; may be repeated", true, true}),
                         {"--dry-run", "", "Change nothing, show the difference"},

@@ -120,7 +120,7 @@ Command tokens_create_command()
             .options = {{"NAME", "", "Who will use it", true},
                         {"--role", "ROLE", "viewer reads, operator also acts, developer also publishes and applies, admin does all (viewer)"},
                         {"--environment", "NAME", "Where it has that role; may be repeated (all environments)", false, true},
-                        {"--scope", "AREA", "Only that part of the API: resources, packages, credentials, access, runs, jobs, deliveries, agents, events, audit; with :read behind it only reading; may be repeated (all)", false, true},
+                        {"--scope", "AREA", "Only that part of the API: resources, packages, credentials, access, runs, jobs, deliveries, agents, events, audit, metrics, questions; with :read behind it only reading; may be repeated (all)", false, true},
                         {"--expires", "TIME", "When it ends: 90d, 2027-06-01T00:00:00Z (never)"},
                         {"--admin", "", "An admin token; the file admin-token of the factory goes"}},
             .run = create};

@@ -218,7 +218,7 @@ class Access(Test):
         for body in ({"kind": "admin", "name": "x"}, {"kind": "user", "name": "x", "role": "viewer"}, {"kind": "user", "name": "x", "role": "viewer", "environments": ["red", "blue"]},
                      {"kind": "trigger", "trigger": self.things["blue"]["trigger"]}, {"kind": "env", "environment": "blue"}):
             self.assertEqual(make(body).status, 403, body)
-        made = make({"kind": "user", "name": "helper", "role": "operator", "environments": ["red"]})
+        made = make({"kind": "user", "name": "assistant", "role": "operator", "environments": ["red"]})
         self.assertEqual(made.status, 201)
         listed = {item["id"] for item in self.world.api("GET", "/v1/tokens", token=admin_here).json["items"]}
         self.assertIn(made.json["id"], listed)
