@@ -70,7 +70,7 @@ Command get_command()
     return {.name = "get",
             .summary = "Show resources as the files that `apply` takes",
             .examples = "millwright get triggers\nmillwright get deployment order-status > order-status.yaml\nmillwright get notifier order-status-chat --json",
-            .options = {{"KIND", "", "publishers, environments, deployments, triggers, notifiers, packages, agents, jobs, credentials, tokens", true},
+            .options = {{"KIND", "", "calendars, publishers, environments, deployments, triggers, notifiers, packages, agents, jobs, credentials, tokens", true},
                         {"NAME", "", "Only this one (packages: NAME or NAME@VERSION)"},
                         {"--status", "", "With what the factory knows about it"}},
             .run = run};
