@@ -1,6 +1,7 @@
 // factory/agents/identity.h -- who calls, and what that allows.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,7 @@ struct Identity {
     Role role = Role::none;
     std::vector<std::string> environments = {};   ///< where it has the role; empty: in all
     Scopes scopes = Scopes::everything();
+    std::optional<WallTime> ends = {};            ///< of a token that was lent
 
     Who who(std::string_view remote) const;   ///< "admin", "user anna", "trigger x", "environment key x"
     bool everywhere() const { return environments.empty(); }

@@ -108,6 +108,7 @@ Result<Identity> Tokens::authenticate_lent(const protocol::Token& token)
     core_.touch_token(token.id);
     Identity out = identity_of(*stored);
     out.scopes = Scopes::from_bits(out.scopes.bits() & static_cast<std::uint32_t>(both));
+    out.ends = WallTime{static_cast<std::int64_t>(both >> 32) * 1'000'000};
     return out;
 }
 

@@ -52,7 +52,13 @@ private:
     {
         service.core.set_source(std::string(word(each.kind)), each.name, source, call->who(), then<Document>(word(each.kind), each.name));
     }
-    void remove(const Document& each) { service.core.delete_document(each.kind, each.name, each.generation, call->who(), then<Nothing>(each.kind, each.name)); }
+    void remove(const Document& each)
+    {
+        service.core.delete_document(each.kind, each.name, each.generation, call->who(), [this, tokens = tokens_of(*service.core.reader(), each.kind, each.name), go_on = then<Nothing>(each.kind, each.name)](Result<Nothing> done) {
+            for (const std::string& id : tokens) service.tokens.forget(id);
+            go_on(std::move(done));
+        });
+    }
 };
 
 Json apply_error(std::size_t index, const Json& document, const Refusal& refusal)
@@ -74,8 +80,13 @@ bool refers(const Json& document, std::string_view kind, std::string_view name)
 {
     const std::string& by = document["kind"].as_string();
     if (kind == "Environment") return (by == "Deployment" || by == "Notifier") && document["environment"].as_string() == name;
-    if (kind == "Deployment") return (by == "Trigger" || by == "Notifier") && document["deployment"].as_string() == name;
-    if (kind == "Trigger") return by == "Notifier" && document["trigger"].as_string() == name;
+    if (kind == "Deployment")
+        return ((by == "Trigger" || by == "Notifier") && document["deployment"].as_string() == name) || document["event"]["job"]["deployment"].as_string() == name;
+    if (kind == "Trigger") return (by == "Notifier" && document["trigger"].as_string() == name) || document["event"]["job"]["trigger"].as_string() == name;
+    if (kind == "Publisher") {
+        const auto& needed = document["requireSigned"].as_array();
+        return std::any_of(needed.begin(), needed.end(), [&](const Json& each) { return each.as_string() == name; });
+    }
     if (kind != "Calendar") return false;
     const auto& calendars = document["schedule"]["calendars"].as_array();
     return std::any_of(calendars.begin(), calendars.end(), [&](const Json& each) { return each.as_string() == name; });
@@ -133,7 +144,7 @@ bool settle_prune(Service& service, const CallPtr& call, Reader& reader, const s
         return false;
     }
     for (const Document& each : prune->gone) {
-        if (!permitted(service, *call, Role::developer, place_of_document(specs_in(reader), each.kind, each.name, each.spec), fmt::format("deleting {} '{}'", each.kind, each.name))) return false;
+        if (!may_delete(service, *call, reader, each)) return false;
         application.results.push(Json::object({{"kind", Json(each.kind)}, {"name", Json(each.name)}, {"result", "deleted"}, {"differences", Json::array()}}));
     }
     application.gone = std::move(prune->gone);
@@ -189,6 +200,7 @@ void apply(Service& service, const CallPtr& call)
         const std::string action = fmt::format("writing {} '{}'", word(each.kind), each.name);
         if (stored && !permitted(service, *call, Role::developer, place_of_document(specs_in(*reader), stored->kind, stored->name, stored->spec), action)) return;
         if (!permitted(service, *call, Role::developer, place_of_document(spec_of, word(each.kind), each.name, each.spec), action)) return;
+        if (!may_hear(service, *call, spec_of, each.spec)) return;
     }
     {
         for (auto& [index, document] : parsed) {

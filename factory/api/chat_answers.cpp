@@ -95,6 +95,11 @@ bool answer_in_chat(Service& service, const CallPtr& call, const Document& trigg
 
     std::vector<std::string> names{"conversation"};
     if (const Json& id = said->neutral["user"]["id"]; id.is_string() && !id.as_string().empty()) names.push_back("chat:" + id.as_string());
+    // Where the platform does not sign, the caller's own token vouches for the person: then it is them, too, who must not have asked.
+    if (const std::string& kind = call->identity.kind; kind == "user" || kind == "admin" || kind == "env") {
+        names.push_back(call->who().name);
+        if (kind != "env" && !call->identity.subject.empty()) names.push_back("user:" + call->identity.subject);
+    }
     std::string text = said->neutral["text"].as_string();
     const std::string mark = take_mark(text);
     std::vector<QuestionRecord> meant;

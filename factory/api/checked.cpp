@@ -101,6 +101,15 @@ std::vector<DocumentChange> step_of(const Checked& checked)
     return out;
 }
 
+std::vector<std::string> tokens_of(Reader& reader, std::string_view kind, std::string_view name)
+{
+    std::vector<std::string> out;
+    if (kind != "Trigger" && kind != "Environment") return out;
+    if (const auto tokens = reader.tokens(kind == "Trigger" ? "trigger" : "env", name))
+        for (const TokenRecord& one : *tokens) out.push_back(one.id);
+    return out;
+}
+
 Json texts_json(const std::vector<std::string>& texts)
 {
     Json list = Json::array();

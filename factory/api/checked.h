@@ -37,6 +37,9 @@ std::optional<Error> rolled_back(Reader& reader, const Document& stored, const s
 /// Its jq has to be compiled before it is written.
 inline bool needs_compiling(const Checked& checked) { return checked.document.kind == ResourceKind::notifier && checked.result() != "unchanged"; }
 
+/// Tokens that are for this document alone, and end with it: ids.
+std::vector<std::string> tokens_of(Reader& reader, std::string_view kind, std::string_view name);
+
 Json texts_json(const std::vector<std::string>& texts);
 void refuse(const Call& call, const Refusal& refusal);
 

@@ -50,6 +50,7 @@ void hook(Service& service, const CallPtr& call)
             log::warning("hooks", "a call of trigger '{}' from {} was refused: {}", trigger->name, http.remote, checked.error().what);
         return refuse_hook(service, *call);
     }
+    if (const auto allowed = allowed_from(*trigger, http.remote); !allowed) return refuse_hook(service, *call);
     call->identity = Identity{"webhook", "", webhook["signature"].as_string(), Role::none};
     const std::string id(http.header(github ? "x-github-delivery" : "webhook-id"));
     if (id.size() > kLongestEventId) return reply_problem(*call, 400, fmt::format("the event's id is longer than {} bytes", kLongestEventId), "body");

@@ -101,6 +101,7 @@ void put_resource(Service& service, const CallPtr& call)
     if (!passed(*call, document)) return;
     const std::string name = document->name;
     if (!permitted(service, *call, Role::developer, place_of_document(specs_in(*service.core.reader()), word(kind), name, document->spec), fmt::format("writing {} '{}'", word(kind), name))) return;
+    if (!may_hear(service, *call, specs_in(*service.core.reader()), document->spec)) return;
     Result<Checked> checked = fail(Errc::internal, "");
     {
         const auto reader = service.core.reader();
@@ -122,8 +123,10 @@ void delete_resource(Service& service, const CallPtr& call)
     const std::string kind(word(kind_in(*call)));
     const auto stored = service.core.reader()->document(kind, (*call)["name"]);
     if (!passed(*call, stored) || !preconditions_hold(*call, *stored, {})) return;
+    if (!may_delete(service, *call, *service.core.reader(), *stored)) return;
     const bool careful = !call->http.header("if-match").empty();
-    service.core.delete_document(kind, (*call)["name"], careful ? stored->generation : 0, call->who(), [call](const Result<Nothing>& done) {
+    service.core.delete_document(kind, (*call)["name"], careful ? stored->generation : 0, call->who(), [call, &service, tokens = tokens_of(*service.core.reader(), kind, stored->name)](const Result<Nothing>& done) {
+        for (const std::string& id : tokens) service.tokens.forget(id);
         if (passed(*call, done)) reply_empty(*call);
     });
 }

@@ -198,6 +198,24 @@ Place place_of(Reader& reader, About about, const std::string& name, bool change
     return {};
 }
 
+bool may_delete(Service& service, const Call& call, Reader& reader, const Document& document)
+{
+    const bool guarded = document.kind == "Publisher" || (document.kind == "Environment" && !document.spec["requireSigned"].empty());
+    return permitted(service, call, guarded ? Role::admin : Role::developer, guarded ? Place{} : place_of_document(specs_in(reader), document.kind, document.name, document.spec),
+                     fmt::format("deleting {} '{}'", document.kind, document.name));
+}
+
+bool may_hear(Service& service, const Call& call, const SpecOf& spec_of, const Json& trigger)
+{
+    const Json& job = trigger["event"]["job"];
+    for (const auto& [kind, member] : {std::pair{"Trigger", "trigger"}, {"Deployment", "deployment"}}) {
+        const std::string& name = job[member].as_string();
+        if (!name.empty() && !permitted(service, call, Role::viewer, place_of_document(spec_of, kind, name, spec_of(kind, name)), fmt::format("hearing of the ends of {} '{}'", kind, name)))
+            return false;
+    }
+    return true;
+}
+
 Json who_can_give(Reader& reader, const Place& place, WallTime now)
 {
     std::vector<std::string> names;

@@ -47,6 +47,11 @@ bool permitted(Service& service, const Call& call, Role role, const Place& place
 /// Those whose tokens could give it, at most five names.
 Json who_can_give(Reader& reader, const Place& place, WallTime now);
 
+/// Whether the caller may delete a document: one that says whose packages count is the administrators'.
+bool may_delete(Service& service, const Call& call, Reader& reader, const Document& document);
+/// Whoever writes a trigger of type event hears of another's results: they have to be theirs to see.
+bool may_hear(Service& service, const Call& call, const SpecOf& spec_of, const Json& trigger);
+
 /// Whether a list shows it to this caller.
 inline bool sees(const Call& call, const Place& place) { return call.identity.has(Role::viewer, place); }
 inline bool sees_environment(const Call& call, std::string_view environment) { return call.identity.in(environment); }

@@ -7,6 +7,7 @@
 #include "factory/api/checked.h"
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
+#include "factory/api/rights.h"
 #include "platform/base/fields.h"
 
 namespace mill::factory::handler {
@@ -80,6 +81,7 @@ void rollback_deployment(Service& service, const CallPtr& call)
         if (line->to == from && !rebind) return reply_problem(*call, 409, fmt::format("deployment '{}' is at {} already", name, from), "no_version");
         to = line->to;
         if (first_line(*moves, to) < first_line(*moves, from)) order.what = "rolled_forward";
+        if (!permitted(service, *call, Role::developer, place_of_document(specs_in(*reader), "Deployment", name, line->spec), fmt::format("going to {} as deployment '{}' was then", to, name))) return;
         auto checked = check(service, *reader, {ResourceKind::deployment, name, to == from ? stored->spec : line->spec}, {}, {true, true});
         if (!checked) return refuse(*call, checked.error());
         order.spec = std::move(checked->document.spec);

@@ -139,7 +139,10 @@ void start_run(Service& service, const CallPtr& call, Document trigger, StartRun
         const std::string& name = trigger.spec["deployment"].as_string();
         const auto deployment = reader->document("Deployment", name);
         if (!deployment) return reply_problem(*call, 409, fmt::format("trigger '{}': its deployment '{}' is not there", trigger.name, name));
-        const std::string& package = deployment->spec["package"].as_string();
+        std::string package = deployment->spec["package"].as_string();
+        if (const auto trials = reader->trials())   // what all but a group run
+            for (const Trial& one : *trials)
+                if (one.deployment == name) package = one.from;
         const auto record = reader->package(package.substr(0, package.find('@')), package.substr(package.find('@') + 1));
         if (!record) return reply_problem(*call, 409, fmt::format("deployment '{}': its package '{}' is not there", name, package));
         if (record->state == PackageState::decommissioned)
@@ -259,6 +262,8 @@ void start_with(Service& service, const CallPtr& call, Document trigger, Result<
 {
     call->http.body = {};   // the call may be held for minutes
     if (!given) return reply_problem(*call, 400, given.error().what, given.error().what.find("placeholder") != std::string::npos ? "placeholder" : "body");
+    // Where somebody may answer say chat calls, and those who could change the approval itself.
+    if (trigger.spec.contains("approval") && call->identity.role < Role::developer) given->context.erase("platform");
     // Whoever may only start a trigger does not decide what the factory keeps.
     if (given->trace && (call->identity.kind == "trigger" || call->identity.kind == "env"))
         return reply_problem(*call, 403, "a traced job keeps the data of every step: that needs a token of role operator", "forbidden");

@@ -57,7 +57,9 @@ void events(Service& service, const CallPtr& call)
     }
     std::string subject(call->http.query_value("job"));
     if (subject.empty()) subject = call->http.query_value("subject");
-    service.events.watch(call->responder, after, std::move(subject), sees_events(call->identity), [&service, id = call->identity.id] { return service.tokens.still_valid(id); });
+    service.events.watch(call->responder, after, std::move(subject), sees_events(call->identity), [&service, id = call->identity.id, ends = call->identity.ends] {
+        return (!ends || service.clock.now() < *ends) && service.tokens.still_valid(id);
+    });
 }
 
 void healthz(Service&, const CallPtr& call)

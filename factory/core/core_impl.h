@@ -216,6 +216,7 @@ private:
     Status put_off(std::vector<DeliveryRecord>& deliveries);
 
     // jobs.cpp
+    Status still_allowed(const Binding& binding);
     Status cancel_one(const std::string& uid, const std::string& why, const Who& who);   ///< of one that has not ended
     Result<Json> asked_before(JobKey key, const JobRecord& job);
     Result<Accepted> make_job(const BindingRef& binding, NewJob job, Json input);

@@ -74,7 +74,9 @@ Status CoreImpl::start_follower(const Document& trigger, JobKey job, const JobRe
     }
     std::string text = dump_json(input);
     if (text.size() > kLargestInput) return not_started(fmt::format("its input would have {} bytes, at most {} are taken", text.size(), kLargestInput));
-    const Cause cause{job, before.depth + 1, requesters(record.requested_by, before.asked_by, record.context)};
+    const auto asked_for = asked_before(job, record);
+    if (!asked_for) return fail(asked_for.error());
+    const Cause cause{job, before.depth + 1, requesters(record.requested_by, *asked_for, record.context)};
     Json context = record.context.is_object() ? record.context : Json::object();   // the conversation goes on
     context.set("event", Json::object({{"on", event}, {"job", record.uid}, {"trigger", record.trigger}, {"state", protocol::name(record.state)}, {"depth", cause.depth}}));
     const Json& rules = (*binding)->binding.rules;

@@ -146,9 +146,29 @@ Result<Json> CoreImpl::asked_before(JobKey key, const JobRecord& job)
         const auto older = writer_.read().job(before);
         if (!older) break;   // no longer kept
         out.push(older->requested_by);
+        const auto older_key = writer_.job_key(before);
+        if (!older_key) return fail(older_key.error());
+        const auto older_cause = writer_.cause(*older_key);
+        if (!older_cause) return fail(older_cause.error());
+        for (const Json& name : older_cause->asked_by.as_array()) out.push(name);
         before = older->retry_of;
     }
     return out;
+}
+
+/// An old binding has the rules of its time; what was demanded since then counts all the same.
+Status CoreImpl::still_allowed(const Binding& binding)
+{
+    Reader& read = writer_.read();
+    const auto trigger = read.document("Trigger", binding.trigger);
+    if (trigger && (trigger->spec["paused"].as_bool() || !(trigger->spec["approval"] == binding.rules["approval"])))
+        return fail(Errc::conflict, fmt::format("trigger '{}' is paused, or asks for another approval than when the job was made: retry it without sameVersion", binding.trigger));
+    const auto deployment = read.document("Deployment", binding.deployment);
+    const auto package = read.package(binding.package_name, binding.package_version);
+    if (!deployment || !package) return {};
+    const auto why_not = unsigned_words(*deployment, *package);
+    if (!why_not) return fail(why_not.error());
+    return why_not->empty() ? Status() : fail(Errc::conflict, *why_not);
 }
 
 void CoreImpl::retry(std::string uid, bool same_version, Who who, Done<Accepted> done)
@@ -164,7 +184,12 @@ void CoreImpl::retry(std::string uid, bool same_version, Who who, Done<Accepted>
         if (!id) return fail(id.error());
         const auto binding = same_version ? known_binding(*id) : binding_for_job(old->trigger);
         if (!binding) return fail(binding.error());
-        if (const auto stopped = why_stopped((*binding)->binding)) return fail(Errc::conflict, stopped->text);
+        const Binding& next = (*binding)->binding;
+        if (const auto stopped = why_stopped(next)) return fail(Errc::conflict, stopped->text);
+        if (next.environment != old->environment)   // who may do this there is another question
+            return fail(Errc::conflict, fmt::format("trigger '{}' runs in environment '{}' now, the job ran in '{}': start it there", old->trigger, next.environment, old->environment));
+        if (same_version)
+            if (auto ok = still_allowed(next); !ok) return fail(ok.error());
         auto texts = writer_.job_input(*key);
         if (!texts) return fail(texts.error());
         auto asked_by = asked_before(*key, *old);

@@ -59,9 +59,14 @@ Status check_asked(const AskRequest& request)
 
 Json requesters(const std::string& requested_by, const Json& asked_by, const Json& context)
 {
-    Json out = Json::array({Json(requested_by)});
-    for (const Json& name : asked_by.as_array())
-        if (!contains(out, name.as_string())) out.push(name);
+    Json out = Json::array();
+    const auto add = [&](const std::string& name) {
+        if (!contains(out, name)) out.push(Json(name));
+        for (const std::string_view kind : {"user ", "admin "})   // the same person with a token of another kind
+            if (name.starts_with(kind) && !contains(out, "user:" + name.substr(kind.size()))) out.push(Json("user:" + name.substr(kind.size())));
+    };
+    add(requested_by);
+    for (const Json& name : asked_by.as_array()) add(name.as_string());
     if (const Json& user = context["user"]["id"]; user.is_string() && !user.as_string().empty() && context["platform"].is_string()) out.push(Json("chat:" + user.as_string()));
     return out;
 }
@@ -202,12 +207,12 @@ void CoreImpl::ask(std::string agent, AskRequest request, Done<QuestionRecord> d
             return fail(Errc::conflict, fmt::format("job {} has {} open questions already", active->uid, open->second.size()));
         const auto job = writer_.read().job(active->uid);
         if (!job) return fail(job.error());
-        const auto cause = writer_.cause(active->job);
-        if (!cause) return fail(cause.error());
+        const auto asked_for = asked_before(active->job, *job);
+        if (!asked_for) return fail(asked_for.error());
         QuestionRecord question{.id = request.id, .job = active->uid, .trigger = job->trigger, .attempt = active->attempt, .kind = request.kind, .text = request.text, .schema = request.schema,
                                 .by = request.by, .not_by = {}, .at_deadline = request.at_deadline, .conversation = {}, .created = clock_.now(), .deadline = {}, .answer = {}, .comment = {},
                                 .answered_by = {}, .way = {}, .closed = {}, .why = {}};
-        if (request.not_requester) question.not_by = requesters(job->requested_by, cause->asked_by, job->context);
+        if (request.not_requester) question.not_by = requesters(job->requested_by, *asked_for, job->context);
         if (in_conversation(request.by)) question.conversation = conversation_of(job->trigger, job->context);
         if (request.within) question.deadline = question.created + *request.within;
         if (auto ok = open_question(active->job, active->binding->binding, question); !ok) return fail(ok.error());

@@ -134,6 +134,12 @@ void CoreImpl::delete_document(std::string kind, std::string name, std::uint64_t
             if (auto ok = writer_.delete_version_moves(known->uid); !ok) return fail(ok.error());
             if (auto ok = end_trial(name); !ok) return fail(ok.error());
         }
+        if (kind == "Trigger" || kind == "Environment") {   // another one of the same name has tokens of its own
+            const auto tokens = writer_.read().tokens(kind == "Trigger" ? "trigger" : "env", name);
+            if (!tokens) return fail(tokens.error());
+            for (const TokenRecord& one : *tokens)
+                if (auto ok = writer_.delete_token(one.id); !ok) return fail(ok.error());
+        }
         if (auto ok = audit(who, "delete", kind, name); !ok) return fail(ok.error());
         if (auto ok = feed({.time = clock_.now(), .kind = "resource", .subject = kind + "/" + name, .what = "deleted", .agent = {}, .reason = {}, .detail = {}}); !ok)
             return fail(ok.error());

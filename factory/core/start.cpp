@@ -105,6 +105,14 @@ Status CoreImpl::load()
         if (!tried) return fail(tried.error());
         for (const auto& [job, priority] : *tried) tried_by(bindings_.at(key)->binding, job);
     }
+    for (const auto& [job, questions] : asking_) {   // ready, and on no board
+        if (!awaits_approval(job)) continue;
+        const auto row = writer_.waiting_job(job);
+        if (!row) return fail(row.error());
+        const auto binding = known_binding(row->binding);
+        if (!binding) return fail(binding.error());
+        tried_by((*binding)->binding, job);
+    }
     auto active = writer_.load_active();
     if (!active) return fail(active.error());
     for (ActiveAttempt& kept : *active) {

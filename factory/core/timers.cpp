@@ -3,11 +3,19 @@
 #include <fmt/format.h>
 
 #include "factory/core/core_impl.h"
+#include "platform/base/log.h"
 
 namespace mill::factory::core {
 
 using protocol::JobState;
 using protocol::Reason;
+
+/// Memory has gone on meanwhile: all of it is read anew from the store.
+static Error timers_failed(const Error& error)
+{
+    log::error("core", "what is due cannot be done: {}", error.what);
+    return {error.code == Errc::unavailable ? error.code : Errc::internal, error.what};
+}
 
 void CoreImpl::timer_loop(std::stop_token stop)
 {
@@ -20,7 +28,7 @@ void CoreImpl::timer_loop(std::stop_token stop)
     };
     while (clock_.sleep(pause(), stop))
         queue_.submit<Nothing>({}, [this, asked = clock_.steady()]() -> Result<Nothing> {
-            if (auto ok = tick(asked); !ok) return fail(ok.error());
+            if (auto ok = tick(asked); !ok) return fail(timers_failed(ok.error()));
             return Nothing{};
         });
 }
@@ -29,7 +37,7 @@ void CoreImpl::run_timers()
 {
     (void)await<Nothing>([this](Done<Nothing> done) {
         queue_.submit<Nothing>(std::move(done), [this, asked = clock_.steady()]() -> Result<Nothing> {
-            if (auto ok = tick(asked); !ok) return fail(ok.error());
+            if (auto ok = tick(asked); !ok) return fail(timers_failed(ok.error()));
             return Nothing{};
         });
     });

@@ -85,8 +85,8 @@ Result<BindingRef> CoreImpl::binding_for_job(const std::string& trigger, bool tr
     const auto& [trial, under_way] = found->second;
     if (trial.succeeded + under_way.size() < trial.jobs) {
         auto tried = binding_of_trigger(trigger, {.traced = traced, .version = Version::tried});
-        if (!tried) return tried;
-        if (board_.anyone_free((*tried)->binding.id)) return tried;
+        if (!tried && tried.error().code != Errc::conflict) return tried;
+        if (tried && board_.anyone_free((*tried)->binding.id)) return tried;
     }
     return binding_of_trigger(trigger, {.traced = traced, .version = Version::before});
 }

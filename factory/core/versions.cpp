@@ -55,6 +55,12 @@ void CoreImpl::set_package_state(std::string name, std::string version, PackageS
             for (const auto& [id, ref] : bindings_)
                 if (ref && ref->binding.package_name == name && ref->binding.package_version == version) board_.stop(id);
         documents_changed();
+        std::vector<std::string> tried;
+        if (state == PackageState::decommissioned)
+            for (const auto& [deployment, known] : trials_)
+                if (known.trial.to == subject) tried.push_back(deployment);
+        for (const std::string& deployment : tried)
+            if (auto ok = revert(trials_.at(deployment), fmt::format("{} was decommissioned{}{}", subject, why.empty() ? "" : ": ", why)); !ok) return fail(Errc::internal, ok.error().what);
         return std::move(*package);
     });
 }

@@ -116,6 +116,15 @@ Result<AuditVerdict> SqliteReader::verify_audit(std::string_view head)
     const auto anchor = anchor_of(*this);
     if (!anchor) return fail(anchor.error());
     AuditVerdict out{.rows = 0, .last = static_cast<std::uint64_t>(anchor->id), .head = anchor->hash, .wrong = 0, .why = {}};
+    {
+        Rows left = db_.query("select min(id) from audit where id <= ?1", anchor->id);
+        if (left.next() && !left.null(0)) {
+            out.wrong = static_cast<std::uint64_t>(left.integer(0));
+            out.why = fmt::format("row {} stands before row {}, up to which retention removed all", out.wrong, anchor->id);
+            return out;
+        }
+        if (!left.status()) return fail(left.status().error());
+    }
     bool met = head.empty() || head == out.head;
     Rows rows = db_.query(kAuditRows, anchor->id);
     while (rows.next()) {
@@ -135,7 +144,7 @@ Result<AuditVerdict> SqliteReader::verify_audit(std::string_view head)
     if (!rows.status()) return fail(rows.status().error());
     if (!met) {
         out.wrong = out.last + 1;
-        out.why = fmt::format("no row has the hash {}: what came after row {} was cut off (or the store is an older one, restored from a backup)", to_hex(head), out.last);
+        out.why = fmt::format("no row has the hash {}: what came after row {} was cut off (or the store is an older one, restored from a backup{})", to_hex(head), out.last, anchor->id > 0 ? fmt::format("; or the hash is of a row that retention removed, they end with row {}", anchor->id) : "");
     }
     return out;
 }

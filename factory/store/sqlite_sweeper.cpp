@@ -69,6 +69,7 @@ Result<bool> SqliteSweeper::remove_job(std::int64_t job)
     for (const char* sql : {"delete from delivery_attempts where delivery in (select id from deliveries where job = ?1)", "delete from deliveries where job = ?1",
                             "delete from events where job = ?1", "delete from long_logs where job = ?1", "delete from inputs where job = ?1",
                             "delete from outcomes where job = ?1", "delete from attempts where job = ?1", "delete from feed where job = ?1",
+                            "delete from callbacks where job = ?1",
                             "delete from jobs where id = ?1 and state > 3"})
         if (auto ok = db_.run(sql, job); !ok) return fail(ok.error());
     return true;
