@@ -129,7 +129,8 @@ class Browser:
         self.command("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False)
 
     def scheme(self, name):
-        self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+        self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name},
+                                                                  {"name": "prefers-reduced-motion", "value": "reduce"}])  # a colour half-way there is nobody's
 
     def picture(self, path):
         path.parent.mkdir(parents=True, exist_ok=True)
