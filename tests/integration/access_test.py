@@ -235,6 +235,41 @@ class Access(Test):
         self.assertEqual(self.world.api("POST", "/v1/agents/invitations", {"environment": "red"}, token=admin_here).status, 201)
         self.assertEqual(self.world.api("PUT", "/v1/credentials/new", {"kind": "bearer", "value": {"token": "abcdefgh"}}, token=admin_here).status, 403)
 
+    def test_nothing_reaches_another_environment_by_a_detour(self):
+        world, developer = self.world, self.tokens["developer", "there"]
+        spy = {"deployment": "job-blue", "type": "event", "event": {"job": {"trigger": self.things["red"]["trigger"], "on": ["success"]}, "input": {"o": "${ .output }"}}}
+        refused = world.api("PUT", "/v1/triggers/spy", spy, token=developer)
+        self.assertEqual((refused.status, refused.json["needs"].get("environment")), (403, "red"), refused.body)
+        self.assertIn("hearing of the ends", refused.json["detail"])
+        applied = world.api("POST", "/v1/apply", {"documents": [{"kind": "Trigger", "name": "spy", **spy}]}, token=developer)
+        self.assertEqual(applied.status, 403, applied.body)
+        self.assertEqual(world.api("GET", "/v1/triggers/spy").status, 404)
+
+    def test_tokens_end_with_what_they_are_for(self):
+        world = self.world
+        spec = {"deployment": "job-blue", "type": "api"}
+        self.assertEqual(world.api("PUT", "/v1/triggers/short-lived", spec).status, 201)
+        token = world.api("POST", "/v1/triggers/short-lived/token").json["token"]
+        self.assertEqual(world.api("POST", "/v1/triggers/short-lived/runs", {}, token=token).status, 202)
+        self.assertEqual(world.api("DELETE", "/v1/triggers/short-lived").status, 204)
+        self.assertEqual(world.api("PUT", "/v1/triggers/short-lived", spec).status, 201)
+        self.assertEqual(world.api("POST", "/v1/triggers/short-lived/runs", {}, token=token).status, 401)
+        self.assertEqual(world.api("DELETE", "/v1/triggers/short-lived").status, 204)
+
+    def test_who_says_whose_packages_count_is_an_administrator(self):
+        world, developer = self.world, self.tokens["developer", "everywhere"]
+        key = "MCowBQYDK2VwAyEA" + "A" * 43 + "="
+        made = world.run("keys", "new", "acme", "--out", world.folder / "acme.key", check=False)
+        key = next((word for line in made.stdout.splitlines() for word in line.split() if len(word) >= 43), key)
+        put = world.api("PUT", "/v1/publishers/acme", {"keys": [key]})
+        self.assertIn(put.status, (200, 201), put.body)
+        self.assertEqual(world.api("DELETE", "/v1/publishers/acme", token=developer).status, 403)
+        document = {"kind": "Publisher", "name": "acme", "keys": [key]}
+        world.api("POST", "/v1/apply", {"documents": [document], "source": "mine"}, token=developer)
+        world.api("POST", "/v1/apply", {"documents": [{"kind": "Calendar", "name": "mine", "days": ["2027-01-02"]}], "source": "mine", "prune": True, "force": True}, token=developer)
+        self.assertEqual(world.api("GET", "/v1/publishers/acme").status, 200)
+        self.assertEqual(world.api("DELETE", "/v1/publishers/acme").status, 204)
+
     def test_scopes_narrow_a_token_and_what_it_makes(self):
         token = self.world.api("POST", "/v1/tokens", {"kind": "user", "name": "dashboard", "role": "admin", "scopes": ["jobs:read", "access"]}).json["token"]
         self.assertEqual(self.world.api("GET", "/v1/jobs", token=token).status, 200)

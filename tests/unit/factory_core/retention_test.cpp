@@ -326,3 +326,36 @@ TEST_CASE("space that is free is given back, and some is kept", "[retention]")
     CHECK(count(world, "pragma freelist_count") > 0);
     CHECK(count(world, "select count(*) from pragma_integrity_check where integrity_check <> 'ok'") == 0);
 }
+
+TEST_CASE("a job whose caller was called back goes like others, and what is due goes on", "[retention]")
+{
+    RetentionRules rules;
+    rules.jobs = kDay * 10;
+    World world(keeping(rules));
+    world.orders(Json::object({{"expiration", "1h"}}));
+    const auto agent = world.agent("srv-1");
+    const Parking parking = world.park(agent);
+    RunRequest request;
+    request.callback = Json::object({{"url", "https://example.com/hooks/1"}});
+    const JobRecord job = world.run(Json::object(), request);
+    const auto id = parking.value().offers.at(0).id;
+    world.report(agent, id, {world.state(1, JobState::running), world.state(2, JobState::successful, Reason::completed)});
+    const auto told = await<std::vector<DeliveryRecord>>([&](auto done) { world.core().claim_deliveries(10, done); });
+    REQUIRE(told);
+    for (const DeliveryRecord& one : *told) {
+        DeliveryOutcome outcome;
+        outcome.id = one.id;
+        outcome.verdict = DeliveryOutcome::Verdict::delivered;
+        outcome.attempt.status = 200;
+        REQUIRE(await<DeliveryRecord>([&](auto done) { world.core().delivery_done(outcome, done); }));
+    }
+    (void)world.run();   // the newest job always stays
+    REQUIRE(count(world, "select count(*) from callbacks") == 1);
+    world.pass(kDay * 11);
+    (void)retain(world);
+    CHECK_FALSE(world.core().reader()->job(job.uid));
+    CHECK(count(world, "select count(*) from callbacks") == 0);
+    const JobRecord late = world.run();
+    world.pass(hours(2));
+    CHECK(world.job(late.uid).state == JobState::expired);   // the timers still write what they do
+}
