@@ -129,10 +129,6 @@ private:
     std::optional<WhyReason> why_stopped(const Binding& binding);   ///< nothing: its jobs may start
 
     // trials.cpp: a new version that a group of agents tries
-    struct KnownTrial {
-        Trial trial;
-        std::set<JobKey> under_way;
-    };
     Status load_trials();
     Status begin_trial(const std::optional<Document>& before, const Document& now, const Who& who);   ///< or ends the one that the change makes void
     Status end_trial(const std::string& deployment);
@@ -188,12 +184,6 @@ private:
     // events.cpp
     Result<EventAnswer> ingest_one(Agent& agent, EventBatch& batch);
     Result<EventAnswer> keep_stale(Agent& agent, EventBatch& batch, bool again = false);
-    struct Ending {
-        protocol::JobState state = protocol::JobState::failed;
-        protocol::Reason reason = protocol::Reason::internal;
-        Json output, error, evidence;
-        WallTime time;
-    };
     Status take_state(Active& active, const protocol::Event& event, std::optional<Ending>& ending, std::string& refused);
     Result<HeldAnswer> standing_of(Agent& agent, const protocol::AttemptId& id, bool names_it);
     Active* active_of(std::string_view uid);
@@ -250,13 +240,6 @@ private:
     Status notify(JobKey job, const std::string& uid, const Binding& binding, std::string_view event, bool final);
     bool has_notifiers(const Binding& binding, std::string_view event) const;
     void load_notifiers();
-    struct Tale {                                  ///< what one notifier is told
-        std::string key;                           ///< with notifier and event: told once
-        std::string_view event;
-        JobKey job = 0;
-        std::string subject;
-        bool final = false;
-    };
     Status tell(const Json& notifier, const Tale& tale, const Json& document);
     Status call_back(JobKey job, const std::string& uid, std::string_view event);   ///< whom its caller named
     Status tell_dead(const DeliveryRecord& delivery);
@@ -283,14 +266,15 @@ private:
 
     // timers.cpp
     void timer_loop(std::stop_token stop);
-    Status tick(SteadyTime asked);                 ///< asked: when its turn was asked for
+    Status tick();
+    void submit_tick(Done<Nothing> done);          ///< and a step of retention behind it
     Status tick_active(SteadyTime now);
     Status tick_agents(SteadyTime now);
     Status tick_ready(WallTime now);
     void tick_waiters(SteadyTime now);
 
     // retention.cpp: what is old goes, a little at a time
-    Status tick_retention(SteadyTime asked, WallTime now);
+    Status tick_retention(SteadyTime asked, WallTime now);   ///< asked: when its turn was asked for
     Status begin_retention(WallTime now);
     Status retention_step(WallTime now);
     Result<bool> retain_jobs(WallTime before, bool by_count, SteadyTime until);   ///< these answer: is there more of this phase
@@ -315,12 +299,6 @@ private:
     // why.cpp
     Result<Why> why_ready(const std::string& uid, JobKey job, const BindingRef& binding, int priority);
     void why_agents(const KnownBinding& binding, Why& out, bool& free);
-    /// What stands between an agent and jobs of this binding; `member` false: it belongs to another environment.
-    struct AgentView {
-        bool member = true;
-        PreflightAgent::Can can = PreflightAgent::Can::no;
-        std::vector<WhyReason> reasons;
-    };
     AgentView view_of(const KnownBinding& binding, const dispatch::Environment& environment, const Agent& agent);
     void why_nobody(const KnownBinding& binding, const dispatch::Environment& environment, std::vector<WhyReason> strangers, std::vector<WhyReason>& out) const;
     void why_doctor(const Agent& agent, std::vector<WhyReason>& out) const;
@@ -374,10 +352,6 @@ private:
     std::optional<std::vector<Document>> publishers_;
     std::vector<Json> notifiers_;
     std::vector<Document> followers_;                     // triggers that listen to ends of jobs
-    struct Asking {
-        std::string id;
-        std::uint32_t attempt = 0;
-    };
     std::unordered_map<JobKey, std::vector<Asking>> asking_;   // open questions
     std::map<std::string, NotifierState> receivers_;      // of notifiers with failures
     std::map<std::string, std::string> probing_;          // a held notifier's delivery that is under way
@@ -387,12 +361,6 @@ private:
     std::map<std::string, KnownTrial> trials_;            // by deployment
     std::map<std::string, KnownSchedule> schedules_;      // by the trigger's uid
     std::atomic<std::int64_t> next_firing_{0};            // wall time in microseconds, for the timer's thread; 0: none
-    struct HoldState {
-        std::uint64_t epoch = 0;                          // 0: never
-        WallTime since, known_to;
-        std::string how;
-        std::set<std::string> released;
-    };
     HoldState hold_;
     std::set<AgentKey> awaited_;
     std::set<AgentKey> stirred_;                          // whose poll may have an answer after the commit
@@ -404,15 +372,7 @@ private:
     };
     std::unordered_map<std::string, std::vector<Waiter>> waiters_;   // by uid
     std::vector<std::string> ended_;                      // jobs in this batch
-    struct Waiting {
-        std::string text;
-        SteadyTime until;
-    };
     std::unordered_map<std::int64_t, Waiting> waiting_texts_;
-    struct WaitNote {
-        std::string text;
-        SteadyTime at;
-    };
     std::unordered_map<std::int64_t, WaitNote> wait_notes_;   // by binding: the last that was known
     Retaining retaining_;
     std::vector<std::string> doomed_files_;               // their rows are gone with the commit

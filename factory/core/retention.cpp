@@ -70,7 +70,15 @@ Status CoreImpl::tick_retention(SteadyTime asked, WallTime now)
     if (loaded_writer_) return {};   // others come first
     if (!retaining_.runs)
         if (auto ok = begin_retention(now); !ok) return ok;
-    if (auto ok = retention_step(now); !ok) return ok;
+    const std::size_t doomed = doomed_files_.size();
+    if (auto ok = retention_step(now); !ok) {
+        log::error("retention", "stopped until the next run: {}", ok.error().what);
+        (void)writer_.sweeper().take_files();   // their rows are there again
+        doomed_files_.resize(doomed);
+        retaining_.runs = false;
+        retains_ = false;
+        return ok;
+    }
     retaining_.step = begun;
     return {};
 }

@@ -131,4 +131,57 @@ struct KnownSchedule {
     std::vector<FiringRecord> waiting;   ///< for these to end
 };
 
+/// How a job ended.
+struct Ending {
+    protocol::JobState state = protocol::JobState::failed;
+    protocol::Reason reason = protocol::Reason::internal;
+    Json output, error, evidence;
+    WallTime time;
+};
+
+/// A version that a group of agents tries, and its jobs that have not ended.
+struct KnownTrial {
+    Trial trial;
+    std::set<JobKey> under_way;
+};
+
+/// What stands between an agent and jobs of this binding; `member` false: it belongs to another environment.
+struct AgentView {
+    bool member = true;
+    PreflightAgent::Can can = PreflightAgent::Can::no;
+    std::vector<WhyReason> reasons;
+};
+
+struct Tale {                                  ///< what one notifier is told
+    std::string key;                           ///< with notifier and event: told once
+    std::string_view event;
+    JobKey job = 0;
+    std::string subject;
+    bool final = false;
+};
+
+/// An open question of a job.
+struct Asking {
+    std::string id;
+    std::uint32_t attempt = 0;
+};
+
+/// The store is an older one since then.
+struct HoldState {
+    std::uint64_t epoch = 0;                          // 0: never
+    WallTime since, known_to;
+    std::string how;
+    std::set<std::string> released;
+};
+
+/// What jobs of a binding wait for, as said last: until when it is good, and for when they do not wait any more.
+struct Waiting {
+    std::string text;
+    SteadyTime until;
+};
+struct WaitNote {
+    std::string text;
+    SteadyTime at;
+};
+
 }  // namespace mill::factory::core

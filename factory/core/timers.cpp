@@ -26,24 +26,28 @@ void CoreImpl::timer_loop(std::stop_token stop)
         const auto left = std::chrono::ceil<Milliseconds>(Microseconds(firing - clock_.now().microseconds));
         return firing == 0 ? Milliseconds(1'000) : std::clamp(left, Milliseconds(10), Milliseconds(1'000));
     };
-    while (clock_.sleep(pause(), stop))
-        queue_.submit<Nothing>({}, [this, asked = clock_.steady()]() -> Result<Nothing> {
-            if (auto ok = tick(asked); !ok) return fail(timers_failed(ok.error()));
-            return Nothing{};
-        });
+    while (clock_.sleep(pause(), stop)) submit_tick({});
 }
 
 void CoreImpl::run_timers()
 {
-    (void)await<Nothing>([this](Done<Nothing> done) {
-        queue_.submit<Nothing>(std::move(done), [this, asked = clock_.steady()]() -> Result<Nothing> {
-            if (auto ok = tick(asked); !ok) return fail(timers_failed(ok.error()));
-            return Nothing{};
-        });
+    (void)await<Nothing>([this](Done<Nothing> done) { submit_tick(std::move(done)); });
+}
+
+void CoreImpl::submit_tick(Done<Nothing> done)
+{
+    queue_.submit<Nothing>({}, [this]() -> Result<Nothing> {
+        if (auto ok = tick(); !ok) return fail(timers_failed(ok.error()));
+        return Nothing{};
+    });
+    // On its own: what cannot be removed stops nothing else.
+    queue_.submit<Nothing>(std::move(done), [this, asked = clock_.steady()]() -> Result<Nothing> {
+        if (auto ok = tick_retention(asked, clock_.now()); !ok) return fail(ok.error());
+        return Nothing{};
     });
 }
 
-Status CoreImpl::tick(SteadyTime asked)
+Status CoreImpl::tick()
 {
     const SteadyTime now = clock_.steady();
     const WallTime wall = clock_.now();
@@ -58,7 +62,6 @@ Status CoreImpl::tick(SteadyTime asked)
     const auto due = writer_.next_delivery();
     if (!due) return fail(due.error());
     if ((*due && **due <= wall) || probe_due(wall)) deliveries_made_ = true;
-    if (auto ok = tick_retention(asked, wall); !ok) return ok;
     return dispatch();
 }
 

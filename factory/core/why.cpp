@@ -47,7 +47,7 @@ void CoreImpl::why_doctor(const Agent& agent, std::vector<WhyReason>& out) const
     }
 }
 
-CoreImpl::AgentView CoreImpl::view_of(const KnownBinding& known, const dispatch::Environment& environment, const Agent& agent)
+AgentView CoreImpl::view_of(const KnownBinding& known, const dispatch::Environment& environment, const Agent& agent)
 {
     using Can = PreflightAgent::Can;
     AgentView out;

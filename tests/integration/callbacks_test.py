@@ -5,19 +5,14 @@ import hmac
 import json
 import unittest
 
-from mill import Test, World, wait_for
+from mill import FactoryTest, wait_for
 
 SECRET = "whsec_" + base64.b64encode(b"a key of twenty-four b..").decode()
 
 
-class Callbacks(Test):
+class Callbacks(FactoryTest):
     def setUp(self):
         super().setUp()
-        self.world = World()
-        self.world.__enter__()
-        self.addCleanup(self.world.__exit__, None, None, None)
-        self.world.start_factory()
-        self.receiver = self.world.receiver()
         self.world.run("credentials", "set", "signing", "--kind", "hmac", "--json-file", "-", input=json.dumps({"secret": SECRET}))
         self.trigger = self.world.deploy("reply", "do:\n  - answer: { set: { reply: hi } }\n",
                                          trigger=f'callbacks: [ "{self.receiver.url}/hooks/*", "https://tickets.example.com/done" ]\ncallbackSecret: signing\n')

@@ -347,3 +347,15 @@ class Test(unittest.TestCase):
     def setUp(self):
         if not (BIN / "millwright").exists():
             self.fail(f"no programs in {BIN}: build them first")
+
+
+class FactoryTest(Test):
+    """Each test with a factory of its own, and somebody who is told."""
+
+    def setUp(self):
+        super().setUp()
+        self.world = World()
+        self.world.__enter__()
+        self.addCleanup(self.world.__exit__, None, None, None)
+        self.world.start_factory()
+        self.receiver = self.world.receiver()

@@ -5,20 +5,12 @@ import sqlite3
 import time
 import unittest
 
-from mill import NOBODY, Test, World, wait_for
+from mill import FactoryTest, NOBODY, wait_for
 
 ITEMS = "do:\n  - answer: { set: { items: [ { id: a, n: 1 }, { id: ü, n: 2 } ], secretish: swordfish } }\n"
 
 
-class Jq(Test):
-    def setUp(self):
-        super().setUp()
-        self.world = World()
-        self.world.__enter__()
-        self.addCleanup(self.world.__exit__, None, None, None)
-        self.world.start_factory()
-        self.receiver = self.world.receiver()
-
+class Jq(FactoryTest):
     def notifier(self, name, api, when=None, on="[ success ]"):
         document = {"kind": "Notifier", "name": name, "trigger": "items-api", "on": ["success"] if on == "[ success ]" else on, "type": "api", "api": {"url": f"{self.receiver.url}/hook", **api}}
         if when:

@@ -2,20 +2,12 @@
 import json
 import unittest
 
-from mill import Test, World, wait_for
+from mill import FactoryTest, wait_for
 
 REPLY = "do:\n  - answer: { set: { reply: hi } }\n"
 
 
-class Sources(Test):
-    def setUp(self):
-        super().setUp()
-        self.world = World()
-        self.world.__enter__()
-        self.addCleanup(self.world.__exit__, None, None, None)
-        self.world.start_factory()
-        self.receiver = self.world.receiver()
-
+class Sources(FactoryTest):
     def notifier(self, name, source, on, path="/told", more=""):
         text = f"kind: Notifier\nname: {name}\n{source}\non: {on}\ntype: api\napi: {{ url: \"{self.receiver.url}{path}\" }}\n{more}"
         return self.world.run("apply", "-f", self.world.write(f"{name}.yaml", text), check=False)

@@ -3,7 +3,7 @@ import json
 import unittest
 import urllib.parse
 
-from mill import Test, World, wait_for
+from mill import FactoryTest, wait_for
 
 # Slow enough that its start is told before its end.
 SLOW = "do:\n  - rest: { wait: { milliseconds: 1500 } }\n  - answer: { set: { status: sent } }\n"
@@ -39,15 +39,7 @@ class Slack:
         return 200, {"ok": True, "channel": "C0FULLID", "ts": message["ts"], "text": message["text"]}
 
 
-class Progress(Test):
-    def setUp(self):
-        super().setUp()
-        self.world = World()
-        self.world.__enter__()
-        self.addCleanup(self.world.__exit__, None, None, None)
-        self.world.start_factory()
-        self.receiver = self.world.receiver()
-
+class Progress(FactoryTest):
     def credential(self, name, kind, value):
         self.world.run("credentials", "set", name, "--kind", kind, "--json-file", "-", input=json.dumps(value))
 

@@ -359,3 +359,30 @@ TEST_CASE("a job whose caller was called back goes like others, and what is due 
     world.pass(hours(2));
     CHECK(world.job(late.uid).state == JobState::expired);   // the timers still write what they do
 }
+
+TEST_CASE("what cannot be removed stops retention until its next run, and nothing else", "[retention]")
+{
+    RetentionRules rules;
+    rules.jobs = kDay * 10;
+    World world(keeping(rules));
+    world.orders(Json::object({{"expiration", "1h"}}));
+    const auto agent = world.agent("srv-1");
+    const JobRecord old = finished(world, agent);
+    (void)world.run();   // the newest job always stays
+    world.core().flush();
+    sqlite3* db = nullptr;
+    REQUIRE(sqlite3_open((world.folder() + "/factory.db").c_str(), &db) == SQLITE_OK);
+    REQUIRE(sqlite3_exec(db, "create table of_somebody(job integer not null references jobs(id)); insert into of_somebody select min(id) from jobs;", nullptr, nullptr, nullptr) == SQLITE_OK);
+    world.pass(kDay * 11);
+    for (int i = 0; i < 50; ++i) world.core().run_timers();
+    CHECK(world.core().reader()->job(old.uid));
+    CHECK_FALSE(state_of(world).running);
+    const JobRecord late = world.run();
+    world.pass(hours(2));
+    CHECK(world.job(late.uid).state == JobState::expired);
+    // And when it is mended the next run does it.
+    REQUIRE(sqlite3_exec(db, "drop table of_somebody", nullptr, nullptr, nullptr) == SQLITE_OK);
+    sqlite3_close(db);
+    (void)retain(world);
+    CHECK_FALSE(world.core().reader()->job(old.uid));
+}
