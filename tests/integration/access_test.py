@@ -265,8 +265,9 @@ class Access(Test):
         self.assertIn(put.status, (200, 201), put.body)
         self.assertEqual(world.api("DELETE", "/v1/publishers/acme", token=developer).status, 403)
         document = {"kind": "Publisher", "name": "acme", "keys": [key]}
-        world.api("POST", "/v1/apply", {"documents": [document], "source": "mine"}, token=developer)
-        world.api("POST", "/v1/apply", {"documents": [{"kind": "Calendar", "name": "mine", "days": ["2027-01-02"]}], "source": "mine", "prune": True, "force": True}, token=developer)
+        self.assertEqual(world.api("POST", "/v1/apply", {"documents": [document], "source": "mine"}, token=developer).status, 200)   # nothing of it changes
+        pruned = world.api("POST", "/v1/apply", {"documents": [{"kind": "Calendar", "name": "mine", "days": ["2027-01-02"]}], "source": "mine", "prune": True, "force": True}, token=developer)
+        self.assertEqual((pruned.status, pruned.json["needs"]["role"]), (403, "admin"), pruned.body)
         self.assertEqual(world.api("GET", "/v1/publishers/acme").status, 200)
         self.assertEqual(world.api("DELETE", "/v1/publishers/acme").status, 204)
 

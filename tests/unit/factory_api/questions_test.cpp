@@ -98,6 +98,28 @@ TEST_CASE("a run of a trigger with approval answers what it waits for, and an an
     CHECK_THAT(factory.as_admin("GET", "/v1/audit").text, Contains(R"("action":"answer")"));
 }
 
+TEST_CASE("who asked for a job approves it with no other token of theirs, nor when others retry it", "[factory][api][questions]")
+{
+    Asking factory;
+    const Answer made = factory.as_admin("POST", "/v1/tokens", R"({"kind":"admin","name":"anna"})");
+    REQUIRE(made.status == 201);
+    const std::string other = made.json["token"].as_string();
+    Json run = factory.run(factory.anna);
+    const auto asked = [&](const Json& of) { return factory.as_admin("GET", "/v1/questions?job=" + of["jobUid"].as_string()).json["items"][kFirst]["id"].as_string(); };
+    const Answer own = factory.answer(other, asked(run), R"({"answer":true})");
+    CHECK(own.status == 403);
+    CHECK(own.json["code"] == Json("own_request"));
+    for (int i = 0; i < 2; ++i) {   // a retry of a retry, by somebody else each time
+        REQUIRE(factory.as_admin("POST", fmt::format("/v1/jobs/{}/cancel", run["jobUid"].as_string()), "{}").status == 200);
+        const Answer again = factory.with_token(factory.otto, "POST", fmt::format("/v1/jobs/{}/retry", run["jobUid"].as_string()), "{}");
+        REQUIRE(again.status == 202);
+        run = again.json;
+        CHECK(factory.answer(factory.anna, asked(run), R"({"answer":true})").status == 403);
+        CHECK(factory.answer(other, asked(run), R"({"answer":true})").json["code"] == Json("own_request"));
+    }
+    CHECK(factory.state(run) == "ready");
+}
+
 TEST_CASE("a refusal cancels the job, and an ended one cannot be approved", "[factory][api][questions]")
 {
     Asking factory;

@@ -174,6 +174,14 @@ TEST_CASE("the chain goes on from where retention cut its beginning off", "[core
     CHECK(verdict_of(kept).wrong == 4);
 }
 
+TEST_CASE("an anchor that is set behind rows which are there hides none of them", "[core][audit]")
+{
+    const Kept kept = store_with_rows();
+    change(kept, "insert into settings(key, value) select 'audit_anchor', id || ':' || lower(hex(hash)) from audit where id = 3; update audit set who = 'nobody' where id = 1");
+    CHECK(verdict_of(kept).wrong == 1);
+    CHECK(verdict_of(kept, kept.head).wrong == 1);
+}
+
 TEST_CASE("the audit log is asked by who, what and when", "[core][audit]")
 {
     World world;

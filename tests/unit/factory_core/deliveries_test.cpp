@@ -110,6 +110,41 @@ TEST_CASE("a delivery is tried again with growing pauses, each attempt kept, the
     CHECK(claim(world).empty());
 }
 
+TEST_CASE("the pauses between tries double from a second to ten minutes, and a receiver may ask for longer ones", "[core][deliveries]")
+{
+    CoreOptions options = rendering();
+    options.hold_after = 1'000;
+    World world(options);
+    world.orders();
+    world.put("Notifier", "chat", Json::object({{"trigger", "orders"}, {"on", "cancel"}}));
+    const auto job = world.run();
+    REQUIRE(await<JobRecord>([&](auto done) { world.core().cancel(job.uid, "", world.who, done); }));
+    const auto fails = [&](std::optional<Milliseconds> asked) {
+        const auto due = claim(world);
+        REQUIRE(due.size() == 1);
+        DeliveryOutcome outcome;
+        outcome.id = due.at(0).id;
+        outcome.verdict = Verdict::retry;
+        outcome.attempt.status = 503;
+        outcome.attempt.error = "receiver answered 503";
+        outcome.retry_after = asked;
+        const auto state = await<DeliveryRecord>([&](auto done) { world.core().delivery_done(outcome, done); });
+        REQUIRE(state);
+        const Microseconds pause = *state->next_try - world.clock().now();
+        world.clock().advance(pause);
+        return pause;
+    };
+    for (int tries = 1; tries <= 14; ++tries) {
+        CAPTURE(tries);
+        const Microseconds base = std::min<Microseconds>(minutes(10), seconds(1) * (1 << (tries - 1)));
+        const Microseconds pause = fails({});
+        CHECK(pause >= base * 4 / 5);
+        CHECK(pause <= base * 6 / 5);
+    }
+    CHECK(fails(std::chrono::hours(1)) == std::chrono::hours(1));   // longer than its own: that counts
+    CHECK(fails(Milliseconds(1)) >= minutes(8));                   // shorter: its own does
+}
+
 TEST_CASE("after its life a delivery that fails is dead", "[core][deliveries]")
 {
     World world(rendering());

@@ -347,6 +347,39 @@ TEST_CASE("a trigger pauses itself after so many failures in a row, and says why
     CHECK(world.core().reader()->document("Trigger", "orders")->spec["paused"].is_null());
 }
 
+TEST_CASE("a retry stays in the environment of its job, and the version of then does not pass by what is demanded since", "[core]")
+{
+    World world;
+    world.orders();
+    const auto job = world.run();
+    REQUIRE(await<JobRecord>([&](auto done) { world.core().cancel(job.uid, "", world.who, done); }));
+    const auto retry = [&](bool same_version) { return await<Accepted>([&](auto done) { world.core().retry(job.uid, same_version, world.who, done); }); };
+    SECTION("elsewhere")
+    {
+        world.put("Deployment", "order-status", Json::object({{"package", "order-status@1.2.0"}, {"environment", "test"}, {"permissions", "as-requested"}}));
+        const auto refused = retry(false);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == Errc::conflict);
+        CHECK_THAT(refused.error().what, Catch::Contains("runs in environment 'test' now"));
+    }
+    SECTION("an approval")
+    {
+        world.put("Trigger", "orders", Json::object({{"deployment", "order-status"}, {"type", "api"}, {"approval", Json::object({{"by", Json::array({"role:operator"})}, {"within", "1h"}})}}));
+        const auto refused = retry(true);
+        REQUIRE_FALSE(refused);
+        CHECK_THAT(refused.error().what, Catch::Contains("another approval") && Catch::Contains("without sameVersion"));
+        const auto asked = retry(false);
+        REQUIRE(asked);
+        CHECK_THAT(asked->waiting_for, Catch::Contains("waits for the approval"));
+    }
+    SECTION("a pause")
+    {
+        world.put("Trigger", "orders", Json::object({{"deployment", "order-status"}, {"type", "api"}, {"paused", true}}));
+        CHECK_FALSE(retry(true));
+    }
+    SECTION("nothing of that") { CHECK(retry(true)); }
+}
+
 TEST_CASE("steps and logs beyond the quota are counted, the end is not among them", "[core]")
 {
     CoreOptions options;

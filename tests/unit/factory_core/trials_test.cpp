@@ -156,3 +156,26 @@ TEST_CASE("a canary ends by hand, by a rollback, by its deployment's end, and wh
         CHECK(at.world.core().reader()->trials()->empty());
     }
 }
+
+TEST_CASE("a version that is decommissioned while it is tried goes back, and nobody's jobs stop", "[core][versions][canary]")
+{
+    Canary at;
+    REQUIRE(await<PackageRecord>([&](auto done) { at.world.core().set_package_state("order-status", "1.2.0", PackageState::decommissioned, "orders twice", at.world.who, done); }));
+    CHECK(at.deployed() == "order-status@1.1.0");
+    CHECK(at.last().what == "rolled_back");
+    CHECK_THAT(at.last().why, Catch::Contains("was decommissioned: orders twice"));
+    CHECK(at.world.run().package_version == "1.1.0");
+}
+
+TEST_CASE("a canary's job that waits for its approval still counts after a restart", "[core][versions][canary]")
+{
+    Canary at;
+    at.world.put("Trigger", "orders", Json::object({{"deployment", "order-status"}, {"type", "api"}, {"approval", Json::object({{"by", Json::array({"role:operator"})}, {"within", "1h"}})}}));
+    (void)at.world.park(at.early);
+    const auto first = at.world.run(), second = at.world.run();
+    REQUIRE(first.package_version == "1.2.0");
+    REQUIRE(second.package_version == "1.2.0");
+    at.world.restart();
+    (void)at.world.park(at.early);
+    CHECK(at.world.run().package_version == "1.1.0");   // both places are taken
+}
