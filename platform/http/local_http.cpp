@@ -1,8 +1,9 @@
 #include "platform/local_http.h"
 
+#include <algorithm>
 #include <cerrno>
-#include <optional>
-#include <set>
+#include <map>
+#include <mutex>
 #include <thread>
 
 #include <pwd.h>
@@ -10,9 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -30,7 +33,7 @@ using ErrorCode = boost::system::error_code;
 using Local = asio::local::stream_protocol;
 using Tcp = asio::ip::tcp;
 
-constexpr std::size_t kCallers = 16;
+constexpr std::size_t kCallers = 32;
 constexpr std::uint32_t kMostHead = 8 * 1024;
 constexpr std::uint64_t kMostBody = 64 * 1024, kMostAnswer = 16 * 1024 * 1024;
 constexpr std::chrono::seconds kPatience{10};
@@ -44,22 +47,37 @@ std::string user_name(uid_t uid)
     return std::to_string(uid);
 }
 
-std::string caller(const Local::socket& socket)
+std::optional<std::uint32_t> caller(Local::socket& socket)
 {
     ucred who{};
     socklen_t length = sizeof who;
-    const int native = const_cast<Local::socket&>(socket).native_handle();
-    return getsockopt(native, SOL_SOCKET, SO_PEERCRED, &who, &length) == 0 ? user_name(who.uid) : std::string();
+    if (getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &length) != 0) return std::nullopt;
+    return who.uid;
 }
 
-std::string caller(const Tcp::socket&) { return {}; }
+std::optional<std::uint32_t> caller(Tcp::socket&) { return std::nullopt; }
 
-/// One caller: a request, an answer, the end.
+std::string small_letters(std::string_view text)
+{
+    std::string out(text);
+    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
+    return out;
+}
+
+/// What an answer that comes later goes through: it outlives the server, and closes with it.
+struct Door {
+    std::mutex mutex;
+    asio::io_context* context = nullptr;   // null: the server is gone
+};
+
+/// One caller: a request, an answer, the end. Thread: the server's.
 template <class Protocol>
 class Exchange : public std::enable_shared_from_this<Exchange<Protocol>> {
 public:
-    Exchange(typename Protocol::socket socket, const LocalHandler& handler, std::size_t& callers)
-        : user_(caller(socket)), stream_(std::move(socket)), handler_(handler), callers_(callers)
+    using Waiting = std::map<std::uint64_t, std::shared_ptr<Exchange>>;   ///< whose answers come later
+
+    Exchange(typename Protocol::socket socket, std::uint64_t number, const LaterHandler& handler, Waiting& waiting, std::shared_ptr<Door> door, std::size_t& callers)
+        : uid_(caller(socket)), number_(number), stream_(std::move(socket)), handler_(handler), waiting_(waiting), door_(std::move(door)), callers_(callers)
     {
         ++callers_;
         parser_.header_limit(kMostHead);
@@ -81,44 +99,86 @@ private:
     void handle()
     {
         const auto& asked = parser_.get();
-        answer(handler_({std::string(asked.method_string()), std::string(asked.target()), asked.body(), user_}));
+        LocalRequest request{std::string(asked.method_string()), std::string(asked.target()), asked.body(), uid_ ? user_name(*uid_) : std::string(), uid_};
+        for (const auto& field : asked) request.headers.emplace_back(small_letters({field.name_string().data(), field.name_string().size()}), std::string(field.value()));
+        waiting_.emplace(number_, this->shared_from_this());
+        wait_.expires_after(kLongestWait);
+        wait_.async_wait([self = this->shared_from_this()](ErrorCode error) {
+            if (!error) self->answer({503, R"({"detail":"no answer in time"})"});
+        });
+        handler_(request, [door = door_, waiting = &waiting_, number = number_](LocalResponse said) {
+            const std::scoped_lock lock(door->mutex);
+            if (door->context == nullptr) return;
+            asio::dispatch(*door->context, [waiting, number, said = std::move(said)]() mutable {
+                const auto found = waiting->find(number);
+                if (found != waiting->end()) found->second->answer(std::move(said));
+            });
+        });
+        if (waiting_.contains(number_)) watch();
+    }
+
+    /// One that hangs up meanwhile makes room at once.
+    void watch()
+    {
+        stream_.socket().async_wait(Protocol::socket::wait_read, [self = this->shared_from_this()](ErrorCode error) {
+            if (error || !self->waiting_.contains(self->number_)) return;
+            char next = 0;
+            if (::recv(self->stream_.socket().native_handle(), &next, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return;
+            self->waiting_.erase(self->number_);
+            self->wait_.cancel();
+            self->stream_.close();
+        });
     }
 
     void answer(LocalResponse said)
     {
+        const auto self = this->shared_from_this();
+        waiting_.erase(number_);
+        wait_.cancel();
         answer_.result(static_cast<unsigned>(said.status));
         answer_.set(http::field::content_type, said.type);
         answer_.set(http::field::cache_control, "no-store");
+        for (const auto& [name, value] : said.headers) answer_.set(name, value);
         answer_.keep_alive(false);
         answer_.body() = std::move(said.body);
         answer_.prepare_payload();
         if (parser_.get().method() == http::verb::head) answer_.body().clear();
-        http::async_write(stream_, answer_, [self = this->shared_from_this()](ErrorCode, std::size_t) {
+        stream_.expires_after(kPatience);
+        http::async_write(stream_, answer_, [self](ErrorCode, std::size_t) {
             ErrorCode ignored;
             self->stream_.socket().shutdown(Protocol::socket::shutdown_send, ignored);
         });
     }
 
-    const std::string user_;
+    const std::optional<std::uint32_t> uid_;
+    const std::uint64_t number_;
     beast::basic_stream<Protocol> stream_;
+    asio::steady_timer wait_{stream_.get_executor()};
     beast::flat_buffer buffer_{kMostHead + kMostBody};
     http::request_parser<http::string_body> parser_;
     http::response<http::string_body> answer_;
-    const LocalHandler& handler_;
+    const LaterHandler& handler_;
+    Waiting& waiting_;
+    const std::shared_ptr<Door> door_;
     std::size_t& callers_;
 };
 
 template <class Protocol>
 class Server : public LocalServer {
 public:
-    Server(std::unique_ptr<asio::io_context> context, typename Protocol::acceptor acceptor, std::string address, std::string path, LocalHandler handler)
+    Server(std::unique_ptr<asio::io_context> context, typename Protocol::acceptor acceptor, std::string address, std::string path, LaterHandler handler)
         : context_(std::move(context)), acceptor_(std::move(acceptor)), address_(std::move(address)), path_(std::move(path)), handler_(std::move(handler))
     {
+        door_->context = context_.get();
         accept();
         thread_ = std::jthread([this] { context_->run(); });
     }
     ~Server() override
     {
+        {
+            const std::scoped_lock lock(door_->mutex);
+            door_->context = nullptr;
+        }
         context_->stop();
         thread_.join();
         if (!path_.empty()) ::unlink(path_.c_str());
@@ -130,18 +190,26 @@ private:
     {
         acceptor_.async_accept([this](ErrorCode error, typename Protocol::socket socket) {
             if (error == asio::error::operation_aborted) return;
-            if (!error && callers_ < kCallers) std::make_shared<Exchange<Protocol>>(std::move(socket), handler_, callers_)->start();
+            if (!error && callers_ < kCallers) std::make_shared<Exchange<Protocol>>(std::move(socket), next_++, handler_, waiting_, door_, callers_)->start();
             accept();
         });
     }
 
+    std::size_t callers_ = 0;   // before the exchanges that count themselves down: the context's, too
     std::unique_ptr<asio::io_context> context_;
     typename Protocol::acceptor acceptor_;
     const std::string address_, path_;
-    const LocalHandler handler_;
-    std::size_t callers_ = 0;   // before the exchanges that count themselves down
+    const LaterHandler handler_;
+    const std::shared_ptr<Door> door_ = std::make_shared<Door>();
+    std::uint64_t next_ = 0;
+    typename Exchange<Protocol>::Waiting waiting_;
     std::jthread thread_;
 };
+
+LaterHandler at_once(LocalHandler handler)
+{
+    return [handler = std::move(handler)](const LocalRequest& request, const LocalAnswer& answer) { answer(handler(request)); };
+}
 
 Error system_error(const ErrorCode& error, const std::string& where)
 {
@@ -162,7 +230,15 @@ Result<Local::endpoint> endpoint_at(const std::string& path)
 
 }  // namespace
 
-Result<std::unique_ptr<LocalServer>> serve_local_socket(const std::string& path, LocalHandler handler)
+std::string_view LocalRequest::header(std::string_view name) const
+{
+    const auto found = std::find_if(headers.begin(), headers.end(), [&](const auto& one) { return one.first == name; });
+    return found == headers.end() ? std::string_view() : std::string_view(found->second);
+}
+
+Result<std::unique_ptr<LocalServer>> serve_local_socket(const std::string& path, LocalHandler handler, unsigned mode) { return serve_local_socket(path, at_once(std::move(handler)), mode); }
+
+Result<std::unique_ptr<LocalServer>> serve_local_socket(const std::string& path, LaterHandler handler, unsigned mode)
 {
     auto endpoint = endpoint_at(path);
     if (!endpoint) return fail(std::move(endpoint.error()));
@@ -173,15 +249,17 @@ Result<std::unique_ptr<LocalServer>> serve_local_socket(const std::string& path,
     if (::lstat(path.c_str(), &there) == 0 && S_ISSOCK(there.st_mode)) ::unlink(path.c_str());
     acceptor.open(Local(), error);
     // The mode before the name: nobody comes in between.
-    if (!error && ::fchmod(acceptor.native_handle(), 0600) != 0) error.assign(errno, boost::system::system_category());
+    if (!error && ::fchmod(acceptor.native_handle(), mode) != 0) error.assign(errno, boost::system::system_category());
     if (!error) acceptor.bind(*endpoint, error);
-    if (!error && ::chmod(path.c_str(), 0600) != 0) error.assign(errno, boost::system::system_category());
+    if (!error && ::chmod(path.c_str(), mode) != 0) error.assign(errno, boost::system::system_category());
     if (!error) acceptor.listen(static_cast<int>(kCallers), error);
     if (error) return fail(system_error(error, path));
     return std::make_unique<Server<Local>>(std::move(context), std::move(acceptor), path, path, std::move(handler));
 }
 
-Result<std::unique_ptr<LocalServer>> serve_loopback(const std::string& host_and_port, LocalHandler handler)
+Result<std::unique_ptr<LocalServer>> serve_loopback(const std::string& host_and_port, LocalHandler handler) { return serve_loopback(host_and_port, at_once(std::move(handler))); }
+
+Result<std::unique_ptr<LocalServer>> serve_loopback(const std::string& host_and_port, LaterHandler handler)
 {
     const std::size_t colon = host_and_port.rfind(':');
     std::string host = host_and_port.substr(0, colon);
@@ -216,6 +294,7 @@ Result<LocalResponse> call_local_socket(const std::string& path, const LocalRequ
     http::request<http::string_body> out(http::string_to_verb(request.method), request.target, 11);
     out.set(http::field::host, "localhost");
     out.set(http::field::content_type, "application/json");
+    for (const auto& [name, value] : request.headers) out.set(name, value);
     out.body() = request.body;
     out.prepare_payload();
     http::response_parser<http::string_body> in;

@@ -1,7 +1,9 @@
 #include "platform/local_http.h"
 
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #include <sys/socket.h>
@@ -150,4 +152,65 @@ TEST_CASE("loopback only, with a port", "[local_http]")
     REQUIRE(server);
     CHECK_THAT((*server)->address(), Catch::StartsWith("127.0.0.1:") && !Catch::EndsWith(":0"));
     CHECK(serve_loopback((*server)->address(), handler).error().code == Errc::conflict);
+}
+
+TEST_CASE("headers go both ways, and a caller is known by its number", "[local_http]")
+{
+    const Folder folder;
+    LocalRequest seen;
+    auto server = serve_local_socket(folder.at("control"), [&](const LocalRequest& request) {
+        seen = request;
+        return LocalResponse{200, "{}", "application/json", {{"set-cookie", "a=b"}}};
+    });
+    REQUIRE(server);
+    REQUIRE(call_local_socket(folder.at("control"), {"GET", "/", "", "", {}, {{"x-millwright", "1"}}}, 5s));
+    CHECK(seen.header("x-millwright") == "1");
+    CHECK(seen.header("host") == "localhost");
+    CHECK(seen.header("cookie").empty());
+    CHECK(seen.uid == std::optional<std::uint32_t>(getuid()));
+    const std::string answer = raw(folder.at("control"), "GET / HTTP/1.1\r\nHost: x\r\nX-MILLWRIGHT: 2\r\n\r\n");
+    CHECK_THAT(answer, Catch::Contains("set-cookie: a=b\r\n"));
+    CHECK(seen.header("x-millwright") == "2");
+}
+
+TEST_CASE("an answer comes later, from another thread, and goes nowhere when its caller or the server is gone", "[local_http]")
+{
+    const Folder folder;
+    std::mutex mutex;
+    std::condition_variable came;
+    std::vector<LocalAnswer> parked;
+    const auto hold = [&](const LocalRequest& request, LocalAnswer answer) {
+        if (request.target == "/now") return answer({200, "now"});
+        const std::scoped_lock lock(mutex);
+        parked.push_back(std::move(answer));
+        came.notify_all();
+    };
+    const auto wait_for = [&](std::size_t count) {
+        std::unique_lock lock(mutex);
+        return came.wait_for(lock, 5s, [&] { return parked.size() == count; });
+    };
+    auto server = serve_local_socket(folder.at("control"), LaterHandler(hold));
+    REQUIRE(server);
+    std::string body;
+    std::jthread caller([&] { body = call_local_socket(folder.at("control"), {"GET", "/later"}, 10s).value_or(LocalResponse{}).body; });
+    REQUIRE(wait_for(1));
+    CHECK(call_local_socket(folder.at("control"), {"GET", "/now"}, 5s).value_or(LocalResponse{}).body == "now");
+    parked[0]({200, "later"});
+    parked[0]({200, "twice"});
+    caller.join();
+    CHECK(body == "later");
+
+    // More that hang up than may call at once: each makes room.
+    for (std::size_t i = 0; i < 100; ++i) {
+        CHECK_FALSE(call_local_socket(folder.at("control"), {"GET", "/later"}, 10ms));
+        REQUIRE(wait_for(i + 2));
+    }
+    CHECK(call_local_socket(folder.at("control"), {"GET", "/now"}, 5s).value_or(LocalResponse{}).body == "now");
+    for (const LocalAnswer& answer : parked) answer({200, "nobody hears that"});
+    CHECK(call_local_socket(folder.at("control"), {"GET", "/now"}, 5s).value_or(LocalResponse{}).body == "now");
+
+    std::jthread last([&] { (void)call_local_socket(folder.at("control"), {"GET", "/later"}, 10s); });
+    REQUIRE(wait_for(102));
+    server = fail(Errc::not_found, "gone");
+    for (const LocalAnswer& answer : parked) answer({200, "too late"});
 }
