@@ -7,10 +7,7 @@
 #include "platform/desktop/tray_icon.h"
 
 namespace mill::platform {
-namespace {
-
-constexpr const char *kWatcher = "org.kde.StatusNotifierWatcher", *kWatcherPath = "/StatusNotifierWatcher", *kItem = "org.kde.StatusNotifierItem",
-                     *kItemPath = "/StatusNotifierItem";
+namespace desktop {
 
 /// What the bus asks after.
 struct Icon {
@@ -18,6 +15,15 @@ struct Icon {
     TrayLook look;
     std::function<void()> activated;
 };
+
+}  // namespace desktop
+
+namespace {
+
+using desktop::Icon;
+
+constexpr const char *kWatcher = "org.kde.StatusNotifierWatcher", *kWatcherPath = "/StatusNotifierWatcher", *kItem = "org.kde.StatusNotifierItem",
+                     *kItemPath = "/StatusNotifierItem";
 
 void append_pixmaps(sd_bus_message* to, TrayLook::State state)
 {
