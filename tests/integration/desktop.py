@@ -84,6 +84,9 @@ class Person:
         class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             daemon_threads, request_queue_size, block_on_close = True, 64, False
 
+            def handle_error(self, *_):
+                pass   # whoever asked is gone
+
         self.path.unlink(missing_ok=True)
         self.server = Server(str(self.path), Handler)
         os.chmod(self.path, 0o600)

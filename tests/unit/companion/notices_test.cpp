@@ -84,7 +84,7 @@ TEST_CASE("a message is seen when it is clicked away", "[companion][notices]")
     REQUIRE(shown.size() == 1);
     CHECK(shown[0].notice.body == "Done by four");
     CHECK(shown[0].dismissed == post("/v1/tells/t%2F1"));
-    CHECK(labels(shown[0].notice) == std::vector<std::string>{"Gesehen"});
+    CHECK(labels(shown[0].notice) == std::vector<std::string>{"Gelesen"});
 }
 
 TEST_CASE("text from outside is short and without control characters, however long it is", "[companion][notices]")
