@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "agent/app.h"
+#include "agent/attend/attend.h"
 #include "agent/credentials_command.h"
 #include "agent/enrol.h"
 #include "agent/factory_client.h"
@@ -176,6 +177,8 @@ int run(const std::vector<std::string>& arguments)
     case Options::Command::doctor: return agent::run_doctor(options->doctor);
     case Options::Command::control: return agent::run_control(options->control);
     case Options::Command::service: return agent::service_command(options->service);
+    case Options::Command::attend: return agent::attend(options->attend);
+    case Options::Command::open: return agent::open_page(options->open);
     case Options::Command::once: return agent::run_once(options->request);
     }
     return kBug;

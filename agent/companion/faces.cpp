@@ -53,6 +53,7 @@ void Faces::hear(const News& news)
     if (tray_) tray_->set(look_of(person_, parts_.language), menu_of(person_, parts_.language));
     if (person_.is_null()) {
         told_ = false;   // the next one has not heard of us
+        ++agent_;
         return;
     }
     show_open(person_);
@@ -188,18 +189,21 @@ Json Faces::report() const
                          {"page", parts_.page.empty() ? Json() : Json(parts_.page)}, {"problems", std::move(problems)}});
 }
 
+/// One after the other: what was said first must not arrive last.
 void Faces::send_report()
 {
-    if (person_.is_null()) return;
+    if (person_.is_null() || reporting_) return;
     Json now = report();
     if (told_ && now == reported_) return;
-    const bool begun = parts_.errands.begin([this, now]() -> Errands::Then {
+    reporting_ = parts_.errands.begin([this, now, to = agent_]() -> Errands::Then {
         auto said = parts_.client.ask("POST", "/v1/faces", now, kCall);
-        if (said && said->well()) return {};
-        return [this] { told_ = false; };   // with the agent's next word
+        return [this, to, well = said && said->well()] {
+            reporting_ = false;
+            told_ = well && to == agent_;          // if not: with the agent's next word
+            if (well || to != agent_) send_report();   // what changed meanwhile
+        };
     });
-    told_ = begun;
-    reported_ = std::move(now);
+    if (reporting_) reported_ = std::move(now);
 }
 
 }  // namespace mill::companion

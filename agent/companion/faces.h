@@ -1,6 +1,7 @@
 // agent/companion/faces.h -- notices, tray and what is said of them to the agent: what the person sees, kept as the agent says it is.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -57,8 +58,9 @@ private:
 
     const FacesParts parts_;
     Json person_;                              ///< null: the agent is away
-    bool told_ = false;                        ///< this agent has heard of us
+    bool told_ = false, reporting_ = false;    ///< this agent has heard of us; is being told
     Json reported_;
+    std::uint64_t agent_ = 0;                  ///< counts those that went away
     std::map<std::string, Shown> shown_;       ///< by name: what is open at the agent and was shown
     std::map<std::string, std::map<std::string, Deed>> ended_;   ///< buttons of notices of ends
     Ends ends_;

@@ -226,7 +226,7 @@ class Desktop:
 
     def call(self, service, path, interface, method, *arguments, signature=None):
         """One D-Bus call, by a process of the session's user."""
-        command = ["busctl", "--user", "--json=short", "call", service, path, interface, method]
+        command = ["busctl", "--user", "--json=short", "--", "call", service, path, interface, method]
         if signature:
             command += [signature, *arguments]
         return json.loads(self.run(*command).stdout or "null")
