@@ -218,6 +218,16 @@ class Desktop:
         """What dunst shows now: it says only how many; its own log of them is its history, so each is looked at by closing none."""
         return int(self.run("dunstctl", "count", "displayed").stdout)
 
+    def browser(self):
+        """The person's browser: writes down what it is to open, in FOLDER/opened."""
+        (self.folder / "browser").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {self.folder}/opened\n')
+        (self.folder / "browser").chmod(0o755)
+        applications = self.folder / ".local/share/applications"
+        applications.mkdir(parents=True)
+        (applications / "test-browser.desktop").write_text(f"[Desktop Entry]\nType=Application\nName=Browser\nExec={self.folder}/browser %u\nMimeType=text/html;x-scheme-handler/http;\n")
+        (self.folder / "config/mimeapps.list").write_text("[Default Applications]\ntext/html=test-browser.desktop\n")
+        self.own()
+
     def press(self, label):
         """A person chooses an action of a notice by its label."""
         (self.folder / "wanted").write_text(label)

@@ -308,12 +308,11 @@ class Tray(unittest.TestCase):
 
     def test_a_click_on_the_icon_opens_the_page(self):
         with Desktop() as desktop:
-            (desktop.folder / "browser").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {desktop.folder}/opened\n')
-            (desktop.folder / "browser").chmod(0o755)
+            desktop.browser()
             data = desktop.data()
             person = Person(data).start()
             self.panel(desktop)
-            desktop.companion(data, environment={"BROWSER": str(desktop.folder / "browser")})
+            desktop.companion(data)
             faces = wait_for("its word", lambda: person.faces() and person.faces()["tray"] and person.faces())
             name = self.bus_name(desktop)
             desktop.call(name, "/StatusNotifierItem", "org.kde.StatusNotifierItem", "Activate", "0", "0", signature="ii")
