@@ -253,7 +253,7 @@ class Page implements App {
         const session = person.session && `session.${person.session.state}` as Key;
         return [
             h("p", null, t("agent.of", { agent: text(person.agent.name), user: text(person.user) }), " · ", t(person.agent.state === "online" ? "agent.online" : "agent.offline", { factory: text(person.agent.factory) })),
-            h("p", null, session && SESSIONS.includes(session) && t(session), person.stop && h("span", { id: "stop-key" }, " ", t("stop.key", { key: text(person.stop.key) }))),
+            h("p", null, session && SESSIONS.includes(session) && [t(session), " · "], person.stop && h("span", { id: "stop-key" }, t("stop.key", { key: text(person.stop.key) }))),
         ];
     }
     private dialog(question: { title: string; about: string; yes: string; answer: (yes: boolean) => void }): Child {

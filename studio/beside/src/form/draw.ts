@@ -15,7 +15,8 @@ function changed(node: Node, around: Around, change: () => void): void {
     around.form.redraw();
 }
 
-const needed = (node: Node): Child => h("span", { class: "mark" }, node.required && !node.nullable ? t("form.needed") : t("form.optional"));
+/** Of a member: an item of a list is there because somebody added it. */
+const needed = (node: Node): Child => node.name !== "" && h("span", { class: "mark" }, node.required && !node.nullable ? t("form.needed") : t("form.optional"));
 
 /** What every control says to those who do not see it. */
 function spoken(node: Node, around: Around, more: string[] = []): Props {

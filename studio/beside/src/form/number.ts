@@ -11,7 +11,8 @@ export function read_number(typed: string, whole: boolean): { value: number | bi
     if (text.includes(other)) {
         // "1.000" is a thousand to some and one to others: that is nothing to guess.
         const grouped = new RegExp(`^-?\\d{1,3}(\\${other}\\d{3})+$`).test(text);
-        if (grouped) return { mistake: t("mistake.ambiguous", { a: text.split(other).join(""), b: number_shown(Number(text.replace(other, ".").split(other).join(""))) }) };
+        const [before = "", ...behind] = text.split(other);
+        if (grouped) return { mistake: t("mistake.ambiguous", { a: before + behind.join(""), b: number_shown(Number(`${before}.${behind.join("")}`)) }) };
         if (language !== "de" || text.includes(decimal)) return wrong();
     }
     text = text.replace(decimal, ".");
