@@ -30,9 +30,9 @@ Result<std::unique_ptr<AtFactory>> AtFactory::open(const Machine& machine, const
 }
 
 AtFactory::AtFactory(const Machine& machine, Identity identity, Policy policy, std::unique_ptr<Journal> journal)
-    : machine_(machine), identity_(std::move(identity)), policy_(std::move(policy)), journal_(std::move(journal)), desk_(machine.slots), ledger_(*journal_, desk_),
+    : machine_(machine), identity_(std::move(identity)), policy_(std::move(policy)), person_rules_(policy_.person), journal_(std::move(journal)), desk_(machine.slots), ledger_(*journal_, desk_),
       tokens_(identity_, machine.config, machine.clock), for_link_(identity_, machine.config, tokens_), for_uplink_(identity_, machine.config, tokens_),
-      for_lease_(identity_, machine.config, tokens_), for_log_(identity_, machine.config, tokens_), fetches_(kMostFetches), seals_(kMostSeals), rounds_({machine.data_folder, machine.config_path, true, identity_.factory_id}, identity_, machine.config, tokens_)
+      for_lease_(identity_, machine.config, tokens_), for_log_(identity_, machine.config, tokens_), for_person_(identity_, machine.config, tokens_), fetches_(kMostFetches), seals_(kMostSeals), rounds_({machine.data_folder, machine.config_path, true, identity_.factory_id}, identity_, machine.config, tokens_)
 {
     auto own_log = OwnLog::open(identity_.folder + "/log", machine.clock);
     if (own_log) own_log_ = std::move(*own_log);
@@ -76,7 +76,8 @@ std::vector<Remembered> AtFactory::remember()
 void AtFactory::start(Runtime runtime)
 {
     // Nobody speaks of an attempt but the factory that it came from.
-    const auto tell = [this, to_runs = std::move(runtime.tell)](Command command) {
+    const auto tell = [this, person = runtime.person, to_runs = std::move(runtime.tell)](Command command) {
+        if (person != nullptr && withdraw(*person, command, to_runs)) return;
         const auto* cancel = std::get_if<command::Cancel>(&command);
         const auto* drop = std::get_if<command::Drop>(&command);
         if (const protocol::AttemptId* id = cancel != nullptr ? &cancel->id : drop != nullptr ? &drop->id : nullptr; id != nullptr && !desk_.holds(*id)) return;
@@ -101,7 +102,7 @@ void AtFactory::start(Runtime runtime)
     link_ = std::make_unique<Link>(Link::Parts{identity_, policy_, machine_.clock, tokens_, for_link_, *journal_, desk_, fetches_, tell, subscribed, std::move(runtime.facts),
                                                &loop("link"), machine_.config.subscribe ? std::nullopt : std::optional(machine_.config.poll_interval),
                                                [this, tell](const std::set<std::string>& keys) { revoke(keys, tell); },
-                                               [this](const std::string& id) { rounds_.begin(id); }});
+                                               [this](const std::string& id) { rounds_.begin(id); }, runtime.person});
     desk_.set_on_change([this] { link_->nudge(); });
 
     const auto begin = [this](auto work) {
@@ -117,8 +118,27 @@ void AtFactory::start(Runtime runtime)
     begin([this, tell](std::stop_token stop) { SealedFetcher(identity_, machine_.config, seals_, tell).run(std::move(stop)); });
     begin([this](std::stop_token stop) { uplink_->run(std::move(stop)); });
     begin([this](std::stop_token stop) { lease_->run(std::move(stop)); });
+    if (runtime.person != nullptr)
+        begin([this, person = runtime.person, &vital = loop("person")](std::stop_token stop) { person->run(for_person_, vital, std::move(stop)); });
     if (own_log_) begin([this, &vital = loop("log")](std::stop_token stop) { ship_log(*own_log_, for_log_, machine_.clock, vital, std::move(stop)); });
     begin([this](std::stop_token stop) { link_->run(std::move(stop)); });
+}
+
+bool AtFactory::withdraw(AtPerson& person, const Command& command, const std::function<void(Command)>& to_runs)
+{
+    const auto* cancel = std::get_if<command::Cancel>(&command);
+    const auto* drop = std::get_if<command::Drop>(&command);
+    if (cancel == nullptr && drop == nullptr) return false;
+    const protocol::AttemptId id = cancel != nullptr ? cancel->id : drop->id;
+    const auto offer = person.withdrawn(id);
+    if (!offer) return false;
+    if (drop != nullptr) {
+        desk_.release(id);
+        return true;
+    }
+    to_runs(command::Take{id, dump_json(*offer)});
+    to_runs(command::End{id, {protocol::JobState::cancelled, protocol::Reason::cancelled_by, cancel->why, Json::object({{"by", cancel->by}})}});
+    return true;
 }
 
 void AtFactory::revoke(const std::set<std::string>& keys, const std::function<void(Command)>& tell)

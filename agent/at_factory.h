@@ -12,6 +12,7 @@
 #include "agent/journal_ledger.h"
 #include "agent/lease.h"
 #include "agent/link.h"
+#include "agent/person/at_person.h"
 #include "agent/policy.h"
 #include "agent/self/own_log.h"
 #include "agent/self/rounds.h"
@@ -41,6 +42,8 @@ public:
     Ledger& ledger() { return ledger_; }
     Desk& desk() { return desk_; }
     const Desk& desk() const { return desk_; }
+    /// What policy.yaml says of the person; it stands from the start on.
+    const PersonRules& person_rules() const { return person_rules_; }
     OwnLog* own_log() { return own_log_.get(); }  ///< null when it could not be opened
     /// What the journal holds, as the runs need it; its slots are taken from now on.
     std::vector<Remembered> remember();
@@ -51,6 +54,7 @@ public:
         std::function<void(Command)> tell;        ///< to the runs
         Json facts;
         std::function<void()> subscribed;         ///< each time a session is open; on the link's thread
+        AtPerson* person = nullptr;               ///< beside an attended agent
     };
     /// Starts the threads. Once.
     void start(Runtime runtime);
@@ -66,19 +70,22 @@ public:
 private:
     AtFactory(const Machine& machine, Identity identity, Policy policy, std::unique_ptr<Journal> journal);
     Vitals::Loop& loop(std::string name);
+    /// The factory wants an attempt ended that a person is asked about: it ends before it began. False: nobody is.
+    bool withdraw(AtPerson& person, const Command& command, const std::function<void(Command)>& to_runs);
     /// The factory says that these keys of publishers were revoked: kept on disk, and what is held ready goes.
     void revoke(const std::set<std::string>& keys, const std::function<void(Command)>& tell);
 
     Machine machine_;
     const Identity identity_;
     Policy policy_;                               // after the start the link's thread alone reads and changes it
+    const PersonRules person_rules_;
     bool revoked_kept_ = true;                    // the last time that keys were revoked they were written down
     const std::unique_ptr<Journal> journal_;
     Desk desk_;
     JournalLedger ledger_;
     std::unique_ptr<OwnLog> own_log_;
     Tokens tokens_;
-    FactoryClient for_link_, for_uplink_, for_lease_, for_log_;
+    FactoryClient for_link_, for_uplink_, for_lease_, for_log_, for_person_;
     Mailbox<Fetch> fetches_;
     Mailbox<SealRequest> seals_;
     Rounds rounds_;

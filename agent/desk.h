@@ -23,8 +23,9 @@ struct Holding {
 
 struct OfferAnswer {
     protocol::AttemptId id;
-    std::string answer;   ///< "busy", "not_held"
+    std::string answer;   ///< "busy", "not_held"; of one that needs a person's consent also "asking", "consented"
     std::string why;
+    Json more{};          ///< further members
 };
 
 class Desk;

@@ -135,11 +135,12 @@ int run_policy_test(const Options& options)
             if (!item.why.empty()) one.set("why", item.why);
             items.push(std::move(one));
         }
-        fmt::print("{}\n", dump_json(Json::object({{"package", verdict->package}, {"admitted", verdict->admitted()}, {"items", std::move(items)}})));
+        fmt::print("{}\n", dump_json(Json::object({{"package", verdict->package}, {"admitted", verdict->admitted()}, {"items", std::move(items)}, {"pushed", agent::words_of(policy->person)}})));
     } else {
         fmt::print("{}/policy.yaml on {}:\n", options.serve.data_folder, verdict->package);
         for (const auto& item : verdict->items)
             fmt::print("  {}  {}{}\n", item.why.empty() ? "admitted" : "WITHHELD", item.what, item.why.empty() ? "" : ": " + item.why);
+        fmt::print("beside a person, when somebody else starts it: {}\n", agent::words_of(policy->person));
     }
     return verdict->admitted() ? 0 : kRefused;
 }
