@@ -1,14 +1,17 @@
 """The companion in a real desktop session: dunst shows its notices, xfce4-panel its icon, xdotool presses its key. The agent is played by a script."""
+import contextlib
+import http.client
 import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import time
 import unittest
 
 from desktop import Desktop, Person, connect_as, user
-from mill import BIN, wait_for
+from mill import BIN, World, wait_for
 
 CONSENT = {"id": "J 1 1", "title": "Invoices <b>& more</b>", "description": "Books <i>all</i> & sundry", "asker": "user otto", "trigger": "invoices", "expectedMs": 120000,
            "does": ["reads files in /srv/in"], "until": "2099-11-27T13:05:00Z", "choices": ["now", "later", "not_today"]}
@@ -447,6 +450,72 @@ class Life(unittest.TestCase):
             self.assertLessEqual(spent, 20)
             self.assertLess(pss_kib(companion.pid), 8 * 1024)
             self.assertLessEqual(threads, 8)
+
+
+class WithTheAgent(unittest.TestCase):
+    """The real agent, factory and a real job."""
+
+    def ask(self, data, target, body=None):
+        """One request to DIR/person."""
+        with contextlib.closing(http.client.HTTPConnection("localhost", timeout=30)) as connection:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.connect(str(data / "person"))
+            connection.request("GET" if body is None else "POST", target, None if body is None else json.dumps(body))
+            return json.loads(connection.getresponse().read())
+
+    def running(self, data):
+        """What runs; a consent that this factory asks for is given."""
+        said = self.ask(data, "/v1/person")
+        for consent in said["consents"]:
+            self.ask(data, f"/v1/consents/{consent['id']}", {"choice": "now"})
+        return said["running"]
+
+    def test_the_key_ends_a_real_job_and_the_agent_knows_of_its_face(self):
+        with Desktop() as desktop, World() as world:
+            desktop.dunst()
+            world.start_factory()
+            data = world.enrol("anna-pc", mode="attended")
+            world.start_agent(data)
+            trigger = world.deploy("long", "do:\n  - rest:\n      wait: PT10M\n", trigger="runOn: attended\n")
+            desktop.companion(data)
+            status = wait_for("the face in the status", lambda: (said := json.loads(world.command(BIN / "millwright-agent", "status", "--data", data, "--json", check=False).stdout))
+                              and said.get("person", {}).get("faces") and said)
+            face = status["person"]["faces"][0]
+            self.assertEqual((face["kind"], face["pid"], face["stopKey"]), ("companion", desktop.running["companion"].pid, "Ctrl+Alt+Pause"))
+            self.assertIn("no icon: nothing in this desktop shows one", world.command(BIN / "millwright-agent", "doctor", "--data", data, check=False).stdout)
+            job = world.trigger(trigger)
+            wait_for("the job runs", lambda: self.running(data), 40)
+            pressed = time.monotonic()
+            desktop.run("xdotool", "key", "ctrl+alt+Pause")
+            ended = wait_for("its end", lambda: (said := world.job(job)) and said["state"] == "cancelled" and said)
+            print(f"stop key to a cancelled job at the factory: {(time.monotonic() - pressed) * 1000:.0f} ms")
+            self.assertEqual(ended["state"], "cancelled")
+            wait_for("a notice of it", lambda: desktop.notices() >= 1)
+            # The page's link: once, and by who owns the folder.
+            link = world.command(BIN / "millwright-agent", "open", "--data", data, "--print").stdout.strip()
+            self.assertRegex(link, r"^http://127\.0\.0\.1:\d+/\S+$")
+            # Killed, it is missed; jobs are not.
+            desktop.end("companion", signal.SIGKILL)
+            refused = world.command(BIN / "millwright-agent", "open", "--data", data, check=False)
+            self.assertEqual(refused.returncode, 3, refused.stderr)
+            self.assertIn("no companion runs", world.command(BIN / "millwright-agent", "status", "--data", data, check=False).stdout)
+
+    def test_without_systemd_the_companion_starts_the_agent_and_ends_it_with_the_session(self):
+        with Desktop() as desktop, World() as world:
+            world.start_factory()
+            data = world.enrol("anna-pc", mode="attended")
+            there = lambda: world.command(BIN / "millwright-agent", "status", "--data", data, "--json", check=False).stdout
+            desktop.companion(data, "--with-agent", "--autostart")
+            wait_for("the agent", lambda: '"keeper"' in there())
+            keeper = json.loads(there())["keeper"]
+            # A companion that is killed leaves it to its jobs; the next one has it, and ends it.
+            desktop.end("companion", signal.SIGKILL)
+            desktop.companion(data, "--with-agent", name="companion-2")
+            time.sleep(1)
+            self.assertEqual(json.loads(there())["keeper"], keeper)
+            self.assertEqual(desktop.end("companion-2"), 0)
+            wait_for("its end", lambda: not pathlib.Path(f"/proc/{keeper}").exists() or "zombie" in pathlib.Path(f"/proc/{keeper}/status").read_text())
+            self.assertEqual(there(), "")
 
 
 if __name__ == "__main__":
