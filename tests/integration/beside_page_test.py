@@ -247,7 +247,7 @@ class BesidePage(Beside):
         page.type("#comment", "too dear")
         page.click("form button", "No")
         page.sees("Your answer was sent.", ".said")
-        self.assertEqual(self.agent.told("/v1/questions/q2"), [{"answer": False, "comment": "too dear"}])
+        wait_for("the answer", lambda: self.agent.told("/v1/questions/q2") == [{"answer": False, "comment": "too dear"}])
         self.agent.say(questions=[self.question("q3", schema={"type": "boolean"}, text="Go on?")])
         page.click(".need button", "Yes")
         wait_for("the answer", lambda: self.agent.told("/v1/questions/q3") == [{"answer": True, "comment": ""}])

@@ -1,14 +1,43 @@
 """The server of the person's page, asked by hand: who is let in, by what, and what goes through to the agent."""
 import http.client
 import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
 import threading
 import time
 import unittest
 import urllib.parse
 
-from beside_page_test import Beside
+from beside_page_test import Beside, SOURCE
 from mill import wait_for
 from person_stand_in import launchable
+
+
+class Sources(unittest.TestCase):
+    def test_they_pass_the_strict_type_check(self):
+        tsc = shutil.which("tsc", path="/usr/bin")
+        if not tsc:
+            self.skipTest("node-typescript is not installed (packaging/install-packages test)")
+        done = subprocess.run([tsc, "-p", SOURCE / "studio/beside"], capture_output=True, text=True, timeout=180, env={"PATH": "/usr/bin:/bin"})
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+
+    def test_a_text_that_one_language_lacks_stops_the_build(self):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            texts = {language: json.loads((SOURCE / f"studio/beside/messages/{language}.json").read_text()) for language in ("en", "de")}
+
+            def build(**changed):
+                for language, all in texts.items():
+                    (folder / f"{language}.json").write_text(json.dumps({key: text for key, text in {**all, **changed.get(language, {})}.items() if text is not None}))
+                return subprocess.run(["cmake", f"-DOUTPUT={folder}/table.inc", f"-DENGLISH={folder}/en.json", f"-DGERMAN={folder}/de.json", "-P", SOURCE / "studio/catalogue.cmake"], capture_output=True, text=True, timeout=60)
+
+            whole = build()
+            self.assertEqual(whole.returncode, 0, whole.stderr)
+            self.assertEqual((folder / "table.inc").read_text().count("R\"~("), 2 * len(texts["en"]))
+            for changed in ({"de": {"consent.now": None}}, {"en": {"consent.now": None}}, {"de": {"more": "mehr"}}, {"de": {"consent.takes": "Dauert {zeit}."}}, {"en": {"Bad Key": "x"}, "de": {"Bad Key": "x"}}):
+                self.assertNotEqual(build(**changed).returncode, 0, changed)
 
 
 class Server(Beside):
