@@ -34,6 +34,8 @@ class Forms(Pages):
         for part in re.findall(r"<\w+>|[^<]+|<", keys):
             named = KEYS.get(part[1:-1])
             self.page.press(*(named or part))
+            if named:   # what it made is there with the next frame
+                self.page.later("requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(arguments[0])))")
 
     def one_case(self, name, case):
         page = self.page

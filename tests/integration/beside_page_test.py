@@ -247,7 +247,7 @@ class BesidePage(Beside):
         page.type("#comment", "too dear")
         page.click("form button", "No")
         page.sees("Your answer was sent.", ".said")
-        self.assertEqual(self.agent.told("/v1/questions/q2"), [{"answer": False, "comment": "too dear"}])
+        wait_for("the answer", lambda: self.agent.told("/v1/questions/q2") == [{"answer": False, "comment": "too dear"}])
         self.agent.say(questions=[self.question("q3", schema={"type": "boolean"}, text="Go on?")])
         page.click(".need button", "Yes")
         wait_for("the answer", lambda: self.agent.told("/v1/questions/q3") == [{"answer": True, "comment": ""}])
@@ -411,6 +411,46 @@ class BesidePage(Beside):
         self.assertEqual(self.agent.raw[-1].count(b"__proto__"), 1)
         self.assertEqual([each for each in page.complaints() if "Content Security Policy" in each["message"]], [])
         self.assertEqual(page.later("const done = arguments[0]; try { const d = document.createElement('div'); d.innerHTML = '<img src=x onerror=\"window.owned=1\">'; document.body.append(d); } catch (e) {} setTimeout(() => done(window.owned === undefined), 300)"), True)
+
+    def test_no_text_gets_past_the_catalogue(self):
+        """Whatever comes from the catalogue is put into ⟦⟧ and whatever the stand-in says into «»: no letter is outside of both."""
+        views = self.furnish()
+        told = {"title", "description", "text", "asker", "for", "why", "by", "name", "step", "environment", "factory", "user", "mark", "reason", "unavailable", "key", "version", "error", "trigger"}
+
+        def marked(value, name=""):
+            if isinstance(value, dict):
+                return {key: marked(each, key) for key, each in value.items()}
+            if isinstance(value, list):
+                return [f"«{each}»" if name in ("does", "files") else marked(each, name) for each in value]
+            return f"«{value}»" if isinstance(value, str) and value and name in told else value
+
+        schema = {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer", "title": "a"}, "b": {"type": "string", "format": "password", "title": "b"}, "c": {"type": "array", "title": "c", "items": {"type": "string"}, "default": ["1"]},
+                  "d": {"enum": [1, 2], "title": "d"}, "e": {"title": "e"}, "f": {"type": "string", "format": "date-time", "title": "f"}, "g": {"type": "object", "title": "g", "properties": {"h": {"type": "boolean", "title": "h"}}}, "i": {"type": "null", "title": "i"}}}
+        self.agent.jobs = {id: {**marked(job), "output": {"«a»": "«b»"}} for id, job in self.agent.jobs.items()}
+        said = marked({**self.agent.said, "launchable": [{**launchable("invoice", schema, last={"job": "j9", "state": "failed", "reason": "", "ended": later(-1)}, offline=True), "trigger": "invoice"}, launchable("closed", paused="the shop")]})
+        said["launchable"][0]["trigger"] = "invoice"
+        self.agent.say(**said)
+        page = self.open(language="de")
+        page.command("Page.addScriptToEvaluateOnNewDocument", source="const real = String.prototype.replace; String.prototype.replace = function (what, by) { const out = real.call(this, what, by); return what instanceof RegExp && what.source === '\\\\{([a-z]+)\\\\}' ? '⟦' + out + '⟧' : out; };")
+        page.go("about:blank")
+        page.go(self.link())
+        page.sees("⟦")
+        rest = """const out = [document.title]; const walk = document.createTreeWalker(document.getElementById('page'), NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
+            for (let n; n = walk.nextNode();) if (n.nodeType === 3) { if (!n.parentElement.closest('time')) out.push(n.data); } else for (const a of ['aria-label', 'title', 'placeholder', 'alt']) if (n.hasAttribute(a)) out.push(n.getAttribute(a)); return out;"""
+        for name, address in views.items():
+            page.script("location.hash = arguments[0]", "#/" + address)
+            wait_for("the view", lambda: page.script("return !!document.querySelector('main h1')"))
+            time.sleep(0.4)
+            if name == "start":
+                page.click("form > .actions button")
+                time.sleep(0.3)
+            texts = page.script(rest)
+            self.assertTrue(any("⟦" in each for each in texts))
+            for each in texts:
+                left = re.sub(r"«[^«»]*»", "", each)
+                while left != (left := re.sub(r"⟦[^⟦⟧]*⟧", "", left)):
+                    pass
+                self.assertNotRegex(left, r"[^\W\d_]", f"{name}: {each}")
 
     # --- staying there ---------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ import { text } from "../parts";
 import { Form } from "./form";
 import { json_pretty } from "../json";
 import { zone_at } from "./moment";
+import { Option } from "./kind";
 import { Node } from "./node";
 
 interface Around { form: Form; show: (node: Node) => string[]; depth: number }
@@ -14,6 +15,9 @@ function changed(node: Node, around: Around, change: () => void): void {
     node.said = [];
     around.form.redraw();
 }
+
+/** With the frame after the one that draws the change. */
+const once_drawn = (what: () => void) => requestAnimationFrame(() => requestAnimationFrame(what));
 
 /** Of a member: an item of a list is there because somebody added it. */
 const needed = (node: Node): Child => node.name !== "" && h("span", { class: "mark" }, node.required && !node.nullable ? t("form.needed") : t("form.optional"));
@@ -45,12 +49,14 @@ function typed(node: Node, around: Around): VNode {
         inputmode: kind.is === "number" ? (kind.whole && !((node.schema["minimum"] as number ?? -1) < 0) ? "numeric" : "decimal") : look === "email" ? "email" : look === "uri" ? "url" : undefined });
 }
 
+const option_text = (each: Option): string => typeof each.value === "boolean" && each.label === String(each.value) ? t(each.value ? "form.yes" : "form.no") : text(each.label);
+
 function chosen(node: Node, around: Around): VNode {
     const options = node.kind.is === "choice" ? node.kind.options : [];
     const at = node.picked[0] ?? -1;
     return h("select", { ...spoken(node, around), value: String(at), onChange: (event: Event) => changed(node, around, () => { const i = Number((event.target as HTMLSelectElement).value); node.picked = i < 0 ? [] : [i]; }) },
         h("option", { value: "-1" }, node.required && !node.nullable ? t("form.choose") : t("form.none")),
-        options.map((each, i) => h("option", { value: String(i), title: each.help || undefined }, text(each.label))));
+        options.map((each, i) => h("option", { value: String(i), title: each.help || undefined }, option_text(each))));
 }
 
 function framed(node: Node, around: Around, inside: Child): VNode {
@@ -64,13 +70,13 @@ function list(node: Node, around: Around): VNode {
     node.below.forEach((each, i) => { if (!each.schema["title"]) each.label = plain(i); });
     const remove = (at: Node) => changed(node, around, () => {
         node.below = node.below.filter(each => each !== at);
-        requestAnimationFrame(() => document.getElementById(`${node.id}-add`)?.focus());
+        once_drawn(() => document.getElementById(`${node.id}-add`)?.focus());
     });
     const add = () => changed(node, around, () => {
         const item = around.form.maker.item(node, undefined, around.depth);
         node.below.push(item);
         node.left = true;
-        requestAnimationFrame(() => (document.getElementById(item.id)?.matches("fieldset") ? document.querySelector<HTMLElement>(`#${item.id} input, #${item.id} select, #${item.id} textarea`) : document.getElementById(item.id))?.focus());
+        once_drawn(() => (document.getElementById(item.id)?.matches("fieldset") ? document.querySelector<HTMLElement>(`#${item.id} input, #${item.id} select, #${item.id} textarea`) : document.getElementById(item.id))?.focus());
     });
     return framed(node, around, [
         h("ol", { class: "items" }, node.below.map((each, i) => h("li", { key: each.id }, field(each, { ...around, depth: around.depth + 1 }),
@@ -91,7 +97,7 @@ export function field(node: Node, around: Around): VNode {
         h("input", { type: "checkbox", "aria-describedby": around.show(node).length ? `${node.id}-wrong` : undefined, checked: node.picked.includes(i), onChange: (event: Event) => changed(node, around, () => {
             node.picked = (event.target as HTMLInputElement).checked ? [...node.picked, i].sort((a, b) => a - b) : node.picked.filter(one => one !== i);
             node.left = true;
-        }) }), h("span", null, text(each.label)))));
+        }) }), h("span", null, option_text(each)))));
     case "tick": return h("div", { class: "field", key: node.id },
         h("label", { class: "tick" }, h("input", { ...spoken(node, around), "aria-required": kind.must ? "true" : undefined, type: "checkbox", checked: node.on, onChange: (event: Event) => changed(node, around, () => {
             node.on = (event.target as HTMLInputElement).checked;

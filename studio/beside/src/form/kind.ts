@@ -124,6 +124,13 @@ function group_kind(schema: Schema, root: Schema): Kind {
     return { is: "group", members: out, required: new Set(required) };
 }
 
+/** A tick has no third state: with `null` beside it, it is a choice. */
+function or_nothing(inner: Drawn): Drawn {
+    if (inner.kind.is !== "tick" || inner.kind.must) return { ...inner, nullable: true };
+    const values: Value[] = "const" in inner.schema ? [true] : [true, false];
+    return { ...inner, kind: { is: "choice", options: values.map(each => labelled(each, undefined, undefined)) }, nullable: true };
+}
+
 export function drawn(given: Schema, root: Schema, required: boolean, depth = 0): Drawn {
     const schema = merged(given, root) ?? given;
     if (depth > DEEPEST) return { kind: { is: "json" }, schema, nullable: false };
@@ -146,14 +153,14 @@ export function drawn(given: Schema, root: Schema, required: boolean, depth = 0)
         const only = rest.length === 1 && list.length === 2 ? resolve(rest[0], root) : undefined;
         if (!only) return as({ is: "json" });
         const { [name]: _, ...beside } = schema;
-        const inner = drawn({ ...only, ...beside }, root, required, depth + 1);
-        return { ...inner, nullable: true };
+        return or_nothing(drawn({ ...only, ...beside }, root, required, depth + 1));
     }
     const type = schema["type"];
     if (Array.isArray(type)) {
         const rest = texts(type).filter(each => each !== "null");
         if (rest.length !== 1) return as({ is: "json" });
-        return { ...drawn({ ...schema, type: rest[0] }, root, required, depth + 1), nullable: rest.length < type.length };
+        const inner = drawn({ ...schema, type: rest[0] }, root, required, depth + 1);
+        return rest.length < type.length ? or_nothing(inner) : inner;
     }
     switch (type_of(schema)) {
     case "string": return as(text_kind(schema));

@@ -54,7 +54,7 @@ export class JobView implements View {
             section("result", t("job.result"), value_shown(job.output)),
             section("files", t("job.files"), files(job.files)),
             section("steps", t("job.steps"), job.steps && job.steps.length > 0 && h("ol", { class: "steps" }, job.steps.map(each => h("li", null, text(each.name), " ", pill(each.state))))),
-            section("log", t("job.log"), job.log && job.log.length > 0 ? h("div", { class: "table log", tabindex: 0, role: "region", "aria-labelledby": "log" }, h("table", null,
+            section("log", t("job.log"), job.log && job.log.length > 0 ? h("div", { class: "table log", tabindex: 0, role: "group", "aria-labelledby": "log" }, h("table", null,
                 h("thead", { class: "unseen" }, h("tr", null, h("th", { scope: "col" }, t("job.log.time")), h("th", { scope: "col" }, t("job.log.text")))),
                 h("tbody", null, job.log.map(each => h("tr", { class: /^[a-z]+$/.test(each.level) ? `v-${each.level}` : undefined }, h("td", null, h("time", null, precise_text(each.time))), h("td", { class: "long" }, text(each.text))))))) : h("p", { class: "dim" }, t("job.log.none"))),
         ];

@@ -12,7 +12,7 @@ export function consent_card(app: App, each: Consent): Child {
     const title = text(each.title);
     const choose = (choice: string) => app.act(() => app.api.post(`consents/${encodeURIComponent(each.id)}`, { choice }), t(`consent.said.${choice}` as Key, { title, asker: text(each.asker) }));
     return h("article", { class: "card need", key: `consent-${each.id}`, "aria-labelledby": `consent-${each.id}` },
-        h("h3", { id: `consent-${each.id}` }, t("consent.asker", { asker: text(each.asker), title })),
+        h("h2", { id: `consent-${each.id}` }, t("consent.asker", { asker: text(each.asker), title })),
         each.description && h("p", null, text(each.description)),
         each.does.length > 0 && [h("p", { class: "label" }, t("consent.does")), h("ul", { class: "does" }, each.does.map(one => h("li", null, text(one))))],
         h("p", { class: "dim" }, each.expectedMs !== null && each.expectedMs !== undefined && `${t("consent.takes", { duration: duration_text(each.expectedMs) })} `, t("consent.until", { time: time_text(each.until) })),
@@ -36,7 +36,7 @@ export function question_card(app: App, each: Question): Child {
     const answer = (yes: boolean) => app.act(() => app.api.post(`questions/${encodeURIComponent(each.id)}`, { answer: yes, comment: "" }), t("question.sent"));
     const address = `#/question/${encodeURIComponent(each.id)}`;
     return h("article", { class: "card need", key: `question-${each.id}`, "aria-labelledby": `question-${each.id}` },
-        question_head(each), h("h3", { class: "long", id: `question-${each.id}` }, text(each.text)),
+        question_head(each), h("h2", { class: "long", id: `question-${each.id}` }, text(each.text)),
         each.deadline && h("p", { class: "dim" }, due_text(each.deadline)),
         h("div", { class: "actions" },
             yes_or_no(each) ? [

@@ -10,12 +10,16 @@ import { consent_card, due_text, question_head, yes_or_no } from "./needs";
 
 export class QuestionView implements View {
     private form: Form | undefined;
+    private here = true;   ///< nobody went elsewhere meanwhile
     private comment = "";
     constructor(private readonly app: App, private readonly id: string) {}
 
     private get it() { return this.app.person.questions.find(each => each.id === this.id); }
     title(): string { return this.it ? t("question.title") : t("question.gone"); }
-    leave(): void { this.form = undefined; }
+    leave(): void {
+        this.here = false;
+        this.form = undefined;
+    }
 
     body(): Child {
         const { app, it } = this;
@@ -24,7 +28,10 @@ export class QuestionView implements View {
         if (!simple && !this.form) this.form = new Form(it.schema ?? {}, t("question.answer"), () => app.draw());
         const send = async (answer: Value) => {
             try {
-                if (await app.act(() => app.api.post(`questions/${encodeURIComponent(it.id)}`, { answer, comment: this.comment }), t("question.sent"))) app.go("#/");
+                await app.act(async () => {
+                    await app.api.post(`questions/${encodeURIComponent(it.id)}`, { answer, comment: this.comment });
+                    if (this.here) app.go("#/");
+                }, t("question.sent"));
             } catch (error) {
                 if (error instanceof Problem) this.form?.refused(error.mistakes);
             }

@@ -9,7 +9,7 @@ import { App, View } from "../view";
 
 const wishes = new Map<string, string>();
 
-async function start(app: App, each: Launchable, input: Value): Promise<boolean> {
+async function start(app: App, each: Launchable, input: Value, started: () => void): Promise<boolean> {
     const id = wishes.get(each.trigger) ?? crypto.randomUUID();
     wishes.set(each.trigger, id);
     let queued = false;
@@ -19,6 +19,7 @@ async function start(app: App, each: Launchable, input: Value): Promise<boolean>
             try {
                 queued = ((await app.api.post<{ queued?: boolean }>("launch", { id, trigger: each.trigger, input })).queued) === true;
                 wishes.delete(each.trigger);
+                started();
             } catch (error) {
                 if (error instanceof Problem && error.status > 0 && error.status < 500) wishes.delete(each.trigger);   // said no: the next one is another wish
                 throw error;
@@ -29,16 +30,20 @@ async function start(app: App, each: Launchable, input: Value): Promise<boolean>
         return false;
     }
 }
-export const start_now = (app: App, each: Launchable): Promise<boolean> => start(app, each, {});
+export const start_now = (app: App, each: Launchable): Promise<boolean> => start(app, each, {}, () => undefined);
 
 export class StartView implements View {
     private form: Form | undefined;
+    private here = true;   ///< nobody went elsewhere meanwhile
     private made = "";
     constructor(private readonly app: App, private readonly trigger: string) {}
 
     private get it(): Launchable | undefined { return this.app.person.launchable.find(each => each.trigger === this.trigger); }
     title(): string { return this.it ? text(this.it.title) : t("launch.gone"); }
-    leave(): void { this.form = undefined; }   // and what was typed into it
+    leave(): void {
+        this.here = false;
+        this.form = undefined;   // and what was typed into it
+    }
 
     body(): Child {
         const it = this.it;
@@ -56,7 +61,7 @@ export class StartView implements View {
             const taken = it.schema ? form.take() : { value: {} as Value };
             if (!taken) return;
             try {
-                if (await start(this.app, it, taken.value)) this.app.go("#/");
+                await start(this.app, it, taken.value, () => { if (this.here) this.app.go("#/"); });
             } catch (error) {
                 if (error instanceof Problem) form.refused(error.mistakes);
             }
