@@ -47,6 +47,7 @@ Result<AgentRecord> CoreImpl::join(AgentRecord record, bool take_over, const Who
         agent.record.frozen = false;
         agent.record.approved = record.approved;
         agent.record.user = record.user;
+        agent.fetched = agent.told = 0;
         if (record.approved) agent.record.approved_in = approvals(agent.record.environment, record.approved_in);
         if (!agent.mode_set) agent.record.mode = record.mode;
         if (!record.labels.empty()) agent.record.labels = record.labels;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -107,6 +108,13 @@ void CoreImpl::set_agent(std::string name, AgentPatch patch, Who who, Done<Agent
             changes.set("revoked", true).set("key", platform::fingerprint(agent.record.public_key));
             if (auto ok = give_key(agent, {}, false); !ok) return fail(ok.error());
         }
+        if (record.user != user_before) {   // what another said there is not this one's word
+            if (auto ok = writer_.forget_refusals(agent.key, WallTime{std::numeric_limits<std::int64_t>::max()}); !ok) return fail(ok.error());
+            agent.refusals.clear();
+            show_refusals(agent);
+            agent.fetched = agent.told = 0;
+            news_for(agent);
+        }
         if (auto ok = keep(agent); !ok) return fail(ok.error());
         if (auto ok = audit(who, "set", "Agent", name, changes); !ok) return fail(ok.error());
         if (auto ok = feed({.time = clock_.now(), .kind = "agent", .subject = name, .what = "changed", .agent = {}, .reason = {}, .detail = changes}); !ok)
@@ -195,6 +203,7 @@ void CoreImpl::open_session(SessionReport report, Done<SessionAnswer> done)
             if (auto ok = dispatch(); !ok) return fail(ok.error());
         }
         agent.can_repeat = report.can_repeat;
+        agent.fetched = agent.told = 0;
         if (auto ok = compare(agent, report.seen); !ok) return fail(ok.error());
         SessionAnswer answer{.agent = {}, .epoch = epoch_, .held = {}, .revoked = revoked_keys(), .report_again = report.can_repeat && awaited_.contains(agent.key)};
         agent.asked_again = answer.report_again;

@@ -45,6 +45,8 @@ public:
     Result<Page<DeliveryRecord>> deliveries(const DeliveryQuery& query) override;
     Result<NotifierState> notifier_state(std::string_view notifier) override;
     Result<std::vector<NotifierState>> notifier_states() override;
+    Result<std::vector<std::string>> person_jobs(std::string_view agent, std::string_view user, std::size_t limit) override;   ///< person.cpp
+    Result<bool> is_person_job(std::string_view agent, std::string_view user, std::string_view job) override;
     Result<QuestionRecord> question(std::string_view id) override;
     Result<Page<QuestionRecord>> questions(const QuestionQuery& query) override;
     Result<std::vector<FeedRow>> feed(std::uint64_t after, std::size_t limit) override;

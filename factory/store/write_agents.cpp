@@ -29,7 +29,8 @@ Status SqliteWriter::agent_key(AgentKey key, std::string_view public_key, bool a
 Status SqliteWriter::delete_agent(AgentKey key)
 {
     if (auto ok = db_->run("delete from tokens where kind = 'agent' and subject = (select uid from agents where id = ?1)", key); !ok) return ok;
-    if (auto ok = db_->run("delete from agent_log where agent = ?1", key); !ok) return ok;
+    for (const char* gone : {"delete from agent_log where agent = ?1", "delete from person_jobs where agent = ?1", "delete from refusals where agent = ?1"})
+        if (auto ok = db_->run(gone, key); !ok) return ok;
     return db_->run("update agents set deleted = 1 where id = ?1", key);   // jobs go on naming it
 }
 
