@@ -133,6 +133,11 @@ Status CoreImpl::take_state(Active& active, const Event& event, std::optional<En
     if (starts) active.started = started = event.time;
     if (auto ok = writer_.change_job({.job = active.job, .state = *state, .reason = {}, .started = started, .ended = {}}); !ok) return ok;
     if (auto ok = job_line(active.job, protocol::name(*state), event.time, active.attempt, name, {}, event.body["detail"]); !ok) return ok;
+    Agent& agent = agents_.at(active.agent);
+    active.asking.reset();
+    if (starts && !agent.record.user.empty())
+        if (auto ok = writer_.put_person_job(agent.key, active.job, agent.record.user, {}); !ok) return ok;
+    news_for(agent);
     if (starts && active.attempt == 1) return notify(active.job, active.uid, active.binding->binding, "start", false);
     return {};
 }

@@ -104,11 +104,22 @@ Status CoreImpl::open_question(JobKey job, const Binding& binding, QuestionRecor
         !ok)
         return ok;
     asking_[job].push_back({question.id, question.attempt});
+    news_for_asked(question.by);
     return tell_question(job, binding, question);
+}
+
+/// Those of them who have an agent. Who has a role is not known here.
+void CoreImpl::news_for_asked(const Json& by)
+{
+    for (const Json& one : by.as_array()) {
+        if (one.as_string().starts_with("role:")) return news_for_people();
+        if (one.as_string().starts_with("user:")) news_for_people(one.as_string().substr(5));
+    }
 }
 
 Status CoreImpl::close_question(JobKey job, QuestionRecord question)
 {
+    news_for_asked(question.by);
     if (auto ok = writer_.close_question(question); !ok) return ok;
     if (auto ok = feed({.time = *question.closed, .kind = "question", .job = job, .subject = question.id, .what = name(question.state), .attempt = question.attempt, .agent = {},
                         .reason = question.why, .detail = Json::object({{"kind", name(question.kind)}, {"by", question.answered_by}, {"way", question.way}})});

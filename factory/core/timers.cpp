@@ -119,6 +119,8 @@ Status CoreImpl::tick_active(SteadyTime now)
 Status CoreImpl::tick_agents(SteadyTime now)
 {
     for (auto& [key, agent] : agents_) {
+        if (!agent.refusals.empty())
+            if (auto ok = tick_refusals(agent, clock_.now()); !ok) return ok;
         if (agent.parked && now >= agent.parked->until) stirred_.insert(key);   // answered after the commit
         if (!agent.parked) {
             if (agent.online && now >= agent.gap_until)
