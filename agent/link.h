@@ -17,6 +17,8 @@
 
 namespace mill::agent {
 
+class Questions;
+
 /// What the factory says of itself and of this agent when a session begins.
 struct Terms {
     std::uint64_t epoch = 0;
@@ -44,6 +46,7 @@ public:
         std::optional<Milliseconds> interval{};        ///< not subscribed: between two polls; else they are parked
         std::function<void(const std::set<std::string>& keys)> revoked{};   ///< keys of publishers that the factory says were revoked; before any offer of the same answer
         std::function<void(const std::string& id)> examine{};   ///< the factory asks this agent to examine itself; must not block
+        Questions* questions = nullptr;                ///< whose answers come by the poll
     };
     explicit Link(Parts parts) : parts_(std::move(parts)) {}
     void run(std::stop_token stop);

@@ -161,6 +161,7 @@ struct Poll {
     std::optional<Milliseconds> wait{};   ///< how long it stays parked at most; else, and at most, options().poll
     Milliseconds next{0};  ///< an agent that is not subscribed: it asks again after this time, and is there meanwhile
     bool knows_doctor = false;   ///< it can be asked to examine itself
+    std::vector<std::string> heard{};    ///< questions whose answers its jobs have
 };
 
 struct CancelOrder {
@@ -168,11 +169,18 @@ struct CancelOrder {
     std::string by, why;
 };
 
+/// What became of a question that an attempt asked.
+struct AnswerOrder {
+    protocol::AttemptId id;
+    QuestionRecord question;
+};
+
 struct PollAnswer {
     std::vector<protocol::Offer> offers;
     std::vector<CancelOrder> cancels;
     std::vector<protocol::AttemptId> drop;   ///< attempts that the agent need not keep any longer
     Json revoked;                            ///< keys of publishers that were revoked, said with offers; else null
+    std::vector<AnswerOrder> answered;       ///< again and again, until the agent has heard them
     std::string doctor;                      ///< it is asked to examine itself, under this id; empty: not
 };
 
@@ -236,7 +244,7 @@ struct AttemptAccess {
 struct WhyReason {
     std::string code;      ///< stable: schedule (when it fires next), package_decommissioned, package_deprecated, no_trigger, trigger_paused, credential_expired, credential_elsewhere, agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
                            ///< slots_full, agent_busy, agent_unable, agent_doctor, other_agent, agent_refuses, package_unsigned, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
-                           ///< cancel_sent, awaits_reports, approval, running, ended, retried, offered, queue, free, waited (before, and for how long), not_in_group, canary_under_way
+                           ///< cancel_sent, awaits_reports, approval, question, running, ended, retried, offered, queue, free, waited (before, and for how long), not_in_group, canary_under_way
     std::string subject;   ///< agent, trigger or environment
     std::string text;      ///< a sentence without final period, with the command that mends it in backquotes
     std::string command;   ///< that command, or empty
@@ -298,7 +306,7 @@ struct AskRequest {
     protocol::AttemptId attempt;
     QuestionKind kind = QuestionKind::ask;
     std::string text;
-    Json schema, by;                       ///< as QuestionRecord has them
+    Json schema, by;                       ///< as QuestionRecord has them; `by` empty: whoever the job is for
     bool not_requester = false;            ///< whoever asked for the job may not answer
     std::optional<Milliseconds> within;
     Json at_deadline;

@@ -42,6 +42,7 @@ std::uint64_t CoreImpl::park(Poll poll, Done<PollAnswer> done)
         if (awaited_.contains(agent.key) && agent.can_repeat && !agent.asked_again)
             return fail(Errc::unavailable, "this store is an older one: open a session, which asks for what ran since");
         end_poll(agent, Error{Errc::conflict, "a newer poll of this agent took the place of this one"});
+        heard(agent, poll.heard);
         for (const OfferAnswer& said : poll.answers)
             if (auto ok = answer_offer(agent, said); !ok) return fail(ok.error());
         if (auto ok = come_online(agent); !ok) return fail(ok.error());
@@ -244,6 +245,7 @@ void CoreImpl::answer_poll(Agent& agent, bool even_if_empty)
             answer.cancels.push_back({{active.uid, active.epoch, active.attempt}, active.cancel->by, active.cancel->why});
             active.cancel_sent = true;
         }
+        add_answers(active, answer);
         if (!offer_due(active)) continue;
         auto offer = offer_of(active);
         if (!offer) {
@@ -257,7 +259,7 @@ void CoreImpl::answer_poll(Agent& agent, bool even_if_empty)
     if (!answer.offers.empty()) answer.revoked = revoked_keys();
     answer.drop = std::exchange(agent.drops, {});
     answer.doctor = doctor_due(agent);
-    if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.drop.empty() && answer.doctor.empty()) return;
+    if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.answered.empty() && answer.drop.empty() && answer.doctor.empty()) return;
     const auto done = std::move(agent.parked->done);
     agent.parked.reset();
     agent.gap_until = clock_.steady() + options_.poll_gap + agent.next_poll;

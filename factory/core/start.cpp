@@ -145,7 +145,7 @@ Status CoreImpl::load()
         const JobKey key = one.job;
         restore_tokens(active_.insert_or_assign(key, std::move(one)).first->second);
     }
-    return {};
+    return load_answered();
 }
 
 void CoreImpl::lost(const Error& error)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -89,6 +90,8 @@ struct Active {
     WallTime heard;                ///< the same for people
     WallTime created;
     std::optional<WallTime> assigned, started;
+    std::map<std::string, std::optional<SteadyTime>> answers;   ///< of its questions, that its agent has not heard; when they were sent last
+    std::uint32_t tells = 0;
 };
 
 /// Something that a notifier hears of when it has lasted for long enough, or when its time comes. Made anew from the store at each start.
