@@ -18,6 +18,8 @@
 
 namespace mill::agent {
 
+class Questions;
+
 /// What the factory says of itself and of this agent when a session begins.
 struct Terms {
     std::uint64_t epoch = 0;
@@ -45,6 +47,7 @@ public:
         std::optional<Milliseconds> interval{};        ///< not subscribed: between two polls; else they are parked
         std::function<void(const std::set<std::string>& keys)> revoked{};   ///< keys of publishers that the factory says were revoked; before any offer of the same answer
         std::function<void(const std::string& id)> examine{};   ///< the factory asks this agent to examine itself; must not block
+        Questions* questions = nullptr;                ///< whose answers come by the poll
         Beside* beside = nullptr;                      ///< the person at this agent, when it is attended
     };
     explicit Link(Parts parts) : parts_(std::move(parts)) {}

@@ -164,6 +164,8 @@ public:
     // Questions.
     /// Errors: not_found, denied (not the attempt that this agent has), invalid (what is asked), conflict (kOpenQuestions).
     virtual void ask(std::string agent, AskRequest request, Done<QuestionRecord> done) = 0;
+    /// It is not wanted any more: the workflow went on without it. One that is not open: fine. Errors: denied.
+    virtual void unask(std::string agent, protocol::AttemptId attempt, std::string question, std::string why, Done<Nothing> done) = 0;
     /// One of many at once is taken. Errors: not_found; what was not taken is a value.
     virtual void answer_question(QuestionAnswer answer, Who who, Done<Answered> done) = 0;
 

@@ -173,6 +173,7 @@ struct Poll {
     bool knows_doctor = false;   ///< it can be asked to examine itself
     bool knows_person = false;   ///< it fetches what its user may see when that has changed
     Json session{};              ///< its desktop changed: {state, user, since, display}; else null
+    std::vector<std::string> heard{};    ///< questions whose answers its jobs have
 };
 
 struct CancelOrder {
@@ -180,11 +181,18 @@ struct CancelOrder {
     std::string by, why;
 };
 
+/// What became of a question that an attempt asked.
+struct AnswerOrder {
+    protocol::AttemptId id;
+    QuestionRecord question;
+};
+
 struct PollAnswer {
     std::vector<protocol::Offer> offers;
     std::vector<CancelOrder> cancels;
     std::vector<protocol::AttemptId> drop;   ///< attempts that the agent need not keep any longer
     Json revoked;                            ///< keys of publishers that were revoked, said with offers; else null
+    std::vector<AnswerOrder> answered;       ///< again and again, until the agent has heard them
     std::string doctor;                      ///< it is asked to examine itself, under this id; empty: not
     std::vector<Json> consents{};            ///< one for each of `offers`: {asker, trigger, title, description, expectedMs} where its user is to be asked; else null
     std::uint64_t person = 0;                ///< what its user may see has this version now; 0: nothing new
@@ -257,7 +265,7 @@ struct WhyReason {
     std::string code;      ///< stable: schedule (when it fires next), package_decommissioned, package_deprecated, no_trigger, trigger_paused, credential_expired, credential_elsewhere, agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
                            ///< slots_full, agent_busy, agent_unable, agent_doctor, other_agent, private_environment, session_none, session_other_user, session_locked, session_presentation,
                            ///< consent_asked, consent_given, consent_later, consent_refused, consent_none, agent_refuses, package_unsigned, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
-                           ///< cancel_sent, awaits_reports, approval, running, ended, retried, offered, queue, free, waited (before, and for how long), not_in_group, canary_under_way
+                           ///< cancel_sent, awaits_reports, approval, question, running, ended, retried, offered, queue, free, waited (before, and for how long), not_in_group, canary_under_way
     std::string subject;   ///< agent, trigger or environment
     std::string text;      ///< a sentence without final period, with the command that mends it in backquotes
     std::string command;   ///< that command, or empty
@@ -319,7 +327,7 @@ struct AskRequest {
     protocol::AttemptId attempt;
     QuestionKind kind = QuestionKind::ask;
     std::string text;
-    Json schema, by;                       ///< as QuestionRecord has them
+    Json schema, by;                       ///< as QuestionRecord has them; `by` empty: whoever the job is for
     bool not_requester = false;            ///< whoever asked for the job may not answer
     std::optional<Milliseconds> within;
     Json at_deadline;

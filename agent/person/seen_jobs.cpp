@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "platform/base/log.h"
 #include "protocol/offer.h"
 
@@ -172,6 +174,28 @@ Status SeenJobs::event(const protocol::AttemptId& id, const protocol::Event& eve
     }
     if (shown) tell();
     return done;
+}
+
+void SeenJobs::told(const protocol::AttemptId& id, const protocol::Event& event)
+{
+    behind_.told(id, event);
+    Json tell = Json::object({{"id", fmt::format("{}.{}", id.key(), event.sequence)}, {"text", event.body["text"].as_string().substr(0, 2000)}, {"title", ""}, {"job", id.job}, {"at", format_time(event.time)}});
+    {
+        const std::scoped_lock lock(mutex_);
+        const Seen& seen = seen_locked(id);
+        tell.set("title", seen.title.empty() ? seen.trigger : seen.title);
+    }
+    if (tells_) tells_(std::move(tell));
+}
+
+void SeenJobs::waits(const protocol::AttemptId& id, bool waits)
+{
+    behind_.waits(id, waits);
+    {
+        const std::scoped_lock lock(mutex_);
+        seen_locked(id).waiting = waits;
+    }
+    tell();
 }
 
 void SeenJobs::not_held(const protocol::AttemptId& id, const std::string& why)

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "factory/api/handlers.h"
+#include "factory/api/question_checks.h"
 #include "platform/base/encode.h"
 #include "platform/base/fields.h"
 #include "platform/base/log.h"
@@ -155,6 +156,11 @@ Json poll_json(const PollAnswer& answer)
     Json out = Json::object({{"offers", std::move(offers)}, {"cancels", std::move(cancels)}, {"drop", std::move(drop)}});
     if (!answer.revoked.empty()) out.set("revokedKeys", answer.revoked);
     if (answer.person != 0) out.set("person", Json(answer.person));
+    if (!answer.answered.empty()) {
+        Json list = Json::array();
+        for (const AnswerOrder& each : answer.answered) list.push(asked_json(each.id, each.question));
+        out.set("answered", std::move(list));
+    }
     if (!answer.doctor.empty()) out.set("doctor", Json::object({{"id", answer.doctor}}));
     return out;
 }
@@ -180,6 +186,8 @@ void offers(Service& service, const CallPtr& call)
     }
     if (fields.has("waitMs")) poll.wait = Milliseconds(fields.integer("waitMs", 0, 3'600'000));
     poll.next = Milliseconds(fields.integer("nextMs", 0, 3'600'000, 0));
+    for (const Json& each : (*json)["heard"].as_array())
+        if (each.is_string() && poll.heard.size() < 10'000) poll.heard.push_back(each.as_string());
     poll.unable = fields.text("unable", "").substr(0, 500);
     for (const Json& word : (*json)["knows"].as_array()) {
         poll.knows_doctor = poll.knows_doctor || word.as_string() == "doctor";

@@ -119,6 +119,9 @@ void leases(Service&, const CallPtr&);
 void agent_log(Service&, const CallPtr&);
 void get_agent_log(Service&, const CallPtr&);
 void goodbye(Service&, const CallPtr&);
+// agent_ask.cpp
+void agent_ask(Service&, const CallPtr&);
+
 // agent_doctor.cpp
 void ask_doctor(Service&, const CallPtr&);
 void get_doctor(Service&, const CallPtr&);

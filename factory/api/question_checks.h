@@ -19,4 +19,7 @@ void give_answer(Service& service, const CallPtr& call, const QuestionRecord& qu
 /// False when too much waits already; `then` is not called.
 bool check_answer(Service& service, const QuestionRecord& question, const Json& answer, std::function<void(Result<std::vector<std::string>>)> then);
 
+/// What its agent is told of a question: {job, epoch, attempt, question, state, answer, by, comment, at, why}.
+Json asked_json(const protocol::AttemptId& id, const QuestionRecord& question);
+
 }  // namespace mill::factory::handler

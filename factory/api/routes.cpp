@@ -144,6 +144,7 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"POST", "/agent/v1/events", A::agent, h::agent_events, "Reports of attempts", {}, 20 * kMiB},
     {"POST", "/agent/v1/leases", A::agent, h::leases, "Renews what is held", {}, kMiB},
     {"POST", "/agent/v1/log", A::agent, h::agent_log, "Lines of the agent's own log", {}, kMiB},
+    {"POST", "/agent/v1/ask", A::agent, h::agent_ask, "What a job asks a person, until the factory has it", {}, 256 * kKiB},
     {"POST", "/agent/v1/doctor", A::agent, h::agent_doctor, "What the agent found when it examined itself", {}, 256 * kKiB},
     {"POST", "/agent/v1/person", A::agent, h::agent_person, "What the agent's user may start, is asked, and ran", {}, 4 * kKiB},
     {"POST", "/agent/v1/person/launch", A::agent, h::agent_launch, "The agent's user starts a trigger there", {}, kMiB},

@@ -85,6 +85,7 @@ public:
     void why_environment(std::string environment, Done<Why> done) override;
 
     void ask(std::string agent, AskRequest request, Done<QuestionRecord> done) override;              ///< questions.cpp
+    void unask(std::string agent, protocol::AttemptId attempt, std::string question, std::string why, Done<Nothing> done) override;   ///< questions_asked.cpp
     void answer_question(QuestionAnswer answer, Who who, Done<Answered> done) override;
     void remind(std::string question, std::string text, std::string key, Done<Nothing> done) override;
 
@@ -244,6 +245,15 @@ private:
     Status close_question(JobKey job, QuestionRecord question);   ///< with state, by whom, when, …
     Status withdraw_questions(JobKey job, const std::string& why);
     Status tick_questions(WallTime now);
+    // questions_asked.cpp: between a question of a running attempt and its agent
+    Status load_answered();
+    void owe_answer(JobKey job, const QuestionRecord& question);
+    void heard(Agent& agent, const std::vector<std::string>& questions);
+    bool answers_due(const Active& active) const;
+    void add_answers(Active& active, PollAnswer& answer);
+    Status take_told(Active& active, const protocol::Event& event);
+    void why_asking(const Active& active, std::vector<WhyReason>& out);
+    static Json usual_answerers(const JobRecord& job, QuestionKind kind);
     Status tell_question(JobKey job, const Binding& binding, const QuestionRecord& question, const std::string& again = {});
     Result<std::string> ask_approval(JobKey key, const BindingRef& binding, NewJob& job);   ///< the sentence that says what it waits for
     Status approve(JobKey job, const QuestionRecord& question, const Who& who);

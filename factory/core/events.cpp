@@ -85,6 +85,9 @@ Result<EventAnswer> CoreImpl::ingest_one(Agent& agent, EventBatch& batch)
         else if (ending) refused = "it follows a final state";
         else if (item.event->kind == EventKind::state) {
             if (auto ok = take_state(*active, *item.event, ending, refused); !ok) return fail(ok.error());
+        } else if (item.event->body["tell"].as_bool() && item.event->kind == EventKind::log) {
+            if (auto ok = take_told(*active, *item.event); !ok) return fail(ok.error());
+            if (!full) kept.push_back(std::move(*item.event));
         } else if (full) {
             ++(item.event->kind == EventKind::step ? progress.lost_steps : progress.lost_logs);
         } else {

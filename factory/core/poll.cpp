@@ -46,6 +46,7 @@ std::uint64_t CoreImpl::park(Poll poll, Done<PollAnswer> done)
             if (auto ok = desktop_changed(agent, poll.session); !ok) return fail(ok.error());
         for (const JobKey job : agent.holds)   // its user has time to answer: it is not silent meanwhile
             if (Active& active = active_.at(job); active.asking) active.renewed = clock_.steady();
+        heard(agent, poll.heard);
         for (const OfferAnswer& said : poll.answers)
             if (auto ok = answer_offer(agent, said); !ok) return fail(ok.error());
         if (auto ok = come_online(agent); !ok) return fail(ok.error());
@@ -251,6 +252,7 @@ void CoreImpl::answer_poll(Agent& agent, bool even_if_empty)
             answer.cancels.push_back({{active.uid, active.epoch, active.attempt}, active.cancel->by, active.cancel->why});
             active.cancel_sent = true;
         }
+        add_answers(active, answer);
         if (!offer_due(active)) continue;
         auto offer = offer_of(active);
         if (!offer) {
@@ -275,7 +277,7 @@ void CoreImpl::answer_poll(Agent& agent, bool even_if_empty)
     answer.drop = std::exchange(agent.drops, {});
     answer.doctor = doctor_due(agent);
     answer.person = news_due(agent);
-    if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.drop.empty() && answer.doctor.empty() && answer.person == 0) return;
+    if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.answered.empty() && answer.drop.empty() && answer.doctor.empty() && answer.person == 0) return;
     const auto done = std::move(agent.parked->done);
     agent.parked.reset();
     agent.gap_until = clock_.steady() + options_.poll_gap + agent.next_poll;

@@ -18,6 +18,7 @@ bool contains(const Json& names, const std::string& name)
 
 Json question_document(const QuestionRecord& question)
 {
+    if (question.kind == QuestionKind::tell) return Json::object({{"id", question.id}, {"kind", name(question.kind)}, {"text", question.text}, {"command", ""}});
     const bool yes_or_no = question.kind == QuestionKind::approval || question.schema["type"].as_string() == "boolean";
     return Json::object({{"id", question.id}, {"kind", name(question.kind)}, {"text", question.text}, {"mark", "#" + question_mark(question)}, {"by", who_words(question.by)},
                          {"schema", question.schema}, {"deadline", question.deadline ? Json(format_time(*question.deadline)) : Json()},
@@ -130,6 +131,7 @@ Status CoreImpl::close_question(JobKey job, QuestionRecord question)
         if (auto ok = job_line(job, fmt::format("question_{}", name(question.state)), *question.closed, question.attempt, {}, {}, Json::object({{"question", question.id}, {"text", text}})); !ok)
             return ok;
     }
+    if (question.attempt > 0 && question.state != QuestionState::withdrawn) owe_answer(job, question);
     const auto found = asking_.find(job);
     if (found == asking_.end()) return {};
     std::erase_if(found->second, [&](const Asking& one) { return one.id == question.id; });
@@ -203,10 +205,11 @@ void CoreImpl::remind(std::string id, std::string text, std::string key, Done<No
 
 void CoreImpl::ask(std::string agent, AskRequest request, Done<QuestionRecord> done)
 {
-    queue_.submit<QuestionRecord>(std::move(done), [this, agent = std::move(agent), request = std::move(request)]() -> Result<QuestionRecord> {
+    auto asked = std::make_shared<AskRequest>(std::move(request));
+    queue_.submit<QuestionRecord>(std::move(done), [this, agent = std::move(agent), asked]() -> Result<QuestionRecord> {
+        AskRequest& request = *asked;
         const auto asker = agent_by_id(agent);
         if (!asker) return fail(asker.error());
-        if (auto ok = check_asked(request); !ok) return fail(ok.error());
         const auto known = writer_.read().question(request.id);
         if (known && (known->job != request.attempt.job || known->attempt != request.attempt.attempt)) return fail(Errc::conflict, fmt::format("question {} is another attempt's", request.id));
         if (known) return *known;
@@ -218,6 +221,8 @@ void CoreImpl::ask(std::string agent, AskRequest request, Done<QuestionRecord> d
             return fail(Errc::conflict, fmt::format("job {} has {} open questions already", active->uid, open->second.size()));
         const auto job = writer_.read().job(active->uid);
         if (!job) return fail(job.error());
+        if (request.by.size() == 0) request.by = usual_answerers(*job, request.kind);
+        if (auto ok = check_asked(request); !ok) return fail(ok.error());
         const auto asked_for = asked_before(active->job, *job);
         if (!asked_for) return fail(asked_for.error());
         QuestionRecord question{.id = request.id, .job = active->uid, .trigger = job->trigger, .attempt = active->attempt, .kind = request.kind, .text = request.text, .schema = request.schema,

@@ -153,7 +153,7 @@ Status CoreImpl::load()
                         if (const auto until = parse_time(row.detail["until"].as_string()); until) one.asking = *until;
         restore_tokens(active_.insert_or_assign(key, std::move(one)).first->second);
     }
-    return {};
+    return load_answered();
 }
 
 void CoreImpl::lost(const Error& error)

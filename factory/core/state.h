@@ -100,6 +100,8 @@ struct Active {
     std::optional<WallTime> assigned, started;
     std::optional<WallTime> asking;      ///< the agent's user is asked until then
     bool consented = false;
+    std::map<std::string, std::optional<SteadyTime>> answers;   ///< of its questions, that its agent has not heard; when they were sent last
+    std::uint32_t tells = 0;
 };
 
 /// Something that a notifier hears of when it has lasted for long enough, or when its time comes. Made anew from the store at each start.

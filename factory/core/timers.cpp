@@ -132,7 +132,7 @@ Status CoreImpl::tick_agents(SteadyTime now)
             free_now(agent);
         }
         for (const JobKey job : agent.holds)
-            if (offer_due(active_.at(job))) stirred_.insert(key);
+            if (offer_due(active_.at(job)) || answers_due(active_.at(job))) stirred_.insert(key);
     }
     return {};
 }

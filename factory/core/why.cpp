@@ -200,7 +200,8 @@ Why CoreImpl::why_active(const Active& active)
                                                              : fmt::format("offered to {} at {}, which has not answered yet", name, clock_text(*active.assigned)), ""});
     else
         out.reasons.push_back({"running", name, fmt::format("{} runs it since {}{}", name, clock_text(active.started.value_or(active.created)),
-                                                            active.state == JobState::waiting ? "; it waits for a person or an event" : ""), ""});
+                                                            active.state == JobState::waiting ? "; it waits for a person" : ""), ""});
+    why_asking(active, out.reasons);
     const Milliseconds silence = std::chrono::duration_cast<Milliseconds>(clock_.steady() - active.renewed);
     if (silence >= options_.renew * 2 || !agent.online) {
         const Milliseconds limit = active.binding->binding.repeatable ? options_.lease : active.binding->needs.offline_limit.value_or(options_.offline_limit);

@@ -103,6 +103,7 @@ public:
     Status insert_question(JobKey job, const QuestionRecord& question) override;
     Status close_question(const QuestionRecord& question) override;
     Result<std::vector<OpenQuestion>> open_questions() override;
+    Result<std::vector<OpenQuestion>> answered_questions() override;
     Result<std::vector<std::string>> due_questions(WallTime now, std::size_t limit) override;
     Status job_expires(JobKey job, std::optional<WallTime> when) override;
     Status put_person_job(AgentKey agent, JobKey job, std::string_view user, std::string_view launch) override;   ///< person.cpp

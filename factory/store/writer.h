@@ -247,6 +247,8 @@ public:
     virtual Status close_question(const QuestionRecord& question) = 0;   ///< state, answer, comment, by whom, which way, when, why; of an open one
     struct OpenQuestion { std::string id; JobKey job = 0; std::uint32_t attempt = 0; };
     virtual Result<std::vector<OpenQuestion>> open_questions() = 0;
+    /// Answered or expired, of the attempts that run.
+    virtual Result<std::vector<OpenQuestion>> answered_questions() = 0;
     virtual Result<std::vector<std::string>> due_questions(WallTime now, std::size_t limit) = 0;   ///< ids, of attempts
     virtual Status job_expires(JobKey job, std::optional<WallTime> when) = 0;
     /// Errors: conflict (this end has started a job of this trigger). `trigger`: its document's uid.
