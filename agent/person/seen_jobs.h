@@ -57,7 +57,7 @@ private:
     struct Seen {
         protocol::AttemptId id;
         std::string trigger, title, asker, state = "ready", reason, step;
-        bool pushed = false, open = true, waiting = false, cancelling = false;
+        bool pushed = false, open = true, waiting = false, held_up = false, cancelling = false;   // held_up: all of it, by people
         std::vector<std::string> write;   // folders that it may write
         std::optional<WallTime> started, ended;
         Json progress, output, error;

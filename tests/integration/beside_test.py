@@ -388,5 +388,97 @@ class Beside(Test):
         self.assertEqual(desk.person()["stop"], {"key": "Ctrl+Alt+Pause"})
 
 
+MONTH = """
+input: { schema: { document: { type: object, required: [ month ], properties: { month: { type: integer, minimum: 1 } } } } }
+do:
+  - answer: { set: { month: "${ .month }" } }
+"""
+
+
+class WithItsFactory(Test):
+    """The same without anything in between: a factory that knows of persons."""
+
+    def setUp(self):
+        super().setUp()
+        desk = self.desk = Desk()
+        desk.__enter__()
+        self.addCleanup(desk.__exit__, None, None, None)
+        desk.start_factory()
+        desk.deploy("report", MONTH, trigger="runOn: attended\n")
+        desk.run("apply", "-f", desk.write("desk.yaml", "kind: Trigger\nname: report-desk\ntitle: Monthly report\ndeployment: report\ntype: attended\nassignedTo: [ user:anna ]\n"))
+        desk.home, desk.environment = desk.enrol("pc-1", mode="attended"), None
+        desk.run("agents", "set", "pc-1", "--user", "anna")
+        desk.again()
+        desk.socket = desk.home / "person"
+        wait_for("what may be started", lambda: [each["trigger"] for each in desk.person()["launchable"]] == ["report-desk"])
+
+    def codes(self, uid):
+        return [reason["code"] for reason in self.desk.api("GET", f"/v1/jobs/{uid}/why").json["reasons"]]
+
+    def timeline(self, uid):
+        return [row["what"] for row in self.desk.api("GET", f"/v1/jobs/{uid}/timeline").json["items"]]
+
+    def test_what_the_person_starts_begins_unasked_and_its_result_is_shown(self):
+        desk = self.desk
+        seen = desk.person()
+        self.assertEqual((seen["user"], seen["agent"]["state"], seen["launchable"][0]["title"]), ("anna", "online", "Monthly report"))
+        status, said = desk.post("/v1/launch", {"id": "wrong-1", "trigger": "report-desk", "input": {"month": 0}})
+        self.assertEqual(status, 400)
+        self.assertTrue(said["mistakes"], said)
+        for _ in range(2):                                               # a page that is sent twice
+            status, said = desk.post("/v1/launch", {"id": "once-1", "trigger": "report-desk", "input": {"month": 5}})
+            self.assertEqual((status, said["queued"]), (200, False), said)
+        done = desk.ended(said["job"])
+        self.assertEqual((done["state"], done["output"]), ("successful", {"month": 5}))
+        row = wait_for("its row", lambda: [each for each in desk.person()["history"] if each["job"] == said["job"] and each["ended"]])[0]
+        self.assertEqual((row["state"], row["output"]), ("successful", {"month": 5}))
+        self.assertEqual([each["job"] for each in desk.person()["history"]].count(said["job"]), 1)
+        self.assertNotIn("consent_asked", self.timeline(said["job"]))
+
+    def test_why_says_who_was_asked_and_what_was_said(self):
+        desk = self.desk
+        uid = desk.trigger("report-api", {"month": 1})
+        asked = desk.asked()
+        self.assertEqual(asked["trigger"], "report-api")
+        wait_for("why", lambda: "consent_asked" in self.codes(uid))
+        # Both are killed in the middle of it: nothing begins, and the question stands as before.
+        for process in desk.agent_program.children("millwright-agent"):
+            os.kill(process, signal.SIGKILL)
+        desk.factory.kill()
+        desk.start_factory()
+        wait_for("the agent to be back", lambda: desk.person()["agent"]["state"] == "online")
+        wait_for("why", lambda: "consent_asked" in self.codes(uid))
+        self.assertEqual([(each["id"], each["until"]) for each in desk.person()["consents"]], [(asked["id"], asked["until"])])
+        self.assertEqual(desk.post(f"/v1/consents/{asked['id']}", {"choice": "later"})[0], 200)
+        wait_for("why", lambda: "consent_later" in self.codes(uid))
+        self.assertEqual(desk.job(uid)["state"], "ready")
+        self.assertIn("anna", desk.run("why", uid).stdout)
+
+    def test_a_consent_that_stands_while_the_factory_is_killed_is_heard_by_the_next_one(self):
+        desk = self.desk
+        uid = desk.trigger("report-api", {"month": 1})
+        asked = desk.asked()
+        desk.factory.kill()
+        wait_for("the agent to notice", lambda: desk.person()["agent"]["state"] == "offline")
+        self.assertEqual(desk.post(f"/v1/consents/{asked['id']}", {"choice": "now"})[0], 200)
+        desk.start_factory()
+        self.assertEqual(desk.ended(uid)["state"], "successful")
+        self.assertEqual(desk.job(uid)["output"], {"month": 1})
+        self.assertIn("consent_given", self.timeline(uid))
+
+    def test_a_start_while_the_factory_is_away_begins_when_it_is_back(self):
+        desk = self.desk
+        desk.factory.kill()
+        wait_for("the agent to notice", lambda: desk.person()["agent"]["state"] == "offline")
+        for _ in range(2):
+            status, said = desk.post("/v1/launch", {"id": "away-1", "trigger": "report-desk", "input": {"month": 7}})
+            self.assertEqual((status, said["queued"]), (200, True))
+        self.assertEqual([each["id"] for each in desk.person()["queued"]], ["away-1"])
+        desk.start_factory()
+        rows = wait_for("its end", lambda: [each for each in desk.person()["history"] if each["state"] == "successful"])
+        self.assertEqual([row["output"] for row in rows], [{"month": 7}])
+        self.assertEqual(desk.person()["queued"], [])
+
+
 if __name__ == "__main__":
     unittest.main()
