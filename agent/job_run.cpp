@@ -34,6 +34,7 @@ JobRun::JobRun(RunSpec spec, Ports ports)
 void JobRun::start()
 {
     kill_at_ = ports_.clock.steady() + (goes_on() ? Milliseconds(kAgainWait) : Milliseconds(kStartWait));
+    if (goes_on()) last_sequence_ = spec_.last_sequence, kept_ = true;
     open_broker();  // at the same time as the sandbox
     if (auto sent = ports_.keeper.start(key_, sandbox_request(spec_)); !sent) on_refused(sent.error().code, sent.error().what);
 }
@@ -92,8 +93,6 @@ void JobRun::commit()
     if (phase_ != Phase::opening || !ready_ || !opened_ || cause_) return;
     const SteadyTime now = ports_.clock.steady();
     if (goes_on()) {
-        last_sequence_ = spec_.last_sequence;
-        kept_ = true;
         begun_at_ = now - Milliseconds(spec_.snapshot["ranMs"].as_integer()) - Milliseconds(spec_.snapshot["waitedMs"].as_integer());
         heard_ = now;
         kill_at_.reset();
@@ -116,10 +115,8 @@ void JobRun::commit()
 /// It never started, and nothing of it is reported.
 void JobRun::give_back(const std::string& why)
 {
-    if (goes_on()) {
-        last_sequence_ = spec_.last_sequence;
+    if (goes_on())
         return stop_now({JobState::failed, Reason::outcome_unknown, "this machine was started again while the job waited, and it cannot go on: " + why, Json()});
-    }
     ports_.ledger.not_held(spec_.id, why);
     phase_ = Phase::leaving;
     final_sequence_ = 1;
@@ -131,7 +128,7 @@ void JobRun::give_back(const std::string& why)
 void JobRun::stop_with_agent(Cause cause)
 {
     if (final_recorded() || phase_ == Phase::over) return;
-    if (beginning() && goes_on()) kept_ = true, paused_since_ = ports_.clock.steady();
+    if (beginning() && goes_on()) paused_since_ = ports_.clock.steady();
     if (leave_waiting()) return;
     if (beginning()) return give_back(cause.why);
     cancel(std::move(cause));

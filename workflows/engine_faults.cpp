@@ -210,6 +210,7 @@ bool Engine::expire(Branch& branch)
         branch.ready = true;
         if (top.trying) return false;
         top.stage = Frame::Stage::resumed;
+        if (top.asking && top.effect == 0) return false;  // answered in the meantime
         if (top.asking) {  // nobody else counts how long an answer is waited for
             cancellations_.push_back(top.effect);
             effects_.erase(top.effect);

@@ -250,6 +250,7 @@ private:
     void owe_answer(JobKey job, const QuestionRecord& question);
     void heard(Agent& agent, const std::vector<std::string>& questions);
     bool answers_due(const Active& active) const;
+    bool waits_for_people(const Active& active) const { return active.state == protocol::JobState::waiting && asking_.contains(active.job); }
     void add_answers(Active& active, PollAnswer& answer);
     Status take_told(Active& active, const protocol::Event& event);
     void why_asking(const Active& active, std::vector<WhyReason>& out);

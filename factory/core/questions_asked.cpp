@@ -41,6 +41,7 @@ void CoreImpl::owe_answer(JobKey job, const QuestionRecord& question)
     const auto found = active_.find(job);
     if (found == active_.end() || found->second.attempt != question.attempt) return;
     found->second.answers[question.id];
+    found->second.owed = clock_.steady();
     stirred_.insert(found->second.agent);
 }
 

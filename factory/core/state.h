@@ -101,6 +101,7 @@ struct Active {
     std::optional<WallTime> asking;      ///< the agent's user is asked until then
     bool consented = false;
     std::map<std::string, std::optional<SteadyTime>> answers;   ///< of its questions, that its agent has not heard; when they were sent last
+    SteadyTime owed;               ///< when the last of them was given: an agent that is away may take its limit from then on
     std::uint32_t tells = 0;
 };
 

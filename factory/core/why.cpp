@@ -205,7 +205,7 @@ Why CoreImpl::why_active(const Active& active)
     const Milliseconds silence = std::chrono::duration_cast<Milliseconds>(clock_.steady() - active.renewed);
     if (silence >= options_.renew * 2 || !agent.online) {
         const Milliseconds limit = active.binding->binding.repeatable ? options_.lease : active.binding->needs.offline_limit.value_or(options_.offline_limit);
-        const std::string then = active.binding->binding.repeatable ? "it is started anew" : "it counts as failed (agent_lost)";
+        const std::string then = waits_for_people(active) && !active.binding->binding.repeatable ? "it counts as failed (agent_lost), but not before its question is answered" : active.binding->binding.repeatable ? "it is started anew" : "it counts as failed (agent_lost)";
         out.reasons.push_back({agent.online ? "agent_silent" : "agent_offline", name,
                                fmt::format("{} is {} since {}; when it has said nothing for {}, {}", name, agent.online ? "silent" : "offline",
                                            clock_text(agent.online ? active.heard : agent.record.offline_since.value_or(active.heard)),
