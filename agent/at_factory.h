@@ -14,6 +14,7 @@
 #include "agent/link.h"
 #include "agent/person/at_person.h"
 #include "agent/policy.h"
+#include "agent/questions.h"
 #include "agent/self/own_log.h"
 #include "agent/self/rounds.h"
 #include "agent/uplink.h"
@@ -82,10 +83,14 @@ private:
     bool revoked_kept_ = true;                    // the last time that keys were revoked they were written down
     const std::unique_ptr<Journal> journal_;
     Desk desk_;
-    JournalLedger ledger_;
     std::unique_ptr<OwnLog> own_log_;
     Tokens tokens_;
-    FactoryClient for_link_, for_uplink_, for_lease_, for_log_, for_person_;
+    FactoryClient for_link_, for_uplink_, for_lease_, for_log_, for_person_, for_questions_;
+    std::function<void(Command)> tell_runs_;      // set before the threads start
+    Questions questions_;
+    WaitingRuns waiting_;
+    std::vector<Fetch> going_on_;                 // what waited for people when this machine went down
+    JournalLedger ledger_;
     Mailbox<Fetch> fetches_;
     Mailbox<SealRequest> seals_;
     Rounds rounds_;
@@ -106,6 +111,12 @@ public:
     Status event(const protocol::AttemptId& id, const protocol::Event& event) override;
     Status sync() override;
     void extra(const protocol::AttemptId&, const Json&) override {}
+    void ask(const protocol::AttemptId& id, const Json& ask) override;
+    void unask(const protocol::AttemptId& id, const std::string& question, const std::string& why) override;
+    void heard(const protocol::AttemptId& id, const std::string& question) override;
+    void told(const protocol::AttemptId& id, const protocol::Event& event) override;
+    void waits(const protocol::AttemptId& id, bool waits) override;
+    Status keep(const protocol::AttemptId& id, std::uint64_t after, const Json& snapshot) override;
     void not_held(const protocol::AttemptId& id, const std::string& why) override;
     void released(const protocol::AttemptId& id) override;
     /// Null when nobody holds it. Thread: any.

@@ -19,6 +19,7 @@ struct Holding {
     protocol::AttemptId id;
     bool repeatable = false;
     Milliseconds lease{60'000};
+    bool waiting = false;     ///< for a person: it takes no slot
 };
 
 struct OfferAnswer {
@@ -81,6 +82,8 @@ public:
     /// One that this agent had before it started, whatever the slots say.
     void keep(Holding holding);
     void release(const protocol::AttemptId& id);
+    /// It waits for people, or goes on. It gets its slot back at once, even when others have taken it meanwhile.
+    void set_waiting(const protocol::AttemptId& id, bool waiting);
     bool holds(const protocol::AttemptId& id) const;
     std::vector<Holding> held() const;
     unsigned free() const;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "agent/lease.h"
+#include "agent/questions.h"
 #include "agent/report_again.h"
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
@@ -136,6 +137,7 @@ Status Link::open_session(const std::string& token, std::stop_token stop, Refusa
         const std::scoped_lock lock(mutex_);
         session_said_ = std::move(session);
     }
+    asked_.clear();
     for (const Json& feature : said["must"].as_array())
         return fail(Errc::invalid, fmt::format("the factory demands '{}', which this agent does not know: update the agent", feature.as_string()));
     terms_ = {static_cast<std::uint64_t>(std::max<std::int64_t>(0, said["epoch"].as_integer())), period(said, "pollMs", terms_.poll),
@@ -202,6 +204,10 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
     if (parts_.beside != nullptr) knows.push("person");
     if (!knows.empty()) body.set("knows", std::move(knows));
     if (!session.is_null()) body.set("session", session);
+    std::vector<std::string> heard;
+    if (parts_.questions != nullptr) heard = parts_.questions->take_heard();
+    Json::Array heard_words(heard.begin(), heard.end());
+    if (!heard.empty()) body.set("heard", Json(std::move(heard_words)));
     if (parts_.interval) body.set("waitMs", 0).set("nextMs", parts_.interval->count());
     if (const std::string unable = want == 0 ? parts_.desk.unable() : std::string(); !unable.empty()) body.set("unable", unable);
     promise(limit * 2);  // a kept connection that died is followed by a second try
@@ -214,11 +220,12 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
     if (!answer) {
         // Said again with the next poll: an answer that arrived twice has the effect of one.
         for (OfferAnswer& item : answers) parts_.desk.answer(std::move(item));
+        for (const std::string& question : heard) parts_.questions->heard(question);
         if (rest && answer.error().code == Errc::timeout) return {};
         return fail("offers", std::move(answer.error()));
     }
     on_answer(*answer);
-    if (parts_.interval && (*answer)["offers"].empty() && (*answer)["cancels"].empty()) pass_interval(stop);
+    if (parts_.interval && (*answer)["offers"].empty() && (*answer)["cancels"].empty() && (*answer)["answered"].empty()) pass_interval(stop);
     return {};
 }
 
@@ -250,6 +257,8 @@ void Link::on_answer(const Json& answer)
     for (const Json& item : answer["cancels"].as_array())
         if (auto id = protocol::parse_attempt_id(item))
             parts_.tell(command::Cancel{*id, item["by"].as_string(), item["why"].as_string()});
+    for (const Json& item : answer["answered"].as_array())
+        if (auto id = protocol::parse_attempt_id(item)) parts_.tell(command::Answered{*id, item});
     for (const Json& item : answer["drop"].as_array())
         if (auto id = protocol::parse_attempt_id(item)) parts_.tell(command::Drop{*id, "the factory gave this attempt up"});
     if (const std::string& id = answer["doctor"]["id"].as_string(); !id.empty() && id.size() <= 100 && parts_.examine) parts_.examine(id);
@@ -272,7 +281,11 @@ void Link::on_offer(const Json& json)
 {
     auto id = protocol::parse_attempt_id(json);
     if (!id) return log::error("link", "an offer without a name: {}", id.error().what);
-    if (parts_.desk.holds(*id)) return;
+    if (parts_.desk.holds(*id)) {
+        // A factory that started again knows of no question; said once a session, since an offer may be repeated at full speed.
+        if (parts_.beside != nullptr && json["consent"].is_object() && asked_.insert(*id).second) parts_.beside->remind(*id);
+        return;
+    }
     if (parts_.journal.is_open(*id)) return;  // its report is on the way
     if (parts_.journal.knows(*id)) return parts_.desk.answer({*id, "not_held", "it is known here and does not run"});
     auto offer = protocol::parse_offer(json);
@@ -287,6 +300,7 @@ void Link::on_offer(const Json& json)
 bool Link::ask_first(const protocol::Offer& offer, const Json& json)
 {
     if (parts_.beside == nullptr || !json["consent"].is_object() || !parts_.policy.admit(offer)) return false;
+    asked_.insert(offer.id);
     return parts_.beside->hear(offer, json) != Beside::Word::granted;
 }
 
@@ -322,6 +336,7 @@ void Link::nudge()
     if (!is_parked_) return;
     // A rest that began meanwhile ends by itself, and then the factory has to be asked.
     if ((wanted_ == 0 && (parts_.desk.free() > 0 || (!parked_rests_ && parts_.desk.resting()))) || (wanted_ > 0 && !parts_.desk.unable().empty()) || parts_.desk.has_answers() ||
+        (parts_.questions != nullptr && parts_.questions->has_heard()) ||
         (parts_.beside != nullptr && !(parts_.beside->session() == session_said_)))
         parked_.request_stop();
 }

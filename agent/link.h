@@ -4,6 +4,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 
@@ -17,6 +18,8 @@
 #include "agent/self/vitals.h"
 
 namespace mill::agent {
+
+class Questions;
 
 /// What the factory says of itself and of this agent when a session begins.
 struct Terms {
@@ -45,6 +48,7 @@ public:
         std::optional<Milliseconds> interval{};        ///< not subscribed: between two polls; else they are parked
         std::function<void(const std::set<std::string>& keys)> revoked{};   ///< keys of publishers that the factory says were revoked; before any offer of the same answer
         std::function<void(const std::string& id)> examine{};   ///< the factory asks this agent to examine itself; must not block
+        Questions* questions = nullptr;                ///< whose answers come by the poll
         Beside* beside = nullptr;                      ///< the person at this agent, when it is attended
     };
     explicit Link(Parts parts) : parts_(std::move(parts)) {}
@@ -78,6 +82,7 @@ private:
     std::stop_source parked_;             // ends the poll that is parked now
     unsigned wanted_ = 0;
     bool is_parked_ = false, parked_rests_ = false;  // …for a time that is known
+    std::set<protocol::AttemptId> asked_;  // about these the factory heard in this session that the person is asked
     Json session_said_;                   // of the person's desktop, as the factory knows it
 };
 

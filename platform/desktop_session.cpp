@@ -9,6 +9,7 @@ namespace mill::platform {
 std::string_view name(DesktopState state)
 {
     switch (state) {
+    case DesktopState::unknown: return "unknown";
     case DesktopState::none: return "none";
     case DesktopState::active: return "active";
     case DesktopState::idle: return "idle";
@@ -16,7 +17,7 @@ std::string_view name(DesktopState state)
     case DesktopState::presentation: return "presentation";
     case DesktopState::other_user: return "other_user";
     }
-    return "none";
+    return "unknown";
 }
 
 DesktopSession session_of(const DesktopSigns& signs)
@@ -24,7 +25,10 @@ DesktopSession session_of(const DesktopSigns& signs)
     DesktopSession out;
     out.user = signs.user;
     out.display = signs.display;
-    if (!signs.session) return out;
+    if (!signs.session) {
+        if (signs.asked) out.state = DesktopState::none;
+        return out;
+    }
     if (signs.user.empty()) out.unknown.emplace_back("user");
     if (!signs.locked) out.unknown.emplace_back("lock");
     if (!signs.idle) out.unknown.emplace_back("idle");

@@ -12,11 +12,11 @@
 
 namespace mill::platform {
 
-enum class DesktopState { none, active, idle, locked, presentation, other_user };
-std::string_view name(DesktopState state);   ///< "none", "active", …
+enum class DesktopState { unknown, none, active, idle, locked, presentation, other_user };
+std::string_view name(DesktopState state);   ///< "unknown", "none", …
 
 struct DesktopSession {
-    DesktopState state = DesktopState::none;
+    DesktopState state = DesktopState::unknown;   ///< unknown: nobody here could tell
     std::string user;                        ///< of the session; empty: not known
     std::string display = "none";            ///< "x11", "wayland", "none"
     std::vector<std::string> unknown;        ///< what nobody here could tell: "lock", "idle", "presentation", "user"
@@ -25,6 +25,7 @@ struct DesktopSession {
 
 /// What the parts of a desktop say, each of it or nothing; which state that is. Pure.
 struct DesktopSigns {
+    bool asked = false;                      ///< somebody who would know of a session was asked
     bool session = false;                    ///< there is one: logind knows it, or a display was opened
     std::string user, display = "none";
     std::optional<bool> active, locked, idle, fullscreen;

@@ -220,6 +220,11 @@ Beside::Word AtPerson::hear(const protocol::Offer& offer, const Json& said)
     return verdict.word;
 }
 
+void AtPerson::remind(const protocol::AttemptId& id)
+{
+    if (const auto until = consents_.asked_until(id)) parts_.desk.answer({id, "asking", "", Json::object({{"until", format_time(*until)}})});
+}
+
 void AtPerson::decline(const protocol::AttemptId& id, const std::string& why, const std::string& choice, const std::string& by, const Json& until)
 {
     parts_.desk.release(id);

@@ -57,6 +57,7 @@ public:
 
     // Of the link.
     Word hear(const protocol::Offer& offer, const Json& said) override;
+    void remind(const protocol::AttemptId& id) override;
     std::vector<Json> granted() override { return consents_.granted(); }
     std::optional<Json> withdrawn(const protocol::AttemptId& id) override;
     Json facts() const override { return parts_.facts(); }

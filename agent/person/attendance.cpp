@@ -49,6 +49,7 @@ Attendance::Attendance(const Machine& machine, platform::Handle lock)
 {
     room_ = std::make_unique<PersonRoom>(PersonRoom::Parts{machine_.clock, changes_, seen_, [this](Command command) { to_runs_(std::move(command)); }, machine_.paused, machine_.hold, machine_.pause});
     seen_.on_change([this] { changes_.bump(); });
+    seen_.on_tell([this](Json tell) { room_->tell(std::move(tell)); });
 }
 
 AtPerson* Attendance::of(const AtFactory& factory) const

@@ -140,6 +140,13 @@ std::optional<WallTime> Consents::next() const
     return out;
 }
 
+std::optional<WallTime> Consents::asked_until(const protocol::AttemptId& id) const
+{
+    const std::scoped_lock lock(mutex_);
+    const auto found = entries_.find(id.key());
+    return found == entries_.end() || !found->second.choice.empty() ? std::nullopt : std::optional(found->second.until);
+}
+
 std::vector<Json> Consents::granted()
 {
     const std::scoped_lock lock(mutex_);

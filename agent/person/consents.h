@@ -42,6 +42,7 @@ public:
     std::optional<WallTime> next() const;        ///< when to ask `expire`
     std::vector<Json> granted();
     std::optional<Json> withdrawn(const protocol::AttemptId& id);
+    std::optional<WallTime> asked_until(const protocol::AttemptId& id) const;   ///< nothing: it is not asked about (any more)
     /// As GET /v1/person shows those that wait for an answer, the most urgent first.
     Json list() const;
 

@@ -36,8 +36,9 @@ std::string PersonRoom::by(const std::string& caller) const
 Json PersonRoom::running() const
 {
     Json out = Json::array();
-    for (Json row : parts_.seen.running().as_array()) {
-        const std::string job = row["job"].as_string(), trigger = row["trigger"].as_string();
+    const Json rows = parts_.seen.running();
+    for (Json row : rows.as_array()) {
+        const std::string job = row["job"].as_string();
         const bool mine = std::any_of(factories_.begin(), factories_.end(), [&](const Factory& each) { return each.person->launches().is_mine(job); });
         row.set("mine", mine);
         row.erase("pushed");
@@ -50,7 +51,8 @@ Json PersonRoom::history() const
 {
     std::vector<Json> rows;
     std::map<std::string, Json> here;
-    for (const Json& row : parts_.seen.ended().as_array()) here[row["job"].as_string()] = row;
+    const Json ended = parts_.seen.ended();
+    for (const Json& row : ended.as_array()) here[row["job"].as_string()] = row;
     for (const Factory& each : factories_) {
         const Json view = each.person->view();
         for (Json row : view["jobs"].as_array()) {

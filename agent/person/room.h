@@ -76,7 +76,7 @@ private:
     Parts parts_;
     std::vector<Factory> factories_;
     mutable std::mutex mutex_;
-    Json session_ = Json::object({{"state", "none"}, {"user", ""}, {"since", Json()}, {"display", "none"}, {"unknown", Json::array()}});
+    Json session_ = Json::object({{"state", "unknown"}, {"user", ""}, {"since", Json()}, {"display", "none"}, {"unknown", Json::array()}});
     std::map<std::int64_t, Json> faces_;        // by process
     std::map<std::string, Json> tells_;
     std::set<std::string> dismissed_;

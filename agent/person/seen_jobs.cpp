@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "platform/base/log.h"
 #include "protocol/offer.h"
 
@@ -29,7 +31,7 @@ void collect_files(const Json& value, const std::vector<std::string>& folders, J
 }
 
 template <class T>
-void keep(std::deque<T>& list, T item, std::size_t most)
+void push_newest(std::deque<T>& list, T item, std::size_t most)
 {
     if (list.size() >= most) list.pop_front();
     list.push_back(std::move(item));
@@ -71,7 +73,7 @@ void SeenJobs::apply(Seen& seen, const protocol::Event& event)
                 seen.progress = Json::object({{"percent", (*said)["percent"]}, {"text", (*said)["text"].as_string().substr(0, 500)}});
                 return;
             }
-        keep(seen.log, Json::object({{"time", format_time(event.time)}, {"level", body["level"]}, {"text", text.substr(0, 2000)}}), kMostLines);
+        push_newest(seen.log, Json::object({{"time", format_time(event.time)}, {"level", body["level"]}, {"text", text.substr(0, 2000)}}), kMostLines);
     } else if (event.kind == protocol::EventKind::step) {
         const std::string& state = body["state"].as_string();
         seen.waiting = state == "waiting";
@@ -81,14 +83,14 @@ void SeenJobs::apply(Seen& seen, const protocol::Event& event)
                 at->set("state", state);
                 return;
             }
-        keep(seen.steps, Json::object({{"task", body["task"]}, {"name", body["name"]}, {"state", state}}), kMostSteps);
+        push_newest(seen.steps, Json::object({{"task", body["task"]}, {"name", body["name"]}, {"state", state}}), kMostSteps);
     } else if (event.kind == protocol::EventKind::state) {
         seen.state = body["state"].as_string();
         if (seen.state == "running" && !seen.started) seen.started = event.time;
         if (!protocol::final_state(event)) return;
         seen.reason = body["reason"].as_string();
         seen.ended = event.time;
-        seen.open = seen.waiting = seen.cancelling = false;
+        seen.open = seen.waiting = seen.held_up = seen.cancelling = false;
         seen.output = capped(body["output"]);
         seen.error = capped(body["error"]);
     }
@@ -174,6 +176,28 @@ Status SeenJobs::event(const protocol::AttemptId& id, const protocol::Event& eve
     return done;
 }
 
+void SeenJobs::told(const protocol::AttemptId& id, const protocol::Event& event)
+{
+    behind_.told(id, event);
+    Json tell = Json::object({{"id", fmt::format("{}.{}", id.key(), event.sequence)}, {"text", event.body["text"].as_string().substr(0, 2000)}, {"title", ""}, {"job", id.job}, {"at", format_time(event.time)}});
+    {
+        const std::scoped_lock lock(mutex_);
+        const Seen& seen = seen_locked(id);
+        tell.set("title", seen.title.empty() ? seen.trigger : seen.title);
+    }
+    if (tells_) tells_(std::move(tell));
+}
+
+void SeenJobs::waits(const protocol::AttemptId& id, bool waits)
+{
+    behind_.waits(id, waits);
+    {
+        const std::scoped_lock lock(mutex_);
+        seen_locked(id).held_up = waits;
+    }
+    tell();
+}
+
 void SeenJobs::not_held(const protocol::AttemptId& id, const std::string& why)
 {
     behind_.not_held(id, why);
@@ -232,7 +256,7 @@ Json SeenJobs::running() const
     Json out = Json::array();
     for (const Seen* seen : order)
         out.push(Json::object({{"job", seen->id.job}, {"title", seen->title.empty() ? seen->trigger : seen->title}, {"trigger", seen->trigger}, {"for", seen->asker}, {"pushed", seen->pushed},
-                               {"state", seen->cancelling ? "cancelling" : seen->waiting ? "waiting" : "running"},
+                               {"state", seen->cancelling ? "cancelling" : seen->waiting || seen->held_up ? "waiting" : "running"},
                                {"started", seen->started ? Json(format_time(*seen->started)) : Json()}, {"progress", seen->progress}, {"step", seen->step}}));
     return out;
 }
@@ -256,7 +280,7 @@ std::optional<Json> SeenJobs::job(const std::string& uid) const
     if (found == jobs_.end()) return std::nullopt;
     const Seen& seen = found->second;
     Json out = row(seen);
-    if (seen.open) out.set("state", seen.cancelling ? "cancelling" : seen.waiting ? "waiting" : seen.state);
+    if (seen.open) out.set("state", seen.cancelling ? "cancelling" : seen.waiting || seen.held_up ? "waiting" : seen.state);
     Json log = Json::array(), steps = Json::array();
     for (const Json& line : seen.log) log.push(line);
     for (const Json& step : seen.steps) steps.push(step);

@@ -23,6 +23,8 @@ public:
     SeenJobs(Ledger& behind, const Clock& clock) : behind_(behind), clock_(clock) {}
     /// Called after each change, on the thread that made it. Say it before the runs begin.
     void on_change(std::function<void()> changed) { changed_ = std::move(changed); }
+    /// What a job tells the person: {id, text, title, job, at}.
+    void on_tell(std::function<void(Json)> tells) { tells_ = std::move(tells); }
     /// What a factory's journal still holds of attempts before this start: those that are open go on, the others are the history.
     void remember(Journal& journal);
 
@@ -31,6 +33,12 @@ public:
     Status event(const protocol::AttemptId& id, const protocol::Event& event) override;
     Status sync() override { return behind_.sync(); }
     void extra(const protocol::AttemptId& id, const Json& message) override { behind_.extra(id, message); }
+    void ask(const protocol::AttemptId& id, const Json& ask) override { behind_.ask(id, ask); }
+    void unask(const protocol::AttemptId& id, const std::string& question, const std::string& why) override { behind_.unask(id, question, why); }
+    void heard(const protocol::AttemptId& id, const std::string& question) override { behind_.heard(id, question); }
+    void told(const protocol::AttemptId& id, const protocol::Event& event) override;
+    void waits(const protocol::AttemptId& id, bool waits) override;
+    Status keep(const protocol::AttemptId& id, std::uint64_t after, const Json& snapshot) override { return behind_.keep(id, after, snapshot); }
     void not_held(const protocol::AttemptId& id, const std::string& why) override;
     void released(const protocol::AttemptId& id) override;
 
@@ -49,7 +57,7 @@ private:
     struct Seen {
         protocol::AttemptId id;
         std::string trigger, title, asker, state = "ready", reason, step;
-        bool pushed = false, open = true, waiting = false, cancelling = false;
+        bool pushed = false, open = true, waiting = false, held_up = false, cancelling = false;   // held_up: all of it, by people
         std::vector<std::string> write;   // folders that it may write
         std::optional<WallTime> started, ended;
         Json progress, output, error;
@@ -68,6 +76,7 @@ private:
     Ledger& behind_;
     const Clock& clock_;
     std::function<void()> changed_;
+    std::function<void(Json)> tells_;
     mutable std::mutex mutex_;
     std::map<std::string, Seen> jobs_;    // by the job's uid: the newest attempt
 };

@@ -42,6 +42,9 @@ using Bus = std::unique_ptr<sd_bus, CloseBus>;
 struct FreeMessage {
     void operator()(sd_bus_message* message) const { sd_bus_message_unref(message); }
 };
+struct FreeSlot {
+    void operator()(sd_bus_slot* slot) const { sd_bus_slot_unref(slot); }
+};
 using Message = std::unique_ptr<sd_bus_message, FreeMessage>;
 
 int mark(sd_bus_message*, void* changed, sd_bus_error*)
@@ -59,13 +62,18 @@ public:
         if (sd_bus_open_system(&bus) < 0) return;
         bus_.reset(bus);
         (void)sd_bus_set_method_call_timeout(bus, kCallMicroseconds);
-        path_ = find();
-        if (path_.empty()) return bus_.reset();
-        (void)sd_bus_match_signal(bus, nullptr, kLogind, path_.c_str(), "org.freedesktop.DBus.Properties", "PropertiesChanged", mark, &changed_);
-        read();
+        if (!is_there()) return bus_.reset();
+        // An agent that is there before its person, or longer.
+        for (const char* signal : {"SessionNew", "SessionRemoved"}) (void)sd_bus_match_signal(bus, nullptr, kLogind, kLogindPath, kManager, signal, mark, &sessions_changed_);
+        follow();
     }
     sd_bus* bus() const { return bus_.get(); }
-    void close() { bus_.reset(); signs_ = {}; }
+    void close()
+    {
+        slot_.reset();
+        bus_.reset();
+        path_.clear();
+    }
     /// True when what it says may be different now.
     bool process()
     {
@@ -75,13 +83,17 @@ public:
             close();
             return true;
         }
-        if (!std::exchange(changed_, false)) return false;
-        read();
+        const bool sessions = std::exchange(sessions_changed_, false);
+        if (!changed_ && !sessions) return false;
+        if (sessions) follow();
+        else read();
         return true;
     }
     void say(DesktopSigns& to) const
     {
         if (!bus_) return;
+        to.asked = true;
+        if (path_.empty()) return;
         to.session = true;
         to.user = signs_.user;
         if (signs_.display != "none") to.display = signs_.display;
@@ -91,6 +103,27 @@ public:
     }
 
 private:
+    bool is_there() const
+    {
+        sd_bus_message* reply = nullptr;
+        if (sd_bus_call_method(bus_.get(), "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameHasOwner", nullptr, &reply, "s", kLogind) < 0) return false;
+        const Message answer(reply);
+        int owned = 0;
+        return sd_bus_message_read(reply, "b", &owned) >= 0 && owned != 0;
+    }
+    /// The session that this process belongs to now.
+    void follow()
+    {
+        const std::string path = find();
+        if (path != path_) slot_.reset();
+        if (path != path_ && !path.empty()) {
+            sd_bus_slot* slot = nullptr;
+            (void)sd_bus_match_signal(bus_.get(), &slot, kLogind, path.c_str(), "org.freedesktop.DBus.Properties", "PropertiesChanged", mark, &changed_);
+            slot_.reset(slot);
+        }
+        path_ = path;
+        if (!path_.empty()) read();
+    }
     std::string path_of(sd_bus_message* reply) const
     {
         const char* path = nullptr;
@@ -136,8 +169,9 @@ private:
     }
 
     Bus bus_;
+    std::unique_ptr<sd_bus_slot, FreeSlot> slot_;   // of the session's properties; before its bus
     std::string path_;
-    bool changed_ = false;
+    bool changed_ = false, sessions_changed_ = false;
     DesktopSigns signs_;
 };
 

@@ -11,6 +11,8 @@
 namespace mill::platform {
 namespace {
 
+constexpr std::size_t kCounterHead = 14;   // of a system counter on the wire; xcb_sync_systemcounter_name looks behind the padding of its own struct
+
 template <class T>
 struct FreeReply {
     void operator()(T* reply) const { std::free(reply); }
@@ -71,7 +73,7 @@ struct X11Session::State {
         const Reply<xcb_sync_list_system_counters_reply_t> all(xcb_sync_list_system_counters_reply(x, xcb_sync_list_system_counters(x), nullptr));
         if (!version || !all) return std::nullopt;
         for (auto each = xcb_sync_list_system_counters_counters_iterator(all.get()); each.rem > 0; xcb_sync_systemcounter_next(&each))
-            if (std::string_view(xcb_sync_systemcounter_name(each.data), static_cast<std::size_t>(xcb_sync_systemcounter_name_length(each.data))) == "IDLETIME") return each.data->counter;
+            if (std::string_view(reinterpret_cast<const char*>(each.data) + kCounterHead, each.data->name_len) == "IDLETIME") return each.data->counter;
         return std::nullopt;
     }
     xcb_sync_alarm_t alarm(xcb_sync_counter_t counter, std::int64_t milliseconds, xcb_sync_testtype_t test) const

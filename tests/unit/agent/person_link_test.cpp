@@ -40,7 +40,7 @@ struct PersonWorld : AgentWorld {
     {
         link = std::make_unique<agent::Link>(agent::Link::Parts{identity, policy, system_clock(), tokens, client, *journal, desk, fetches,
                                                                 [this](agent::Command command) { commands.send(std::move(command)); },
-                                                                [this](const agent::Terms&) { ++subscribed; }, Json::object({{"cpus", 2}}), nullptr, {}, {}, {}, person.get()});
+                                                                [this](const agent::Terms&) { ++subscribed; }, Json::object({{"cpus", 2}}), nullptr, {}, {}, {}, nullptr, person.get()});
         desk.set_on_change([this] { link->nudge(); });
         threads.emplace_back([this](std::stop_token stop) { link->run(stop); });
         threads.emplace_back([this, &vital = vitals.add("person")](std::stop_token stop) { person->run(for_person, vital, std::move(stop)); });

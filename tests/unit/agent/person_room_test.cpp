@@ -15,6 +15,17 @@ struct NoLedger : Ledger {
     Status event(const AttemptId&, const protocol::Event&) override { return {}; }
     Status sync() override { return {}; }
     void extra(const AttemptId&, const Json&) override {}
+    void ask(const AttemptId&, const Json&) override { passed.emplace_back("ask"); }
+    void unask(const AttemptId&, const std::string&, const std::string&) override { passed.emplace_back("unask"); }
+    void heard(const AttemptId&, const std::string&) override { passed.emplace_back("heard"); }
+    void told(const AttemptId&, const protocol::Event&) override { passed.emplace_back("told"); }
+    void waits(const AttemptId&, bool) override { passed.emplace_back("waits"); }
+    Status keep(const AttemptId&, std::uint64_t, const Json&) override
+    {
+        passed.emplace_back("keep");
+        return {};
+    }
+    std::vector<std::string> passed;
     void not_held(const AttemptId&, const std::string&) override {}
     void released(const AttemptId&) override {}
 };
@@ -51,6 +62,7 @@ struct RoomWorld {
     RoomWorld()
     {
         seen.on_change([this] { changes.bump(); });
+        seen.on_tell([this](Json tell) { room.tell(std::move(tell)); });
         room.serve({{&person, "pc-1", "http://127.0.0.1:1"}});
     }
     platform::LocalResponse ask(const std::string& method, const std::string& target, const std::string& body = "", std::optional<std::uint32_t> uid = {})
@@ -243,6 +255,29 @@ TEST_CASE("wrong calls are told what is right, and another user gets nothing", "
     CHECK(world.ask("POST", "/v1/stop", "", 12345).status == 403);
     CHECK(world.said.empty());
     CHECK(world.ask("GET", "/v1/person", "", 0).status == 200);
+}
+
+TEST_CASE("what a job asks and tells goes its way, and the person sees what concerns them", "[room]")
+{
+    RoomWorld world;
+    world.run(kJob);
+    world.seen.ask(kJob, Json::object());
+    world.seen.waits(kJob, true);
+    REQUIRE(world.seen.keep(kJob, 3, Json::object()));
+    CHECK(world.get("/v1/person")["running"][std::size_t{0}]["state"] == Json("waiting"));
+    world.seen.unask(kJob, "q", "");
+    world.seen.heard(kJob, "q");
+    world.seen.waits(kJob, false);
+    CHECK(world.get("/v1/person")["running"][std::size_t{0}]["state"] == Json("running"));
+    world.seen.told(kJob, {4, world.clock.now(), protocol::EventKind::log, Json::object({{"level", "info"}, {"text", "12 rows are done"}, {"tell", true}})});
+    const Json tells = world.get("/v1/person")["tells"];
+    REQUIRE(tells.size() == 1);
+    CHECK(tells[std::size_t{0}]["text"] == Json("12 rows are done"));
+    CHECK(tells[std::size_t{0}]["title"] == Json("Report"));
+    CHECK(tells[std::size_t{0}]["job"] == Json(kJob.job));
+    CHECK(world.nothing.passed == std::vector<std::string>{"ask", "waits", "keep", "unask", "heard", "waits", "told"});
+    CHECK(world.ask("POST", "/v1/tells/" + tells[std::size_t{0}]["id"].as_string(), "{}").status == 200);
+    CHECK(world.get("/v1/person")["tells"].empty());
 }
 
 TEST_CASE("what ran before this start is shown from the journal", "[room]")

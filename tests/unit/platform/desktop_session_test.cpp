@@ -105,7 +105,8 @@ public:
         REQUIRE(sd_bus_set_address(bus_, address.c_str()) >= 0);
         REQUIRE(sd_bus_set_bus_client(bus_, 1) >= 0);
         REQUIRE(sd_bus_start(bus_) >= 0);
-        static const sd_bus_vtable manager[] = {SD_BUS_VTABLE_START(0), SD_BUS_METHOD("GetSession", "s", "o", get_session, SD_BUS_VTABLE_UNPRIVILEGED), SD_BUS_VTABLE_END};
+        static const sd_bus_vtable manager[] = {SD_BUS_VTABLE_START(0), SD_BUS_METHOD("GetSession", "s", "o", get_session, SD_BUS_VTABLE_UNPRIVILEGED), SD_BUS_SIGNAL("SessionNew", "so", 0),
+                                                SD_BUS_SIGNAL("SessionRemoved", "so", 0), SD_BUS_VTABLE_END};
         static const sd_bus_vtable session[] = {SD_BUS_VTABLE_START(0),
                                                 SD_BUS_PROPERTY("Active", "b", get_flag, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                                                 SD_BUS_PROPERTY("LockedHint", "b", get_flag, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -139,6 +140,13 @@ public:
         REQUIRE(sd_bus_emit_properties_changed(bus_, kPath, "org.freedesktop.login1.Session", property, nullptr) >= 0);
         REQUIRE(sd_bus_flush(bus_) >= 0);
     }
+    void log_in(bool in)
+    {
+        const std::scoped_lock lock(mutex_);
+        known = in;
+        REQUIRE(sd_bus_emit_signal(bus_, "/org/freedesktop/login1", "org.freedesktop.login1.Manager", in ? "SessionNew" : "SessionRemoved", "so", "c7", kPath) >= 0);
+        REQUIRE(sd_bus_flush(bus_) >= 0);
+    }
     void cover(bool active)
     {
         const std::scoped_lock lock(mutex_);
@@ -147,13 +155,14 @@ public:
     }
     std::map<std::string, bool> flags{{"Active", true}, {"LockedHint", false}, {"IdleHint", false}, {"covered", false}};
     std::atomic<int> reads = 0;
+    std::atomic<bool> known = true;          // whether the session is there
 
 private:
     static constexpr const char* kPath = "/org/freedesktop/login1/session/c7";
-    static int get_session(sd_bus_message* call, void*, sd_bus_error*)
+    static int get_session(sd_bus_message* call, void* self, sd_bus_error*)
     {
         const char* id = nullptr;
-        if (sd_bus_message_read(call, "s", &id) < 0 || std::string(id) != "c7") return -ENOENT;
+        if (sd_bus_message_read(call, "s", &id) < 0 || std::string(id) != "c7" || !static_cast<Service*>(self)->known) return -ENOENT;
         return sd_bus_reply_method_return(call, "o", kPath);
     }
     static int get_flag(sd_bus*, const char*, const char*, const char* property, sd_bus_message* reply, void* self, sd_bus_error*)
@@ -194,6 +203,8 @@ bool has(const DesktopSession& session, const std::string& unknown) { return std
 TEST_CASE("the state of a desktop follows from its signs, the weightiest first", "[desktop]")
 {
     DesktopSigns signs;
+    CHECK(platform::session_of(signs).state == DesktopState::unknown);
+    signs.asked = true;
     CHECK(platform::session_of(signs).state == DesktopState::none);
     CHECK(platform::session_of(signs).unknown.empty());
     signs.session = true;
@@ -211,7 +222,7 @@ TEST_CASE("the state of a desktop follows from its signs, the weightiest first",
     CHECK(platform::session_of(signs).unknown.empty());
 }
 
-TEST_CASE("where nothing can be asked nobody sits, and nothing is made up", "[desktop]")
+TEST_CASE("where nobody can be asked it is not known who sits there, and nothing is made up", "[desktop]")
 {
     const Variable system("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/at/all"), session("DBUS_SESSION_BUS_ADDRESS", ""), runtime("XDG_RUNTIME_DIR", ""), display("DISPLAY", ":4711"),
         wayland("WAYLAND_DISPLAY", "");
@@ -256,13 +267,19 @@ TEST_CASE("logind's session: locked, idle and another's turn are heard as they h
         Watched watched(options);
         CHECK(watched.watch->now().state == DesktopState::active);
         bus.daemon.reset();
-        CHECK(watched.becomes(DesktopState::none));
+        CHECK(watched.becomes(DesktopState::unknown));
     }
-    SECTION("a session that it does not know is none")
+    SECTION("who is not logged in yet is nobody, until the login")
     {
-        const Variable other("XDG_SESSION_ID", "c8");
+        logind.known = false;
         Watched watched(options);
         CHECK(watched.watch->now().state == DesktopState::none);
+        logind.log_in(true);
+        CHECK(watched.becomes(DesktopState::active));
+        logind.set("LockedHint", true);
+        CHECK(watched.becomes(DesktopState::locked));
+        logind.log_in(false);
+        CHECK(watched.becomes(DesktopState::none));
     }
 }
 
@@ -350,7 +367,7 @@ TEST_CASE("an X server: idle by its own count of time, a window over the whole s
         CHECK(watched.becomes(DesktopState::active));
         xcb_disconnect(x);
         server.process->signal(SIGTERM);
-        CHECK(watched.becomes(DesktopState::none));
+        CHECK(watched.becomes(DesktopState::unknown));
     }
 }
 
