@@ -18,6 +18,12 @@ Json time_or_null(const std::optional<WallTime>& time) { return time ? Json(form
 /// The later of what a row says about when it was.
 const std::string& when(const Json& row) { return row["ended"].as_string().empty() ? row["started"].as_string() : row["ended"].as_string(); }
 
+/// This person started it, from here.
+bool is_mine(const std::vector<PersonRoom::Factory>& factories, const std::string& job)
+{
+    return std::any_of(factories.begin(), factories.end(), [&](const PersonRoom::Factory& each) { return each.person->launches().is_mine(job); });
+}
+
 }  // namespace
 
 std::string PersonRoom::user() const
@@ -39,8 +45,7 @@ Json PersonRoom::running() const
     const Json rows = parts_.seen.running();
     for (Json row : rows.as_array()) {
         const std::string job = row["job"].as_string();
-        const bool mine = std::any_of(factories_.begin(), factories_.end(), [&](const Factory& each) { return each.person->launches().is_mine(job); });
-        row.set("mine", mine);
+        row.set("mine", is_mine(factories_, job));
         row.erase("pushed");
         out.push(std::move(row));
     }
@@ -68,6 +73,7 @@ Json PersonRoom::history() const
     for (auto& [uid, row] : here) rows.push_back(std::move(row));
     std::stable_sort(rows.begin(), rows.end(), [](const Json& a, const Json& b) { return when(a) > when(b); });
     if (rows.size() > kMostHistory) rows.resize(kMostHistory);
+    for (Json& row : rows) row.set("mine", is_mine(factories_, row["job"].as_string()));
     return Json(Json::Array(rows.begin(), rows.end()));
 }
 

@@ -121,6 +121,7 @@ TEST_CASE("the whole of what a person sees, and a number that grows with every c
     const Json after = world.get("/v1/person");
     CHECK(after["running"].empty());
     CHECK(after["history"][std::size_t{0}]["state"] == Json("successful"));
+    CHECK(after["history"][std::size_t{0}]["mine"] == Json(false));
     CHECK(after["history"][std::size_t{0}]["files"] == Json::array({"/srv/reports/a.csv"}));
     CHECK(world.ask("GET", "/v1/jobs/other").status == 404);
 }
