@@ -13,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include "agent/at_factory.h"
+#include "agent/person/attendance.h"
 #include "agent/sealed_keys.h"
 #include "agent/self/clock_watch.h"
 #include "agent/self/control.h"
@@ -213,7 +214,19 @@ int serve(const ServeOptions& options)
     Standing standing;
     const WallTime since = clock.now();
     Ledgers ledgers(*factories);
-    Runs runs(KeeperClient(platform::Channel::from(platform::Handle(3))), ledgers, clock, config->warm.value_or(std::min(slot_count, 8U)), [&ledgers](SealRequest request) {
+    const auto pause = [&](std::optional<Pause> wanted) {
+        if (auto saved = save_pause(options.data_folder, wanted); !saved) return saved;
+        set_pause(slots, standing, clock, std::move(wanted));
+        return Status{};
+    };
+    auto attendance = Attendance::open({options.data_folder, clock, ledgers, [&] { return standing.pause(); }, [&](const Pause& hold) { set_pause(slots, standing, clock, hold); }, pause}, *factories);
+    if (!attendance) {
+        log::error("agent", "{}", attendance.error().what);
+        return kBadConfiguration;
+    }
+    Attendance* beside = attendance->get();   // null: unattended
+    Ledger& ledger = beside != nullptr ? beside->ledger() : static_cast<Ledger&>(ledgers);
+    Runs runs(KeeperClient(platform::Channel::from(platform::Handle(3))), ledger, clock, config->warm.value_or(std::min(slot_count, 8U)), [&ledgers](SealRequest request) {
         AtFactory* factory = ledgers.of(request.id);
         return factory != nullptr && factory->seal(std::move(request));
     });
@@ -250,6 +263,7 @@ int serve(const ServeOptions& options)
     Json facts = platform::find_facts();
     facts.set("millwright", protocol::kProgramVersion);   // packages may require one
     if (!runs.isolation().is_null()) facts.set("isolation", runs.isolation());  // the keeper knows, who starts the sandboxes
+    if (beside != nullptr) beside->serve([&runs](Command command) { runs.post(std::move(command)); });
     std::once_flag ready;
     for (const auto& factory : *factories) {
         Json own = facts;
@@ -260,18 +274,18 @@ int serve(const ServeOptions& options)
                                 std::puts("ready");
                                 std::fflush(stdout);
                             });
-                        }});
+                        },
+                        beside != nullptr ? beside->of(*factory) : nullptr});
     }
+    if (beside != nullptr) beside->watch();
 
-    const auto status = [&] { return status_of({*factories, unserved, options.data_folder, clock, slots, vitals, standing, runs.isolation(), since}); };
+    const auto status = [&] {
+        return status_of({*factories, unserved, options.data_folder, clock, slots, vitals, standing, runs.isolation(), since, beside != nullptr ? beside->about() : Json()});
+    };
     ControlPorts ports;
     ports.status = status;
     ports.check_settings = [&] { return check_settings(options); };
-    ports.pause = [&](std::optional<Pause> pause) {
-        if (auto saved = save_pause(options.data_folder, pause); !saved) return saved;
-        set_pause(slots, standing, clock, std::move(pause));
-        return Status{};
-    };
+    ports.pause = pause;
     ports.leave = [&](Leave leave) { departure.ask(std::move(leave)); };
     ports.check_programs = check_programs;
     ports.renew = [&] { runs.say_renew(); };
@@ -306,6 +320,7 @@ int serve(const ServeOptions& options)
     }
     if (control) control->reset();
     if (metrics) metrics->reset();
+    if (beside != nullptr) beside->close();
     room.request_stop();
     for (const auto& factory : *factories) factory->stop();
     runs_thread.request_stop();

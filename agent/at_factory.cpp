@@ -30,9 +30,10 @@ Result<std::unique_ptr<AtFactory>> AtFactory::open(const Machine& machine, const
 }
 
 AtFactory::AtFactory(const Machine& machine, Identity identity, Policy policy, std::unique_ptr<Journal> journal)
-    : machine_(machine), identity_(std::move(identity)), policy_(std::move(policy)), journal_(std::move(journal)), desk_(machine.slots), ledger_(*journal_, desk_),
+    : machine_(machine), identity_(std::move(identity)), policy_(std::move(policy)), person_rules_(policy_.person), journal_(std::move(journal)), desk_(machine.slots),
       tokens_(identity_, machine.config, machine.clock), for_link_(identity_, machine.config, tokens_), for_uplink_(identity_, machine.config, tokens_),
-      for_lease_(identity_, machine.config, tokens_), for_log_(identity_, machine.config, tokens_), fetches_(kMostFetches), seals_(kMostSeals), rounds_({machine.data_folder, machine.config_path, true, identity_.factory_id}, identity_, machine.config, tokens_)
+      for_lease_(identity_, machine.config, tokens_), for_log_(identity_, machine.config, tokens_), for_person_(identity_, machine.config, tokens_), for_questions_(identity_, machine.config, tokens_),
+      questions_(for_questions_, machine.clock, [this](Command command) { tell_runs_(std::move(command)); }), waiting_(identity_.folder + "/waiting"), ledger_(*journal_, desk_, questions_, waiting_), fetches_(kMostFetches), seals_(kMostSeals), rounds_({machine.data_folder, machine.config_path, true, identity_.factory_id}, identity_, machine.config, tokens_)
 {
     auto own_log = OwnLog::open(identity_.folder + "/log", machine.clock);
     if (own_log) own_log_ = std::move(*own_log);
@@ -63,11 +64,16 @@ std::vector<Remembered> AtFactory::remember()
             protocol::Permissions none;  // the policy was tightened meanwhile: no further effect
             none.limits = offer->permissions.limits;
             item.spec = spec_of(*offer, grants ? *grants : none, machine_.config);
+            auto kept = item.started && !item.ended && grants ? waiting_.find(held.id) : std::nullopt;
+            if (kept && kept->after == held.last_sequence) {
+                item.spec.snapshot = kept->snapshot;
+                going_on_.push_back({*offer, *grants, offer->repeatable ? std::optional(machine_.clock.steady() + offer->lease / 2) : std::nullopt, std::move(kept->snapshot), held.last_sequence});
+            }
         }
         item.spec.id = held.id;
         // When it was renewed last is not known: half of a lease is left at least, and the first renewal says more.
         if (offer && offer->repeatable) item.lease_end = machine_.clock.steady() + offer->lease / 2;
-        desk_.keep({held.id, item.spec.repeatable, offer ? offer->lease : Milliseconds(60'000)});
+        desk_.keep({held.id, item.spec.repeatable, offer ? offer->lease : Milliseconds(60'000), !item.spec.snapshot.is_null()});
         out.push_back(std::move(item));
     }
     return out;
@@ -76,12 +82,14 @@ std::vector<Remembered> AtFactory::remember()
 void AtFactory::start(Runtime runtime)
 {
     // Nobody speaks of an attempt but the factory that it came from.
-    const auto tell = [this, to_runs = std::move(runtime.tell)](Command command) {
+    const auto tell = [this, person = runtime.person, to_runs = std::move(runtime.tell)](Command command) {
+        if (person != nullptr && withdraw(*person, command, to_runs)) return;
         const auto* cancel = std::get_if<command::Cancel>(&command);
         const auto* drop = std::get_if<command::Drop>(&command);
         if (const protocol::AttemptId* id = cancel != nullptr ? &cancel->id : drop != nullptr ? &drop->id : nullptr; id != nullptr && !desk_.holds(*id)) return;
         to_runs(std::move(command));
     };
+    tell_runs_ = tell;
     runtime.facts.set("policy", to_json(policy_.signing));   // the factory can say beforehand what is refused here
     lease_ = std::make_unique<Lease>(desk_, for_lease_, machine_.clock, tell);
     lease_->watch(loop("lease"));
@@ -101,8 +109,10 @@ void AtFactory::start(Runtime runtime)
     link_ = std::make_unique<Link>(Link::Parts{identity_, policy_, machine_.clock, tokens_, for_link_, *journal_, desk_, fetches_, tell, subscribed, std::move(runtime.facts),
                                                &loop("link"), machine_.config.subscribe ? std::nullopt : std::optional(machine_.config.poll_interval),
                                                [this, tell](const std::set<std::string>& keys) { revoke(keys, tell); },
-                                               [this](const std::string& id) { rounds_.begin(id); }});
+                                               [this](const std::string& id) { rounds_.begin(id); }, &questions_, runtime.person});
     desk_.set_on_change([this] { link_->nudge(); });
+    questions_.set_on_heard([this] { link_->nudge(); });
+    for (Fetch& each : std::exchange(going_on_, {})) (void)fetches_.send(std::move(each));
 
     const auto begin = [this](auto work) {
         threads_.emplace_back([this, work = std::move(work)](std::stop_token stop) {
@@ -115,10 +125,30 @@ void AtFactory::start(Runtime runtime)
             Fetcher(Packages(machine_.data_folder, identity_, machine_.config), fetches_, machine_.config, machine_.clock, tell).run(std::move(stop));
         });
     begin([this, tell](std::stop_token stop) { SealedFetcher(identity_, machine_.config, seals_, tell).run(std::move(stop)); });
+    begin([this](std::stop_token stop) { questions_.run(std::move(stop)); });
     begin([this](std::stop_token stop) { uplink_->run(std::move(stop)); });
     begin([this](std::stop_token stop) { lease_->run(std::move(stop)); });
+    if (runtime.person != nullptr)
+        begin([this, person = runtime.person, &vital = loop("person")](std::stop_token stop) { person->run(for_person_, vital, std::move(stop)); });
     if (own_log_) begin([this, &vital = loop("log")](std::stop_token stop) { ship_log(*own_log_, for_log_, machine_.clock, vital, std::move(stop)); });
     begin([this](std::stop_token stop) { link_->run(std::move(stop)); });
+}
+
+bool AtFactory::withdraw(AtPerson& person, const Command& command, const std::function<void(Command)>& to_runs)
+{
+    const auto* cancel = std::get_if<command::Cancel>(&command);
+    const auto* drop = std::get_if<command::Drop>(&command);
+    if (cancel == nullptr && drop == nullptr) return false;
+    const protocol::AttemptId id = cancel != nullptr ? cancel->id : drop->id;
+    const auto offer = person.withdrawn(id);
+    if (!offer) return false;
+    if (drop != nullptr) {
+        desk_.release(id);
+        return true;
+    }
+    to_runs(command::Take{id, dump_json(*offer)});
+    to_runs(command::End{id, {protocol::JobState::cancelled, protocol::Reason::cancelled_by, cancel->why, Json::object({{"by", cancel->by}})}});
+    return true;
 }
 
 void AtFactory::revoke(const std::set<std::string>& keys, const std::function<void(Command)>& tell)
@@ -139,6 +169,7 @@ void AtFactory::revoke(const std::set<std::string>& keys, const std::function<vo
 void AtFactory::stop()
 {
     desk_.set_on_change({});
+    questions_.set_on_heard({});
     for (std::jthread& thread : threads_) thread.request_stop();
     threads_.clear();
     rounds_.stop();
@@ -195,6 +226,40 @@ Status Ledgers::sync()
     for (const auto& factory : factories_)
         if (auto done = factory->ledger().sync(); !done) out = std::move(done);
     return out;
+}
+
+void Ledgers::ask(const protocol::AttemptId& id, const Json& ask)
+{
+    if (AtFactory* factory = of(id); factory != nullptr) factory->ledger().ask(id, ask);
+}
+
+void Ledgers::unask(const protocol::AttemptId& id, const std::string& question, const std::string& why)
+{
+    if (AtFactory* factory = of(id); factory != nullptr) factory->ledger().unask(id, question, why);
+}
+
+/// Also of an attempt that nobody holds any more: whichever factory says it again hears that it need not.
+void Ledgers::heard(const protocol::AttemptId& id, const std::string& question)
+{
+    AtFactory* held = of(id);
+    for (const auto& factory : factories_)
+        if (held == nullptr || factory.get() == held) factory->ledger().heard(id, question);
+}
+
+void Ledgers::told(const protocol::AttemptId& id, const protocol::Event& event)
+{
+    if (AtFactory* factory = of(id); factory != nullptr) factory->ledger().told(id, event);
+}
+
+void Ledgers::waits(const protocol::AttemptId& id, bool waits)
+{
+    if (AtFactory* factory = of(id); factory != nullptr) factory->ledger().waits(id, waits);
+}
+
+Status Ledgers::keep(const protocol::AttemptId& id, std::uint64_t after, const Json& snapshot)
+{
+    AtFactory* factory = of(id);
+    return factory != nullptr ? factory->ledger().keep(id, after, snapshot) : nobodys(id);
 }
 
 void Ledgers::not_held(const protocol::AttemptId& id, const std::string& why)

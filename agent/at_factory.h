@@ -12,7 +12,9 @@
 #include "agent/journal_ledger.h"
 #include "agent/lease.h"
 #include "agent/link.h"
+#include "agent/person/at_person.h"
 #include "agent/policy.h"
+#include "agent/questions.h"
 #include "agent/self/own_log.h"
 #include "agent/self/rounds.h"
 #include "agent/uplink.h"
@@ -41,6 +43,8 @@ public:
     Ledger& ledger() { return ledger_; }
     Desk& desk() { return desk_; }
     const Desk& desk() const { return desk_; }
+    /// What policy.yaml says of the person; it stands from the start on.
+    const PersonRules& person_rules() const { return person_rules_; }
     OwnLog* own_log() { return own_log_.get(); }  ///< null when it could not be opened
     /// What the journal holds, as the runs need it; its slots are taken from now on.
     std::vector<Remembered> remember();
@@ -51,6 +55,7 @@ public:
         std::function<void(Command)> tell;        ///< to the runs
         Json facts;
         std::function<void()> subscribed;         ///< each time a session is open; on the link's thread
+        AtPerson* person = nullptr;               ///< beside an attended agent
     };
     /// Starts the threads. Once.
     void start(Runtime runtime);
@@ -66,19 +71,26 @@ public:
 private:
     AtFactory(const Machine& machine, Identity identity, Policy policy, std::unique_ptr<Journal> journal);
     Vitals::Loop& loop(std::string name);
+    /// The factory wants an attempt ended that a person is asked about: it ends before it began. False: nobody is.
+    bool withdraw(AtPerson& person, const Command& command, const std::function<void(Command)>& to_runs);
     /// The factory says that these keys of publishers were revoked: kept on disk, and what is held ready goes.
     void revoke(const std::set<std::string>& keys, const std::function<void(Command)>& tell);
 
     Machine machine_;
     const Identity identity_;
     Policy policy_;                               // after the start the link's thread alone reads and changes it
+    const PersonRules person_rules_;
     bool revoked_kept_ = true;                    // the last time that keys were revoked they were written down
     const std::unique_ptr<Journal> journal_;
     Desk desk_;
-    JournalLedger ledger_;
     std::unique_ptr<OwnLog> own_log_;
     Tokens tokens_;
-    FactoryClient for_link_, for_uplink_, for_lease_, for_log_;
+    FactoryClient for_link_, for_uplink_, for_lease_, for_log_, for_person_, for_questions_;
+    std::function<void(Command)> tell_runs_;      // set before the threads start
+    Questions questions_;
+    WaitingRuns waiting_;
+    std::vector<Fetch> going_on_;                 // what waited for people when this machine went down
+    JournalLedger ledger_;
     Mailbox<Fetch> fetches_;
     Mailbox<SealRequest> seals_;
     Rounds rounds_;
@@ -99,6 +111,12 @@ public:
     Status event(const protocol::AttemptId& id, const protocol::Event& event) override;
     Status sync() override;
     void extra(const protocol::AttemptId&, const Json&) override {}
+    void ask(const protocol::AttemptId& id, const Json& ask) override;
+    void unask(const protocol::AttemptId& id, const std::string& question, const std::string& why) override;
+    void heard(const protocol::AttemptId& id, const std::string& question) override;
+    void told(const protocol::AttemptId& id, const protocol::Event& event) override;
+    void waits(const protocol::AttemptId& id, bool waits) override;
+    Status keep(const protocol::AttemptId& id, std::uint64_t after, const Json& snapshot) override;
     void not_held(const protocol::AttemptId& id, const std::string& why) override;
     void released(const protocol::AttemptId& id) override;
     /// Null when nobody holds it. Thread: any.

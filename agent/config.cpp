@@ -5,6 +5,7 @@
 #include "platform/base/fields.h"
 #include "platform/base/yaml.h"
 #include "platform/files.h"
+#include "platform/key_combination.h"
 
 namespace mill::agent {
 
@@ -20,6 +21,8 @@ Result<Config> parse_config(std::string_view yaml, std::string_view where)
     config.factory = fields.text("factory", "");
     config.proxy = fields.text("proxy", "");
     config.ca_file = fields.text("caFile", "");
+    config.stop_key = fields.text("stopKey", config.stop_key);
+    if (auto keys = platform::parse_key_combination(config.stop_key); !keys && config.stop_key != "none") fields.mistake("stopKey", keys.error().what + ", or none");
     config.metrics = fields.text("metrics", "");
     config.certificate_file = fields.text("clientCertificate", "");
     config.key_file = fields.text("clientKey", "");

@@ -27,6 +27,7 @@ struct Config {
     ByteCount attempt_quota = mebibytes(64);   ///< step and log records of one attempt kept for the factory
     ByteCount journal_quota = mebibytes(1024); ///< of reports that wait: over it no new jobs are taken; none is ever dropped
     ByteCount keep_free = mebibytes(64);       ///< of the disk under DIR: with less, no new jobs are taken
+    std::string stop_key = "Ctrl+Alt+Pause";   ///< attended: the companion takes it; "none": there is none
     std::string metrics;                       ///< "127.0.0.1:9470": /metrics and /healthz there; empty: on the local socket alone
     log::Level log_level = log::Level::info;
 };

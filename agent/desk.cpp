@@ -25,7 +25,8 @@ unsigned Slots::free() const
 unsigned Slots::taken_locked() const
 {
     std::size_t out = 0;
-    for (const Desk* desk : desks_) out += desk->held_.size();
+    for (const Desk* desk : desks_)
+        for (const auto& [id, holding] : desk->held_) out += holding.waiting ? 0 : 1;
     return static_cast<unsigned>(out);
 }
 
@@ -161,6 +162,16 @@ void Desk::release(const protocol::AttemptId& id)
     {
         const std::scoped_lock lock(slots_.mutex_);
         held_.erase(id);
+    }
+    slots_.changed();
+}
+
+void Desk::set_waiting(const protocol::AttemptId& id, bool waiting)
+{
+    {
+        const std::scoped_lock lock(slots_.mutex_);
+        const auto found = held_.find(id);
+        if (found == held_.end() || std::exchange(found->second.waiting, waiting) == waiting) return;
     }
     slots_.changed();
 }

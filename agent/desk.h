@@ -19,12 +19,14 @@ struct Holding {
     protocol::AttemptId id;
     bool repeatable = false;
     Milliseconds lease{60'000};
+    bool waiting = false;     ///< for a person: it takes no slot
 };
 
 struct OfferAnswer {
     protocol::AttemptId id;
-    std::string answer;   ///< "busy", "not_held"
+    std::string answer;   ///< "busy", "not_held"; of one that needs a person's consent also "asking", "consented"
     std::string why;
+    Json more{};          ///< further members
 };
 
 class Desk;
@@ -80,6 +82,8 @@ public:
     /// One that this agent had before it started, whatever the slots say.
     void keep(Holding holding);
     void release(const protocol::AttemptId& id);
+    /// It waits for people, or goes on. It gets its slot back at once, even when others have taken it meanwhile.
+    void set_waiting(const protocol::AttemptId& id, bool waiting);
     bool holds(const protocol::AttemptId& id) const;
     std::vector<Holding> held() const;
     unsigned free() const;

@@ -24,6 +24,7 @@ RunSpec spec_of(const protocol::Offer& offer, const protocol::Permissions& grant
     spec.repeatable = offer.repeatable;
     spec.details = offer.trace;
     spec.quota = config.attempt_quota;
+    spec.asks = "factory";
     spec.runtime = Json::object({{"job", offer.id.job},
                                  {"attempt", offer.id.attempt},
                                  {"deployment", offer.deployment},
@@ -48,6 +49,8 @@ void Fetcher::fetch(Fetch item, std::stop_token stop)
         if (path) {
             RunSpec spec = spec_of(item.offer, item.grants, config_);
             spec.package_path = std::move(*path);
+            spec.snapshot = std::move(item.snapshot);
+            spec.last_sequence = item.last_sequence;
             return tell_(command::Start{std::move(spec), item.lease_end});
         }
         error = std::move(path.error());

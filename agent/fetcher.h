@@ -14,6 +14,8 @@ struct Fetch {
     protocol::Offer offer;
     protocol::Permissions grants;            ///< what the policy admitted
     std::optional<SteadyTime> lease_end;     ///< of a repeatable attempt
+    Json snapshot{};                         ///< RunSpec::snapshot
+    std::uint64_t last_sequence = 0;         ///< RunSpec::last_sequence
 };
 
 /// What the attempt is run with, without the package's path.

@@ -21,6 +21,8 @@ constexpr std::chrono::seconds kStartWait{30};    // sandbox, runner, broker
 constexpr std::chrono::seconds kCancelWait{8};    // from the word to the kill: 3 s of its commands (kCommandGrace), 5 s of its own
 constexpr std::chrono::seconds kLeaveWait{5};     // a runner that was told that its last event is safe
 constexpr std::chrono::seconds kDiskWait{1};
+constexpr std::chrono::seconds kResumeWait{10};   // a runner that was taken over says again what it said
+constexpr std::chrono::minutes kAgainWait{60};    // one that goes on after a restart of the machine: the factory may be away
 
 }  // namespace
 
@@ -31,7 +33,8 @@ JobRun::JobRun(RunSpec spec, Ports ports)
 
 void JobRun::start()
 {
-    kill_at_ = ports_.clock.steady() + kStartWait;
+    kill_at_ = ports_.clock.steady() + (goes_on() ? Milliseconds(kAgainWait) : Milliseconds(kStartWait));
+    if (goes_on()) last_sequence_ = spec_.last_sequence, kept_ = true;
     open_broker();  // at the same time as the sandbox
     if (auto sent = ports_.keeper.start(key_, sandbox_request(spec_)); !sent) on_refused(sent.error().code, sent.error().what);
 }
@@ -41,8 +44,12 @@ void JobRun::adopt(platform::Channel job, SteadyTime started, std::uint64_t last
     job_ = std::move(job);
     last_sequence_ = acked_ = last;
     begun_ = resumed_ = true;
-    wall_end_ = started + spec_.grants.limits.time;
     heard_ = ports_.clock.steady();
+    begun_at_ = started;
+    // What it has waited for people does not count: it says so in a moment.
+    wall_end_ = std::max(started + spec_.grants.limits.time, *heard_ + kResumeWait);
+    kept_ = !spec_.snapshot.is_null();
+    spec_.snapshot = Json();
     phase_ = Phase::running;
     if (ended) {
         final_sequence_ = last;
@@ -69,7 +76,7 @@ void JobRun::on_started(platform::Channel job, std::string nonce, const std::vec
 void JobRun::on_refused(Errc code, const std::string& why)
 {
     if (phase_ == Phase::over) return;
-    if (!cause_ && (code == Errc::unavailable || code == Errc::timeout)) {
+    if (!cause_ && !goes_on() && (code == Errc::unavailable || code == Errc::timeout)) {
         ports_.ledger.not_held(spec_.id, "no sandbox: " + why);
         phase_ = Phase::over;
         return;
@@ -85,12 +92,20 @@ void JobRun::commit()
 {
     if (phase_ != Phase::opening || !ready_ || !opened_ || cause_) return;
     const SteadyTime now = ports_.clock.steady();
+    if (goes_on()) {
+        begun_at_ = now - Milliseconds(spec_.snapshot["ranMs"].as_integer()) - Milliseconds(spec_.snapshot["waitedMs"].as_integer());
+        heard_ = now;
+        kill_at_.reset();
+        phase_ = Phase::committing;
+        return;
+    }
     const Event running = protocol::state_event(1, ports_.clock.now(), JobState::running, {}, isolation_words(notes_));
     if (auto done = ports_.ledger.started(spec_.id, running, now); !done) {
         log::error("job", "{}: {}", key_, done.error().what);
         return give_back(done.error().what);
     }
     last_sequence_ = 1;
+    begun_at_ = now;
     wall_end_ = now + spec_.grants.limits.time;
     heard_ = now;
     kill_at_.reset();
@@ -100,6 +115,8 @@ void JobRun::commit()
 /// It never started, and nothing of it is reported.
 void JobRun::give_back(const std::string& why)
 {
+    if (goes_on())
+        return stop_now({JobState::failed, Reason::outcome_unknown, "this machine was started again while the job waited, and it cannot go on: " + why, Json()});
     ports_.ledger.not_held(spec_.id, why);
     phase_ = Phase::leaving;
     final_sequence_ = 1;
@@ -111,6 +128,8 @@ void JobRun::give_back(const std::string& why)
 void JobRun::stop_with_agent(Cause cause)
 {
     if (final_recorded() || phase_ == Phase::over) return;
+    if (beginning() && goes_on()) paused_since_ = ports_.clock.steady();
+    if (leave_waiting()) return;
     if (beginning()) return give_back(cause.why);
     cancel(std::move(cause));
 }
@@ -123,11 +142,13 @@ void JobRun::after_sync()
     }
     if (begun_ && ready_ && phase_ == Phase::running) {
         ready_ = false;  // said once for each `ready`
-        acked_ = std::max<std::uint64_t>(acked_, 1);
+        acked_ = std::max<std::uint64_t>(acked_, std::max<std::uint64_t>(1, spec_.last_sequence));
         send(begin_words(spec_));
+        spec_.snapshot = Json();
         if (cause_ && cause_->reason == Reason::cancelled_by) cancel(*cause_);
     }
     if (final_recorded() && stuck_.empty()) synced_final_ = true;
+    keep_if_due();
     const std::uint64_t safe = stuck_.empty() ? last_sequence_ : stuck_.front().sequence - 1;
     if (safe > acked_ && job_.valid()) {
         // A runner that does not read must not hold up the others: a later acknowledgement says the same and more.
@@ -180,7 +201,7 @@ void JobRun::on_message(const Json& message, std::size_t bytes)
         on_event(std::move(*read), bytes);
     } else if (message.contains("cloudEvent") || message.contains("trace")) {
         if (spec_.events || spec_.trace) ports_.ledger.extra(spec_.id, message);
-    } else if (!on_watched(message)) {
+    } else if (!on_asking(message) && !on_watched(message)) {
         broken("it sent a message that is not in the contract");
     }
 }
@@ -227,6 +248,7 @@ void JobRun::on_event(Event event, std::size_t bytes)
         }
     }
     mask_event(event, redactor_);
+    if (event.body["tell"].as_bool()) ports_.ledger.told(spec_.id, event);
     record(std::move(event));
 }
 
@@ -240,6 +262,7 @@ void JobRun::record(Event event)
             event.body.set("evidence", std::move(evidence));
         }
         final_sequence_ = event.sequence;
+        (void)forget_kept();
         if (phase_ != Phase::over) phase_ = Phase::leaving;
         kill_at_ = ports_.clock.steady() + kLeaveWait;
     }
@@ -343,6 +366,7 @@ void JobRun::tick(SteadyTime now)
     if (retry_at_ && now >= *retry_at_) {
         retry_at_.reset();
         write_stuck();
+        let_go();
     }
     if (phase_ == Phase::over || killed_) return;
     if (seal_at_ && now >= *seal_at_) ask_for_box();

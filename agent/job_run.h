@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "agent/job_words.h"
@@ -42,6 +43,7 @@ public:
     void on_sealed(const std::string& broker_key, Result<SealedBox> box);
     void on_readable();                       ///< one message of the job channel
     void on_end(const RunnerEnd& end);
+    void on_answered(const Json& answered);   ///< {question, state, answer, by, comment, at, why}
     void on_broker();                         ///< a new broker: it needs the grants again
     void cancel(Cause cause);                 ///< in stages, each in the final event's evidence: a word to the runner, 8 s later the kill
     void stop_now(Cause cause);               ///< kills
@@ -62,6 +64,14 @@ private:
     void on_message(const Json& message, std::size_t bytes);
     void on_event(protocol::Event event, std::size_t bytes);
     bool on_watched(const Json& message);
+    // job_run_waiting.cpp
+    bool on_asking(const Json& message);
+    void on_waits(const Json& waits);
+    void on_goes(const Json& goes);
+    void keep_if_due();
+    bool forget_kept();
+    void let_go();
+    bool leave_waiting();
     void record(protocol::Event event);
     void write_stuck();
     void commit();
@@ -78,6 +88,7 @@ private:
     void fail_start(const std::string& why);
     void learn(const Json& revealed);
     std::optional<SteadyTime> idle_end() const;
+    bool goes_on() const { return !spec_.snapshot.is_null(); }   ///< after a restart of the machine; until `begin` was said
     bool beginning() const { return phase_ == Phase::starting || phase_ == Phase::opening; }
 
     RunSpec spec_;
@@ -102,6 +113,15 @@ private:
     std::string nonce_;                       // of the runner that was started; empty when it was taken over
     std::optional<SteadyTime> wall_end_, lease_end_, kill_at_, retry_at_;
     std::optional<SteadyTime> paused_since_, heard_;   // heard_: of its runner, the last time
+
+    // Of a run that asks people.
+    std::set<std::string> asked_;             // open questions
+    SteadyTime begun_at_;                     // its time counts from here, and `waited_` does not count
+    Milliseconds waited_{0};
+    Json to_keep_;                            // as soon as the events up to keep_after_ are on the disk
+    std::uint64_t keep_after_ = 0;
+    bool kept_ = false;                       // on the disk
+    bool leaves_ = false;                     // wants to go on by itself
 
     // Of the credentials that the factory seals.
     bool told_missing_ = false;               // the broker opened nothing with the box

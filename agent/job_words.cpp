@@ -73,6 +73,8 @@ Json begin_words(const RunSpec& spec)
                                {"events", spec.events},
                                {"trace", spec.trace},
                                {"runtime", object_or_empty(spec.runtime)}});
+    begin.set("asks", spec.asks);
+    if (!spec.snapshot.is_null()) begin.set("input", Json()).set("snapshot", spec.snapshot).set("firstSequence", spec.last_sequence + 1);
     if (spec.details) begin.set("details", true);
     if (spec.step) begin.set("step", true);
     if (!spec.rehearsal.is_null()) begin.set("rehearsal", spec.rehearsal);

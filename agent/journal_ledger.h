@@ -4,12 +4,14 @@
 #include "agent/desk.h"
 #include "agent/journal.h"
 #include "agent/ledger.h"
+#include "agent/questions.h"
+#include "agent/waiting_runs.h"
 
 namespace mill::agent {
 
 class JournalLedger : public Ledger {
 public:
-    JournalLedger(Journal& journal, Desk& desk) : journal_(journal), desk_(desk) {}
+    JournalLedger(Journal& journal, Desk& desk, Questions& questions, WaitingRuns& waiting) : journal_(journal), desk_(desk), questions_(questions), waiting_(waiting) {}
     Status taken(const protocol::AttemptId& id, const std::string& offer) override { return journal_.take(id, offer); }
     Status started(const protocol::AttemptId& id, const protocol::Event& running, SteadyTime now) override
     {
@@ -23,6 +25,14 @@ public:
         return done;
     }
     void extra(const protocol::AttemptId&, const Json&) override {}
+    void ask(const protocol::AttemptId& id, const Json& ask) override { questions_.ask(id, ask); }
+    void unask(const protocol::AttemptId& id, const std::string& question, const std::string& why) override { questions_.withdraw(id, question, why); }
+    void heard(const protocol::AttemptId&, const std::string& question) override { questions_.heard(question); }
+    void waits(const protocol::AttemptId& id, bool waits) override { desk_.set_waiting(id, waits); }
+    Status keep(const protocol::AttemptId& id, std::uint64_t after, const Json& snapshot) override
+    {
+        return snapshot.is_null() ? waiting_.forget(id) : waiting_.keep(id, {after, snapshot});
+    }
     void not_held(const protocol::AttemptId& id, const std::string& why) override
     {
         // Also when the disk is full: without the record the next start of the agent says the same again.
@@ -30,11 +40,17 @@ public:
         desk_.answer({id, "not_held", why});
         desk_.rest(std::chrono::seconds(2), why);
     }
-    void released(const protocol::AttemptId& id) override { desk_.release(id); }
+    void released(const protocol::AttemptId& id) override
+    {
+        questions_.over(id);
+        desk_.release(id);
+    }
 
 private:
     Journal& journal_;
     Desk& desk_;
+    Questions& questions_;
+    WaitingRuns& waiting_;
 };
 
 }  // namespace mill::agent

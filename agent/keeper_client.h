@@ -44,6 +44,8 @@ public:
     Status start(const std::string& key, const keeper::SandboxRequest& request);
     /// Holds `count` runners ready for it from now on; 0: none.
     Status warm(const std::string& request, std::size_t count) { return say({"warm", request, std::to_string(count)}); }
+    /// So much is left of its time, from now on: what a run waits for people does not count.
+    Status time(const std::string& key, Milliseconds left) { return say({"time", key, std::to_string(left.count())}); }
     Status kill(const std::string& key) { return say({"kill", key}); }
     Status forget(const std::string& key) { return say({"forget", key}); }
     Status list() { return say({"list"}); }

@@ -20,6 +20,16 @@ public:
     virtual void extra(const protocol::AttemptId& id, const Json& message) = 0;
     /// The attempt was ours and never started.
     virtual void not_held(const protocol::AttemptId& id, const std::string& why) = 0;
+    /// `ask` of the job channel; said again it is fine. The answer comes by command::Answered, until `heard`.
+    virtual void ask(const protocol::AttemptId&, const Json& ask) = 0;
+    virtual void unask(const protocol::AttemptId&, const std::string& /*question*/, const std::string& /*why*/) {}
+    virtual void heard(const protocol::AttemptId&, const std::string& /*question*/) {}
+    /// What the job told a person; its event is recorded, too.
+    virtual void told(const protocol::AttemptId&, const protocol::Event&) {}
+    /// It waits for people: it holds no slot meanwhile.
+    virtual void waits(const protocol::AttemptId&, bool /*waits*/) {}
+    /// What it goes on from after a restart of the machine; null: nothing, from now on. On the disk when it returns.
+    virtual Status keep(const protocol::AttemptId&, std::uint64_t /*after*/, const Json& /*snapshot*/) { return {}; }
     /// Nothing of it runs any more: its slot is free.
     virtual void released(const protocol::AttemptId& id) = 0;
 };

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "agent/lease.h"
+#include "agent/questions.h"
 #include "agent/report_again.h"
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
@@ -56,10 +57,12 @@ void Link::run(std::stop_token stop)
             connection_lost_ = false;
             if (parts_.vital != nullptr) parts_.vital->good();
             parts_.subscribed(terms_);
+            if (parts_.beside != nullptr) parts_.beside->online(true, "");
         }
         const Status polled = poll(*token, stop, refusal);
         if (polled) {
             if (failing_) log::info("link", "the factory is there again");
+            if (failing_ && parts_.beside != nullptr) parts_.beside->online(true, "");
             failing_ = false;
             denied_.clear();
             backoff_.reset();
@@ -89,6 +92,7 @@ void Link::pause(const Error& error, const Refusal& refusal, std::stop_token sto
     if (error.code == Errc::denied) denied_ = error.what;
     failing_ = true;
     if (parts_.vital != nullptr) parts_.vital->bad(error.what);
+    if (parts_.beside != nullptr) parts_.beside->online(false, error.what);
     const Milliseconds time = backoff_.next(refusal);
     promise(time);
     parts_.tokens.pulse().wait(time, refusal, stop);
@@ -108,19 +112,32 @@ Status Link::open_session(const std::string& token, std::stop_token stop, Refusa
         entry.set("acknowledged", item.acknowledged);
         held.push_back(std::move(entry));
     }
+    Json facts = parts_.facts, knows = Json::array({"again"});
+    Json session;
+    if (parts_.beside != nullptr) {
+        const Json of_person = parts_.beside->facts();
+        for (const auto& [name, value] : of_person.as_object()) facts.set(name, value);
+        session = of_person["session"];
+        knows.push("person").push("consent");
+    }
     Json body = Json::object({{"version", protocol::kVersion},
                                     {"must", Json::array()},
-                                    {"knows", Json::array({"again"})},
+                                    {"knows", std::move(knows)},
                                     {"challenge", challenge},
                                     {"mode", std::string(protocol::name(parts_.identity.mode))},
                                     {"slots", parts_.desk.slots()},
-                                    {"facts", parts_.facts},
+                                    {"facts", std::move(facts)},
                                     {"held", Json(std::move(held))}});
     if (const auto last = parts_.journal.last_finished()) body.set("last", to_json(last->first).set("acknowledged", last->second));
     auto answer = parts_.factory.post_as(token, protocol::route::kSession, dump_json(body), std::chrono::seconds(20), stop, &refusal);
     if (!answer) return fail("session", std::move(answer.error()));
     const Json& said = *answer;
     if (!proves_key(parts_.identity, challenge, said)) return fail(not_the_factory(parts_.identity));
+    {
+        const std::scoped_lock lock(mutex_);
+        session_said_ = std::move(session);
+    }
+    asked_.clear();
     for (const Json& feature : said["must"].as_array())
         return fail(Errc::invalid, fmt::format("the factory demands '{}', which this agent does not know: update the agent", feature.as_string()));
     terms_ = {static_cast<std::uint64_t>(std::max<std::int64_t>(0, said["epoch"].as_integer())), period(said, "pollMs", terms_.poll),
@@ -150,8 +167,15 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
     unsigned want = 0;
     std::vector<OfferAnswer> answers;
     std::optional<Milliseconds> rest;
+    std::vector<Json> granted;
+    Json session;
     {
         const std::scoped_lock lock(mutex_);
+        if (parts_.beside != nullptr) {
+            granted = parts_.beside->granted();
+            session = parts_.beside->session();
+            if (session == session_said_) session = Json();
+        }
         want = parts_.desk.free();
         rest = parts_.desk.resting();
         parked_rests_ = rest.has_value();
@@ -160,16 +184,30 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
         wanted_ = want;
         is_parked_ = true;
     }
+    for (const Json& json : granted) {
+        auto id = protocol::parse_attempt_id(json);
+        // When it was renewed last is not known: half of a lease is left at least, and the next renewal says more.
+        if (id && parts_.desk.holds(*id)) begin(*id, protocol::parse_offer(json), json, parts_.clock.steady() + period(json, "leaseMs", terms_.lease) / 2);
+    }
     Json::Array said;
     for (const OfferAnswer& answer : answers) {
         Json entry = to_json(answer.id);
         entry.set("answer", answer.answer).set("why", answer.why);
+        for (const auto& [name, value] : answer.more.as_object()) entry.set(name, value);
         said.push_back(std::move(entry));
     }
     Milliseconds limit = terms_.poll + std::chrono::seconds(15);
     if (rest && want == 0) limit = std::min(limit, *rest + Milliseconds(10));
     Json body = Json::object({{"want", want}, {"answers", Json(std::move(said))}});
-    if (parts_.examine) body.set("knows", Json::array({"doctor"}));
+    Json knows = Json::array();
+    if (parts_.examine) knows.push("doctor");
+    if (parts_.beside != nullptr) knows.push("person");
+    if (!knows.empty()) body.set("knows", std::move(knows));
+    if (!session.is_null()) body.set("session", session);
+    std::vector<std::string> heard;
+    if (parts_.questions != nullptr) heard = parts_.questions->take_heard();
+    Json::Array heard_words(heard.begin(), heard.end());
+    if (!heard.empty()) body.set("heard", Json(std::move(heard_words)));
     if (parts_.interval) body.set("waitMs", 0).set("nextMs", parts_.interval->count());
     if (const std::string unable = want == 0 ? parts_.desk.unable() : std::string(); !unable.empty()) body.set("unable", unable);
     promise(limit * 2);  // a kept connection that died is followed by a second try
@@ -177,15 +215,17 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
     {
         const std::scoped_lock lock(mutex_);
         is_parked_ = false;
+        if (answer && !session.is_null()) session_said_ = std::move(session);
     }
     if (!answer) {
         // Said again with the next poll: an answer that arrived twice has the effect of one.
         for (OfferAnswer& item : answers) parts_.desk.answer(std::move(item));
+        for (const std::string& question : heard) parts_.questions->heard(question);
         if (rest && answer.error().code == Errc::timeout) return {};
         return fail("offers", std::move(answer.error()));
     }
     on_answer(*answer);
-    if (parts_.interval && (*answer)["offers"].empty() && (*answer)["cancels"].empty()) pass_interval(stop);
+    if (parts_.interval && (*answer)["offers"].empty() && (*answer)["cancels"].empty() && (*answer)["answered"].empty()) pass_interval(stop);
     return {};
 }
 
@@ -217,9 +257,12 @@ void Link::on_answer(const Json& answer)
     for (const Json& item : answer["cancels"].as_array())
         if (auto id = protocol::parse_attempt_id(item))
             parts_.tell(command::Cancel{*id, item["by"].as_string(), item["why"].as_string()});
+    for (const Json& item : answer["answered"].as_array())
+        if (auto id = protocol::parse_attempt_id(item)) parts_.tell(command::Answered{*id, item});
     for (const Json& item : answer["drop"].as_array())
         if (auto id = protocol::parse_attempt_id(item)) parts_.tell(command::Drop{*id, "the factory gave this attempt up"});
     if (const std::string& id = answer["doctor"]["id"].as_string(); !id.empty() && id.size() <= 100 && parts_.examine) parts_.examine(id);
+    if (parts_.beside != nullptr && answer["person"].is_integer()) parts_.beside->has_news(answer["person"].as_integer());
     const unsigned before = nothing_new_;
     nothing_new_ = 0;
     bool all_known = !answer["offers"].empty() && answer["cancels"].empty();
@@ -238,7 +281,11 @@ void Link::on_offer(const Json& json)
 {
     auto id = protocol::parse_attempt_id(json);
     if (!id) return log::error("link", "an offer without a name: {}", id.error().what);
-    if (parts_.desk.holds(*id)) return;
+    if (parts_.desk.holds(*id)) {
+        // A factory that started again knows of no question; said once a session, since an offer may be repeated at full speed.
+        if (parts_.beside != nullptr && json["consent"].is_object() && asked_.insert(*id).second) parts_.beside->remind(*id);
+        return;
+    }
     if (parts_.journal.is_open(*id)) return;  // its report is on the way
     if (parts_.journal.knows(*id)) return parts_.desk.answer({*id, "not_held", "it is known here and does not run"});
     auto offer = protocol::parse_offer(json);
@@ -246,10 +293,24 @@ void Link::on_offer(const Json& json)
     const SteadyTime end = lease_end(parts_.clock.steady(), holding.lease);
     if (!parts_.desk.take(std::move(holding))) return parts_.desk.answer({*id, "busy", "all slots are taken"});
     redact_in_log(json["attemptToken"].as_string());
-    parts_.tell(command::Take{*id, dump_json(json)});
+    if (!offer || !ask_first(*offer, json)) begin(*id, offer, json, end);
+}
+
+/// Another's job beside a person: true when it waits for that person's word, or was declined. What the policy refuses nobody is asked about.
+bool Link::ask_first(const protocol::Offer& offer, const Json& json)
+{
+    if (parts_.beside == nullptr || !json["consent"].is_object() || !parts_.policy.admit(offer)) return false;
+    asked_.insert(offer.id);
+    return parts_.beside->hear(offer, json) != Beside::Word::granted;
+}
+
+/// One that has its slot and, where a person is to be asked, that person's word.
+void Link::begin(const protocol::AttemptId& id, const Result<protocol::Offer>& offer, const Json& json, SteadyTime end)
+{
+    parts_.tell(command::Take{id, dump_json(json)});
     const auto end_it = [&](const std::string& why, Json evidence = Json()) {
-        log::warning("link", "{}: refused: {}", id->key(), why);
-        parts_.tell(command::End{*id, {protocol::JobState::failed, protocol::Reason::refused, why, std::move(evidence)}});
+        log::warning("link", "{}: refused: {}", id.key(), why);
+        parts_.tell(command::End{id, {protocol::JobState::failed, protocol::Reason::refused, why, std::move(evidence)}});
     };
     if (!offer) return end_it("this agent does not understand the offer: " + offer.error().what);
     auto grants = parts_.policy.admit(*offer);
@@ -259,8 +320,7 @@ void Link::on_offer(const Json& json)
         return end_it(grants.error().what, std::move(evidence));
     }
     const std::optional<SteadyTime> lease = offer->repeatable ? std::optional(end) : std::nullopt;
-    if (!parts_.fetches.try_send({std::move(*offer), std::move(*grants), lease}))
-        parts_.tell(command::GiveBack{*id, "too many packages are being fetched"});
+    if (!parts_.fetches.try_send({*offer, std::move(*grants), lease})) parts_.tell(command::GiveBack{id, "too many packages are being fetched"});
 }
 
 void Link::again()
@@ -275,7 +335,9 @@ void Link::nudge()
     const std::scoped_lock lock(mutex_);
     if (!is_parked_) return;
     // A rest that began meanwhile ends by itself, and then the factory has to be asked.
-    if ((wanted_ == 0 && (parts_.desk.free() > 0 || (!parked_rests_ && parts_.desk.resting()))) || (wanted_ > 0 && !parts_.desk.unable().empty()) || parts_.desk.has_answers())
+    if ((wanted_ == 0 && (parts_.desk.free() > 0 || (!parked_rests_ && parts_.desk.resting()))) || (wanted_ > 0 && !parts_.desk.unable().empty()) || parts_.desk.has_answers() ||
+        (parts_.questions != nullptr && parts_.questions->has_heard()) ||
+        (parts_.beside != nullptr && !(parts_.beside->session() == session_said_)))
         parked_.request_stop();
 }
 

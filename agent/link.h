@@ -4,6 +4,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 
@@ -11,11 +12,14 @@
 #include "agent/factory_client.h"
 #include "agent/fetcher.h"
 #include "agent/journal.h"
+#include "agent/person/beside.h"
 #include "agent/policy.h"
 #include "agent/runs.h"
 #include "agent/self/vitals.h"
 
 namespace mill::agent {
+
+class Questions;
 
 /// What the factory says of itself and of this agent when a session begins.
 struct Terms {
@@ -44,6 +48,8 @@ public:
         std::optional<Milliseconds> interval{};        ///< not subscribed: between two polls; else they are parked
         std::function<void(const std::set<std::string>& keys)> revoked{};   ///< keys of publishers that the factory says were revoked; before any offer of the same answer
         std::function<void(const std::string& id)> examine{};   ///< the factory asks this agent to examine itself; must not block
+        Questions* questions = nullptr;                ///< whose answers come by the poll
+        Beside* beside = nullptr;                      ///< the person at this agent, when it is attended
     };
     explicit Link(Parts parts) : parts_(std::move(parts)) {}
     void run(std::stop_token stop);
@@ -56,6 +62,8 @@ private:
     Status open_session(const std::string& token, std::stop_token stop, Refusal& refusal);
     Status poll(const std::string& token, std::stop_token stop, Refusal& refusal);
     void on_offer(const Json& json);
+    bool ask_first(const protocol::Offer& offer, const Json& json);
+    void begin(const protocol::AttemptId& id, const Result<protocol::Offer>& offer, const Json& json, SteadyTime end);
     void on_answer(const Json& answer);
     void hear_revoked(const Json& list);
     void promise(Milliseconds time);
@@ -74,6 +82,8 @@ private:
     std::stop_source parked_;             // ends the poll that is parked now
     unsigned wanted_ = 0;
     bool is_parked_ = false, parked_rests_ = false;  // …for a time that is known
+    std::set<protocol::AttemptId> asked_;  // about these the factory heard in this session that the person is asked
+    Json session_said_;                   // of the person's desktop, as the factory knows it
 };
 
 }  // namespace mill::agent

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "agent/app.h"
+#include "agent/attend/attend.h"
 #include "agent/credentials_command.h"
 #include "agent/enrol.h"
 #include "agent/factory_client.h"
@@ -134,11 +135,12 @@ int run_policy_test(const Options& options)
             if (!item.why.empty()) one.set("why", item.why);
             items.push(std::move(one));
         }
-        fmt::print("{}\n", dump_json(Json::object({{"package", verdict->package}, {"admitted", verdict->admitted()}, {"items", std::move(items)}})));
+        fmt::print("{}\n", dump_json(Json::object({{"package", verdict->package}, {"admitted", verdict->admitted()}, {"items", std::move(items)}, {"pushed", agent::words_of(policy->person)}})));
     } else {
         fmt::print("{}/policy.yaml on {}:\n", options.serve.data_folder, verdict->package);
         for (const auto& item : verdict->items)
             fmt::print("  {}  {}{}\n", item.why.empty() ? "admitted" : "WITHHELD", item.what, item.why.empty() ? "" : ": " + item.why);
+        fmt::print("beside a person, when somebody else starts it: {}\n", agent::words_of(policy->person));
     }
     return verdict->admitted() ? 0 : kRefused;
 }
@@ -176,6 +178,8 @@ int run(const std::vector<std::string>& arguments)
     case Options::Command::doctor: return agent::run_doctor(options->doctor);
     case Options::Command::control: return agent::run_control(options->control);
     case Options::Command::service: return agent::service_command(options->service);
+    case Options::Command::attend: return agent::attend(options->attend);
+    case Options::Command::open: return agent::open_page(options->open);
     case Options::Command::once: return agent::run_once(options->request);
     }
     return kBug;

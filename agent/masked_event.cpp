@@ -46,6 +46,8 @@ Json masked_value(const Json& value, const Redactor& redactor)
 
 }  // namespace
 
+Json masked(const Json& value, const Redactor& redactor) { return redactor.empty() ? value : masked_value(value, redactor); }
+
 void mask_event(protocol::Event& event, const Redactor& redactor)
 {
     if (redactor.empty()) return;

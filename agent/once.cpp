@@ -44,6 +44,8 @@ public:
     }
     Status sync() override { return {}; }
     void extra(const protocol::AttemptId&, const Json& message) override { print_line(message); }
+    void ask(const protocol::AttemptId&, const Json& ask) override { print_line(Json::object({{"ask", ask}})); }
+    void unask(const protocol::AttemptId&, const std::string& question, const std::string&) override { print_line(Json::object({{"unask", Json::object({{"question", question}})}})); }
     void not_held(const protocol::AttemptId&, const std::string& why) override { problem_ = why; }
     void released(const protocol::AttemptId&) override { over_.request_stop(); }
 
@@ -75,6 +77,7 @@ Result<RunSpec> read_request(const std::string& path)
     spec.events = fields.boolean("events", false);
     spec.trace = fields.boolean("trace", false);
     spec.step = fields.boolean("step", false);
+    spec.asks = fields.boolean("ask", false) ? "terminal" : "nobody";
     spec.rehearsal = fields.any("rehearsal", Json());
     auto grants = protocol::parse_permissions(fields.object("grants", Json::object()), "grants");
     if (grants) spec.grants = std::move(*grants);
@@ -109,10 +112,11 @@ public:
               for (;;) {
                   auto message = channel_.receive({}, stop);
                   if (!message) {
-                      if (!stop.stop_requested()) runs.post(command::Cancel{id, "user", "the person who stepped through it went away"});
+                      if (!stop.stop_requested()) runs.post(command::Cancel{id, "user", "the person at the terminal went away"});
                       return;
                   }
                   auto json = parse_json((*message)->text);
+                  if (json && json->contains("answered")) runs.post(command::Answered{id, (*json)["answered"]});
                   if (json && json->contains("step")) runs.post(command::Say{id, std::move(*json)});
               }
           })
@@ -145,7 +149,7 @@ int run_once(const std::string& request_path)
     // Ctrl-C asks the run to end; a second one is the terminal's business.
     std::stop_callback on_stop(host.stop(), [&] { runs.post(command::Cancel{id, "user", "interrupted"}); });
     std::optional<Steps> steps;
-    if (spec->step) steps.emplace(runs, id);
+    if (spec->step || spec->asks == "terminal") steps.emplace(runs, id);
     runs.post(command::Take{id, {}});
     runs.post(command::Start{std::move(*spec), std::nullopt});
     const Status ran = runs.run(printer.over());

@@ -112,6 +112,40 @@ Result<Options> service_options(const std::vector<std::string>& arguments)
     return out;
 }
 
+/// The faces for the person beside an attended agent.
+Result<Options> attend_options(const std::vector<std::string>& arguments)
+{
+    auto values = read_values(arguments, {"--data"}, {"--json"});
+    if (!values) return fail(std::move(values.error()));
+    Options out;
+    out.command = Options::Command::attend;
+    out.attend = {absolute(get(*values, "--data")), values->contains("--json")};
+    if (out.attend.data_folder.empty()) return fail(Errc::invalid, "attend needs --data DIR, the agent's folder");
+    return out;
+}
+
+Result<Options> open_options(std::vector<std::string> arguments)
+{
+    Options out;
+    out.command = Options::Command::open;
+    if (arguments.size() > 1 && !arguments[1].starts_with("-")) {
+        out.open.what = arguments[1];
+        arguments.erase(arguments.begin() + 1);
+        static const std::set<std::string, std::less<>> kPages{"launcher", "launch", "question", "consent", "history", "job"};
+        if (!kPages.contains(out.open.what)) return fail(Errc::invalid, "open is followed by launcher, launch, question, consent, history or job");
+        if (arguments.size() > 1 && !arguments[1].starts_with("-")) {
+            out.open.id = arguments[1];
+            arguments.erase(arguments.begin() + 1);
+        }
+    }
+    auto values = read_values(arguments, {"--data"}, {"--print"});
+    if (!values) return fail(std::move(values.error()));
+    out.open.data_folder = absolute(get(*values, "--data"));
+    out.open.print = values->contains("--print");
+    if (out.open.data_folder.empty()) return fail(Errc::invalid, "open needs --data DIR, the agent's folder");
+    return out;
+}
+
 }  // namespace
 
 Result<Options> parse_options(const std::vector<std::string>& arguments)
@@ -197,7 +231,9 @@ Result<Options> parse_options(const std::vector<std::string>& arguments)
         return out;
     }
     if (verb == "service") return service_options(arguments);
-    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol, run, rotate, seal, status, pause, resume, drain, stop, reload, renew, policy test, credentials list, credentials check, doctor and service");
+    if (verb == "attend") return attend_options(arguments);
+    if (verb == "open") return open_options(arguments);
+    return fail(Errc::invalid, "unknown command '" + verb.substr(0, 100) + "'; there are enrol, run, rotate, seal, status, pause, resume, drain, stop, reload, renew, policy test, credentials list, credentials check, doctor, service, attend and open");
 }
 
 std::string help_text()
@@ -244,10 +280,17 @@ std::string help_text()
       package did); --user is for a service of your own, without root. status ends with 0 running, 3 not, 4 not installed.
       --data DIR      the agent's folder (/var/lib/millwright/agent; with --user ~/.local/share/millwright/agent)
       --config FILE   install: settings instead of DIR/config.yaml
+      With --user an attended agent's companion starts with the desktop, too; where there is no systemd of your own, it starts the agent.
+  millwright-agent attend --data DIR [--json]
+      For the person beside an attended agent, in a terminal, also over ssh: what runs here and for whom, what waits for an answer, what can be
+      started; numbers choose, s stops everything. --json: all of it as one document, and nothing is asked.
+  millwright-agent open [launcher|history] --data DIR [--print]
+  millwright-agent open launch|question|consent|job ID --data DIR [--print]
+      The same as a page in the browser, served by the companion on this machine alone. --print: the link, good once and for a minute.
   millwright-agent --version
 
 Files in DIR: policy.yaml (what this machine accepts), config.yaml (slots, warm, proxy, caFile, clientCertificate, clientKey,
-subscribe, pollInterval, keyMaxAge, quotas, stop, log, metrics),
+subscribe, pollInterval, keyMaxAge, quotas, stop, log, metrics, stopKey),
 control (its socket: HTTP, /status, /healthz, /metrics), paused.json,
 credentials/NAME.yaml (the values of a credential that this machine holds; mode 600).
 
@@ -258,6 +301,7 @@ Examples
   millwright-agent run --data ~/agent
   millwright-agent policy test reports/package.yaml --data ~/agent
   millwright-agent service install --user && millwright-agent service status --user
+  millwright-agent attend --data ~/.local/share/millwright/agent
 
 Exit status: 0 stopped or done, 1 a bug (status: something is wrong), 2 try again, 3 no agent runs there, 64 usage, 77 withheld, 78 bad configuration.
 )";

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "agent/app.h"
+#include "agent/attend/attend.h"
 #include "agent/enrol.h"
 #include "agent/self/control_command.h"
 #include "agent/self/doctor.h"
@@ -13,7 +14,7 @@
 namespace mill::agent {
 
 struct Options {
-    enum class Command { help, version, enrol, run, serve, once, policy_test, credentials, rotate, seal, control, doctor, service } command = Command::help;
+    enum class Command { help, version, enrol, run, serve, once, policy_test, credentials, rotate, seal, control, doctor, service, attend, open } command = Command::help;
     EnrolOptions enrol;
     std::string code_file;     ///< instead of --code; "-" is standard input
     ServeOptions serve;        ///< run and serve
@@ -25,6 +26,8 @@ struct Options {
     ControlOptions control;
     DoctorOptions doctor;
     ServiceRequest service;
+    AttendOptions attend;
+    OpenOptions open;
 };
 
 /// Errors: invalid, naming the option.

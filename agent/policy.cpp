@@ -218,6 +218,7 @@ Result<Policy> parse_policy(std::string_view yaml, std::string_view where)
     read_packages(fields, policy);
     read_publishers(fields, policy);
     policy.run_as = fields.texts("runAs");
+    policy.person = read_person_rules(fields);
     const Json cap = fields.any("permissions", Json());
     if (!cap.is_null()) {
         auto read = protocol::parse_permissions(cap, "permissions");
@@ -275,6 +276,13 @@ unsigned: false
 # Users that an environment may say its jobs run as (runAs), when the agent is started as root; '*' as above. Without this key: none but
 # the usual one, millwright-run.
 # runAs: [ "mw-*" ]
+
+# Where a person is beside the agent (mode attended): jobs that others start are asked about for so long (within: 5s to 1h), started without
+# asking (jobs: always), or refused (jobs: never). What the person starts is never asked about.
+# consent: { jobs: ask, within: 2m }
+
+# When nobody is even asked; days and hours as the clock here shows them, without days every day.
+# quietHours: [ { days: [ mon-fri ], from: "12:00", to: "13:00" } ]
 
 # What a job may have at most, as in package.yaml. Without this key: what its deployment grants.
 # permissions:

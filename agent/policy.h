@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/person/rules.h"
 #include "agent/publishers.h"
 #include "protocol/offer.h"
 
@@ -16,6 +17,7 @@ struct Policy {
     bool own_publishers = false;                      ///< `publishers` is said: those that the factory named at enrolment do not count
     std::vector<std::string> packages;                ///< names, '*' matches any run of characters; empty: every package
     std::optional<protocol::Permissions> permissions; ///< at most these; none: what the deployment grants
+    PersonRules person;                               ///< where a person is beside the agent
     std::vector<std::string> run_as;                  ///< users that an environment may run its jobs as, by pattern; empty: the usual one only
 
     /// What the attempt may have. Errors: denied, naming each item and what withholds it.

@@ -28,6 +28,9 @@ struct RunSpec {
     bool step = false;                   ///< …and steps through it: its time stands still while it is paused
     Json rehearsal;                      ///< a test of a package, else null; like `step` never part of a job
     ByteCount quota = mebibytes(64);   ///< of step and log records
+    std::string asks = "nobody";       ///< whom the run may ask: the factory, the person at this terminal ("terminal"), nobody
+    Json snapshot;                     ///< of a run that waited when this machine went down: it goes on from there; else null
+    std::uint64_t last_sequence = 0;   ///< of its events by then
 };
 
 /// Asks for the credentials of an attempt, sealed to the key of the broker that runs.

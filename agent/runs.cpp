@@ -91,6 +91,9 @@ Status Runs::recover(std::vector<Remembered> remembered, Milliseconds wait)
             found.erase(there);
         } else if (item.ended) {
             ledger_.released(id);
+        } else if (item.started && !item.spec.snapshot.is_null()) {
+            log::info("job", "{}: it waited for a person when this machine went down, and goes on", id.key());
+            taken_[id].last_sequence = item.last_sequence;
         } else if (item.started) {
             const protocol::Event event =
                 protocol::state_event(item.last_sequence + 1, clock_.now(), JobState::failed, Reason::outcome_unknown,
@@ -298,20 +301,20 @@ void Runs::on_command(Command command)
             using T = std::decay_t<decltype(said)>;
             if constexpr (std::is_same_v<T, command::Take>) {
                 if (taken_.contains(said.id) || find(said.id.key()) != nullptr) return;
-                taken_.emplace(said.id, std::nullopt);
+                taken_.emplace(said.id, Taken{});
                 if (auto done = ledger_.taken(said.id, said.offer); !done) return give_back(said.id, done.error().what);
                 if (stopping_) give_back(said.id, "the agent is stopping");
             } else if constexpr (std::is_same_v<T, command::Start>) {
                 start(std::move(said));
             } else if constexpr (std::is_same_v<T, command::End>) {
                 const auto cancelled = taken_.find(said.id);
-                if (cancelled != taken_.end()) end_unstarted(said.id, cancelled->second.value_or(said.cause));
+                if (cancelled != taken_.end()) end_unstarted(said.id, cancelled->second.cancelled.value_or(said.cause));
             } else if constexpr (std::is_same_v<T, command::GiveBack>) {
                 if (taken_.contains(said.id)) give_back(said.id, said.why);
             } else if constexpr (std::is_same_v<T, command::Cancel>) {
                 Cause cause{JobState::cancelled, Reason::cancelled_by, said.why, Json::object({{"by", said.by}})};
                 if (JobRun* run = find(said.id.key()); run != nullptr) run->cancel(std::move(cause));
-                else if (const auto taken = taken_.find(said.id); taken != taken_.end()) taken->second = std::move(cause);
+                else if (const auto taken = taken_.find(said.id); taken != taken_.end()) taken->second.cancelled = std::move(cause);
             } else if constexpr (std::is_same_v<T, command::Drop>) {
                 if (JobRun* run = find(said.id.key()); run != nullptr && run->phase() == JobRun::Phase::leaving) return;
                 if (JobRun* run = find(said.id.key()); run != nullptr)
@@ -319,6 +322,9 @@ void Runs::on_command(Command command)
                 else if (taken_.contains(said.id)) give_back(said.id, said.why);
             } else if constexpr (std::is_same_v<T, command::Say>) {
                 if (JobRun* run = find(said.id.key()); run != nullptr && run->spec().step) run->say(said.message);
+            } else if constexpr (std::is_same_v<T, command::Answered>) {
+                if (JobRun* run = find(said.id.key()); run != nullptr) run->on_answered(said.answered);
+                else if (!taken_.contains(said.id)) ledger_.heard(said.id, said.answered["question"].as_string());
             } else if constexpr (std::is_same_v<T, command::Sealed>) {
                 if (JobRun* run = find(said.id.key()); run != nullptr) run->on_sealed(said.broker_key, std::move(said.box));
             } else if constexpr (std::is_same_v<T, command::Lease>) {
@@ -339,7 +345,7 @@ void Runs::start(command::Start said)
     const protocol::AttemptId id = said.spec.id;
     const auto taken = taken_.find(id);
     if (taken == taken_.end()) return;  // given back meanwhile
-    if (taken->second) return end_unstarted(id, *taken->second);
+    if (taken->second.cancelled) return end_unstarted(id, *taken->second.cancelled);
     taken_.erase(taken);
     JobRun& run = add(std::move(said.spec));
     if (said.lease_end) run.set_lease(*said.lease_end);
@@ -349,8 +355,12 @@ void Runs::start(command::Start said)
 
 void Runs::end_unstarted(const protocol::AttemptId& id, const Cause& cause)
 {
-    const protocol::Event event = protocol::state_event(1, clock_.now(), cause.state, cause.reason, ending_words(cause, nullptr));
-    if (auto done = ledger_.event(id, event); !done) return give_back(id, done.error().what);
+    const auto taken = taken_.find(id);
+    const std::uint64_t last = taken == taken_.end() ? 0 : taken->second.last_sequence;
+    const protocol::Event event = protocol::state_event(last + 1, clock_.now(), cause.state, cause.reason, ending_words(cause, nullptr));
+    if (auto done = ledger_.event(id, event); !done && last == 0) return give_back(id, done.error().what);
+    else if (!done) log::error("job", "{}: its end waits for the next start of this agent: {}", id.key(), done.error().what);
+    if (last > 0) (void)ledger_.keep(id, 0, Json());
     log::info("job", "{}: {} ({}): {}", id.key(), protocol::name(cause.state), protocol::name(cause.reason), cause.why);
     taken_.erase(id);
     ledger_.released(id);
@@ -358,6 +368,11 @@ void Runs::end_unstarted(const protocol::AttemptId& id, const Cause& cause)
 
 void Runs::give_back(const protocol::AttemptId& id, const std::string& why)
 {
+    if (const auto found = taken_.find(id); found != taken_.end() && found->second.last_sequence > 0) {
+        if (!stopping_) return end_unstarted(id, {JobState::failed, Reason::outcome_unknown, "this machine was started again while the job waited, and it cannot go on: " + why, Json()});
+        taken_.erase(found);  // the next start finds it as it was
+        return ledger_.released(id);
+    }
     taken_.erase(id);
     ledger_.not_held(id, why);
     ledger_.released(id);

@@ -35,13 +35,14 @@ struct GiveBack { protocol::AttemptId id; std::string why; };       ///< the sam
 struct Cancel { protocol::AttemptId id; std::string by, why; };
 struct Drop { protocol::AttemptId id; std::string why; };           ///< somebody else's now: kill
 struct Say { protocol::AttemptId id; Json message; };               ///< a person's `step`, to a run of `millwright run --step`
+struct Answered { protocol::AttemptId id; Json answered; };         ///< of a question that it asked: {question, state, answer, by, comment, at, why}
 struct Sealed { protocol::AttemptId id; std::string broker_key; Result<SealedBox> box; };  ///< the answer to a SealRequest
 struct Lease { protocol::AttemptId id; SteadyTime end; };
 struct StopAll { std::string why; bool cancel = true; };            ///< the agent stops: no new ones; `cancel`: those that run, too
 struct Flush {};                                                    ///< runners that are held ready go
 struct Work { std::function<void()> work; };                        ///< on the thread of the runs
 }  // namespace command
-using Command = std::variant<command::Take, command::Start, command::End, command::GiveBack, command::Cancel, command::Drop, command::Say, command::Sealed, command::Lease, command::StopAll, command::Flush, command::Work>;
+using Command = std::variant<command::Take, command::Start, command::End, command::GiveBack, command::Cancel, command::Drop, command::Say, command::Answered, command::Sealed, command::Lease, command::StopAll, command::Flush, command::Work>;
 
 /// Owns every JobRun, the channels to keeper and broker. Thread: `post` any; everything else one.
 class Runs {
@@ -101,7 +102,11 @@ private:
     platform::Channel bell_in_, bell_out_;  // wakes the wait
     std::atomic<bool> rung_ = false;
     std::map<std::string, std::unique_ptr<JobRun>> runs_;
-    std::map<protocol::AttemptId, std::optional<Cause>> taken_;  // not started; the cause when it was cancelled meanwhile
+    struct Taken {
+        std::optional<Cause> cancelled;     // meanwhile
+        std::uint64_t last_sequence = 0;    // of one that goes on after a restart of the machine
+    };
+    std::map<protocol::AttemptId, Taken> taken_;  // not started
     platform::Channel broker_;
     bool broker_asked_ = false;
     std::string broker_key_;                // what credentials are sealed to; empty until the broker said it

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/companion_autostart.h"
 #include "agent/identity.h"
 #include "platform/files.h"
 
@@ -93,6 +94,34 @@ std::string closed_to_others(const std::string& program)
     return {};
 }
 
+std::string autostart_path(const ServiceWorld& world) { return world.autostart_folder + "/millwright-companion.desktop"; }
+
+/// The companion with the person's desktop; what to say of it. Errors: why not.
+Result<std::string> install_companion(const ServiceRequest& request, const ServiceWorld& world, const std::string& data, bool with_agent)
+{
+    if (request.scope != ServiceScope::user || world.companion.empty()) return "";
+    const std::string path = autostart_path(world);
+    const auto there = platform::read_file(path, kMaxUnit);
+    if (there && !is_autostart_of_ours(*there)) return fmt::format("{} was not written by this command and stays as it is\n", path);
+    const auto text = autostart_text({world.companion, data, request.config, with_agent});
+    if (!text) return fail(text.error());
+    if (!there || *there != *text) {
+        if (auto made = platform::make_folder(world.autostart_folder); !made) return fail(std::move(made.error()));
+        if (auto written = platform::write_file(path, *text, 0644); !written) return fail(std::move(written.error()));
+    }
+    return fmt::format("{} {}: {} starts with your desktop, when this agent is an attended one\n", path, there && *there == *text ? "is as it was" : "is written",
+                       with_agent ? "the companion, and the agent with it," : "the companion");
+}
+
+/// Empty: there was none of ours.
+std::string uninstall_companion(const ServiceRequest& request, const ServiceWorld& world)
+{
+    const auto there = request.scope == ServiceScope::user ? platform::read_file(autostart_path(world), kMaxUnit) : fail(Errc::not_found, "");
+    std::error_code error;
+    if (!there || !is_autostart_of_ours(*there) || !std::filesystem::remove(autostart_path(world), error)) return {};
+    return fmt::format("{} is gone\n", autostart_path(world));
+}
+
 ServiceAnswer install(const ServiceRequest& request, const ServiceWorld& world)
 {
     const bool user = request.scope == ServiceScope::user;
@@ -124,6 +153,9 @@ ServiceAnswer install(const ServiceRequest& request, const ServiceWorld& world)
     const auto enrolled = enrolled_factories(data);
     if (enrolled && enrolled->empty()) answer.text += fmt::format("next: {}\n", how_to_enrol(data));
     answer.text += fmt::format("{}: {}\n", enrolled && enrolled->empty() ? "then" : "next", command_of(request, "start"));
+    const auto companion = install_companion(request, world, data, false);
+    if (!companion) return refuse(kCannot, "the companion: " + companion.error().what);
+    answer.text += *companion;
     if (user) answer.text += "it ends when you log out, unless an administrator says: loginctl enable-linger USER\n";
     return answer;
 }
@@ -131,14 +163,15 @@ ServiceAnswer install(const ServiceRequest& request, const ServiceWorld& world)
 ServiceAnswer uninstall(const ServiceRequest& request, const ServiceWorld& world)
 {
     const auto there = find_unit(world);
-    if (!there) return {0, fmt::format("there is no {}/{}: nothing to do\n", world.unit_folder, kName), false};
+    const std::string companion = uninstall_companion(request, world);
+    if (!there) return {0, companion + fmt::format("there is no {}/{}{}\n", world.unit_folder, kName, companion.empty() ? ": nothing to do" : ""), false};
     if (there->packaged) return refuse(kCannot, fmt::format("{} belongs to an installed package: apt remove millwright-agent", there->path));
     if (!there->ours) return refuse(kCannot, fmt::format("{} was not written by `{}`; remove it by hand", there->path, command_of(request, "install")));
     if (auto done = control(world, {"disable", "--now", kName}); !done) return refuse(kCannot, done.error().what);
     std::error_code error;
     if (!std::filesystem::remove(there->path, error) && error) return refuse(kCannot, fmt::format("{}: {}", there->path, error.message()));
     if (auto done = control(world, {"daemon-reload"}); !done) return refuse(kCannot, done.error().what);
-    return {0, fmt::format("{} is gone; the data folder {} stays{}\n", there->path, data_of(request, world, there),
+    return {0, companion + fmt::format("{} is gone; the data folder {} stays{}\n", there->path, data_of(request, world, there),
                            request.scope == ServiceScope::system ? ", and so do the users" : ""), false};
 }
 
@@ -267,6 +300,8 @@ ServiceWorld service_world(ServiceScope scope)
     if (user) {
         world.unit_folder = (config.empty() ? home + "/.config" : config) + "/systemd/user";
         world.package_folders = {"/usr/local/lib/systemd/user", "/usr/lib/systemd/user"};
+        world.autostart_folder = (config.empty() ? home + "/.config" : config) + "/autostart";
+        if (const std::string companion = platform::sibling_program("millwright-companion"); platform::exists(companion)) world.companion = companion;
         world.usual_data = (share.empty() ? home + "/.local/share" : share) + "/millwright/agent";
         world.systemd = !runtime.empty() && platform::exists(runtime + "/systemd");
     } else {
@@ -306,6 +341,14 @@ ServiceAnswer run_service(const ServiceRequest& request, const ServiceWorld& wor
 {
     const bool user = request.scope == ServiceScope::user;
     if (request.action == Action::check) return check(request, world);
+    if (!world.systemd && user && request.action == Action::install && !world.companion.empty()) {
+        const std::string data = data_of(request, world, std::nullopt);
+        const auto done = install_companion(request, world, data, true);
+        return done ? ServiceAnswer{0, *done + "you have no systemd of your own here (systemctl --user), so the agent runs as long as your desktop's session\n", false}
+                    : refuse(kCannot, "the companion: " + done.error().what);
+    }
+    if (!world.systemd && request.action == Action::uninstall)
+        if (const std::string gone = uninstall_companion(request, world); !gone.empty()) return {0, gone, false};
     if (!world.systemd)
         return refuse(request.action == Action::status ? kNoUnit : kCannot,
                       user ? "you have no systemd of your own here (systemctl --user); log in on the machine itself, or: millwright-agent run --data DIR"

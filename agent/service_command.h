@@ -24,6 +24,7 @@ struct ServiceWorld {
     std::vector<std::string> package_folders;  ///< where a package has its unit
     std::string program;                       ///< this millwright-agent
     std::string usual_data;
+    std::string companion, autostart_folder;   ///< of a person's desktop; `companion` empty: it is not installed beside us
     bool root = false;
     bool systemd = false;                      ///< the manager of this scope runs
     /// systemctl with these arguments (and --user in that scope). Errors: not_found, unavailable, timeout.

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cli/ask_prompt.h"
 #include "cli/dry_run.h"
 #include "cli/input.h"
 #include "cli/jobs.h"
@@ -87,12 +88,14 @@ Result<int> run_for_real(Context& context, const LocalRun& run, const Given& giv
                                        {"secrets", given.secrets},
                                        {"events", !run.events_file.empty()},
                                        {"trace", run.trace},
-                                       {"step", run.step}});
+                                       {"step", run.step},
+                                       {"ask", context.console.interactive()}});
     Console& console = context.console;
     const Redactor redactor = redactor_of(given.secrets);
     TraceView trace(console, how_to_trace(console), redactor);
     std::optional<std::pair<platform::Channel, platform::Channel>> steps;  // ours, the agent's
-    if (run.step) {
+    const bool asks = console.interactive();
+    if (run.step || asks) {
         auto ends = platform::Channel::pair();
         if (!ends) return fail(ends.error());
         steps = std::move(*ends);
@@ -100,8 +103,12 @@ Result<int> run_for_real(Context& context, const LocalRun& run, const Given& giv
     // An agent that is gone shows by its ending; a closed channel cancels the run.
     StepPrompt prompt(context, redactor, [&](const Json& message) { (void)steps->first.send(dump_json(message), nullptr, context.stop); },
                       [&] { steps->first = platform::Channel(); });
+    AskPrompt questions(context, redactor, [&](const Json& message) { (void)steps->first.send(dump_json(message), nullptr, context.stop); });
     RunReport report(console, redactor, run.events_file.empty() ? nullptr : &events, run.trace ? &trace : nullptr,
-                     [&](const Json& line) { if (run.step) prompt.hear(line); });
+                     [&](const Json& line) {
+                         if (run.step) prompt.hear(line);
+                         if (asks) questions.hear(line);
+                     });
     const Result<platform::Ending> ending = run_once(context, request, scratch->file("request.json"), [&](std::string_view line) { return report.take(line); },
                                                      steps ? &steps->second.handle() : nullptr);
     if (!ending) return fail(ending.error());

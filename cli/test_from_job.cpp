@@ -22,7 +22,7 @@ bool goes_outside(const std::string& call)
 {
     if (call == "http" || call == "openapi" || call == "shell" || call == "script") return true;
     const workflows::Activity* activity = workflows::find_activity(call);
-    return activity != nullptr && !activity->native && activity->effect != "log" && activity->effect != "progress";
+    return activity != nullptr && !activity->native && activity->effect != "log" && activity->effect != "progress" && activity->effect != "tell";
 }
 
 Json error_answer(const Json& error)

@@ -121,6 +121,8 @@ public:
     virtual void holds(Done<std::vector<Hold>> done) = 0;   ///< by environment; empty: as ever
     /// What is awaited there is awaited no longer: it may run twice. Errors: conflict (nothing is held there).
     virtual void release(std::string environment, Who who, Done<Nothing> done) = 0;
+    /// What its user may see is fetched now: said in polls again once it has changed. Errors: denied (it is nobody's).
+    virtual void person(std::string agent, Done<PersonState> done) = 0;
     virtual void goodbye(std::string agent, std::string why, Done<Nothing> done) = 0;
     /// Has the agent examine itself; asked again meanwhile it is the same ask. Errors: not_found, conflict (it is away, or too old for that).
     virtual void ask_doctor(std::string name, Who who, Done<DoctorState> done) = 0;
@@ -144,7 +146,8 @@ public:
     virtual Result<AttemptAccess> attempt_access(std::string_view token_text) = 0;
 
     // Jobs.
-    /// Errors: not_found (trigger), conflict (the key was used with another body; the trigger is paused or its deployment is missing).
+    /// Errors: not_found (trigger), conflict (the key was used with another body; the trigger is paused or its deployment is missing; the agent that
+    /// a person starts it at cannot run it).
     virtual void accept_run(RunRequest request, Who who, Done<Accepted> done) = 0;
     /// Errors: not_found, conflict (it has ended: says how).
     virtual void cancel(std::string job, std::string why, Who who, Done<JobRecord> done) = 0;
@@ -161,6 +164,8 @@ public:
     // Questions.
     /// Errors: not_found, denied (not the attempt that this agent has), invalid (what is asked), conflict (kOpenQuestions).
     virtual void ask(std::string agent, AskRequest request, Done<QuestionRecord> done) = 0;
+    /// It is not wanted any more: the workflow went on without it. One that is not open: fine. Errors: denied.
+    virtual void unask(std::string agent, protocol::AttemptId attempt, std::string question, std::string why, Done<Nothing> done) = 0;
     /// One of many at once is taken. Errors: not_found; what was not taken is a value.
     virtual void answer_question(QuestionAnswer answer, Who who, Done<Answered> done) = 0;
 

@@ -33,6 +33,7 @@ struct RunRequest {
     std::string idempotency_key;        ///< empty: none. Scope: trigger and who
     std::string body_sha256;            ///< compared when the key was seen before
     bool trace = false;                 ///< its steps keep their input and output
+    std::string launch_agent{}, launch{};   ///< a person starts it at this agent (id), under the agent's own id of that: twice is the same job. Else empty
     Json callback{};                    ///< {url, secret}: who is told of its end, as the caller asks and the trigger allows; null: nobody
 };
 
@@ -81,6 +82,7 @@ struct AdmitRequest {
     std::string environment;
     Json labels, facts;
     Json approve_in;          ///< environments besides its own
+    std::string user{};       ///< whose agent it is; empty: nobody's, or of a name that is taken over whoever's it was
     bool take_over = false;   ///< of the agent that has the name: its key ends, its jobs and history stay
     std::string code;         ///< for the audit log
 };
@@ -91,6 +93,7 @@ struct AgentPatch {
     std::optional<std::string> environment;
     std::optional<bool> approved, paused, frozen;   ///< approved: for its own environment
     std::optional<Json> approved_in;     ///< replaces; approves, when there is one in it
+    std::optional<std::string> user{};   ///< whose agent it is; empty: nobody's
     bool revoked = false;                ///< its key ends for good; only enrolling it again mends that
 };
 
@@ -151,6 +154,13 @@ struct OfferAnswer {
     protocol::AttemptId id;
     bool busy = false;     ///< else: not held
     std::string why;
+    /// What its user says to a job of somebody else. Declined with `busy`.
+    struct Consent {
+        enum class Word { asking, given, declined } word = Word::asking;
+        std::string choice;              ///< now; later, not_today, none
+        std::optional<WallTime> until;   ///< asked until then; not asked again before
+    };
+    std::optional<Consent> consent{};
 };
 
 struct Poll {
@@ -161,6 +171,9 @@ struct Poll {
     std::optional<Milliseconds> wait{};   ///< how long it stays parked at most; else, and at most, options().poll
     Milliseconds next{0};  ///< an agent that is not subscribed: it asks again after this time, and is there meanwhile
     bool knows_doctor = false;   ///< it can be asked to examine itself
+    bool knows_person = false;   ///< it fetches what its user may see when that has changed
+    Json session{};              ///< its desktop changed: {state, user, since, display}; else null
+    std::vector<std::string> heard{};    ///< questions whose answers its jobs have
 };
 
 struct CancelOrder {
@@ -168,12 +181,27 @@ struct CancelOrder {
     std::string by, why;
 };
 
+/// What became of a question that an attempt asked.
+struct AnswerOrder {
+    protocol::AttemptId id;
+    QuestionRecord question;
+};
+
 struct PollAnswer {
     std::vector<protocol::Offer> offers;
     std::vector<CancelOrder> cancels;
     std::vector<protocol::AttemptId> drop;   ///< attempts that the agent need not keep any longer
     Json revoked;                            ///< keys of publishers that were revoked, said with offers; else null
+    std::vector<AnswerOrder> answered;       ///< again and again, until the agent has heard them
     std::string doctor;                      ///< it is asked to examine itself, under this id; empty: not
+    std::vector<Json> consents{};            ///< one for each of `offers`: {asker, trigger, title, description, expectedMs} where its user is to be asked; else null
+    std::uint64_t person = 0;                ///< what its user may see has this version now; 0: nothing new
+};
+
+/// Whose agent it is. `version`: of what that person may see; it only grows, over restarts, too.
+struct PersonState {
+    std::string agent, user;   ///< names
+    std::uint64_t version = 0;
 };
 
 /// How it stands with an agent's examination of itself, and what the last one found. In memory: a restart of the factory forgets it.
@@ -235,8 +263,9 @@ struct AttemptAccess {
 /// One reason why a job is not further, or how it ended.
 struct WhyReason {
     std::string code;      ///< stable: schedule (when it fires next), package_decommissioned, package_deprecated, no_trigger, trigger_paused, credential_expired, credential_elsewhere, agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
-                           ///< slots_full, agent_busy, agent_unable, agent_doctor, other_agent, agent_refuses, package_unsigned, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
-                           ///< cancel_sent, awaits_reports, approval, running, ended, retried, offered, queue, free, waited (before, and for how long), not_in_group, canary_under_way
+                           ///< slots_full, agent_busy, agent_unable, agent_doctor, other_agent, private_environment, session_none, session_other_user, session_locked, session_presentation,
+                           ///< consent_asked, consent_given, consent_later, consent_refused, consent_none, agent_refuses, package_unsigned, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
+                           ///< cancel_sent, awaits_reports, approval, question, running, ended, retried, offered, queue, free, waited (before, and for how long), not_in_group, canary_under_way
     std::string subject;   ///< agent, trigger or environment
     std::string text;      ///< a sentence without final period, with the command that mends it in backquotes
     std::string command;   ///< that command, or empty
@@ -298,7 +327,7 @@ struct AskRequest {
     protocol::AttemptId attempt;
     QuestionKind kind = QuestionKind::ask;
     std::string text;
-    Json schema, by;                       ///< as QuestionRecord has them
+    Json schema, by;                       ///< as QuestionRecord has them; `by` empty: whoever the job is for
     bool not_requester = false;            ///< whoever asked for the job may not answer
     std::optional<Milliseconds> within;
     Json at_deadline;

@@ -13,6 +13,7 @@ std::string host_name();
 std::int64_t process_number();
 std::int64_t parent_process_number();
 bool process_is_there(std::int64_t number);   ///< also when it is another user's
+bool is_this_user_or_root(std::uint32_t uid);
 /// Facts of an agent, found by looking: {os:{name,version,kernel,arch}, cpus, memory (bytes), programs:{python3:"3.11.2",…},
 /// isolation:{…}, screen}. Takes up to a second.
 Json find_facts();

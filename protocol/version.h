@@ -24,6 +24,7 @@ inline constexpr std::string_view kPackages = "/agent/v1/packages/";     // GET 
 inline constexpr std::string_view kCredentials = "/agent/v1/credentials/sealed";  // bearer = attempt token
 inline constexpr std::string_view kAgentLog = "/agent/v1/log";           // the agent's own log
 inline constexpr std::string_view kDoctor = "/agent/v1/doctor";          // the report that a poll's answer asked for
+inline constexpr std::string_view kAsk = "/agent/v1/ask";                // a job asks a person
 inline constexpr std::string_view kGoodbye = "/agent/v1/goodbye";        // the agent stops
 }  // namespace route
 

@@ -1,4 +1,4 @@
-# cmake -DOUTPUT=assets.cpp -DFILES=A;B -P embed.cmake: a source file that has the bytes of each file, plain and compressed.
+# cmake -DNAME=console -DOUTPUT=assets.cpp -DFILES=A;B -P embed.cmake: a source file that has the bytes of each file, plain and compressed.
 function(bytes_of file variable)
     file(READ "${file}" hex HEX)
     string(REGEX REPLACE "(................................)" "\\1\n" hex "${hex}")
@@ -29,7 +29,7 @@ foreach(file IN LISTS FILES)
     math(EXPR count "${count} + 1")
 endforeach()
 file(WRITE "${OUTPUT}" "// Made by studio/embed.cmake.
-#include \"studio/console/assets.h\"
+#include \"studio/${NAME}/assets.h\"
 
 namespace mill::studio {
 namespace {
@@ -39,7 +39,7 @@ template <std::size_t N> std::string_view text(const unsigned char (&bytes)[N]) 
 ${arrays}
 }  // namespace
 
-std::span<const Asset> console_assets()
+std::span<const Asset> ${NAME}_assets()
 {
     static const Asset assets[] = {
 ${rows}    };

@@ -38,6 +38,7 @@ Branch& Engine::add_branch()
 
 void Engine::advance(WallTime wall, SteadyTime now)
 {
+    if (resuming_) resume_at(wall, now);
     wall_ = wall;
     now_ = now;
     more_ = false;
@@ -387,8 +388,10 @@ Result<std::unique_ptr<Interpreter>> make_interpreter(std::shared_ptr<const Pack
     const auto found = package->workflows.find(options.workflow);
     if (found == package->workflows.end()) return mill::fail(Errc::not_found, fmt::format("the package has no workflow '{}'", options.workflow));
     if (!package->program) return mill::fail(Errc::invalid, "the package's expressions are not compiled");
+    const Json snapshot = std::exchange(options.snapshot, {});
     auto engine = std::make_unique<Engine>(package, package->program, std::move(options));
-    engine->start(*found->second);
+    if (snapshot.is_null()) engine->start(*found->second);
+    else if (auto restored = engine->restore(snapshot); !restored) return mill::fail("the snapshot of the run", restored.error());
     return std::unique_ptr<Interpreter>(std::move(engine));
 }
 

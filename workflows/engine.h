@@ -68,6 +68,7 @@ struct Frame {
     std::size_t opening = 0;             ///< the session that its effect opens, counted from 1
     bool beside = false;                 ///< `await: false`: it goes on by itself in a branch of its own
     bool whole = false;                  ///< a wait for which the whole workflow stands still
+    bool asking = false;                 ///< its effect waits for a person
 };
 
 struct Branch {
@@ -115,7 +116,7 @@ public:
     void start(const Document& document);
 
     void advance(WallTime wall, SteadyTime now) override;
-    Phase phase() const override { return phase_; }
+    Phase phase() const override { return phase_ == Phase::running && waits_for_people() ? Phase::waiting : phase_; }
     std::vector<EffectRequest> take_requests() override { return std::exchange(requests_, {}); }
     std::vector<std::uint64_t> take_cancellations() override { return std::exchange(cancellations_, {}); }
     std::vector<TaskChange> take_changes() override { return std::exchange(changes_, {}); }
@@ -126,6 +127,8 @@ public:
     void cancel(std::string why) override;
     const Json& output() const override { return output_; }
     const Fault& fault() const override { return fault_; }
+    Result<Json> snapshot() const override;
+    Status restore(const Json& snapshot);  ///< instead of `start`
     void pause_before(std::function<bool(const Pause&)> wanted) override { wanted_ = std::move(wanted); }
     const Pause* paused() const override { return pause_ ? &*pause_ : nullptr; }
     void go_on() override { pause_.reset(); }
@@ -193,7 +196,20 @@ private:
     Outcome run_command(Branch& branch, Frame& frame);
     Outcome run_workflow(Branch& branch, Frame& frame);
     Outcome ask(Branch& branch, Frame& frame, std::string effect, Json with);
+    Outcome ask_people(Branch& branch, Frame& frame, const Activity& activity, Json with);
+    Outcome answered(Branch& branch, Frame& frame);
+    bool waits_for_people() const;
     std::optional<Outcome> stood_in(Branch& branch, Frame& frame);
+
+    // engine_snapshot.cpp
+    std::string snapshot_trouble() const;
+    Json saved(const Branch& branch) const;
+    Json saved(const Frame& frame) const;
+    Status restore_branch(const Json& json);
+    Status restore_frame(const Json& json, Branch& branch);
+    void resume_at(WallTime wall, SteadyTime now);
+    std::string name_of(const Document& document) const;
+    const Document* document_named(std::string_view name) const;
 
     // engine_sessions.cpp
     std::optional<Fault> in_session(Branch& branch, Frame& frame, const SessionRole& role, Json& with);
@@ -237,6 +253,7 @@ private:
     std::function<bool(const Pause&)> wanted_;
     std::optional<Pause> pause_;
     std::uint32_t paused_branch_ = 0;
+    bool resuming_ = false;  ///< restored, and not told what time it is
     bool more_ = false;  ///< stopped only because its time was over
     Json output_;
     Fault fault_;

@@ -210,6 +210,14 @@ bool Engine::expire(Branch& branch)
         branch.ready = true;
         if (top.trying) return false;
         top.stage = Frame::Stage::resumed;
+        if (top.asking && top.effect == 0) return false;  // answered in the meantime
+        if (top.asking) {  // nobody else counts how long an answer is waited for
+            cancellations_.push_back(top.effect);
+            effects_.erase(top.effect);
+            top.effect = 0;
+            top.answer = Value(Json::object({{"state", "expired"}}));
+            return false;
+        }
         if (top.whole) workflow_changed(branch, branch.scopes.back(), "resumed", Json::object({{"resumedAt", format_time(wall_)}}));
         changed(branch, top, "resumed");
     }

@@ -79,8 +79,11 @@ struct RunOptions {
     /// A task that is to be asked as the effect "stand-in" (with: its arguments) although the interpreter could do it: a
     /// function, a workflow, a pure activity, an OpenAPI operation. Null: none.
     std::function<bool(const Task&)> stands_in = {};
+    bool own_deadlines = false;            ///< of questions to people: nobody else counts them
+    Json snapshot = {};                    ///< goes on from there, instead of beginning with `input`
 };
 
+/// waiting: nothing goes on until a person answers (effect "ask"), or its time is over.
 enum class Phase { pending, running, waiting, cancelled, faulted, completed };
 
 /// Thread: one. Drive it: `advance`, perform what `take_requests` gives, `complete` each, until `phase` is final.
@@ -100,6 +103,9 @@ public:
     virtual void cancel(std::string why) = 0;                      ///< the whole run
     virtual const Json& output() const = 0;                        ///< when completed
     virtual const Fault& fault() const = 0;                        ///< when faulted
+    /// All of the run as plain values, for RunOptions::snapshot of the same package (this version or an older one of the form). Ids of open
+    /// effects stay what they are. Errors: conflict (it does not wait for people alone, or a session is open: says which).
+    virtual Result<Json> snapshot() const = 0;
 
     // Stepping. Asked before each task (before its `if`); true: all branches stand still until `go_on`.
     virtual void pause_before(std::function<bool(const Pause&)> wanted) = 0;

@@ -167,7 +167,11 @@ Json name_secrets(const Json& value)
     return out;
 }
 
-Called called(const EffectRequest& request) { return {request.task, request.name, request.call, name_secrets(request.with)}; }
+Called called(const EffectRequest& request)
+{
+    const bool asks = request.effect == "ask";  // with the question that was made of them
+    return {request.task, request.name, request.call, name_secrets(asks ? request.with["arguments"] : request.with)};
+}
 
 std::vector<StandIn> read_stand_ins(const Json& list, const std::string& pointer, const Complaint& complain)
 {

@@ -257,6 +257,7 @@ void Keeper::obey(const Words& words)
     const std::string key = words.size() > 1 ? words[1] : std::string();
     if (verb == "start" && words.size() == 3) start_runner(key, words[2]);
     else if (verb == "warm" && words.size() == 3) warm(key, words[2]);
+    else if (verb == "time" && words.size() == 3) set_time(key, words[2]);
     else if (verb == "kill") runners_.kill(key, "killed");
     else if (verb == "forget") runners_.forget(key);
     else if (verb == "list") list();
@@ -312,6 +313,14 @@ void Keeper::warm(const std::string& request, const std::string& count)
     if (error != std::errc() || end != count.data() + count.size()) return log::warning("keeper", "'warm' with a number that is none");
     if (stop_by_) return;
     if (auto done = pool_.want(request, number); !done) log::warning("keeper", "{}", done.error().what);
+}
+
+void Keeper::set_time(const std::string& key, const std::string& left_ms)
+{
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(left_ms.data(), left_ms.data() + left_ms.size(), number);
+    if (error != std::errc() || end != left_ms.data() + left_ms.size() || number < 0) return log::warning("keeper", "'time' with a number that is none");
+    runners_.set_time(key, std::min<std::chrono::milliseconds>(std::chrono::milliseconds(number), std::chrono::hours(24 * 400)));
 }
 
 void Keeper::list()

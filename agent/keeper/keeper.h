@@ -37,6 +37,7 @@ private:
     void obey(const Words& words);
     void start_runner(const std::string& key, const std::string& request);
     void warm(const std::string& request, const std::string& count);
+    void set_time(const std::string& key, const std::string& left_ms);
     void list();
     void tell_isolation();
     const char* services() const;    // whose agent and broker are

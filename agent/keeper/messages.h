@@ -16,6 +16,7 @@ namespace mill::keeper {
 ///   start KEY SPEC        SPEC as encode(SandboxRequest). Starts the runner, or takes one that was started ahead for this very SPEC;
 ///                         descriptors 3 (job) and 4 (effects) inside.
 ///   warm SPEC COUNT       so many runners are held ready for SPEC from now on; 0: none
+///   time KEY MS           so much is left of its time limit, from now on (what it waits for people does not count)
 ///   kill KEY              SIGKILL of the tree
 ///   forget KEY            its end was written to the journal
 ///   list                  asks for `held` of every runner that is not forgotten

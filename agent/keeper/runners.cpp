@@ -124,6 +124,11 @@ Result<Runner*> Runners::add(const std::string& key, Runner runner)
     return &(runners_[key] = std::move(runner));
 }
 
+void Runners::set_time(const std::string& key, std::chrono::milliseconds left)
+{
+    if (Runner* runner = find(key); runner != nullptr && !runner->ended) runner->deadline = Clock::now() + left + kGrace;
+}
+
 void Runners::kill(const std::string& key, const std::string& flag)
 {
     Runner* runner = find(key);

@@ -41,6 +41,8 @@ public:
     Result<Runner*> add(const std::string& key, Runner runner);
     /// Whether `add` would take one.
     Status room(const std::string& key) const;
+    /// So much is left of its time, from now on.
+    void set_time(const std::string& key, std::chrono::milliseconds left);
     void kill(const std::string& key, const std::string& flag);
     void kill_all();
     /// Notes the end of those that have ended; returns the keys that are new.

@@ -22,6 +22,8 @@ Result<Begin> parse_begin(const Json& json)
     out.trace = fields.boolean("trace", false);
     out.details = fields.boolean("details", false);
     out.step = fields.boolean("step", false);
+    out.asks = fields.text("asks", "");
+    out.snapshot = fields.any("snapshot", Json());
     out.rehearsal = fields.any("rehearsal", Json());
     const Json grants = fields.object("grants", Json::object());
     if (auto ok = fields.done(); !ok) return fail(ok.error());
@@ -48,6 +50,10 @@ Result<AgentMessage> parse_agent_message(std::string_view text)
         out.resume = static_cast<std::uint64_t>(resume->as_integer());
     } else if (const Json* cancel = json->find("cancel")) {
         out.cancel = *cancel;
+    } else if (const Json* answered = json->find("answered")) {
+        out.answered = *answered;
+    } else if (json->contains("go")) {
+        out.go = true;
     } else if (const Json* step = json->find("step")) {
         out.step = *step;
     }

@@ -19,6 +19,8 @@ struct Begin {
     bool events = false, trace = false;
     bool details = false; ///< step records carry input and output
     bool step = false;    ///< a person steps through it
+    std::string asks;     ///< whom the run may ask: "factory", "terminal", "nobody"; empty: of an older agent
+    Json snapshot;        ///< of a run that waited for people when its machine went down: it goes on from there, and `input` is not looked at
     Json rehearsal;       ///< of a test: standIns, real, now, checks; null otherwise
 };
 
@@ -27,6 +29,8 @@ struct AgentMessage {
     std::optional<Begin> begin;
     std::optional<std::uint64_t> acknowledged, resume;
     std::optional<Json> cancel;  ///< {by, why}
+    std::optional<Json> answered;  ///< {question, state, answer, by, comment, at, why}
+    bool go = false;             ///< what was kept of a waiting run is void: it may go on by itself
     std::optional<Json> step;    ///< {do, expression or task}
 };
 Result<AgentMessage> parse_agent_message(std::string_view text);

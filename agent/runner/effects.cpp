@@ -80,7 +80,7 @@ Effects::Effects(const Clock& clock, Reporter& reporter, Commands& commands, std
 
 void Effects::start(workflows::EffectRequest request)
 {
-    if (request.effect == "log" || request.effect == "progress" || is_local_file(request.effect, request.with)) return start_local(request);
+    if (request.effect == "log" || request.effect == "progress" || request.effect == "tell" || is_local_file(request.effect, request.with)) return start_local(request);
     if (request.effect == "shell" || request.effect == "script") return start_command(request);
     Open open;
     open.id = request.id;
@@ -98,6 +98,9 @@ void Effects::start_local(const workflows::EffectRequest& request)
         answer(request.id, Json());
     } else if (request.effect == "progress") {
         reporter_.log("info", fmt::format("progress: {}", dump_json(request.with)), request.task);
+        answer(request.id, Json());
+    } else if (request.effect == "tell" && !holds_handle(request.with)) {
+        reporter_.tell(request.with["text"].as_string(), request.task);
         answer(request.id, Json());
     } else if (holds_handle(request.with)) {
         answer(request.id, tl::unexpected(fault("authorization", 403, "Secret not for this", fmt::format("{} takes no secret", request.effect))));

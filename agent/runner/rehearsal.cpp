@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "agent/runner/asking.h"
 #include "agent/runner/workspace.h"
 #include "workflows/preview.h"
 
@@ -14,7 +15,7 @@ constexpr std::size_t kMostCalls = 20'000;
 constexpr std::size_t kMostCallBytes = 8 * 1024 * 1024;  // then only the beginning of the arguments is kept
 constexpr std::chrono::hours kMostJumped{24 * 400};
 
-bool only_says(const std::string& effect) { return effect == "log" || effect == "progress"; }
+bool only_says(const std::string& effect) { return effect == "log" || effect == "progress" || effect == "tell"; }
 
 }  // namespace
 
@@ -74,6 +75,7 @@ std::optional<workflows::EffectRequest> Rehearsal::take(workflows::EffectRequest
     if (choice.answer->kind == workflows::StandInAnswer::Kind::never) return std::nullopt;
     auto outcome = workflows::outcome_of(*choice.answer, request);
     if (outcome) outcome = from_outside(std::move(*outcome));
+    if (outcome && request.effect == "ask") outcome = answer_of_stand_in(request.with["question"], *outcome);
     waiting_.push_back({pace_.steady() + choice.answer->after, {request.id, std::move(outcome)}});
     return std::nullopt;
 }

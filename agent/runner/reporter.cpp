@@ -82,13 +82,14 @@ void Reporter::step(const workflows::TaskChange& change, Json detail)
     record(protocol::EventKind::step, std::move(body), change.time);
 }
 
-void Reporter::log(std::string_view level, std::string_view text, std::string_view task)
+void Reporter::say(std::string_view level, std::string_view text, std::string_view task, bool tells)
 {
     // The task that logs may still end within its one record; what surrounds it is told first.
     flush_to(!held_.empty() && held_.back().task == task ? held_.size() - 1 : held_.size());
     if (level != "debug" && level != "warning" && level != "error") level = "info";
     Json body = Json::object({{"level", level}, {"text", shortened(text, kMaxLogText)}});
     if (!task.empty()) body.set("task", cut_text(task, kMaxLogText));
+    if (tells) body.set("tell", true);
     record(protocol::EventKind::log, std::move(body), clock_.now());
 }
 
@@ -115,6 +116,13 @@ void Reporter::add(protocol::Event event)
     bytes_ += text.size();
     kept_.emplace_back(event.sequence, text);
     send_(std::move(text));
+}
+
+void Reporter::state(protocol::JobState state)
+{
+    if (finished()) return;
+    flush_to(held_.size());
+    add(protocol::state_event(next_++, clock_.now(), state, {}, Json()));
 }
 
 void Reporter::finish(protocol::JobState state, protocol::Reason reason, Json more)

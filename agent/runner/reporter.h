@@ -33,7 +33,10 @@ public:
 
     void begin(std::uint64_t first_sequence) { next_ = first_sequence; }
     void step(const workflows::TaskChange& change, Json detail = {});  ///< `detail`: what a traced job keeps of it
-    void log(std::string_view level, std::string_view text, std::string_view task);
+    void log(std::string_view level, std::string_view text, std::string_view task) { say(level, text, task, false); }
+    void tell(std::string_view text, std::string_view task) { say("info", text, task, true); }   ///< a line of the log that a person is to see
+    void state(protocol::JobState state);  ///< waiting, and running again
+    std::uint64_t last() const { return next_ - 1; }   ///< number of the last event
     /// The last event; gap records go before it. Nothing is taken after it.
     void finish(protocol::JobState state, protocol::Reason reason, Json more);
     bool finished() const { return final_ != 0; }
@@ -52,6 +55,7 @@ private:
         WallTime since;
         SteadyTime due;
     };
+    void say(std::string_view level, std::string_view text, std::string_view task, bool tells);
     void flush_to(std::size_t count);
     void record(protocol::EventKind kind, Json body, WallTime time);
     void add(protocol::Event event);

@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "agent/runner/folder_copy.h"
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
 #include "platform/confine.h"
@@ -73,7 +74,9 @@ Runner::Runner(platform::Channel job, platform::Channel effects, RunnerOptions o
                     if (auto sent = wake_end_.send("command", nullptr, {}, Milliseconds(0)); !sent) return;
                 },
                 listener_.valid() ? bridge_environment() : std::map<std::string, std::string>{}),
-      effects_(clock_, reporter_, commands_, options_.workspace, [this](std::string text) { to_broker_.send(std::move(text)); }, [this] { hand_over(); })
+      effects_(clock_, reporter_, commands_, options_.workspace, [this](std::string text) { to_broker_.send(std::move(text)); }, [this] { hand_over(); }),
+      asking_([this](const Json& message) { to_agent_.send(dump_json(message)); }),
+      standing_({clock_, reporter_, asking_, options_.workspace, [this](const Json& message) { to_agent_.send(dump_json(message)); }})
 {
     std::tie(wake_, wake_end_) = wake_pair();
     hand_over();
@@ -102,9 +105,9 @@ std::optional<Milliseconds> Runner::wait_time() const
         if (time && (!first || *time < *first)) first = time;
     };
     if (interpreter_ && !reporter_.finished()) {
-        if (const auto wake = interpreter_->wake_at(); wake && !throttled()) consider(pace_.real(*wake));
+        if (const auto wake = interpreter_->wake_at(); wake && !throttled() && !standing_.asked_to_go()) consider(pace_.real(*wake));
         consider(effects_.next_deadline());
-        if (!effects_.answered()) consider(clock_.steady());
+        if (!effects_.answered() || asking_.answered()) consider(clock_.steady());
     }
     if (!first) return std::nullopt;
     return std::max(std::chrono::ceil<Milliseconds>(*first - clock_.steady()), Milliseconds(0));
@@ -152,7 +155,11 @@ void Runner::hear_agent(std::string_view text)
     if (message->resume) {
         reporter_.resume(*message->resume);
         if (!begin_) say_ready();
+        asking_.say_again();
+        if (interpreter_ && !reporter_.finished()) standing_.say_again(*interpreter_);
     }
+    if (message->answered && asking_.hear(*message->answered)) standing_.on_go();
+    if (message->go) standing_.on_go();
     if (message->cancel) cancel(*message->cancel);
     if (message->step && stepping_ && !reporter_.finished()) stepping_->hear(*message->step);
 }
@@ -208,6 +215,9 @@ void Runner::begin(Begin begin)
     run.trace = begin_->trace || begin_->details;
     run.cloud_events = begin_->events;
     run.seed = random_seed();
+    run.snapshot = begin_->snapshot["run"];
+    asking_.begin(begin_->rehearsal.is_object() ? "nobody" : begin_->asks);
+    run.own_deadlines = begin_->rehearsal.is_object() || asking_.at_terminal();
     if (begin_->rehearsal.is_object()) {
         auto rehearsal = Rehearsal::make(begin_->rehearsal, run.input, pace_);
         if (!rehearsal) return fail_with(Reason::invalid_package, fault("validation", 400, "The test cannot start", rehearsal.error().what), Json());
@@ -218,7 +228,17 @@ void Runner::begin(Begin begin)
     auto made = workflows::make_interpreter(std::make_shared<const workflows::Package>(std::move(*loaded)), std::move(run));
     if (!made) return fail_with(Reason::invalid_package, fault("validation", 400, "The workflow cannot start", made.error().what), Json());
     interpreter_ = std::move(*made);
+    if (begin_->snapshot.is_object())
+        if (auto ok = go_on_from(begin_->snapshot); !ok) return fail_with(Reason::internal, fault("runtime", 500, "Not continued", ok.error().what), Json());
     if (begin_->step) stepping_ = std::make_unique<Stepping>(*interpreter_, pace_, [this](const Json& message) { to_agent_.send(dump_json(message)); });
+}
+
+/// It stood when its machine went down; all that it held but the run itself is put back.
+Status Runner::go_on_from(const Json& snapshot)
+{
+    if (auto ok = put_folder(snapshot["folder"], options_.workspace); !ok) return ok;
+    standing_.restored(Milliseconds(snapshot["waitedMs"].as_integer()));
+    return asking_.restore(snapshot["asks"]);
 }
 
 void Runner::cancel(const Json& who)
@@ -239,6 +259,11 @@ void Runner::advance()
         if (answer.outcome) interpreter_->complete(answer.id, std::move(*answer.outcome));
         else interpreter_->fail(answer.id, std::move(answer.outcome.error()));
     }
+    const bool heard = asking_.answered();
+    for (Effects::Answer& answer : asking_.take()) {
+        if (answer.outcome) interpreter_->complete(answer.id, std::move(*answer.outcome));
+        else interpreter_->fail(answer.id, std::move(answer.outcome.error()));
+    }
     if (rehearsal_) {
         for (Effects::Answer& answer : rehearsal_->due()) {
             if (answer.outcome) interpreter_->complete(answer.id, std::move(*answer.outcome));
@@ -247,9 +272,11 @@ void Runner::advance()
     }
     // What is watched live is not made faster than it is taken.
     if (throttled()) return;
+    if (!heard && held_back()) return;
     interpreter_->advance(pace_.now(), pace_.steady());
     for (const std::uint64_t id : interpreter_->take_cancellations()) {
         effects_.cancel(id);
+        asking_.cancel(id, cancelled_ ? "the job was cancelled" : "the workflow went on without it");
         if (rehearsal_) rehearsal_->cancel(id);
     }
     for (const workflows::TaskChange& change : interpreter_->take_changes()) tell(change);
@@ -259,6 +286,14 @@ void Runner::advance()
     if (stepping_) stepping_->look_up();
     if (is_final(interpreter_->phase())) conclude();
     else if (rehearsal_) rehearse();
+    else standing_.look(*interpreter_, interpreter_->phase() == Phase::waiting && effects_.idle() && commands_.idle() && !asking_.answered());
+}
+
+/// A timer of a run that waits for people is due: what the agent keeps of it has to go first.
+bool Runner::held_back()
+{
+    const auto wake = interpreter_->wake_at();
+    return interpreter_->phase() == Phase::waiting && wake && *wake <= pace_.steady() && !standing_.may_go();
 }
 
 void Runner::tell(const workflows::TaskChange& change)
@@ -282,8 +317,11 @@ void Runner::tell(const workflows::TaskChange& change)
 
 void Runner::perform(workflows::EffectRequest request)
 {
-    if (!rehearsal_) return effects_.start(std::move(request));
-    if (auto real = rehearsal_->take(std::move(request))) effects_.start(std::move(*real));
+    std::optional<workflows::EffectRequest> real = std::move(request);
+    if (rehearsal_) real = rehearsal_->take(std::move(*real));
+    if (!real) return;
+    if (real->effect == "ask") asking_.start(*real, pace_.now());
+    else effects_.start(std::move(*real));
 }
 
 /// Nothing real is under way: the test's clock jumps. What it cannot answer ends it.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/runner/asking.h"
 #include "agent/runner/begin.h"
 #include "agent/runner/commands.h"
 #include "agent/runner/effects.h"
@@ -13,6 +14,7 @@
 #include "agent/runner/rehearsal.h"
 #include "agent/runner/reporter.h"
 #include "agent/runner/sender.h"
+#include "agent/runner/standing.h"
 #include "agent/runner/stepping.h"
 #include "platform/base/clock.h"
 #include "platform/channel.h"
@@ -46,6 +48,8 @@ private:
     void advance();
     void perform(workflows::EffectRequest request);
     void rehearse();
+    Status go_on_from(const Json& snapshot);
+    bool held_back();
     void tell(const workflows::TaskChange& change);
     void hear_agent(std::string_view text);
     void cancel(const Json& who);
@@ -64,6 +68,8 @@ private:
     Reporter reporter_;
     Commands commands_;
     Effects effects_;
+    Asking asking_;
+    Standing standing_;
     Pace pace_{clock_};
     std::unique_ptr<Rehearsal> rehearsal_;  // a test
     std::unique_ptr<workflows::Interpreter> interpreter_;

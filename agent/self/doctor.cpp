@@ -113,6 +113,20 @@ std::string url_of(const Json& status, const std::string& factory_id)
     return {};
 }
 
+/// Of an attended agent: whether the person is reached at all.
+void look_at_faces(const DoctorOptions& options, const Json& person, Report& report)
+{
+    const std::string start = fmt::format("millwright-companion --data {} in the person's session (a desktop starts it by itself at the next sign-in), or millwright-agent attend --data {}", options.data_folder, options.data_folder);
+    if (person["user"].as_string().empty())
+        report.warning("person", "the factory names no user of this agent: nobody can start anything from here, or answer", "an administrator: millwright agents set NAME --user NAME");
+    if (person["faces"].empty()) return report.warning("companion", "no companion runs: jobs go on, and the person here is asked nothing and shown nothing", start);
+    std::string problems;
+    for (const Json& face : person["faces"].as_array())
+        for (const Json& problem : face["problems"].as_array()) problems += (problems.empty() ? "" : "; ") + problem.as_string();
+    if (problems.empty()) report.ok("companion", fmt::format("{} face(s) of the agent run in the person's session", person["faces"].size()));
+    else report.warning("companion", problems, start);
+}
+
 void look_at_running(const DoctorOptions& options, const Running& running, Report& report)
 {
     if (running.problem && running.problem->code == Errc::not_found)
@@ -123,6 +137,7 @@ void look_at_running(const DoctorOptions& options, const Running& running, Repor
     if ((*status)["version"].as_string() != protocol::kProgramVersion)
         report.warning("version", fmt::format("the running agent is {}, the programs here are {}", (*status)["version"].as_string(), protocol::kProgramVersion),
                        fmt::format("millwright-agent renew --data {}", options.data_folder));
+    if (status->contains("person")) look_at_faces(options, (*status)["person"], report);
     if (status->contains("paused")) return report.warning("running", (*status)["unable"].as_string(), fmt::format("millwright-agent resume --data {}", options.data_folder));
     std::vector<std::string> problems;
     if (options.factory.empty()) {

@@ -81,6 +81,24 @@ Json problems_of(const Json& status, const std::vector<Unserved>& unserved)
     return out;
 }
 
+std::string words_of_person(const Json& person)
+{
+    const Json& session = person["session"];
+    std::string faces;
+    for (const Json& face : person["faces"].as_array())
+        faces += fmt::format("{}{} (process {}{}{})", faces.empty() ? "" : ", ", one_line(face["kind"].as_string()), face["pid"].as_integer(),
+                             face["notifications"].as_bool() ? ", notifications" : "", face["stopKey"].is_null() ? ", no stop key" : ", stop key " + one_line(face["stopKey"].as_string()));
+    std::string out = fmt::format("person    {}: {}{}; faces: {}\n", person["user"].as_string().empty() ? "nobody is named at the factory" : one_line(person["user"].as_string()),
+                                  session["state"].as_string(), session["display"].as_string() == "none" ? "" : " (" + session["display"].as_string() + ")",
+                                  faces.empty() ? "no companion runs" : faces);
+    for (const Json& face : person["faces"].as_array())
+        for (const Json& problem : face["problems"].as_array()) out += fmt::format("          {}\n", one_line(problem.as_string()));
+    if (person["consents"].as_integer() + person["questions"].as_integer() + person["queued"].as_integer() > 0)
+        out += fmt::format("          wait for an answer: {} consents, {} questions; wait for the factory: {} starts\n", person["consents"].as_integer(), person["questions"].as_integer(),
+                           person["queued"].as_integer());
+    return out;
+}
+
 Json outbox_of(const Journal& journal)
 {
     const Journal::Depth depth = journal.depth();
@@ -137,6 +155,7 @@ Json status_of(const StatusParts& parts)
     if (const auto pause = parts.standing.pause(); pause && (!pause->until || *pause->until > parts.clock.now())) out.set("paused", to_json(*pause));
     out.set("loops", parts.vitals.as_json());
     out.set("isolation", parts.isolation);
+    if (!parts.person.is_null()) out.set("person", parts.person);
     out.set("problems", problems_of(out, parts.unserved));
     return out;
 }
@@ -194,6 +213,7 @@ std::string words_of_status(const Json& status, WallTime now)
     out += fmt::format("slots     {} of {} taken", slots["taken"].as_integer(), slots["total"].as_integer());
     if (status.contains("unable")) out += "; takes no new jobs: " + one_line(status["unable"].as_string());
     out += '\n';
+    if (status.contains("person")) out += words_of_person(status["person"]);
     const Json& sandbox = status["isolation"];
     out += fmt::format("sandbox   memory: {}, processes: {}, Landlock {}, users {}\n", sandbox["memory"].as_string(), sandbox["processes"].as_string(),
                        sandbox["landlock"].as_integer() > 0 ? fmt::format("ABI {}", sandbox["landlock"].as_integer()) : "none", sandbox["uid"].as_string());

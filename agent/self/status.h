@@ -36,6 +36,7 @@ struct StatusParts {
     const Standing& standing;
     const Json& isolation;
     WallTime since;
+    Json person{};             ///< of an attended agent: user, session, faces, what waits
 };
 
 /// {version, pid, keeper, since, dataFolder, factories: [{name, id, url, factory, environment, mode, approved?, unable?, attempts, outbox}],

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "factory/api/handlers.h"
+#include "factory/api/question_checks.h"
 #include "platform/base/encode.h"
 #include "platform/base/fields.h"
 #include "platform/base/log.h"
@@ -75,7 +76,14 @@ void agent_session(Service& service, const CallPtr& call)
     const Json said_held = fields.array("held", Json::array());
     auto held = attempts_in(said_held, "held");
     const Json knows = fields.array("knows", Json::array());
-    for (const Json& word : knows.as_array()) report.can_repeat = report.can_repeat || word.as_string() == "again";
+    bool asks = false;
+    for (const Json& word : knows.as_array()) {
+        report.can_repeat = report.can_repeat || word.as_string() == "again";
+        asks = asks || word.as_string() == "consent";
+    }
+    // A fact, so that it holds over a restart of this factory: who was never asked by an older agent is not passed over by a newer one.
+    if (asks) report.facts.set("consent", true);
+    else report.facts.erase("consent");
     const Json last = fields.object("last", Json::object());
     const auto see = [&report](const Json& one) {
         if (auto id = protocol::parse_attempt_id(one)) report.seen.push_back({std::move(*id), static_cast<std::uint64_t>(std::max<std::int64_t>(0, one["acknowledged"].as_integer()))});
@@ -97,11 +105,13 @@ void agent_session(Service& service, const CallPtr& call)
         for (const HeldAnswer& each : answer->held) list.push(held_json(each, true));
         const AgentRecord& agent = answer->agent;
         const CoreOptions& times = service.core.options();
-        reply(*call, 200, Json::object({{"version", Json(agreed)}, {"epoch", Json(answer->epoch)}, {"factoryId", Json(service.core.factory_id())},
+        Json out = Json::object({{"version", Json(agreed)}, {"epoch", Json(answer->epoch)}, {"factoryId", Json(service.core.factory_id())},
                                         {"factoryProof", Json(to_base64(*proof))}, {"environment", Json(agent.environment)}, {"approved", Json(agent.approved)},
                                         {"state", Json(agent.frozen ? "frozen" : agent.paused ? "paused" : "active")}, {"mode", Json(protocol::name(agent.mode))},
                                         {"pollMs", Json(times.poll.count())}, {"leaseMs", Json(times.lease.count())}, {"renewMs", Json(times.renew.count())},
-                                        {"held", std::move(list)}, {"reportAgain", Json(answer->report_again)}, {"revokedKeys", answer->revoked.is_null() ? Json::array() : answer->revoked}}));
+                                        {"held", std::move(list)}, {"reportAgain", Json(answer->report_again)}, {"revokedKeys", answer->revoked.is_null() ? Json::array() : answer->revoked}});
+        if (!agent.user.empty()) out.set("user", Json(agent.user));
+        reply(*call, 200, out);
     });
 }
 
@@ -114,10 +124,30 @@ struct Parked {
     bool gone = false, answered = false;
 };
 
+/// What the agent's user said of a job of somebody else; nothing: it is no such answer.
+std::optional<OfferAnswer::Consent> consent_in(const Json& answer)
+{
+    using Word = OfferAnswer::Consent::Word;
+    const auto time = [](const Json& value) {
+        const auto at = parse_time(value.as_string());
+        return at ? std::optional(*at) : std::nullopt;
+    };
+    const std::string& word = answer["answer"].as_string();
+    if (word == "asking") return OfferAnswer::Consent{Word::asking, {}, time(answer["until"])};
+    if (word == "consented") return OfferAnswer::Consent{Word::given, answer["choice"].as_string(), {}};
+    const Json& said = answer["consent"];
+    if (word != "busy" || !said.is_object()) return std::nullopt;
+    return OfferAnswer::Consent{Word::declined, said["choice"].as_string(), time(said["until"])};
+}
+
 Json poll_json(const PollAnswer& answer)
 {
     Json offers = Json::array(), cancels = Json::array(), drop = Json::array();
-    for (const auto& offer : answer.offers) offers.push(protocol::to_json(offer));
+    for (std::size_t i = 0; i < answer.offers.size(); ++i) {
+        Json offer = protocol::to_json(answer.offers[i]);
+        if (i < answer.consents.size() && !answer.consents[i].is_null()) offer.set("consent", answer.consents[i]);
+        offers.push(std::move(offer));
+    }
     for (const auto& cancel : answer.cancels) {
         Json item = protocol::to_json(cancel.id);
         cancels.push(item.set("by", Json(cancel.by)).set("why", Json(cancel.why)));
@@ -125,6 +155,12 @@ Json poll_json(const PollAnswer& answer)
     for (const auto& id : answer.drop) drop.push(protocol::to_json(id));
     Json out = Json::object({{"offers", std::move(offers)}, {"cancels", std::move(cancels)}, {"drop", std::move(drop)}});
     if (!answer.revoked.empty()) out.set("revokedKeys", answer.revoked);
+    if (answer.person != 0) out.set("person", Json(answer.person));
+    if (!answer.answered.empty()) {
+        Json list = Json::array();
+        for (const AnswerOrder& each : answer.answered) list.push(asked_json(each.id, each.question));
+        out.set("answered", std::move(list));
+    }
     if (!answer.doctor.empty()) out.set("doctor", Json::object({{"id", answer.doctor}}));
     return out;
 }
@@ -145,13 +181,19 @@ void offers(Service& service, const CallPtr& call)
         auto id = protocol::parse_attempt_id(each);
         const std::string& answer = each["answer"].as_string();
         if (!id) fields.mistake("answers", id.error().what);
-        else if (answer != "busy" && answer != "not_held") fields.mistake("answers", "must say busy or not_held");
-        else poll.answers.push_back(OfferAnswer{std::move(*id), answer == "busy", each["why"].as_string().substr(0, 1000)});
+        else if (answer != "busy" && answer != "not_held" && answer != "asking" && answer != "consented") fields.mistake("answers", "must say busy, not_held, asking or consented");
+        else poll.answers.push_back(OfferAnswer{std::move(*id), answer == "busy", each["why"].as_string().substr(0, 1000), consent_in(each)});
     }
     if (fields.has("waitMs")) poll.wait = Milliseconds(fields.integer("waitMs", 0, 3'600'000));
     poll.next = Milliseconds(fields.integer("nextMs", 0, 3'600'000, 0));
+    for (const Json& each : (*json)["heard"].as_array())
+        if (each.is_string() && poll.heard.size() < 10'000) poll.heard.push_back(each.as_string());
     poll.unable = fields.text("unable", "").substr(0, 500);
-    for (const Json& word : (*json)["knows"].as_array()) poll.knows_doctor = poll.knows_doctor || word.as_string() == "doctor";
+    for (const Json& word : (*json)["knows"].as_array()) {
+        poll.knows_doctor = poll.knows_doctor || word.as_string() == "doctor";
+        poll.knows_person = poll.knows_person || word.as_string() == "person";
+    }
+    if ((*json)["session"].is_object()) poll.session = (*json)["session"];
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
     call->http.body = {};   // thousands of these are parked
     call->http.headers = {};

@@ -197,9 +197,7 @@ void apply(Service& service, const CallPtr& call)
     };
     for (const ResourceDocument& each : overlay) {   // where it is, and where it would be
         const auto stored = reader->document(word(each.kind), each.name);
-        const std::string action = fmt::format("writing {} '{}'", word(each.kind), each.name);
-        if (stored && !permitted(service, *call, Role::developer, place_of_document(specs_in(*reader), stored->kind, stored->name, stored->spec), action)) return;
-        if (!permitted(service, *call, Role::developer, place_of_document(spec_of, word(each.kind), each.name, each.spec), action)) return;
+        if (!may_write(service, *call, spec_of, word(each.kind), each.name, each.spec, stored ? stored->spec : Json())) return;
         if (!may_hear(service, *call, spec_of, each.spec)) return;
     }
     {

@@ -58,6 +58,19 @@ std::string nobody_approves(Reader& reader, const Json& trigger)
                        trigger["name"].as_string(), who_words(approval["by"]), approval["within"].as_string());
 }
 
+std::vector<std::string> names_of_user(Reader& reader, const std::string& user, const std::string& environment, WallTime now)
+{
+    std::vector<std::string> names{"user:" + user};
+    for (const std::string_view kind : {"admin", "user"})
+        if (const auto tokens = reader.tokens(kind, user))
+            for (const TokenRecord& token : *tokens) {
+                if (token.expires && *token.expires <= now) continue;
+                for (std::string& name : names_of(identity_of(token), environment))
+                    if (name.starts_with("role:")) names.push_back(std::move(name));   // a token itself is not at the desktop
+            }
+    return names;
+}
+
 bool assigned_to(Reader& reader, const Json& trigger, const std::string& user)
 {
     std::vector<std::string> names{"user:" + user};

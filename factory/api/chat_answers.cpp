@@ -44,6 +44,7 @@ void tell_person(Service& service, const Saying& saying, int status, const std::
 std::string taken_words(const QuestionRecord& question)
 {
     if (question.kind != QuestionKind::approval) return fmt::format("Thank you, that is the answer to: {}", shown_text(question.text));
+    if (question.attempt > 0) return fmt::format("{}: {}", question.answer.as_bool() ? "Approved" : "Refused", shown_text(question.text));
     return question.answer.as_bool() ? fmt::format("Approved: job {} may start.", question.job) : fmt::format("Refused: job {} does not start.", question.job);
 }
 

@@ -119,11 +119,19 @@ void leases(Service&, const CallPtr&);
 void agent_log(Service&, const CallPtr&);
 void get_agent_log(Service&, const CallPtr&);
 void goodbye(Service&, const CallPtr&);
+// agent_ask.cpp
+void agent_ask(Service&, const CallPtr&);
+
 // agent_doctor.cpp
 void ask_doctor(Service&, const CallPtr&);
 void get_doctor(Service&, const CallPtr&);
 void agent_doctor(Service&, const CallPtr&);
 void run_canary(Service&, const CallPtr&);
+// agent_person.cpp
+void agent_person(Service&, const CallPtr&);
+void agent_launch(Service&, const CallPtr&);
+void agent_answer(Service&, const CallPtr&);
+void agent_cancel(Service&, const CallPtr&);
 // attempt_side.cpp
 void agent_package(Service&, const CallPtr&);
 void agent_credentials(Service&, const CallPtr&);

@@ -70,6 +70,31 @@ bool check_answer(Service& service, const QuestionRecord& question, const Json& 
     return service.checker->check_input(question.schema, answer, std::move(then));
 }
 
+Json mistake_json(const std::string& mistake)
+{
+    const std::size_t colon = mistake.find(": ");
+    if (!mistake.starts_with('/') || colon == std::string::npos) return Json::object({{"path", ""}, {"text", mistake}});
+    return Json::object({{"path", mistake.substr(0, colon)}, {"text", mistake.substr(colon + 2)}});
+}
+
+void give_answer(Service& service, const CallPtr& call, const QuestionRecord& question, QuestionAnswer answer, Who who, bool for_form)
+{
+    const auto give = [&service, call, answer, who, for_form](const Result<std::vector<std::string>>& mistakes) {
+        if (!mistakes) return reply_unchecked(*call, "the answer against the question's schema", mistakes.error(), 400, "answer");
+        if (!mistakes->empty()) {
+            Json list = Json::array();
+            for (const std::string& mistake : *mistakes) list.push(for_form ? mistake_json(mistake) : Json(mistake));
+            return reply_problem(*call, 400, fmt::format("the answer does not fit what is asked: {}", fmt::join(*mistakes, "; ")), "answer", Json::object({{"mistakes", std::move(list)}}));
+        }
+        service.core.answer_question(answer, who, [call](const Result<Answered>& answered) {
+            if (passed(*call, answered)) reply_answered(*call, *answered);
+        });
+    };
+    // Too late is too late, whatever the answer is.
+    if (question.state != QuestionState::open) return give(std::vector<std::string>());
+    if (!check_answer(service, question, answer.answer, give)) reply_checks_full(*call);
+}
+
 void list_questions(Service& service, const CallPtr& call)
 {
     QuestionQuery query;
@@ -120,20 +145,7 @@ void answer_question(Service& service, const CallPtr& call)
     const std::string environment = environment_of(*reader, *question);
     if (!sees_environment(*call, environment)) return unknown_question(*call);
     answer.names = names_of(call->identity, environment);
-    const auto give = [&service, call, answer](const Result<std::vector<std::string>>& mistakes) {
-        if (!mistakes) return reply_unchecked(*call, "the answer against the question's schema", mistakes.error(), 400, "answer");
-        if (!mistakes->empty()) {
-            Json list = Json::array();
-            for (const std::string& mistake : *mistakes) list.push(Json(mistake));
-            return reply_problem(*call, 400, fmt::format("the answer does not fit what is asked: {}", fmt::join(*mistakes, "; ")), "answer", Json::object({{"mistakes", std::move(list)}}));
-        }
-        service.core.answer_question(answer, call->who(), [call](const Result<Answered>& answered) {
-            if (passed(*call, answered)) reply_answered(*call, *answered);
-        });
-    };
-    // Too late is too late, whatever the answer is.
-    if (question->state != QuestionState::open) return give(std::vector<std::string>());
-    if (!check_answer(service, *question, answer.answer, give)) reply_checks_full(*call);
+    give_answer(service, call, *question, std::move(answer), call->who(), false);
 }
 
 }  // namespace handler

@@ -100,7 +100,11 @@ void put_resource(Service& service, const CallPtr& call)
     auto document = parse_document(*json, kind, (*call)["name"]);
     if (!passed(*call, document)) return;
     const std::string name = document->name;
-    if (!permitted(service, *call, Role::developer, place_of_document(specs_in(*service.core.reader()), word(kind), name, document->spec), fmt::format("writing {} '{}'", word(kind), name))) return;
+    {
+        const auto reader = service.core.reader();
+        const auto stored = reader->document(word(kind), name);
+        if (!may_write(service, *call, specs_in(*reader), word(kind), name, document->spec, stored ? stored->spec : Json())) return;
+    }
     if (!may_hear(service, *call, specs_in(*service.core.reader()), document->spec)) return;
     Result<Checked> checked = fail(Errc::internal, "");
     {

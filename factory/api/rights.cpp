@@ -250,12 +250,53 @@ std::optional<Missing> missing_right(Reader& reader, const Identity& identity, c
 {
     const bool change = route.method != "GET";
     const Right right = right_of(route);
+    // In a private environment its user starts jobs, and an administrator.
+    if (change && (right.area == Area::runs || route.pattern == "/v1/jobs/{uid}/retry"))
+        for (const std::string& environment : place_of(reader, right.about, thing, change).environments)
+            if (auto missing = missing_in_private(reader, identity, environment)) return missing;
     // What needs no look at the thing itself is decided without: most callers have their role everywhere.
     if (const Role role = role_of(route.access); role != Role::none && !(identity.everywhere() && identity.role >= role))
         if (auto missing = missing_role(identity, role, place_of(reader, right.about, thing, change))) return missing;
     if ((route.access == Access::any_token && right.area == Area::none) || identity.scopes.has(right.area, change)) return std::nullopt;   // who the token is
     const std::string scope = right.area == Area::none ? std::string("*") : fmt::format("{}{}", name(right.area), change ? "" : ":read");
     return Missing{fmt::format("{}, which this token ({}) has not", right.area == Area::none ? std::string("a token without scopes") : "the scope " + scope, identity.id), Json::object({{"scope", Json(scope)}}), {}};
+}
+
+std::optional<Missing> missing_in_private(Reader& reader, const Identity& identity, const std::string& environment)
+{
+    const auto document = reader.document("Environment", environment);
+    if (!document || document->spec["access"].as_string() != "private") return std::nullopt;
+    const std::string& user = document->spec["user"].as_string();
+    if ((identity.kind == "user" || identity.kind == "admin") && identity.subject == user) return std::nullopt;
+    auto missing = missing_role(identity, Role::admin, in_environment(environment));
+    if (missing) missing->text = fmt::format("a token of {}, whose own environment '{}' is (access: private), or {}", user, environment, missing->text);
+    return missing;
+}
+
+bool permitted_in_private(Service& service, const Call& call, const Identity& identity, const std::string& environment, std::string_view action)
+{
+    const auto missing = missing_in_private(*service.core.reader(), identity, environment);
+    if (missing) refuse(service, call, *missing, action);
+    return !missing;
+}
+
+bool may_write(Service& service, const Call& call, const SpecOf& spec_of, std::string_view kind, const std::string& name, const Json& spec, const Json& stored)
+{
+    const std::string action = fmt::format("writing {} '{}'", kind, name);
+    const SpecOf now = specs_in(*service.core.reader());
+    if (!stored.is_null() && !permitted(service, call, Role::developer, place_of_document(now, kind, name, stored), action)) return false;
+    const Place place = place_of_document(spec_of, kind, name, spec);
+    if (!permitted(service, call, Role::developer, place, action)) return false;
+    const bool whose = kind == "Environment" && (!(spec["access"] == stored["access"]) || !(spec["user"] == stored["user"]));
+    if (whose && !permitted(service, call, Role::admin, {}, fmt::format("saying whose environment '{}' is (access, user)", name))) return false;
+    // Who writes a trigger there may start its jobs, and who writes a deployment says what they do.
+    if (kind != "Trigger" && kind != "Deployment" && kind != "Environment") return true;
+    for (const std::string& environment : place.environments)
+        if (!permitted_in_private(service, call, call.identity, environment, action)) return false;
+    if (stored.is_null()) return true;
+    for (const std::string& environment : place_of_document(now, kind, name, stored).environments)
+        if (!permitted_in_private(service, call, call.identity, environment, action)) return false;
+    return true;
 }
 
 bool permitted(Service& service, const Call& call, Role role, const Place& place, std::string_view action)

@@ -40,6 +40,14 @@ struct Missing {
 /// What a caller lacks for a route about `thing`; nothing: it may. What handlers look at besides is not in it.
 std::optional<Missing> missing_right(Reader& reader, const Identity& identity, const Route& route, const std::string& thing);
 
+/// Jobs of a private environment are its user's and the administrators' to start; nothing: this identity may, or it is shared.
+std::optional<Missing> missing_in_private(Reader& reader, const Identity& identity, const std::string& environment);
+/// The same, said to the caller.
+bool permitted_in_private(Service& service, const Call& call, const Identity& identity, const std::string& environment, std::string_view action);
+/// Whether the caller may write the document: a developer where it is and where it would be, in a private environment its user; whose an environment
+/// is, is an administrator's to say. `stored`: null of a new one.
+bool may_write(Service& service, const Call& call, const SpecOf& spec_of, std::string_view kind, const std::string& name, const Json& spec, const Json& stored);
+
 /// Whether the caller has what the route needs; answers 403 with what is missing and who can give it when not.
 bool permitted(Service& service, const Call& call, const Route& route);
 /// The same for what a handler finds out by itself. `action`: "starting trigger 'x'".

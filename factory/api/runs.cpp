@@ -6,6 +6,7 @@
 #include "factory/api/checks.h"
 #include "factory/api/approvers.h"
 #include "factory/api/handlers.h"
+#include "factory/api/question_checks.h"
 #include "factory/api/render.h"
 #include "factory/api/rights.h"
 #include "factory/api/run_call.h"
@@ -29,6 +30,8 @@ struct Run {
     std::string digest;
     std::int64_t wait = 0;   ///< seconds to hold for the end
     std::function<void(const Accepted&)> accepted;
+    std::optional<StartRun::Launch> launch;
+    Who who() const { return launch ? Who{"user " + launch->user, call->http.remote} : call->who(); }
 };
 using RunPtr = std::shared_ptr<Run>;
 
@@ -61,7 +64,7 @@ Json run_json(Service& service, const Call& call, const JobRecord& job, const st
 void accept(Service& service, const RunPtr& run)
 {
     const bool keyed = !run->request.idempotency_key.empty();
-    service.core.accept_run(run->request, run->call->who(), [&service, run, keyed](Result<Accepted> accepted) {
+    service.core.accept_run(run->request, run->who(), [&service, run, keyed](Result<Accepted> accepted) {
         const Call& call = *run->call;
         if (!accepted && keyed && accepted.error().code == Errc::conflict && accepted.error().what.find("Idempotency-Key") != std::string::npos)
             return reply_problem(call, 422, accepted.error().what, "idempotency_key");
@@ -87,7 +90,7 @@ void accept(Service& service, const RunPtr& run)
 void refuse_input(const Run& run, const std::vector<std::string>& mistakes)
 {
     Json list = Json::array();
-    for (const auto& mistake : mistakes) list.push(Json(mistake));
+    for (const auto& mistake : mistakes) list.push(run.launch ? mistake_json(mistake) : Json(mistake));
     reply_problem(*run.call, 400, fmt::format("the input does not fit trigger '{}': the workflow's input.schema says: {}", run.trigger.name, fmt::join(mistakes, "; ")), "input",
                   Json::object({{"mistakes", std::move(list)}}));
 }
@@ -124,6 +127,13 @@ void start_run(Service& service, const CallPtr& call, Document trigger, StartRun
     run->call = call;
     run->wait = given.wait;
     run->accepted = std::move(given.accepted);
+    run->launch = std::move(given.launch);
+    if (run->launch) {
+        run->request.launch_agent = run->launch->agent;
+        run->request.launch = run->launch->id;
+    }
+    const Identity person{.kind = "user", .id = {}, .subject = run->launch ? run->launch->user : std::string()};
+    if (!permitted_in_private(service, *call, run->launch ? person : call->identity, environment_of(service, trigger), fmt::format("starting trigger '{}'", trigger.name))) return;
     run->request.trigger = trigger.name;
     run->request.input = merge_input(trigger.spec["input"], given.call.input);
     run->request.context = std::move(given.call.context);
@@ -272,7 +282,7 @@ void start_with(Service& service, const CallPtr& call, Document trigger, Result<
     if (!given->callback_url.empty()) told.push(Json(given->callback_url));
     const auto key = call->http.header("idempotency-key");
     if (key.size() > 200) return reply_problem(*call, 400, "Idempotency-Key is longer than 200 bytes");
-    start_run(service, call, std::move(trigger), {std::move(*given), std::string(key), dump_json(told), preferred_wait(call->http), {}});
+    start_run(service, call, std::move(trigger), {std::move(*given), std::string(key), dump_json(told), preferred_wait(call->http), {}, {}});
 }
 
 void run_sap(Service& service, const CallPtr& call, bool by_trigger_token)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "factory/api/run_call.h"
@@ -16,6 +17,10 @@ struct StartRun {
     std::int64_t wait = 0;     ///< seconds to hold for the end
     /// Answers the caller once the job is durable. Thread: the writer's. Empty: as `/runs` does.
     std::function<void(const Accepted&)> accepted;
+    struct Launch {
+        std::string agent, id, user;   ///< id of the agent, its own id of this start, and whose agent it is
+    };
+    std::optional<Launch> launch;      ///< a person starts it at their agent; its mistakes are told as [{path, text}]
 };
 
 /// Checks the input, starts the job, answers. The caller has been admitted.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -84,6 +85,7 @@ void CoreImpl::set_agent(std::string name, AgentPatch patch, Who who, Done<Agent
         }
         if (patch.labels) changes.set("labels", agent.record.labels = *patch.labels);
         AgentRecord& record = agent.record;
+        const std::string user_before = record.user;
         if (patch.environment && record.approved && record.approved_in.is_array()) {   // who moves it may approve it: as it was there, so here
             Json moved = Json::array();
             for (const Json& place : record.approved_in.as_array()) moved.push(place.as_string() == record.environment ? Json(*patch.environment) : place);
@@ -99,11 +101,19 @@ void CoreImpl::set_agent(std::string name, AgentPatch patch, Who who, Done<Agent
             changes.set("approvedIn", record.approved_in = *patch.approved_in);
             record.approved = !patch.approved_in->empty();
         }
+        if (patch.user) changes.set("user", record.user = *patch.user).set("userBefore", user_before);
         if (patch.paused) changes.set("paused", agent.record.paused = *patch.paused);
         if (patch.frozen) changes.set("frozen", agent.record.frozen = *patch.frozen);
         if (patch.revoked) {
             changes.set("revoked", true).set("key", platform::fingerprint(agent.record.public_key));
             if (auto ok = give_key(agent, {}, false); !ok) return fail(ok.error());
+        }
+        if (record.user != user_before) {   // what another said there is not this one's word
+            if (auto ok = writer_.forget_refusals(agent.key, WallTime{std::numeric_limits<std::int64_t>::max()}); !ok) return fail(ok.error());
+            agent.refusals.clear();
+            show_refusals(agent);
+            agent.fetched = agent.told = 0;
+            news_for(agent);
         }
         if (auto ok = keep(agent); !ok) return fail(ok.error());
         if (auto ok = audit(who, "set", "Agent", name, changes); !ok) return fail(ok.error());
@@ -193,6 +203,7 @@ void CoreImpl::open_session(SessionReport report, Done<SessionAnswer> done)
             if (auto ok = dispatch(); !ok) return fail(ok.error());
         }
         agent.can_repeat = report.can_repeat;
+        agent.fetched = agent.told = 0;
         if (auto ok = compare(agent, report.seen); !ok) return fail(ok.error());
         SessionAnswer answer{.agent = {}, .epoch = epoch_, .held = {}, .revoked = revoked_keys(), .report_again = report.can_repeat && awaited_.contains(agent.key)};
         agent.asked_again = answer.report_again;

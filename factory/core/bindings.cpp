@@ -97,6 +97,7 @@ Binding CoreImpl::binding_by(const Json& spec, const Document& deployment, const
 Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, BindingWish wish)
 {
     std::string cached = wish.traced ? trigger + "\ntraced" : trigger;
+    if (!wish.bound.empty()) cached += fmt::format("\nbound {}{}", wish.bound, wish.pushed ? " pushed" : "");
     if (wish.version != Version::current) cached += wish.version == Version::tried ? "\ntried" : "\nbefore";
     if (const auto found = trigger_bindings_.find(cached); found != trigger_bindings_.end()) return found->second;
     Reader& read = writer_.read();
@@ -135,6 +136,15 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, Bind
         b.key += ":group=" + trial->group;
     }
     b.trigger = trigger;
+    if (!wish.bound.empty()) {
+        const auto agent = agent_by_id(wish.bound);
+        if (!agent) return fail(agent.error());
+        const AgentRecord& of = (*agent)->record;
+        Json bound = Json::object({{"agent", of.id}, {"name", of.name}, {"user", of.user}});
+        if (wish.pushed) bound.set("pushed", true);
+        b.rules.set("bound", std::move(bound));
+        b.key += fmt::format(":bound={}:{}{}", of.id, of.user, wish.pushed ? ":pushed" : "");
+    }
     if (wish.traced) b.rules.set("trace", true);
     const auto id = writer_.put_binding(b);
     if (!id) return fail(id.error());

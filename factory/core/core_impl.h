@@ -61,6 +61,7 @@ public:
     void reported_again(std::string agent, Done<Nothing> done) override;
     void holds(Done<std::vector<Hold>> done) override;
     void release(std::string environment, Who who, Done<Nothing> done) override;
+    void person(std::string agent, Done<PersonState> done) override;   ///< person.cpp
     void goodbye(std::string agent, std::string why, Done<Nothing> done) override;
     void ask_doctor(std::string name, Who who, Done<DoctorState> done) override;
     void doctor_state(std::string name, Done<DoctorState> done) override;
@@ -84,6 +85,7 @@ public:
     void why_environment(std::string environment, Done<Why> done) override;
 
     void ask(std::string agent, AskRequest request, Done<QuestionRecord> done) override;              ///< questions.cpp
+    void unask(std::string agent, protocol::AttemptId attempt, std::string question, std::string why, Done<Nothing> done) override;   ///< questions_asked.cpp
     void answer_question(QuestionAnswer answer, Who who, Done<Answered> done) override;
     void remind(std::string question, std::string text, std::string key, Done<Nothing> done) override;
 
@@ -181,6 +183,26 @@ private:
     std::string doctor_due(Agent& agent);          ///< the ask that a poll's answer has to carry now, or nothing
     DoctorState doctor_of(const Agent& agent) const;
 
+    // person.cpp: whose agent it is, and what that person starts
+    void news_for(Agent& agent);                   ///< what its user may see has changed
+    void news_for_people(const std::string& user = {});   ///< of this one, or of all
+    std::uint64_t news_due(Agent& agent);          ///< the version that a poll's answer has to carry now, or 0
+    Result<Accepted> launch(const RunRequest& run, const Who& who, NewJob job);
+    Result<BindingRef> binding_for_launch(const std::string& trigger, const Agent& agent);
+    Result<BindingRef> binding_for_retry(const BindingRef& old, const std::string& trigger, bool same_version);
+    Status desktop_changed(Agent& agent, const Json& session);
+
+    // consent.cpp: what its user says to jobs of others
+    bool asks_first(const Agent& agent, const KnownBinding& known) const;
+    Result<Json> consent_of(const Active& active);   ///< what the person is shown
+    Status hear_consent(Agent& agent, Active& active, const OfferAnswer& said);
+    Status load_refusals();
+    Status tick_refusals(Agent& agent, WallTime now);
+    void show_refusals(Agent& agent);
+    static std::string_view consent_code(const std::string& choice);   ///< of a line of the timeline and a reason
+    std::string refusal_words(const Agent& agent, const Writer::KeptRefusal& refusal) const;
+    const Writer::KeptRefusal* refusal_of(const KnownBinding& known, const Agent& agent) const;
+
     // events.cpp
     Result<EventAnswer> ingest_one(Agent& agent, EventBatch& batch);
     Result<EventAnswer> keep_stale(Agent& agent, EventBatch& batch, bool again = false);
@@ -212,16 +234,27 @@ private:
     Result<Accepted> make_job(const BindingRef& binding, NewJob job, Json input);
     Status end_active(Active& active, Ending ending);    ///< `active` is gone afterwards
     Status end_ready(JobKey job, Ending ending);
-    Status back_to_ready(Active& active, std::string_view what, std::string_view why);
+    Status back_to_ready(Active& active, std::string_view what, std::string_view why, Json detail = {});
     void forget_active(Active& active);
     JobRecord record_of(const Active& active) const;
 
     // questions.cpp: what people are asked. questions_approval.cpp: before a job starts
     Status load_questions();
+    void news_for_asked(const Json& by);
     Status open_question(JobKey job, const Binding& binding, QuestionRecord question);
     Status close_question(JobKey job, QuestionRecord question);   ///< with state, by whom, when, …
     Status withdraw_questions(JobKey job, const std::string& why);
     Status tick_questions(WallTime now);
+    // questions_asked.cpp: between a question of a running attempt and its agent
+    Status load_answered();
+    void owe_answer(JobKey job, const QuestionRecord& question);
+    void heard(Agent& agent, const std::vector<std::string>& questions);
+    bool answers_due(const Active& active) const;
+    bool waits_for_people(const Active& active) const { return active.state == protocol::JobState::waiting && asking_.contains(active.job); }
+    void add_answers(Active& active, PollAnswer& answer);
+    Status take_told(Active& active, const protocol::Event& event);
+    void why_asking(const Active& active, std::vector<WhyReason>& out);
+    static Json usual_answerers(const JobRecord& job, QuestionKind kind);
     Status tell_question(JobKey job, const Binding& binding, const QuestionRecord& question, const std::string& again = {});
     Result<std::string> ask_approval(JobKey key, const BindingRef& binding, NewJob& job);   ///< the sentence that says what it waits for
     Status approve(JobKey job, const QuestionRecord& question, const Who& who);
@@ -298,7 +331,8 @@ private:
 
     // why.cpp
     Result<Why> why_ready(const std::string& uid, JobKey job, const BindingRef& binding, int priority);
-    void why_agents(const KnownBinding& binding, Why& out, bool& free);
+    std::string bound_words(const dispatch::Needs::Bound& bound) const;
+    void why_agents(const KnownBinding& binding, Why& out, bool& free, std::optional<WallTime>& next);
     AgentView view_of(const KnownBinding& binding, const dispatch::Environment& environment, const Agent& agent);
     void why_nobody(const KnownBinding& binding, const dispatch::Environment& environment, std::vector<WhyReason> strangers, std::vector<WhyReason>& out) const;
     void why_doctor(const Agent& agent, std::vector<WhyReason>& out) const;
@@ -307,7 +341,7 @@ private:
     std::string waiting_for(const BindingRef& binding);
     Status note_waits(SteadyTime now);             ///< what jobs wait for at this time, for when they do not any more
     Json wait_over(const BindingRef& binding, WallTime since, WallTime now) const;
-    Status add_past_waits(Why& out);
+    Status add_past_waits(Why& out, bool consents_alone = false);
     std::string clock_text(WallTime time) const;
 
     CoreOptions options_;
@@ -335,11 +369,6 @@ private:
     std::atomic<std::uint64_t> next_ticket_{1};
 
     // The writer thread's own.
-    struct FreshJob {
-        JobKey key = 0;
-        WaitingJob row;
-        Json input;
-    };
     std::optional<FreshJob> fresh_;                       // the job being accepted: assigned without reading it again
     dispatch::Board board_;
     std::unordered_map<AgentKey, Agent> agents_;
@@ -363,13 +392,10 @@ private:
     std::atomic<std::int64_t> next_firing_{0};            // wall time in microseconds, for the timer's thread; 0: none
     HoldState hold_;
     std::set<AgentKey> awaited_;
+    std::uint64_t last_news_ = 0;                         // microseconds when it began, then one more each time: it grows over restarts
     std::set<AgentKey> stirred_;                          // whose poll may have an answer after the commit
     std::uint64_t last_feed_ = 0, told_feed_ = 0;
     bool deliveries_made_ = false, ticked_ = false;
-    struct Waiter {
-        Done<JobRecord> done;
-        SteadyTime until;
-    };
     std::unordered_map<std::string, std::vector<Waiter>> waiters_;   // by uid
     std::vector<std::string> ended_;                      // jobs in this batch
     std::unordered_map<std::int64_t, Waiting> waiting_texts_;

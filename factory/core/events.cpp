@@ -85,6 +85,9 @@ Result<EventAnswer> CoreImpl::ingest_one(Agent& agent, EventBatch& batch)
         else if (ending) refused = "it follows a final state";
         else if (item.event->kind == EventKind::state) {
             if (auto ok = take_state(*active, *item.event, ending, refused); !ok) return fail(ok.error());
+        } else if (item.event->body["tell"].as_bool() && item.event->kind == EventKind::log) {
+            if (auto ok = take_told(*active, *item.event); !ok) return fail(ok.error());
+            if (!full) kept.push_back(std::move(*item.event));
         } else if (full) {
             ++(item.event->kind == EventKind::step ? progress.lost_steps : progress.lost_logs);
         } else {
@@ -133,6 +136,11 @@ Status CoreImpl::take_state(Active& active, const Event& event, std::optional<En
     if (starts) active.started = started = event.time;
     if (auto ok = writer_.change_job({.job = active.job, .state = *state, .reason = {}, .started = started, .ended = {}}); !ok) return ok;
     if (auto ok = job_line(active.job, protocol::name(*state), event.time, active.attempt, name, {}, event.body["detail"]); !ok) return ok;
+    Agent& agent = agents_.at(active.agent);
+    active.asking.reset();
+    if (starts && !agent.record.user.empty())
+        if (auto ok = writer_.put_person_job(agent.key, active.job, agent.record.user, {}); !ok) return ok;
+    news_for(agent);
     if (starts && active.attempt == 1) return notify(active.job, active.uid, active.binding->binding, "start", false);
     return {};
 }

@@ -95,6 +95,7 @@ void CoreImpl::accept_run(RunRequest request, Who who, Done<Accepted> done)
                .input = text_of(kept->input), .context = text_of(kept->context)};
     queue_.submit<Accepted>(std::move(done), [this, kept, who = std::move(who), job = std::move(job)]() mutable -> Result<Accepted> {
         const RunRequest& run = *kept;
+        if (!run.launch_agent.empty()) return launch(run, who, std::move(job));
         const std::string scope = run.trigger + "\n" + who.name;
         if (!run.idempotency_key.empty()) {
             const auto known = writer_.idempotency(scope, run.idempotency_key, clock_.now() - kKeysKept);
@@ -182,7 +183,9 @@ void CoreImpl::retry(std::string uid, bool same_version, Who who, Done<Accepted>
         if (!key) return fail(key.error());
         const auto id = writer_.job_binding(*key);
         if (!id) return fail(id.error());
-        const auto binding = same_version ? known_binding(*id) : binding_for_job(old->trigger);
+        const auto known = known_binding(*id);
+        if (!known) return fail(known.error());
+        const auto binding = binding_for_retry(*known, old->trigger, same_version);
         if (!binding) return fail(binding.error());
         const Binding& next = (*binding)->binding;
         if (const auto stopped = why_stopped(next)) return fail(Errc::conflict, stopped->text);
@@ -276,7 +279,10 @@ void CoreImpl::forget_active(Active& active)
             tokens_.erase(std::string(one.substr(0, one.find(' '))));
         }
     }
-    if (const auto agent = agents_.find(active.agent); agent != agents_.end()) agent->second.holds.erase(active.job);
+    if (const auto agent = agents_.find(active.agent); agent != agents_.end()) {
+        agent->second.holds.erase(active.job);
+        news_for(agent->second);
+    }
     board_.vacate(active.binding->binding.id);
     active_uids_.erase(active.uid);
     active_.erase(active.job);   // `active` is gone from here on
@@ -319,6 +325,8 @@ Status CoreImpl::end_ready(JobKey job, Ending ending)
     const auto binding = known_binding(row->binding);
     if (!binding) return fail(binding.error());
     board_.remove_ready(job, row->binding, row->priority);
+    if (const auto& bound = (*binding)->needs.bound; bound)
+        if (const auto agent = agent_ids_.find(bound->agent); agent != agent_ids_.end()) news_for(agents_.at(agent->second));
     if (auto ok = withdraw_questions(job, fmt::format("the job is {}", protocol::name(ending.state))); !ok) return ok;
     if (auto ok = writer_.change_job({.job = job, .state = ending.state, .reason = ending.reason, .started = {}, .ended = ending.time, .closed = clock_.now()}); !ok) return ok;
     if (auto ok = writer_.insert_outcome(job, ending.output, ending.error, ending.evidence); !ok) return ok;
@@ -332,7 +340,7 @@ Status CoreImpl::end_ready(JobKey job, Ending ending)
 }
 
 /// The attempt is over without having run, or may run again; the next one gets a new number.
-Status CoreImpl::back_to_ready(Active& active, std::string_view what, std::string_view why)
+Status CoreImpl::back_to_ready(Active& active, std::string_view what, std::string_view why, Json detail)
 {
     if (active.cancel)
         return end_active(active, {.state = JobState::cancelled, .reason = Reason::cancelled_by, .output = {}, .error = {},
@@ -344,8 +352,7 @@ Status CoreImpl::back_to_ready(Active& active, std::string_view what, std::strin
     const BindingRef known = active.binding;
     if (auto ok = withdraw_questions(job, "the attempt that asked has ended"); !ok) return ok;
     if (auto ok = writer_.change_job({.job = job, .state = JobState::ready, .reason = {}, .started = {}, .ended = {}}); !ok) return ok;
-    Json detail;
-    if (!why.empty()) detail = Json::object({{"why", why.substr(0, 500)}});
+    if (!why.empty()) detail = (detail.is_object() ? std::move(detail) : Json::object()).set("why", why.substr(0, 500));
     if (auto ok = job_line(job, what, clock_.now(), active.attempt, agents_.at(active.agent).record.name, {}, std::move(detail)); !ok) return ok;
     if (auto ok = job_line(job, "ready", clock_.now(), active.attempt); !ok) return ok;
     forget_active(active);

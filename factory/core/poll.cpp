@@ -42,6 +42,11 @@ std::uint64_t CoreImpl::park(Poll poll, Done<PollAnswer> done)
         if (awaited_.contains(agent.key) && agent.can_repeat && !agent.asked_again)
             return fail(Errc::unavailable, "this store is an older one: open a session, which asks for what ran since");
         end_poll(agent, Error{Errc::conflict, "a newer poll of this agent took the place of this one"});
+        if (!poll.session.is_null())
+            if (auto ok = desktop_changed(agent, poll.session); !ok) return fail(ok.error());
+        for (const JobKey job : agent.holds)   // its user has time to answer: it is not silent meanwhile
+            if (Active& active = active_.at(job); active.asking) active.renewed = clock_.steady();
+        heard(agent, poll.heard);
         for (const OfferAnswer& said : poll.answers)
             if (auto ok = answer_offer(agent, said); !ok) return fail(ok.error());
         if (auto ok = come_online(agent); !ok) return fail(ok.error());
@@ -53,6 +58,7 @@ std::uint64_t CoreImpl::park(Poll poll, Done<PollAnswer> done)
         agent.unable = poll.unable.substr(0, 500);
         agent.next_poll = poll.next;
         agent.knows_doctor = poll.knows_doctor;
+        agent.knows_person = poll.knows_person;
         agent.parked = Parked{ticket, answer, clock_.steady() + std::min(poll.wait.value_or(options_.poll), options_.poll), poll.want};
         free_now(agent);
         stirred_.insert(agent.key);
@@ -95,6 +101,7 @@ Status CoreImpl::answer_offer(Agent& agent, const OfferAnswer& said)
     Active* active = active_of(said.id.job);
     if (!active || active->agent != agent.key || active->attempt != said.id.attempt || said.id.epoch != active->epoch) return {};
     active->named = true;
+    if (said.consent) return hear_consent(agent, *active, said);
     if (active->state != protocol::JobState::assigned) return {};   // it has said that it started: too late for this
     const bool returned_often = active->attempt >= 5;
     if (said.busy || returned_often) agent.rest_until = clock_.steady() + kRest;
@@ -151,6 +158,7 @@ Status CoreImpl::assign(const dispatch::Match& match)
     Json waited = fresh ? Json() : wait_over(active.binding, active.created, *active.assigned);
     if (auto ok = job_line(active.job, "assigned", *active.assigned, active.attempt, agent.record.name, {}, std::move(waited)); !ok) return ok;
     agent.holds.insert(active.job);
+    if (active.binding->needs.is_own()) news_for(agent);
     stirred_.insert(agent.key);
     active_uids_[active.uid] = active.job;
     active_.insert_or_assign(match.job, std::move(active));
@@ -244,12 +252,23 @@ void CoreImpl::answer_poll(Agent& agent, bool even_if_empty)
             answer.cancels.push_back({{active.uid, active.epoch, active.attempt}, active.cancel->by, active.cancel->why});
             active.cancel_sent = true;
         }
+        add_answers(active, answer);
         if (!offer_due(active)) continue;
         auto offer = offer_of(active);
         if (!offer) {
             log::error("core", "job {}: its offer cannot be made: {}", active.uid, offer.error().what);
             continue;
         }
+        Json consent;
+        if (asks_first(agent, *active.binding)) {
+            auto words = consent_of(active);
+            if (!words) {
+                log::error("core", "job {}: what its agent's user is to be asked cannot be said: {}", active.uid, words.error().what);
+                continue;
+            }
+            consent = std::move(*words);
+        }
+        answer.consents.push_back(std::move(consent));
         active.offered = active.renewed = clock_.steady();
         active.heard = clock_.now();
         answer.offers.push_back(std::move(*offer));
@@ -257,7 +276,8 @@ void CoreImpl::answer_poll(Agent& agent, bool even_if_empty)
     if (!answer.offers.empty()) answer.revoked = revoked_keys();
     answer.drop = std::exchange(agent.drops, {});
     answer.doctor = doctor_due(agent);
-    if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.drop.empty() && answer.doctor.empty()) return;
+    answer.person = news_due(agent);
+    if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.answered.empty() && answer.drop.empty() && answer.doctor.empty() && answer.person == 0) return;
     const auto done = std::move(agent.parked->done);
     agent.parked.reset();
     agent.gap_until = clock_.steady() + options_.poll_gap + agent.next_poll;

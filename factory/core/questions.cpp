@@ -18,6 +18,7 @@ bool contains(const Json& names, const std::string& name)
 
 Json question_document(const QuestionRecord& question)
 {
+    if (question.kind == QuestionKind::tell) return Json::object({{"id", question.id}, {"kind", name(question.kind)}, {"text", question.text}, {"command", ""}});
     const bool yes_or_no = question.kind == QuestionKind::approval || question.schema["type"].as_string() == "boolean";
     return Json::object({{"id", question.id}, {"kind", name(question.kind)}, {"text", question.text}, {"mark", "#" + question_mark(question)}, {"by", who_words(question.by)},
                          {"schema", question.schema}, {"deadline", question.deadline ? Json(format_time(*question.deadline)) : Json()},
@@ -104,11 +105,22 @@ Status CoreImpl::open_question(JobKey job, const Binding& binding, QuestionRecor
         !ok)
         return ok;
     asking_[job].push_back({question.id, question.attempt});
+    news_for_asked(question.by);
     return tell_question(job, binding, question);
+}
+
+/// Those of them who have an agent. Who has a role is not known here.
+void CoreImpl::news_for_asked(const Json& by)
+{
+    for (const Json& one : by.as_array()) {
+        if (one.as_string().starts_with("role:")) return news_for_people();
+        if (one.as_string().starts_with("user:")) news_for_people(one.as_string().substr(5));
+    }
 }
 
 Status CoreImpl::close_question(JobKey job, QuestionRecord question)
 {
+    news_for_asked(question.by);
     if (auto ok = writer_.close_question(question); !ok) return ok;
     if (auto ok = feed({.time = *question.closed, .kind = "question", .job = job, .subject = question.id, .what = name(question.state), .attempt = question.attempt, .agent = {},
                         .reason = question.why, .detail = Json::object({{"kind", name(question.kind)}, {"by", question.answered_by}, {"way", question.way}})});
@@ -119,6 +131,7 @@ Status CoreImpl::close_question(JobKey job, QuestionRecord question)
         if (auto ok = job_line(job, fmt::format("question_{}", name(question.state)), *question.closed, question.attempt, {}, {}, Json::object({{"question", question.id}, {"text", text}})); !ok)
             return ok;
     }
+    if (question.attempt > 0 && question.state != QuestionState::withdrawn) owe_answer(job, question);
     const auto found = asking_.find(job);
     if (found == asking_.end()) return {};
     std::erase_if(found->second, [&](const Asking& one) { return one.id == question.id; });
@@ -192,10 +205,11 @@ void CoreImpl::remind(std::string id, std::string text, std::string key, Done<No
 
 void CoreImpl::ask(std::string agent, AskRequest request, Done<QuestionRecord> done)
 {
-    queue_.submit<QuestionRecord>(std::move(done), [this, agent = std::move(agent), request = std::move(request)]() -> Result<QuestionRecord> {
+    auto asked = std::make_shared<AskRequest>(std::move(request));
+    queue_.submit<QuestionRecord>(std::move(done), [this, agent = std::move(agent), asked]() -> Result<QuestionRecord> {
+        AskRequest& request = *asked;
         const auto asker = agent_by_id(agent);
         if (!asker) return fail(asker.error());
-        if (auto ok = check_asked(request); !ok) return fail(ok.error());
         const auto known = writer_.read().question(request.id);
         if (known && (known->job != request.attempt.job || known->attempt != request.attempt.attempt)) return fail(Errc::conflict, fmt::format("question {} is another attempt's", request.id));
         if (known) return *known;
@@ -207,6 +221,8 @@ void CoreImpl::ask(std::string agent, AskRequest request, Done<QuestionRecord> d
             return fail(Errc::conflict, fmt::format("job {} has {} open questions already", active->uid, open->second.size()));
         const auto job = writer_.read().job(active->uid);
         if (!job) return fail(job.error());
+        if (request.by.size() == 0) request.by = usual_answerers(*job, request.kind);
+        if (auto ok = check_asked(request); !ok) return fail(ok.error());
         const auto asked_for = asked_before(active->job, *job);
         if (!asked_for) return fail(asked_for.error());
         QuestionRecord question{.id = request.id, .job = active->uid, .trigger = job->trigger, .attempt = active->attempt, .kind = request.kind, .text = request.text, .schema = request.schema,

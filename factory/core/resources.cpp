@@ -145,6 +145,7 @@ void CoreImpl::delete_document(std::string kind, std::string name, std::uint64_t
             return fail(ok.error());
         if (kind == "Environment") board_.remove_environment(name);
         documents_changed();
+        if (kind == "Trigger" && known->spec["type"].as_string() == "attended") news_for_people();
         if (auto ok = dispatch(); !ok) return fail(ok.error());
         return Nothing{};
     });
@@ -218,6 +219,7 @@ void CoreImpl::put_token(TokenRecord token, Who who, Done<TokenRecord> done)
         if (token.created.microseconds == 0) token.created = clock_.now();
         if (auto ok = writer_.put_token(token); !ok) return fail(ok.error());
         // Agents renew theirs each hour: not a change that anybody made.
+        if (token.kind == "user" || token.kind == "admin") news_for_people(token.subject);   // roles say what is assigned to whom
         if (token.kind != "agent")
             if (auto ok = audit(who, "put", "Token", token.id, Json::object({{"kind", token.kind}, {"subject", token.subject}})); !ok) return fail(ok.error());
         return token;
@@ -230,6 +232,7 @@ void CoreImpl::delete_token(std::string id, Who who, Done<Nothing> done)
         const auto known = writer_.read().token(id);
         if (!known) return fail(known.error());
         if (auto ok = writer_.delete_token(id); !ok) return fail(ok.error());
+        if (known->kind == "user" || known->kind == "admin") news_for_people(known->subject);
         if (auto ok = audit(who, "delete", "Token", id, Json::object({{"kind", known->kind}, {"subject", known->subject}})); !ok) return fail(ok.error());
         return Nothing{};
     });

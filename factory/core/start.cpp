@@ -93,7 +93,10 @@ Status CoreImpl::load()
         if (kept.reported < hold_.epoch) awaited_.insert(kept.key);
         board_.put_agent(kept.key, agent.record);
     }
+    last_news_ = std::max(last_news_, static_cast<std::uint64_t>(clock_.now().microseconds / 1000));
+    news_for_people();
     show_hold();
+    if (auto ok = load_refusals(); !ok) return ok;
     if (auto ok = load_questions(); !ok) return ok;
     const auto ready = writer_.ready_counts();
     if (!ready) return fail(ready.error());
@@ -143,9 +146,14 @@ Status CoreImpl::load()
         if (const auto agent = agents_.find(kept.agent); agent != agents_.end()) agent->second.holds.insert(kept.job);
         active_uids_[one.uid] = one.job;
         const JobKey key = one.job;
+        if (const auto agent = agents_.find(kept.agent); one.state == JobState::assigned && agent != agents_.end() && asks_first(agent->second, **binding))
+            if (auto rows = writer_.read().timeline(one.uid); rows)
+                for (const TimelineRow& row : *rows)
+                    if (row.what == "consent_asked" && row.attempt == one.attempt)
+                        if (const auto until = parse_time(row.detail["until"].as_string()); until) one.asking = *until;
         restore_tokens(active_.insert_or_assign(key, std::move(one)).first->second);
     }
-    return {};
+    return load_answered();
 }
 
 void CoreImpl::lost(const Error& error)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -27,6 +28,8 @@ constexpr Milliseconds kKeysKept = std::chrono::hours(24);   ///< idempotency ke
 enum class Version { current, tried, before };   ///< of a deployment on trial; tried: for the group, before: what the others go on with meanwhile
 struct BindingWish {
     bool traced = false, even_paused = false;
+    std::string bound{};           ///< id of the agent that alone runs it: its user started it there
+    bool pushed = false;           ///< …and somebody else wants it once more
     Version version = Version::current;
 };
 
@@ -63,6 +66,12 @@ struct Agent {
     std::vector<protocol::AttemptId> drops;
     bool knows_doctor = false;     ///< as its last poll said
     std::optional<Doctor> doctor;
+    // Of its user.
+    bool knows_person = false;     ///< as its last poll said
+    std::uint64_t news = 0;        ///< version of what the user may see; 0: never counted
+    std::uint64_t fetched = 0, told = 0;   ///< the versions that it fetched, and that a poll said last
+    SteadyTime told_at;
+    std::map<std::string, Writer::KeptRefusal> refusals;   ///< by trigger
 };
 
 /// An assigned, running or waiting job.
@@ -89,6 +98,11 @@ struct Active {
     WallTime heard;                ///< the same for people
     WallTime created;
     std::optional<WallTime> assigned, started;
+    std::optional<WallTime> asking;      ///< the agent's user is asked until then
+    bool consented = false;
+    std::map<std::string, std::optional<SteadyTime>> answers;   ///< of its questions, that its agent has not heard; when they were sent last
+    SteadyTime owed;               ///< when the last of them was given: an agent that is away may take its limit from then on
+    std::uint32_t tells = 0;
 };
 
 /// Something that a notifier hears of when it has lasted for long enough, or when its time comes. Made anew from the store at each start.
@@ -150,6 +164,7 @@ struct AgentView {
     bool member = true;
     PreflightAgent::Can can = PreflightAgent::Can::no;
     std::vector<WhyReason> reasons;
+    std::optional<WallTime> next;        ///< its user can be asked again then
 };
 
 struct Tale {                                  ///< what one notifier is told
@@ -182,6 +197,19 @@ struct Waiting {
 struct WaitNote {
     std::string text;
     SteadyTime at;
+};
+
+/// The job being accepted.
+struct FreshJob {
+    JobKey key = 0;
+    WaitingJob row;
+    Json input;
+};
+
+/// Who is told of a job's end, or that it has not come.
+struct Waiter {
+    Done<JobRecord> done;
+    SteadyTime until;
 };
 
 }  // namespace mill::factory::core

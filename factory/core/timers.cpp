@@ -101,7 +101,9 @@ Status CoreImpl::tick_active(SteadyTime now)
         if (active.binding->binding.repeatable) {   // its agent has killed it by now, by its own clock
             if (auto ok = back_to_ready(active, "lease_expired", fmt::format("{} was silent for {}", agent.record.name, format_duration(options_.lease))); !ok)
                 return ok;
-        } else if (now - active.renewed >= limit) {
+        } else if (waits_for_people(active)) {
+            continue;   // nothing of it goes on that could be lost: its agent may be off overnight
+        } else if (now - std::max(active.renewed, active.owed) >= limit) {
             Json evidence = Json::object({{"agent", agent.record.name}, {"silentSince", format_time(active.heard)}, {"limit", format_duration(limit)}});
             if (auto ok = end_active(active, {.state = JobState::failed, .reason = Reason::agent_lost, .output = {}, .error = {},
                                               .evidence = std::move(evidence), .time = clock_.now()});
@@ -119,6 +121,8 @@ Status CoreImpl::tick_active(SteadyTime now)
 Status CoreImpl::tick_agents(SteadyTime now)
 {
     for (auto& [key, agent] : agents_) {
+        if (!agent.refusals.empty())
+            if (auto ok = tick_refusals(agent, clock_.now()); !ok) return ok;
         if (agent.parked && now >= agent.parked->until) stirred_.insert(key);   // answered after the commit
         if (!agent.parked) {
             if (agent.online && now >= agent.gap_until)
@@ -130,7 +134,7 @@ Status CoreImpl::tick_agents(SteadyTime now)
             free_now(agent);
         }
         for (const JobKey job : agent.holds)
-            if (offer_due(active_.at(job))) stirred_.insert(key);
+            if (offer_due(active_.at(job)) || answers_due(active_.at(job))) stirred_.insert(key);
     }
     return {};
 }

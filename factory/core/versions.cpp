@@ -55,6 +55,7 @@ void CoreImpl::set_package_state(std::string name, std::string version, PackageS
             for (const auto& [id, ref] : bindings_)
                 if (ref && ref->binding.package_name == name && ref->binding.package_version == version) board_.stop(id);
         documents_changed();
+        news_for_people();
         std::vector<std::string> tried;
         if (state == PackageState::decommissioned)
             for (const auto& [deployment, known] : trials_)
@@ -81,6 +82,8 @@ Result<Document> CoreImpl::write_document(const std::optional<Document>& known, 
     Document document{.kind = kind, .name = name, .uid = known ? known->uid : new_uid(), .spec = spec, .generation = known ? known->generation + 1 : 1,
                       .created = known ? known->created : clock_.now(), .changed = clock_.now(), .changed_by = who.name, .source = known ? known->source : std::string()};
     if (auto ok = writer_.put_document(document); !ok) return fail(ok.error());
+    const auto attended = [](const Json& trigger) { return trigger["type"].as_string() == "attended"; };
+    if (kind == "Environment" || kind == "Deployment" || (kind == "Trigger" && (attended(spec) || (known && attended(known->spec))))) news_for_people();
     Json detail = Json::object({{"generation", document.generation}});
     if (kind == "Deployment") {
         move.from = known ? known->spec["package"].as_string() : "";
@@ -125,7 +128,15 @@ Status CoreImpl::rebind_waiting(const std::string& deployment, const std::string
         const std::size_t on_board = jobs->size();
         const auto& unapproved = asked[old->binding.id];
         jobs->insert(jobs->end(), unapproved.begin(), unapproved.end());
-        const auto next = binding_of_trigger(old->binding.trigger, {.traced = old->binding.rules["trace"].as_bool(), .even_paused = true});
+        BindingWish wish{.traced = old->binding.rules["trace"].as_bool(), .even_paused = true};
+        if (const auto& bound = old->needs.bound; bound && agent_ids_.contains(bound->agent)) {
+            wish.bound = bound->agent;
+            wish.pushed = bound->pushed;
+        } else if (bound) {
+            out.left += jobs->size();   // its agent is gone
+            continue;
+        }
+        const auto next = binding_of_trigger(old->binding.trigger, wish);
         if (!next && next.error().code != Errc::not_found && next.error().code != Errc::conflict) return fail(next.error());
         if (!next || (*next)->binding.deployment != deployment) {
             out.left += jobs->size();

@@ -53,7 +53,7 @@ AgentView CoreImpl::view_of(const KnownBinding& known, const dispatch::Environme
     AgentView out;
     const std::string& name = agent.record.name;
     const auto lacks = dispatch::lacks(known.needs, environment, agent.record);
-    if (!lacks.empty() && lacks.front().code == "not_in_environment" && agent.record.environment != environment.name) {
+    if (!lacks.empty() && (lacks.front().code == "not_in_environment" || lacks.front().code == "private_environment") && agent.record.environment != environment.name) {
         out.member = false;
         out.reasons.push_back({lacks.front().code, name, with_command(lacks.front().text, lacks.front().command), lacks.front().command});
         return out;
@@ -61,7 +61,13 @@ AgentView CoreImpl::view_of(const KnownBinding& known, const dispatch::Environme
     for (const dispatch::Lack& lack : lacks) out.reasons.push_back({lack.code, name, with_command(lack.text, lack.command), lack.command});
     std::string refused = refusal_by(agent, known.binding.package_name, known.binding.package_version, known.binding.package_digest);
     if (!refused.empty()) out.reasons.push_back({"agent_refuses", name, fmt::format("{} would refuse it: {}", name, refused), ""});
-    out.can = out.reasons.empty() ? Can::later : Can::no;
+    const bool fits = refused.empty() && std::all_of(lacks.begin(), lacks.end(), dispatch::is_passing);
+    out.can = fits ? Can::later : Can::no;
+    if (const auto* refusal = refusal_of(known, agent); refusal != nullptr && fits) {
+        out.reasons.push_back({std::string(consent_code(refusal->choice)), name, refusal_words(agent, *refusal), ""});
+        out.next = refusal->until;
+    }
+    const bool passes = fits && !out.reasons.empty();
     if (!agent.online) {
         std::string text = agent.record.offline_since ? fmt::format("{} is offline since {}", name, clock_text(*agent.record.offline_since))
                                                        : fmt::format("{} has not been seen yet", name);
@@ -70,7 +76,7 @@ AgentView CoreImpl::view_of(const KnownBinding& known, const dispatch::Environme
         why_doctor(agent, out.reasons);
         return out;
     }
-    if (out.can == Can::no) return out;
+    if (out.can == Can::no || passes) return out;
     if (!agent.unable.empty()) {
         out.reasons.push_back({"agent_unable", name, fmt::format("{} cannot run jobs: {}", name, agent.unable), ""});
         why_doctor(agent, out.reasons);
@@ -110,15 +116,16 @@ void CoreImpl::why_nobody(const KnownBinding& known, const dispatch::Environment
 }
 
 /// What each agent lacks for jobs of this binding. `free`: one of them could take a job now.
-void CoreImpl::why_agents(const KnownBinding& known, Why& out, bool& free)
+void CoreImpl::why_agents(const KnownBinding& known, Why& out, bool& free, std::optional<WallTime>& next)
 {
     const dispatch::Environment& environment = board_.environment(known.needs.environment);
     std::vector<const Agent*> sorted;
     for (const auto& [key, agent] : agents_)
-        if (known.needs.agent.empty() || known.needs.agent == agent.record.name) sorted.push_back(&agent);
+        if ((known.needs.agent.empty() || known.needs.agent == agent.record.name) && (!known.needs.bound || known.needs.bound->agent == agent.record.id)) sorted.push_back(&agent);
     std::sort(sorted.begin(), sorted.end(), [](const Agent* a, const Agent* b) { return a->record.name < b->record.name; });
     std::vector<WhyReason> strangers;
     std::size_t members = 0;
+    bool others = false;   // that fit, and whom nobody keeps from it
     for (const Agent* agent : sorted) {
         AgentView view = view_of(known, environment, *agent);
         if (!view.member) {
@@ -127,8 +134,11 @@ void CoreImpl::why_agents(const KnownBinding& known, Why& out, bool& free)
         }
         ++members;
         free = free || view.can == PreflightAgent::Can::now;
+        if (view.next && (!next || *view.next < *next)) next = view.next;
+        others = others || (view.can != PreflightAgent::Can::no && !view.next);
         for (WhyReason& reason : view.reasons) out.reasons.push_back(std::move(reason));
     }
+    if (others) next.reset();
     if (members == 0) why_nobody(known, environment, std::move(strangers), out.reasons);
 }
 
@@ -149,7 +159,8 @@ Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const Bindin
     const auto held = why_hold(needs.environment);
     if (held) out.reasons.push_back(*held);
     bool free = false;
-    if (!stopped) why_agents(*binding, out, free);
+    std::optional<WallTime> next;
+    if (!stopped) why_agents(*binding, out, free, next);
     if (job != 0) {
         constexpr std::size_t kCounted = 10'000;   // nobody needs it closer, and a queue may be long
         const auto ahead = writer_.ready_before(job, binding->binding.id, priority, kCounted);
@@ -160,9 +171,11 @@ Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const Bindin
     if (stopped) out.summary = stopped->text;
     else if (held) out.summary = held->text;
     else if (needs.concurrency > 0 && occupied >= needs.concurrency) out.summary = out.reasons.front().text;
+    else if (needs.bound) out.summary = bound_words(*needs.bound);
     else if (!needs.agent.empty()) out.summary = free ? fmt::format("agent '{}' is free", needs.agent) : fmt::format("waits for agent '{}'", needs.agent);
     else if (free) out.summary = fmt::format("an agent of environment '{}' is free", needs.environment);
     else out.summary = fmt::format("waits for an agent of environment '{}'", needs.environment);
+    if (next && !stopped && !held) out.summary += fmt::format(": nobody who could take it is asked again before {}", clock_text(*next));
     return out;
 }
 
@@ -187,16 +200,19 @@ Why CoreImpl::why_active(const Active& active)
                                                              : fmt::format("offered to {} at {}, which has not answered yet", name, clock_text(*active.assigned)), ""});
     else
         out.reasons.push_back({"running", name, fmt::format("{} runs it since {}{}", name, clock_text(active.started.value_or(active.created)),
-                                                            active.state == JobState::waiting ? "; it waits for a person or an event" : ""), ""});
+                                                            active.state == JobState::waiting ? "; it waits for a person" : ""), ""});
+    why_asking(active, out.reasons);
     const Milliseconds silence = std::chrono::duration_cast<Milliseconds>(clock_.steady() - active.renewed);
     if (silence >= options_.renew * 2 || !agent.online) {
         const Milliseconds limit = active.binding->binding.repeatable ? options_.lease : active.binding->needs.offline_limit.value_or(options_.offline_limit);
-        const std::string then = active.binding->binding.repeatable ? "it is started anew" : "it counts as failed (agent_lost)";
+        const std::string then = waits_for_people(active) && !active.binding->binding.repeatable ? "it counts as failed (agent_lost), but not before its question is answered" : active.binding->binding.repeatable ? "it is started anew" : "it counts as failed (agent_lost)";
         out.reasons.push_back({agent.online ? "agent_silent" : "agent_offline", name,
                                fmt::format("{} is {} since {}; when it has said nothing for {}, {}", name, agent.online ? "silent" : "offline",
                                            clock_text(agent.online ? active.heard : agent.record.offline_since.value_or(active.heard)),
                                            format_duration(limit), then), ""});
     }
+    if (active.asking && active.state == JobState::assigned)
+        out.reasons.push_back({"consent_asked", name, fmt::format("{} is asked at {} until {} whether it may run there", agent.record.user, name, clock_text(*active.asking)), ""});
     if (awaited_.contains(agent.key))
         if (auto held = why_hold(active.binding->binding.environment)) out.reasons.push_back(std::move(*held));
     if (active.cancel)
@@ -204,55 +220,6 @@ Why CoreImpl::why_active(const Active& active)
                                                                 active.cancel->why.empty() ? "" : ": ", active.cancel->why, name,
                                                                 active.cancel_sent ? "was told and has not reported yet" : "has not been told yet"), ""});
     out.summary = out.reasons.back().text;
-    return out;
-}
-
-namespace {
-
-/// How a job was stopped: what its agent measured.
-/// Of the commands that its workflow had started: each got SIGTERM, and 3 s.
-std::string commands_text(const Json& commands)
-{
-    std::string text;
-    for (const Json& one : commands.as_array()) {
-        const std::string& how = one["ended"].as_string();
-        text += fmt::format("; its command {} was sent SIGTERM and {} after {}", one["command"].as_string(),
-                            how == "SIGKILL" ? "did not end: it was killed" : how == "itself" ? "cleaned up and ended by itself" : "ended",
-                            format_duration(Milliseconds(one["afterMs"].as_integer())));
-    }
-    return text;
-}
-
-std::string stop_text(const Json& stop)
-{
-    const auto span = [&](const char* name) { return format_duration(Milliseconds(stop[name].as_integer())); };
-    std::string text = fmt::format("; its agent asked it to stop at {}", stop["askedAt"].as_string());
-    if (stop["answeredAfterMs"].is_integer()) return text + fmt::format(": it cleaned up and ended by itself after {}, of {} that it had", span("answeredAfterMs"), span("graceMs"));
-    if (stop["killedAfterMs"].is_integer() && stop["graceMs"].as_integer() > 0) text += fmt::format(": it did not end within {} and was killed after {}", span("graceMs"), span("killedAfterMs"));
-    else if (stop["killedAfterMs"].is_integer()) text += ": it had not begun";
-    if (stop["endedAfterMs"].is_integer()) text += fmt::format("; its processes were gone after {}", span("endedAfterMs"));
-    return text;
-}
-
-}  // namespace
-
-Result<Why> CoreImpl::why_ended(const JobRecord& job)
-{
-    Why out{.job = job.uid, .state = job.state, .summary = {}, .reasons = {}};
-    const std::string_view reason = job.reason ? protocol::name(*job.reason) : "";
-    std::string text = fmt::format("it is {} ({})", protocol::name(job.state), reason);
-    if (const Json& title = job.error["title"]; title.is_string()) text += ": " + title.as_string();
-    if (const Json& detail = job.error["detail"]; detail.is_string() && detail.as_string() != job.error["title"].as_string()) text += fmt::format(" ({})", detail.as_string());
-    if (job.evidence["refused"].as_bool()) text += ": it was not approved";
-    if (const Json& by = job.evidence["by"]; by.is_string()) text += fmt::format(", by {}", by.as_string());
-    if (const Json& why = job.evidence["why"]; why.is_string() && !why.as_string().empty()) text += ": " + why.as_string();
-    if (const Json& stop = job.evidence["stop"]; stop.is_object()) text += stop_text(stop);
-    if (const Json& commands = job.evidence["commands"]; commands.is_array()) text += commands_text(commands);
-    if (const Json& waited = job.evidence["waitedFor"]; waited.is_string()) text += ": " + waited.as_string();
-    if (const Json& since = job.evidence["silentSince"]; since.is_string()) text += fmt::format(": {} said nothing since {}", job.agent, since.as_string());
-    out.summary = text;
-    out.reasons.push_back({"ended", job.agent, std::move(text), ""});
-    if (!job.retried_by.empty()) out.reasons.push_back({"retried", job.retried_by, fmt::format("job {} is its retry", job.retried_by), ""});
     return out;
 }
 
@@ -278,7 +245,10 @@ void CoreImpl::why(std::string uid, Done<Why> done)
         if (!id) return fail(id.error());
         const auto binding = known_binding(*id);
         if (!binding) return fail(binding.error());
-        return why_waiting(uid, *key, *binding, job->priority);
+        auto out = why_waiting(uid, *key, *binding, job->priority);
+        if (!out) return out;
+        if (auto ok = add_past_waits(*out, true); !ok) return fail(ok.error());
+        return out;
     });
 }
 
@@ -356,14 +326,16 @@ Json CoreImpl::wait_over(const BindingRef& binding, WallTime since, WallTime now
 }
 
 /// What it waited for before, and for how long each time.
-Status CoreImpl::add_past_waits(Why& out)
+Status CoreImpl::add_past_waits(Why& out, bool consents_alone)
 {
     const auto rows = writer_.read().timeline(out.job);
     if (!rows) return fail(rows.error());
     WallTime ready{};   // 0: it is not
     for (const TimelineRow& row : *rows) {
+        if (row.what.starts_with("consent_") && std::none_of(out.reasons.begin(), out.reasons.end(), [&](const WhyReason& one) { return one.code == row.what && one.subject == row.agent; }))
+            out.reasons.push_back({row.what, row.agent, fmt::format("at {}: {}", clock_text(row.time), row.detail["text"].as_string()), ""});
         if (row.what == "ready" || row.what == "approved") ready = row.time;
-        if (row.what != "assigned" || ready.microseconds == 0) continue;
+        if (consents_alone || row.what != "assigned" || ready.microseconds == 0) continue;
         if (const Json& what = row.detail["waitedFor"]; what.is_string())
             out.reasons.push_back({"waited", row.agent, fmt::format("it was ready for {}, until {} took it at {}: {}",
                                                                     format_duration(std::chrono::floor<std::chrono::seconds>(row.time - ready)), row.agent, clock_text(row.time), what.as_string()), ""});

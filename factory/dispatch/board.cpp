@@ -38,6 +38,14 @@ void Board::put_agent(AgentKey key, AgentRecord agent)
     if (seat.want > 0) stirred_agents_.insert(key);
 }
 
+void Board::refuse(AgentKey key, std::set<std::string> triggers)
+{
+    Seat& seat = seats_[key];
+    seat.refused = std::move(triggers);
+    seat.ranks.clear();
+    if (seat.want > 0) stirred_agents_.insert(key);
+}
+
 void Board::remove_agent(AgentKey key)
 {
     want(key, 0);
@@ -188,7 +196,8 @@ int Board::rank(Seat& seat, BindingKey binding)
     if (known != seat.ranks.end()) return known->second;
     const Needs& needs = queues_.at(binding).needs;
     const Environment& where = environment(needs.environment);
-    const int value = lacks(needs, where, seat.agent).empty() ? preference(needs, where, seat.agent).value_or(-1) : -1;
+    const bool refused = !needs.is_own() && seat.refused.contains(needs.trigger);
+    const int value = !refused && lacks(needs, where, seat.agent).empty() ? preference(needs, where, seat.agent).value_or(-1) : -1;
     seat.ranks.emplace(binding, value);
     return value;
 }

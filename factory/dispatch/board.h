@@ -34,6 +34,8 @@ public:
     void remove_environment(const std::string& name);
     void put_agent(AgentKey key, AgentRecord agent);
     void remove_agent(AgentKey key);
+    /// The agent gets no jobs of these triggers that somebody else asked for: its user does not want them now. In place of those before.
+    void refuse(AgentKey key, std::set<std::string> triggers);
     void put_needs(BindingKey binding, Needs needs);
     bool knows(BindingKey binding) const { return queues_.contains(binding); }
 
@@ -83,6 +85,7 @@ private:
     };
     struct Seat {
         AgentRecord agent;
+        std::set<std::string> refused;                       // triggers
         std::uint32_t want = 0;
         std::uint64_t used = 0;                              // its place in free_
         std::unordered_map<BindingKey, int> ranks;           // -1: does not fit

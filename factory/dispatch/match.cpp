@@ -8,7 +8,9 @@ using protocol::AgentMode;
 
 std::optional<int> preference(const Environment& environment, const AgentRecord& agent)
 {
+    if (!environment.user.empty() && agent.user != environment.user) return std::nullopt;
     if (environment.members.empty()) {
+        if (!environment.user.empty()) return 0;
         if (agent.environment == environment.name) return 0;
         return std::nullopt;
     }
@@ -19,7 +21,9 @@ std::optional<int> preference(const Environment& environment, const AgentRecord&
 
 std::optional<int> preference(const Needs& needs, const Environment& environment, const AgentRecord& agent)
 {
+    if (needs.bound && needs.bound->agent != agent.id) return std::nullopt;
     if (!needs.group.empty()) {
+        if (!preference(environment, agent)) return std::nullopt;
         for (std::size_t i = 0; i < environment.members.size(); ++i)
             if (is_in_group(environment.members[i], needs.group) && has_member(environment.members[i], agent)) return static_cast<int>(i);
         return std::nullopt;
@@ -80,10 +84,37 @@ std::string approve_in(const AgentRecord& agent, const std::string& environment)
 
 }  // namespace
 
+namespace {
+
+/// What keeps the agent's user from being asked, or from seeing what runs. An agent that says nothing of its desktop is taken as before.
+void session_lacks(const Needs& needs, const AgentRecord& agent, std::vector<Lack>& out)
+{
+    if (agent.mode != AgentMode::attended || agent.user.empty() || !needs.agent.empty()) return;
+    const Json& session = agent.facts["session"];
+    const std::string& state = session["state"].as_string();
+    if (state == "none") out.push_back({"session_none", fmt::format("{} is not logged in at {}", agent.user, agent.name), ""});
+    if (state == "other_user") {
+        const std::string& there = session["user"].as_string();
+        out.push_back({"session_other_user", fmt::format("{} is at the desktop of {}, not {}", there.empty() || there == agent.user ? std::string("somebody else") : there, agent.name, agent.user), ""});
+    }
+    if (needs.is_own()) return;   // who started it there need not be asked
+    if (state == "locked") out.push_back({"session_locked", fmt::format("{}'s screen is locked at {}: {} is asked when it is not", agent.user, agent.name, agent.user), ""});
+    if (state == "presentation") out.push_back({"session_presentation", fmt::format("{} is in a presentation at {}: {} is asked when it is over", agent.user, agent.name, agent.user), ""});
+}
+
+}  // namespace
+
+bool is_passing(const Lack& lack) { return lack.code.starts_with("session_"); }
+
 std::vector<Lack> lacks(const Needs& needs, const Environment& environment, const AgentRecord& agent)
 {
     std::vector<Lack> out;
     if (!needs.agent.empty() && needs.agent != agent.name) out.push_back({"other_agent", fmt::format("the job is for {} alone", needs.agent), ""});
+    else if (needs.bound && needs.bound->agent != agent.id) out.push_back({"other_agent", fmt::format("the job is bound to {}, where {} started it", needs.bound->name, needs.bound->user), ""});
+    else if (needs.bound && needs.bound->user != agent.user) out.push_back({"other_agent", fmt::format("{} is not the agent of {} any more, who started the job there", agent.name, needs.bound->user), ""});
+    else if (needs.agent.empty() && !environment.user.empty() && agent.user != environment.user)
+        out.push_back({"private_environment", fmt::format("{} is not the agent of {}, whose own environment '{}' is (access: private)", agent.name, environment.user, environment.name),
+                       agent.environment == environment.name ? fmt::format("millwright agents set {} --user {}", agent.name, environment.user) : ""});
     else if (!needs.group.empty() && !preference(needs, environment, agent) && preference(environment, agent))
         out.push_back({"not_in_group", fmt::format("{} is not in group '{}', which tries this version before the others", agent.name, needs.group), ""});
     else if (!preference(needs, environment, agent))
@@ -123,6 +154,7 @@ std::vector<Lack> lacks(const Needs& needs, const Environment& environment, cons
     if (!environment.run_as.empty() && agent.facts["isolation"]["uid"].as_string() == "shared")
         out.push_back({"missing_fact", fmt::format("{} was not started as root, so it cannot run jobs as '{}', which environment '{}' asks for", agent.name,
                                                    environment.run_as, environment.name), ""});
+    session_lacks(needs, agent, out);
     for (const std::string& text : group_lacks(environment, agent)) out.push_back({"missing_fact", fmt::format("{} {}", agent.name, text), ""});
     return out;
 }

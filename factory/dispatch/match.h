@@ -21,7 +21,10 @@ std::optional<int> preference(const Environment& environment, const AgentRecord&
 /// The same for these jobs: one that is pinned to an agent asks for no place in the environment.
 std::optional<int> preference(const Needs& needs, const Environment& environment, const AgentRecord& agent);
 
-/// All that lasting things (not presence, not slots) stand in the way. Empty: it fits.
+/// It passes by itself: the person is away from the desktop.
+bool is_passing(const Lack& lack);
+
+/// All that lasting things (not presence, not slots) stand in the way. Empty: it fits. The state of a person's desktop is among them.
 std::vector<Lack> lacks(const Needs& needs, const Environment& environment, const AgentRecord& agent);
 
 }  // namespace mill::factory::dispatch

@@ -129,6 +129,8 @@ Needs read_needs(std::string trigger, std::string environment, const Json& rules
     if (const auto limit = parse_duration(rules["offlineLimit"].as_string()); limit) out.offline_limit = *limit;
     out.group = rules["group"].as_string();
     out.agent = rules["agent"].as_string();
+    if (const Json& bound = rules["bound"]; bound.is_object())
+        out.bound = Needs::Bound{bound["agent"].as_string(), bound["name"].as_string(), bound["user"].as_string(), bound["pushed"].as_bool()};
     return out;
 }
 
@@ -137,13 +139,15 @@ Environment read_environment(std::string name, const Json& spec)
     Environment out{.name = std::move(name), .documented = true, .members = {}};
     read_members(spec, "", {}, out.members);
     out.run_as = spec["runAs"].as_string();
+    if (spec["access"].as_string() == "private") out.user = spec["user"].as_string();
     return out;
 }
 
 bool has_member(const Member& member, const AgentRecord& agent)
 {
-    constexpr std::string_view kLabel = "label:";
+    constexpr std::string_view kLabel = "label:", kUser = "user:";
     const std::string_view pattern = member.pattern;
+    if (pattern.starts_with(kUser)) return !agent.user.empty() && matches_pattern(pattern.substr(kUser.size()), agent.user);
     if (!pattern.starts_with(kLabel)) return matches_pattern(pattern, agent.name);
     const std::string_view rest = pattern.substr(kLabel.size());
     const std::size_t at = rest.find('=');

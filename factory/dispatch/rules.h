@@ -23,13 +23,20 @@ struct Needs {
     std::optional<Milliseconds> offline_limit;
     std::string group;               ///< of the environment, whose agents alone may run it; empty: any
     std::string agent;               ///< name of the only one that may run it, in whatever environments it is; empty: any that fits
+    /// Started by a person at their own agent: that one alone runs it. `pushed`: somebody else wants it there again, so the person is asked as for any other.
+    struct Bound {
+        std::string agent, name, user;   ///< id and name; whose it was
+        bool pushed = false;
+    };
+    std::optional<Bound> bound;
+    bool is_own() const { return !agent.empty() || (bound && !bound->pushed); }   ///< nobody's consent is needed
 };
-/// `rules`: {runOn, requires, labels, machineCredentials, concurrency, offlineLimit, group, agent}. What cannot be read asks for nothing: it was validated when saved.
+/// `rules`: {runOn, requires, labels, machineCredentials, concurrency, offlineLimit, group, agent, bound}. What cannot be read asks for nothing: it was validated when saved.
 Needs read_needs(std::string trigger, std::string environment, const Json& rules);
 
 /// One line of an environment's tree, in the order of preference: groups before the agents beside them.
 struct Member {
-    std::string pattern;         ///< "srv-*", "label:K=V"
+    std::string pattern;         ///< "srv-*", "label:K=V", "user:anna"
     std::string group;           ///< empty: of the environment itself
     std::vector<Json> requires_; ///< of the groups around it
 };
@@ -37,7 +44,8 @@ struct Member {
 struct Environment {
     std::string name;
     bool documented = false;       ///< an Environment document exists
-    std::vector<Member> members;   ///< empty: the agents that were enrolled in it
+    std::vector<Member> members;   ///< empty: the agents that were enrolled in it; of a private one those of its user
+    std::string user = {};         ///< whose own it is (`access: private`); empty: shared
     std::string run_as = {};       ///< user of the machines that its jobs run as; empty: each agent's usual one
 };
 Environment read_environment(std::string name, const Json& spec);

@@ -20,8 +20,8 @@ Json patterns(Fields& fields, std::string_view key)
             fields.mistake(key, "must hold patterns of 1 to 200 characters");
         else if (pattern.starts_with("label:") && pattern.find('=') == std::string::npos)
             fields.mistake(key, fmt::format("has '{}': a label is written label:NAME=VALUE", pattern));
-        else if (pattern.starts_with("user:"))
-            fields.mistake(key, fmt::format("has '{}': agents by user are not supported yet", pattern));
+        else if (pattern == "user:")
+            fields.mistake(key, "has 'user:': agents of a person are written user:NAME");
         out.push(Json(pattern));
     }
     return out;
@@ -64,7 +64,14 @@ Result<Json> normalise_environment(const Json& body, const std::string& where)
     Fields fields(body, where);
     Json out = Json::object();
     if (const std::string text = fields.text("description", ""); !text.empty()) out.set("description", Json(text));
-    out.set("agents", patterns(fields, "agents"));   // none, and no groups: the agents that were enrolled in it
+    out.set("agents", patterns(fields, "agents"));   // none, and no groups: the agents that were enrolled in it, or of a private one those of its user
+    // Left out when it is shared: documents of before stay as they are.
+    const bool own = fields.one_of("access", {"shared", "private"}, "shared") == "private";
+    const std::string person = fields.text("user", "");
+    if (own && person.empty()) fields.mistake("user", "is missing: 'access: private' is for one person, such as `user: anna`");
+    if (!own && !person.empty()) fields.mistake("user", "is for an environment of `access: private`");
+    if (person.size() > 100 || person.find_first_of("*?: ") != std::string::npos) fields.mistake("user", fmt::format("must be one person's name as in user:NAME, such as anna; found '{}'", person.substr(0, 120)));
+    if (own) out.set("access", "private").set("user", Json(person));
     Json groups = Json::array();
     const Json given = fields.array("groups", Json::array());
     for (const Json& item : given.as_array())

@@ -150,6 +150,11 @@ Result<Json> normalise_trigger(const Json& body, const std::string& where)
     Fields fields(body, where);
     Json out = Json::object();
     if (const std::string text = fields.text("description", ""); !text.empty()) out.set("description", Json(text));
+    if (fields.has("title")) {
+        const std::string title = fields.text("title");
+        if (title.empty() || title.size() > 100) fields.mistake("title", "must have 1 to 100 bytes: the name that people read");
+        out.set("title", Json(title));
+    }
     out.set("deployment", Json(fields.text("deployment")));
     const std::string type = fields.one_of("type", {"api", "schedule", "attended", "event"}, "api");
     out.set("type", Json(type));

@@ -16,8 +16,8 @@ enum class QuestionState { open, answered, expired, withdrawn };
 std::string_view name(QuestionState state);
 std::optional<QuestionState> parse_question_state(std::string_view text);
 
-/// Approval: yes or no. Before the job starts, when no attempt asks.
-enum class QuestionKind { approval, ask };
+/// Approval: yes or no; before the job starts, when no attempt asks. Tell asks nothing, and is not stored.
+enum class QuestionKind { approval, ask, tell };
 std::string_view name(QuestionKind kind);
 
 struct QuestionRecord {

@@ -8,7 +8,7 @@ namespace mill::factory {
 
 namespace {
 constexpr std::string_view kQuestionStates[] = {"open", "answered", "expired", "withdrawn"};
-constexpr std::string_view kQuestionKinds[] = {"approval", "ask"};
+constexpr std::string_view kQuestionKinds[] = {"approval", "ask", "tell"};
 }  // namespace
 
 std::string_view name(QuestionState state)
@@ -126,6 +126,15 @@ Status SqliteWriter::close_question(const QuestionRecord& q)
 Result<std::vector<Writer::OpenQuestion>> SqliteWriter::open_questions()
 {
     Rows rows = db_->query("select uid, job, attempt from questions indexed by questions_open where state = 0 order by id");
+    std::vector<OpenQuestion> out;
+    while (rows.next()) out.push_back({rows.string(0), rows.integer(1), static_cast<std::uint32_t>(rows.integer(2))});
+    if (!rows.status()) return fail(rows.status().error());
+    return out;
+}
+
+Result<std::vector<Writer::OpenQuestion>> SqliteWriter::answered_questions()
+{
+    Rows rows = db_->query("select q.uid, q.job, q.attempt from jobs j join questions q on q.job = j.id where j.state in (1, 2, 3) and q.state in (1, 2) and q.attempt = j.attempt and q.attempt > 0");
     std::vector<OpenQuestion> out;
     while (rows.next()) out.push_back({rows.string(0), rows.integer(1), static_cast<std::uint32_t>(rows.integer(2))});
     if (!rows.status()) return fail(rows.status().error());

@@ -180,6 +180,19 @@ create table causes(job integer primary key references jobs(id) on delete cascad
 alter table deliveries add column kept text;
 create table callbacks(job integer primary key references jobs(id), spec text not null);
 )sql",
+    // 15: what a job asks while it runs.
+    "",
+    // Whose agent it is. What people started at their agents (`launch`: the agent's own id of that) and what ran there; and until when an agent's
+    // user was not to be asked for jobs of a trigger again.
+    R"sql(
+alter table agents add column user text not null default '';
+create table person_jobs(agent integer not null, job integer not null references jobs(id) on delete cascade, user text not null, launch text,
+    primary key(agent, job)) without rowid;
+create index person_jobs_job on person_jobs(job);
+create unique index person_launches on person_jobs(agent, launch) where launch is not null;
+create table refusals(agent integer not null, trigger text not null, choice text not null, who text not null, said integer not null, until integer not null,
+    job text not null, primary key(agent, trigger)) without rowid;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 constexpr int kChained = 11;   // the step that chains the audit log

@@ -45,6 +45,8 @@ public:
     Result<Page<DeliveryRecord>> deliveries(const DeliveryQuery& query) override;
     Result<NotifierState> notifier_state(std::string_view notifier) override;
     Result<std::vector<NotifierState>> notifier_states() override;
+    Result<std::vector<std::string>> person_jobs(std::string_view agent, std::string_view user, std::size_t limit) override;   ///< person.cpp
+    Result<bool> is_person_job(std::string_view agent, std::string_view user, std::string_view job) override;
     Result<QuestionRecord> question(std::string_view id) override;
     Result<Page<QuestionRecord>> questions(const QuestionQuery& query) override;
     Result<std::vector<FeedRow>> feed(std::uint64_t after, std::size_t limit) override;
@@ -74,7 +76,7 @@ private:
 };
 
 inline constexpr std::string_view kAgentColumns =
-    "id, uid, name, public_key, mode, environment, labels, facts, approved, frozen, paused, slots, counter, created, last_seen, goodbye, approved_in";
+    "id, uid, name, public_key, mode, environment, labels, facts, approved, frozen, paused, slots, counter, created, last_seen, goodbye, approved_in, user";
 AgentRecord agent_row(const Rows& rows);
 inline constexpr std::string_view kDeliveryColumns =   // of deliveries d left join jobs j
     "d.id, d.uid, j.uid, d.notifier, d.event, d.state, d.request, d.created, d.next_try, d.finished, d.attempts, d.error, d.overtook, d.subject, d.claimed";

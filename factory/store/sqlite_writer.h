@@ -103,8 +103,14 @@ public:
     Status insert_question(JobKey job, const QuestionRecord& question) override;
     Status close_question(const QuestionRecord& question) override;
     Result<std::vector<OpenQuestion>> open_questions() override;
+    Result<std::vector<OpenQuestion>> answered_questions() override;
     Result<std::vector<std::string>> due_questions(WallTime now, std::size_t limit) override;
     Status job_expires(JobKey job, std::optional<WallTime> when) override;
+    Status put_person_job(AgentKey agent, JobKey job, std::string_view user, std::string_view launch) override;   ///< person.cpp
+    Result<std::string> launched(AgentKey agent, std::string_view launch) override;
+    Status put_refusal(const KeptRefusal& refusal) override;
+    Status forget_refusals(AgentKey agent, WallTime until) override;
+    Result<std::vector<KeptRefusal>> refusals() override;
     Status put_cause(JobKey job, std::string_view trigger, const Cause& cause) override;
     Result<Cause> cause(JobKey job) override;
     Result<bool> has_caused(JobKey cause, std::string_view trigger) override;

@@ -62,6 +62,9 @@ public:
     virtual Result<Page<DeliveryRecord>> deliveries(const DeliveryQuery& query) = 0;
     virtual Result<NotifierState> notifier_state(std::string_view notifier) = 0;       ///< of one that never failed: as if made now
     virtual Result<std::vector<NotifierState>> notifier_states() = 0;                  ///< those with failures, without counts
+    /// Jobs that this user started at this agent or that ran there while it was theirs, the newest first: uids.
+    virtual Result<std::vector<std::string>> person_jobs(std::string_view agent, std::string_view user, std::size_t limit) = 0;
+    virtual Result<bool> is_person_job(std::string_view agent, std::string_view user, std::string_view job) = 0;
     virtual Result<QuestionRecord> question(std::string_view id) = 0;
     virtual Result<Page<QuestionRecord>> questions(const QuestionQuery& query) = 0;
     virtual Result<std::vector<FeedRow>> feed(std::uint64_t after, std::size_t limit) = 0;

@@ -171,6 +171,14 @@ public:
     virtual Result<Counter> counter(AgentKey key) = 0;
     struct KeptAgent { AgentKey key = 0; AgentRecord agent; bool mode_set = false; std::uint64_t reported = 0; };
     virtual Result<std::vector<KeptAgent>> load_agents() = 0;
+    /// A person started it at this agent (`launch`: the agent's own id of that), or it ran there; `user`: whose agent that was.
+    virtual Status put_person_job(AgentKey agent, JobKey job, std::string_view user, std::string_view launch) = 0;
+    virtual Result<std::string> launched(AgentKey agent, std::string_view launch) = 0;   ///< uid of the job; not_found
+    /// Until when the agent's user is not asked for jobs of the trigger again, and what was said.
+    struct KeptRefusal { AgentKey agent = 0; std::string trigger, choice, who; WallTime said, until; std::string job; };
+    virtual Status put_refusal(const KeptRefusal& refusal) = 0;   ///< in place of the one before
+    virtual Status forget_refusals(AgentKey agent, WallTime until) = 0;   ///< of this agent, those that end by then
+    virtual Result<std::vector<KeptRefusal>> refusals() = 0;
     /// The agent has said again what it did before this epoch.
     virtual Status reported_agent(AgentKey key, std::uint64_t epoch) = 0;
 
@@ -239,6 +247,8 @@ public:
     virtual Status close_question(const QuestionRecord& question) = 0;   ///< state, answer, comment, by whom, which way, when, why; of an open one
     struct OpenQuestion { std::string id; JobKey job = 0; std::uint32_t attempt = 0; };
     virtual Result<std::vector<OpenQuestion>> open_questions() = 0;
+    /// Answered or expired, of the attempts that run.
+    virtual Result<std::vector<OpenQuestion>> answered_questions() = 0;
     virtual Result<std::vector<std::string>> due_questions(WallTime now, std::size_t limit) = 0;   ///< ids, of attempts
     virtual Status job_expires(JobKey job, std::optional<WallTime> when) = 0;
     /// Errors: conflict (this end has started a job of this trigger). `trigger`: its document's uid.

@@ -125,6 +125,7 @@ std::int64_t count_processes()
 
 std::int64_t process_number() { return ::getpid(); }
 std::int64_t parent_process_number() { return ::getppid(); }
+bool is_this_user_or_root(std::uint32_t uid) { return uid == 0 || uid == ::geteuid(); }
 bool process_is_there(std::int64_t number)
 {
     // "NUMBER (NAME) STATE …": one that has ended and was not waited for by its parent is Z.

@@ -98,7 +98,7 @@ class BadInput(Test):
 
     def test_every_program_explains_itself_and_refuses_what_it_does_not_know(self):
         from mill import BIN
-        for name in ("millwright", "millwright-factory", "millwright-agent", "millwright-keeper", "millwright-broker", "millwright-runner"):
+        for name in ("millwright", "millwright-factory", "millwright-agent", "millwright-keeper", "millwright-broker", "millwright-runner", "millwright-companion"):
             shown = self.world.command(BIN / name, "--help")
             self.assertIn(name, shown.stdout)
             self.assertEqual(shown.stderr, "")

@@ -1,4 +1,4 @@
-"""What bash and zsh complete of the three command lines, made from their help."""
+"""What bash and zsh complete of the command lines, made from their help."""
 import re
 import shutil
 import subprocess
@@ -53,6 +53,8 @@ class Completion(Test):
         self.assertGreaterEqual(len(verbs), 5)
         for verb in sorted(verbs):
             self.assertIn(verb, self.offered(script, "millwright-agent", ""), verb)
+        self.assertIn("--print", self.offered(script, "millwright-agent", "open", "--"))
+        self.assertIn("--json", self.offered(script, "millwright-agent", "attend", "--"))
         for action in ("install", "uninstall", "start", "stop", "status"):
             self.assertIn(action, self.offered(script, "millwright-agent", "service", ""))
         self.assertEqual(sorted(self.offered(script, "millwright-agent", "enrol", "--mode", "")), ["attended", "unattended"])
@@ -63,10 +65,15 @@ class Completion(Test):
         self.assertLessEqual({"--data", "--listen", "--config", "--insecure", "--version", "--help"}, set(self.offered(script, "millwright-factory", "--")))
         self.assertIn("systemd", self.offered(script, "millwright-factory", "--data", "sys"))
 
+    def test_the_options_of_the_companion_are_offered(self):
+        script = self.made("bash", "millwright-companion")
+        self.assertLessEqual({"--data", "--config", "--with-agent", "--autostart", "--version", "--help"}, set(self.offered(script, "millwright-companion", "--")))
+        self.assertIn("systemd", self.offered(script, "millwright-companion", "--data", "sys"))
+
     def test_zsh_can_read_its_own(self):
         if shutil.which("zsh") is None:
             self.skipTest("needs zsh")
-        for program in ("millwright", "millwright-agent", "millwright-factory"):
+        for program in ("millwright", "millwright-agent", "millwright-companion", "millwright-factory"):
             done = subprocess.run(["zsh", "-n", "/dev/stdin"], input=self.made("zsh", program), capture_output=True, text=True, timeout=20, check=False)
             self.assertEqual((done.returncode, done.stderr), (0, ""), program)
 

@@ -47,7 +47,8 @@ class Console(Test):
         return self.page
 
     def keep_picture(self):
-        if self._outcome and not getattr(self._outcome, "success", True):
+        result = self._outcome.result   # in a cleanup `success` says nothing of the test
+        if any(test is self for test, _ in [*result.failures, *result.errors]):
             self.page.picture(PICTURES / f"failed-{self.id().split('.')[-1]}.png")
 
     def sign_in(self, page, token=None, at="/"):

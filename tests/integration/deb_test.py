@@ -12,8 +12,8 @@ import unittest
 import nspawn
 from mill import BIN, SOURCE, Test
 
-PROGRAMS = ["millwright", "millwright-factory", "millwright-agent", "millwright-keeper", "millwright-broker", "millwright-runner"]
-PACKAGES = ["millwright", "millwright-agent", "millwright-factory", "millwright-runtime"]
+PROGRAMS = ["millwright", "millwright-factory", "millwright-agent", "millwright-keeper", "millwright-broker", "millwright-runner", "millwright-companion"]
+PACKAGES = ["millwright", "millwright-agent", "millwright-companion", "millwright-factory", "millwright-runtime"]
 
 START = r"""
 set -u

@@ -122,7 +122,7 @@ inline Ran drive(const std::shared_ptr<workflows::Package>& package, const Json&
             out.requests.push_back(std::move(request));
         }
         out.phase = flow.phase();
-        if (out.phase != workflows::Phase::running) break;
+        if (out.phase != workflows::Phase::running && out.phase != workflows::Phase::waiting) break;
         if (!due.empty() && due.begin()->first <= clock.steady().microseconds) {
             const auto [id, answer] = due.begin()->second;
             due.erase(due.begin());

@@ -12,6 +12,7 @@ std::vector<Activity>& all()
         std::vector<Activity> out;
         out.reserve(kMost);  // what find_activity gave stays where it is
         add_archives(out);
+        add_asking(out);
         add_dates(out);
         add_files(out);
         add_reporting(out);

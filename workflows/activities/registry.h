@@ -30,6 +30,7 @@ struct Activity {
     Json example;             ///< a task
     std::function<Result<Json>(const Json& with)> native = {};  ///< pure; Errors: invalid (becomes a validation error)
     SessionRole session = {};
+    std::function<Result<Json>(const Json& with)> prepare = {};  ///< what the effect is asked with, of the arguments; Errors: invalid
 };
 
 const std::vector<Activity>& activities();
@@ -44,6 +45,7 @@ void register_activity(Activity activity);
 void add_system(std::vector<Activity>& out);
 void add_files(std::vector<Activity>& out);
 void add_archives(std::vector<Activity>& out);
+void add_asking(std::vector<Activity>& out);
 void add_reporting(std::vector<Activity>& out);
 void add_dates(std::vector<Activity>& out);
 

@@ -44,6 +44,7 @@ void each_text(const Json& value, const std::string& pointer, std::string_view k
 std::string_view expression_inside(std::string_view text);
 
 // The passes; one file each.
+void check_asks(Analysis& analysis);         // questions that nobody answers in time
 void check_flow(Analysis& analysis);         // unreachable tasks, falling through
 void check_names(Analysis& analysis);        // unused, undeclared
 void check_permissions(Analysis& analysis);  // asked for and used

@@ -67,6 +67,7 @@ std::string_view expression_inside(std::string_view text)
 Checked check(const Package& package)
 {
     Analysis analysis(package);
+    check_asks(analysis);
     check_flow(analysis);
     check_names(analysis);
     check_permissions(analysis);

@@ -30,6 +30,7 @@ Outcome Engine::run_activity(Branch& branch, Frame& frame)
     const Task& what = task(branch, frame);
     const Activity* activity = find_activity(what.target);
     if (activity == nullptr) return Outcome::failed(make_fault(ErrorType::configuration, fmt::format("there is no activity '{}'", what.target), what.pointer));
+    if (frame.stage == Frame::Stage::resumed && frame.asking) return answered(branch, frame);
     if (frame.stage == Frame::Stage::resumed) return Outcome::done(activity->result.is_null() ? frame.input : std::move(frame.answer));
     OrFault<Value> filled = fill(branch, frame, what.body, frame.input);
     if (!filled) return Outcome::failed(std::move(filled.error()));
@@ -47,6 +48,7 @@ Outcome Engine::run_activity(Branch& branch, Frame& frame)
         return Outcome::failed(make_fault(ErrorType::validation, fmt::format("the arguments of '{}' are wrong: {}", what.target, all), what.pointer));
     }
     if (std::optional<Fault> wrong = in_session(branch, frame, activity->session, with)) return Outcome::failed(std::move(*wrong));
+    if (activity->prepare) return ask_people(branch, frame, *activity, std::move(with));
     if (!activity->native) return ask(branch, frame, activity->effect, std::move(with));
     Result<Json> result = activity->native(with);
     if (!result) return Outcome::failed(make_fault(ErrorType::validation, result.error().what, what.pointer));

@@ -1,5 +1,6 @@
 // Times, lengths, and what others sent, made fit to be read.
 import { t } from "./messages/index";
+export { visible } from "./visible";
 
 const clock = new Intl.DateTimeFormat(t.language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 const precise = new Intl.DateTimeFormat(t.language, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false });
@@ -34,9 +35,4 @@ export function micros(time: string): number {
     return Math.floor(Date.parse(time) / 1000) * 1e6 + Number(fraction.padEnd(6, "0").slice(0, 6));
 }
 
-// What would change how the text around it is read, or show nothing at all. Joiners (200C, 200D) are part of words and emoji.
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
-export function visible(text: string): string {
-    return text.replace(/\r\n/g, "\n").replace(HIDDEN, each => `‹U+${each.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}›`);
-}
 export const bytes_text = (n: number) => n >= 2 ** 30 ? `${(n / 2 ** 30).toFixed(1)} GiB` : n >= 2 ** 20 ? `${(n / 2 ** 20).toFixed(1)} MiB` : `${n} B`;

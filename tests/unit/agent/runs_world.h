@@ -41,6 +41,39 @@ public:
         extras_.push_back(message);
         changed_.notify_all();
     }
+    void ask(const AttemptId&, const Json& ask) override
+    {
+        const std::scoped_lock lock(mutex_);
+        asked_.push_back(ask);
+        changed_.notify_all();
+    }
+    void unask(const AttemptId&, const std::string& question, const std::string&) override
+    {
+        const std::scoped_lock lock(mutex_);
+        unasked_.push_back(question);
+        changed_.notify_all();
+    }
+    void heard(const AttemptId&, const std::string& question) override
+    {
+        const std::scoped_lock lock(mutex_);
+        heard_.push_back(question);
+        changed_.notify_all();
+    }
+    void waits(const AttemptId&, bool waits) override
+    {
+        const std::scoped_lock lock(mutex_);
+        waits_ = waits;
+        changed_.notify_all();
+    }
+    Status keep(const AttemptId&, std::uint64_t after, const Json& snapshot) override
+    {
+        const std::scoped_lock lock(mutex_);
+        if (full_) return fail(Errc::unavailable, "disk full");
+        kept_ = snapshot;
+        kept_after_ = after;
+        changed_.notify_all();
+        return {};
+    }
     void not_held(const AttemptId&, const std::string& why) override
     {
         const std::scoped_lock lock(mutex_);
@@ -78,6 +111,11 @@ public:
 
     std::vector<Event> events_;
     std::vector<Json> extras_;
+    std::vector<Json> asked_;
+    std::vector<std::string> unasked_, heard_;
+    bool waits_ = false;
+    Json kept_;
+    std::uint64_t kept_after_ = 0;
     std::string not_held_;
     int released_ = 0;
 

@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <sys/stat.h>
 
+#include "agent/companion_autostart.h"
 #include "agent/config.h"
 #include "agent/options.h"
 #include "agent/policy.h"
@@ -312,4 +313,81 @@ TEST_CASE("the settings that the package ships are strict, and each key in them 
     CHECK(all->ca_file == "/etc/millwright/ca.pem");
     CHECK(all->stop_wait == Config{}.stop_wait);
     CHECK(all->package_quota == Config{}.package_quota);
+}
+
+TEST_CASE("a person's service brings the companion into the desktop's autostart, and takes it away again", "[service][autostart]")
+{
+    ServiceBench bench;
+    bench.world.companion = "/opt/mill/bin/millwright-companion";
+    bench.world.autostart_folder = bench.folder.path + "/autostart";
+    const std::string path = bench.world.autostart_folder + "/millwright-companion.desktop";
+    const auto text = [&] { return platform::read_file(path, 100'000).value_or(""); };
+
+    SECTION("with the unit")
+    {
+        const ServiceAnswer done = bench.run(Action::install, ServiceScope::user);
+        CHECK(done.status == 0);
+        CHECK_THAT(done.text, Catch::Contains(path + " is written"));
+        CHECK(line_of(text(), "Exec") == "Exec=\"/opt/mill/bin/millwright-companion\" --autostart --data \"" + bench.world.usual_data + "\"");
+        CHECK_THAT(bench.run(Action::install, ServiceScope::user).text, Catch::Contains(path + " is as it was"));
+        CHECK_THAT(bench.run(Action::uninstall, ServiceScope::user).text, Catch::Contains(path + " is gone"));
+        CHECK_FALSE(platform::exists(path));
+    }
+    SECTION("where there is no systemd of the person's own it starts the agent, too")
+    {
+        bench.world.systemd = false;
+        CHECK(bench.run(Action::install, ServiceScope::user).status == 0);
+        CHECK_THAT(line_of(text(), "Exec"), Catch::EndsWith("--with-agent"));
+        CHECK(bench.asked.empty());
+        CHECK(bench.run(Action::uninstall, ServiceScope::user).status == 0);
+        CHECK_FALSE(platform::exists(path));
+        CHECK(bench.run(Action::uninstall, ServiceScope::user).refused);
+    }
+    SECTION("a file that a person wrote stays as it is")
+    {
+        REQUIRE(platform::make_folder(bench.world.autostart_folder));
+        REQUIRE(platform::write_file(path, "[Desktop Entry]\nExec=mine\n"));
+        CHECK_THAT(bench.run(Action::install, ServiceScope::user).text, Catch::Contains("stays as it is"));
+        (void)bench.run(Action::uninstall, ServiceScope::user);
+        CHECK(text() == "[Desktop Entry]\nExec=mine\n");
+    }
+    SECTION("the machine's service has nothing to do with it")
+    {
+        CHECK(bench.run(Action::install).status == 0);
+        CHECK_FALSE(platform::exists(path));
+    }
+}
+
+TEST_CASE("paths stand in an autostart file as desktops read them back", "[service][autostart]")
+{
+    const auto text = autostart_text({"/p", "/srv/a b\"c$d`e\\f%g", "/c.yaml", false});
+    REQUIRE(text);
+    CHECK(line_of(*text, "Exec") == R"(Exec="/p" --autostart --data "/srv/a b\\"c\\$d\\`e\\\\f%%g" --config "/c.yaml")");
+    CHECK_FALSE(autostart_text({"/p", "/a\nb", "", false}));
+    CHECK_FALSE(autostart_text({"p", "/a", "", false}));
+}
+
+TEST_CASE("the stop key is a setting of the agent's file, and a wrong one is said with it", "[config]")
+{
+    CHECK(parse_config("", "c")->stop_key == "Ctrl+Alt+Pause");
+    CHECK(parse_config("stopKey: Super+F12", "c")->stop_key == "Super+F12");
+    CHECK(parse_config("stopKey: none", "c")->stop_key == "none");
+    const auto wrong = parse_config("stopKey: A", "c");
+    REQUIRE_FALSE(wrong);
+    CHECK_THAT(wrong.error().what, Catch::Contains("stopKey") && Catch::Contains("needs Ctrl, Alt or Super"));
+}
+
+TEST_CASE("attend and open are read, and what is wrong with them is named", "[options]")
+{
+    CHECK(parse_options({"attend", "--data", "/a", "--json"})->attend.json);
+    const auto open = parse_options({"open", "question", "q-1", "--data", "/a", "--print"});
+    REQUIRE(open);
+    CHECK(open->open.what == "question");
+    CHECK(open->open.id == "q-1");
+    CHECK(open->open.print);
+    CHECK(parse_options({"open", "--data", "/a"})->open.what == "launcher");
+    CHECK_THAT(parse_options({"open", "nonsense", "--data", "/a"}).error().what, Catch::Contains("launcher"));
+    CHECK_THAT(parse_options({"attend"}).error().what, Catch::Contains("attend needs --data DIR"));
+    CHECK_THAT(parse_options({"open"}).error().what, Catch::Contains("open needs --data DIR"));
+    CHECK_THAT(parse_options({"attend", "--data", "/a", "--print"}).error().what, Catch::Contains("'--print'"));
 }

@@ -24,6 +24,8 @@ inline constexpr const char* kUndo[] = {
     "alter table events drop column at; alter table events drop column size; drop table removed; drop table job_minutes; drop table delivery_minutes; drop table series; drop table points;",
     "drop table questions; drop table causes;",
     "alter table deliveries drop column kept; drop table callbacks;",
+    "",
+    "alter table agents drop column user; drop table person_jobs; drop table refusals;",
 };
 
 /// The store in `folder` as `step` (3 or later) left it, without what this program would do more.

@@ -257,7 +257,7 @@ TEST_CASE("a running attempt asks, and what comes of it is kept", "[core][questi
     {
         request.id = new_uid();
         for (const auto& spoil : std::vector<std::function<void(AskRequest&)>>{[](auto& r) { r.text.clear(); }, [](auto& r) { r.text.assign(4001, 'x'); },
-                                                                               [](auto& r) { r.by = Json::array(); }, [](auto& r) { r.schema = Json("string"); },
+                                                                               [](auto& r) { for (int i = 0; i < 101; ++i) r.by.push("user:u" + std::to_string(i)); }, [](auto& r) { r.schema = Json("string"); },
                                                                                [](auto& r) { r.within = Milliseconds(0); }}) {
             AskRequest spoiled = request;
             spoil(spoiled);

@@ -1,0 +1,334 @@
+#include "agent/person/at_person.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "platform/base/log.h"
+#include "platform/files.h"
+
+namespace mill::agent {
+namespace {
+
+constexpr std::string_view kPerson = "/agent/v1/person", kLaunch = "/agent/v1/person/launch", kAnswer = "/agent/v1/person/answer", kCancel = "/agent/v1/person/cancel";
+constexpr std::chrono::seconds kAnswerTime{10}, kVital{60};
+
+Told refusal_words(const Error& error, const Refusal& refusal)
+{
+    Told out{503, Json::object({{"detail", error.what}})};
+    const bool said = refusal.status == 400 || refusal.status == 403 || refusal.status == 404 || refusal.status == 409 || refusal.status == 410 || refusal.status == 422;
+    if (said) out.status = refusal.status == 422 ? 400 : refusal.status;
+    if (const std::string& detail = refusal.body["detail"].as_string(); said && !detail.empty()) out.body.set("detail", detail);
+    for (const char* member : {"mistakes", "by", "when", "at"})
+        if (const Json* value = refusal.body.find(member); said && value != nullptr) out.body.set(member, *value);
+    return out;
+}
+
+/// No word of the factory itself: it may have heard, and may not.
+bool is_away(const Refusal& refusal) { return refusal.status == 0 || refusal.status == 401 || refusal.status == 408 || refusal.status == 429 || refusal.status >= 500; }
+
+/// What can be used when the factory is away; the jobs of before are shown, too.
+bool same_but_for_jobs(const Json& a, const Json& b) { return a["user"] == b["user"] && a["launchable"] == b["launchable"]; }
+
+}  // namespace
+
+AtPerson::AtPerson(Parts parts) : parts_(std::move(parts)), consents_(parts_.folder + "/consents.json", parts_.rules, parts_.clock), launches_(parts_.folder + "/launches.json", parts_.clock) { load(); }
+
+void AtPerson::load()
+{
+    auto text = platform::read_file(parts_.folder + "/person.json", 16 * 1024 * 1024);
+    if (!text) return;
+    if (auto json = parse_json(*text); json && json->is_object()) view_ = std::move(*json);
+    view_.set("questions", Json::array());   // who may have answered them since, nobody here knows
+}
+
+void AtPerson::look() { (void)errands_.try_send({}); }
+
+void AtPerson::run(FactoryClient& factory, Vitals::Loop& vital, std::stop_token stop)
+{
+    Backoff backoff;
+    std::optional<SteadyTime> again;   // after a failure
+    while (!stop.stop_requested()) {
+        vital.idle();
+        std::optional<Errand> errand;
+        if (const auto wait = wait_time(again)) errand = errands_.receive_for(*wait, stop);
+        else errand = errands_.receive(stop);
+        if (stop.stop_requested()) break;
+        vital.within(kVital);
+        expire();
+        if (errand && !errand->route.empty()) do_errand(std::move(*errand), factory, stop);
+        if (again && parts_.clock.steady() < *again) continue;
+        again.reset();
+        Refusal refusal;
+        Status done;
+        if (is_online() && wants_fetch()) done = fetch(factory, stop, refusal);
+        if (done && is_online()) done = hand_over(factory, stop, refusal);
+        if (done) {
+            vital.good();
+            backoff.reset();
+        } else {
+            vital.bad(done.error().what);
+            again = parts_.clock.steady() + backoff.next(refusal);
+        }
+    }
+    for (Errand& left : errands_.drain())
+        if (left.tell) left.tell({503, Json::object({{"detail", "the agent is stopping"}})});
+}
+
+bool AtPerson::wants_fetch() const
+{
+    const std::scoped_lock lock(mutex_);
+    return stale_ && known_;
+}
+
+std::optional<Milliseconds> AtPerson::wait_time(std::optional<SteadyTime> again) const
+{
+    std::optional<Microseconds> out;
+    if (const auto next = consents_.next()) out = *next - parts_.clock.now();
+    if (again && is_online()) out = std::min(out.value_or(Microseconds::max()), *again - parts_.clock.steady());
+    if (!out) return std::nullopt;
+    return std::clamp(std::chrono::ceil<Milliseconds>(*out), Milliseconds(0), Milliseconds(3'600'000));
+}
+
+Status AtPerson::fetch(FactoryClient& factory, std::stop_token stop, Refusal& refusal)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        stale_ = false;   // news that come from here on are news again
+    }
+    auto said = factory.post(kPerson, "{}", kAnswerTime, stop, &refusal);
+    {
+        const std::scoped_lock lock(mutex_);
+        if (!said && refusal.status == 404) known_ = false;
+        else if (!said && is_away(refusal)) stale_ = true;
+        else if (!said) view_ = Json::object({});   // this agent has nobody beside it, says the factory
+    }
+    if (!said && refusal.status == 404) {
+        log::info("person", "the factory is an older one: it lets nobody start anything from here");
+        return {};
+    }
+    if (!said && !is_away(refusal)) {
+        log::info("person", "the factory shows nothing to the person here: {}", said.error().what);
+        (void)platform::write_file(parts_.folder + "/person.json", "{}\n", 0600);
+        parts_.changes.bump();
+        return {};
+    }
+    if (!said) return fail(std::move(said.error()));
+    bool keep = false, new_facts = false;
+    {
+        const std::scoped_lock lock(mutex_);
+        keep = !same_but_for_jobs(view_, *said);
+        new_facts = !(view_ == *said);
+        view_ = *said;
+        news_ = std::max(news_, (*said)["version"].as_integer());
+    }
+    if (keep)
+        if (auto saved = platform::write_file(parts_.folder + "/person.json", dump_json(*said) + "\n", 0600); !saved) log::warning("person", "what may be started is not kept: {}", saved.error().what);
+    if (new_facts) parts_.changes.bump();
+    return {};
+}
+
+Status AtPerson::hand_over(FactoryClient& factory, std::stop_token stop, Refusal& refusal)
+{
+    while (const auto launch = launches_.front()) {
+        refusal = {};
+        auto said = factory.post(kLaunch, dump_json(Json::object({{"id", launch->id}, {"trigger", launch->trigger}, {"input", launch->input}})), kAnswerTime, stop, &refusal);
+        if (said) launches_.handed_over(launch->id, (*said)["job"].as_string());
+        else if (is_away(refusal)) return fail(std::move(said.error()));
+        else launches_.refused(launch->id, refusal_words(said.error(), refusal).body["detail"].as_string());
+        if (!said) log::warning("person", "what was started here while the factory was away is refused: {}: {}", launch->trigger, said.error().what);
+        parts_.changes.bump();
+    }
+    return {};
+}
+
+void AtPerson::do_errand(Errand errand, FactoryClient& factory, std::stop_token stop)
+{
+    Refusal refusal;
+    auto said = factory.post(errand.route, dump_json(errand.body), kAnswerTime, stop, &refusal);
+    if (said && errand.launch) {
+        launches_.mine((*said)["job"].as_string());
+        errand.tell({200, Json::object({{"job", (*said)["job"]}, {"queued", false}})});
+    } else if (said) {
+        errand.tell({200, Json::object({})});
+    } else if (errand.launch && is_away(refusal)) {
+        errand.tell(keep(std::move(*errand.launch)));
+    } else {
+        errand.tell(refusal_words(said.error(), refusal));
+    }
+    if (!said) return;
+    parts_.changes.bump();
+    const std::scoped_lock lock(mutex_);
+    stale_ = true;   // seen at once, also when the factory's word is slow
+}
+
+Told AtPerson::keep(Launch launch)
+{
+    const std::string id = launch.id;
+    if (auto kept = launches_.add(std::move(launch)); !kept) return {kept.error().code == Errc::conflict ? 409 : 503, Json::object({{"detail", kept.error().what}})};
+    parts_.changes.bump();
+    return {200, Json::object({{"job", Json()}, {"launch", id}, {"queued", true}})};
+}
+
+void AtPerson::launch(Launch launch, Tell tell)
+{
+    if (!may_launch(launch.trigger)) return tell({404, Json::object({{"detail", fmt::format("there is no '{}' that may be started here", launch.trigger.substr(0, 200))}})});
+    {
+        const std::scoped_lock lock(mutex_);
+        for (const Json& item : view_["launchable"].as_array())
+            if (item["trigger"].as_string() == launch.trigger) launch.title = item["title"].as_string();
+    }
+    if (!is_online()) return tell(keep(std::move(launch)));
+    Json body = Json::object({{"id", launch.id}, {"trigger", launch.trigger}, {"input", launch.input}});
+    const Tell told = tell;
+    if (!errands_.try_send({std::string(kLaunch), std::move(body), std::move(launch), std::move(tell)})) told({503, Json::object({{"detail", "the agent is busy: try again"}})});
+}
+
+void AtPerson::answer(std::string question, Json answer, std::string comment, Tell tell)
+{
+    std::string why;
+    if (!is_online(&why)) return tell({503, Json::object({{"detail", fmt::format("the factory is away, and takes no answer now: {}", why)}})});
+    Json body = Json::object({{"question", std::move(question)}, {"answer", std::move(answer)}, {"comment", std::move(comment)}});
+    const Tell told = tell;
+    if (!errands_.try_send({std::string(kAnswer), std::move(body), {}, std::move(tell)})) told({503, Json::object({{"detail", "the agent is busy: try again"}})});
+}
+
+void AtPerson::cancel(std::string job, std::string why, Tell tell)
+{
+    std::string away;
+    if (!is_online(&away)) return tell({503, Json::object({{"detail", fmt::format("this job does not run here, and the factory is away: {}", away)}})});
+    Json body = Json::object({{"job", std::move(job)}, {"why", std::move(why)}});
+    const Tell told = tell;
+    if (!errands_.try_send({std::string(kCancel), std::move(body), {}, std::move(tell)})) told({503, Json::object({{"detail", "the agent is busy: try again"}})});
+}
+
+Beside::Word AtPerson::hear(const protocol::Offer& offer, const Json& said)
+{
+    const auto verdict = consents_.hear(offer, said);
+    const Json until = verdict.until ? Json(format_time(*verdict.until)) : Json();
+    if (verdict.word == Word::granted) {
+        parts_.desk.answer({offer.id, "consented", "", Json::object({{"by", verdict.by}, {"choice", verdict.choice}})});
+    } else if (verdict.word == Word::declined) {
+        decline(offer.id, verdict.why, verdict.choice, verdict.by, until);
+    } else {
+        log::info("person", "{}: asked whether it may run, until {}", offer.id.key(), until.as_string());
+        parts_.desk.answer({offer.id, "asking", "", Json::object({{"until", until}})});
+        parts_.changes.bump();
+        look();   // its time is to be watched
+    }
+    return verdict.word;
+}
+
+void AtPerson::remind(const protocol::AttemptId& id)
+{
+    if (const auto until = consents_.asked_until(id)) parts_.desk.answer({id, "asking", "", Json::object({{"until", format_time(*until)}})});
+}
+
+void AtPerson::decline(const protocol::AttemptId& id, const std::string& why, const std::string& choice, const std::string& by, const Json& until)
+{
+    parts_.desk.release(id);
+    parts_.desk.answer({id, "busy", why, Json::object({{"consent", Json::object({{"choice", choice}, {"by", by}, {"until", until}})}})});
+}
+
+std::optional<Json> AtPerson::withdrawn(const protocol::AttemptId& id)
+{
+    auto out = consents_.withdrawn(id);
+    if (out) parts_.changes.bump();
+    return out;
+}
+
+/// The factory hears of it, and the slot is free unless the job begins.
+void AtPerson::settle(const Consents::Settled& settled)
+{
+    log::info("person", "{}: {}", settled.id.key(), words_of_choice(settled.choice, settled.by));
+    parts_.changes.bump();
+    if (!settled.waited_for) return;   // told when it is offered again
+    if (settled.choice == "now") return parts_.desk.answer({settled.id, "consented", "", Json::object({{"by", settled.by}, {"choice", "now"}})});
+    decline(settled.id, words_of_choice(settled.choice, settled.by), settled.choice, settled.by, Json(format_time(settled.until)));
+}
+
+void AtPerson::expire()
+{
+    for (const auto& settled : consents_.expire()) settle(settled);
+}
+
+Told AtPerson::choose(const std::string& consent, const std::string& choice, const std::string& by)
+{
+    auto settled = consents_.choose(consent, choice, by);
+    if (settled) {
+        settle(*settled);
+        return {200, Json::object({{"choice", choice}, {"until", choice == "now" ? Json() : Json(format_time(settled->until))}})};
+    }
+    const Errc code = settled.error().code;
+    const int status = code == Errc::not_found ? 404 : code == Errc::conflict ? 409 : code == Errc::timeout ? 410 : code == Errc::invalid ? 400 : 503;
+    return {status, Json::object({{"detail", settled.error().what}})};
+}
+
+void AtPerson::has_news(std::int64_t version)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        if (version == news_ && !stale_) return;
+        news_ = version;
+        stale_ = true;
+    }
+    look();
+}
+
+void AtPerson::online(bool is, const std::string& why)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        if (is) stale_ = known_ = true;   // a newer factory may know more than the one before
+        const bool same = online_ == is && offline_why_ == why;
+        online_ = is;
+        offline_why_ = why;
+        if (same && !is) return;
+    }
+    parts_.changes.bump();
+    look();
+}
+
+bool AtPerson::is_online(std::string* why) const
+{
+    const std::scoped_lock lock(mutex_);
+    if (why != nullptr) *why = offline_why_;
+    return online_;
+}
+
+std::string AtPerson::user() const
+{
+    const std::scoped_lock lock(mutex_);
+    return view_["user"].as_string();
+}
+
+bool AtPerson::may_launch(const std::string& trigger) const
+{
+    const std::scoped_lock lock(mutex_);
+    const auto& all = view_["launchable"].as_array();
+    return std::any_of(all.begin(), all.end(), [&](const Json& item) { return item["trigger"].as_string() == trigger; });
+}
+
+bool AtPerson::asks(const std::string& question) const
+{
+    const std::scoped_lock lock(mutex_);
+    const auto& all = view_["questions"].as_array();
+    return std::any_of(all.begin(), all.end(), [&](const Json& item) { return item["id"].as_string() == question; });
+}
+
+Json AtPerson::view() const
+{
+    const std::scoped_lock lock(mutex_);
+    Json launchable = Json::array();
+    for (Json item : view_["launchable"].as_array()) {
+        // While the factory is away a start is kept for it: nothing here begins without it.
+        item.set("offline", false).set("unavailable", item["paused"].as_string());
+        launchable.push(std::move(item));
+    }
+    Json out = Json::object({{"user", view_["user"].as_string()}, {"launchable", std::move(launchable)}});
+    for (const char* list : {"questions", "jobs", "tells"}) out.set(list, view_[list].is_array() ? view_[list] : Json::array());
+    return out;
+}
+
+}  // namespace mill::agent

@@ -1,0 +1,99 @@
+// agent/person/at_person.h -- the person at one factory: what that factory lets them start and asks them, their consents, their starts.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "agent/desk.h"
+#include "agent/factory_client.h"
+#include "agent/person/changes.h"
+#include "agent/person/consents.h"
+#include "agent/person/launches.h"
+#include "agent/self/vitals.h"
+#include "platform/base/mailbox.h"
+
+namespace mill::agent {
+
+/// How a call ended, for the face that asked: 200, or {detail, mistakes?}.
+struct Told {
+    int status = 200;
+    Json body = Json::object({});
+};
+using Tell = std::function<void(Told)>;
+
+/// Thread: `run` its own, which calls the factory; everything else any, and never waits for the network.
+class AtPerson : public Beside {
+public:
+    struct Parts {
+        std::string folder;                       ///< DIR/factories/ID: consents.json, launches.json, person.json
+        PersonRules rules;
+        Desk& desk;
+        const Clock& clock;
+        Changes& changes;
+        std::function<Json()> facts, session;     ///< as they are now: `session` and `faces`; the first of them alone
+    };
+    explicit AtPerson(Parts parts);
+
+    /// `factory` is this thread's own. `vital` says how it goes.
+    void run(FactoryClient& factory, Vitals::Loop& vital, std::stop_token stop);
+
+    // Of the faces.
+    void launch(Launch launch, Tell tell);
+    void answer(std::string question, Json answer, std::string comment, Tell tell);
+    void cancel(std::string job, std::string why, Tell tell);
+    Told choose(const std::string& consent, const std::string& choice, const std::string& by);
+    /// {user, launchable, questions, jobs, tells} as the factory said last; `launchable` with `offline` and `unavailable`.
+    Json view() const;
+    const Consents& consents() const { return consents_; }
+    const Launches& launches() const { return launches_; }
+    std::string user() const;
+    bool is_online(std::string* why = nullptr) const;
+    bool may_launch(const std::string& trigger) const;
+    bool asks(const std::string& question) const;
+
+    // Of the link.
+    Word hear(const protocol::Offer& offer, const Json& said) override;
+    void remind(const protocol::AttemptId& id) override;
+    std::vector<Json> granted() override { return consents_.granted(); }
+    std::optional<Json> withdrawn(const protocol::AttemptId& id) override;
+    Json facts() const override { return parts_.facts(); }
+    Json session() const override { return parts_.session(); }
+    void has_news(std::int64_t version) override;
+    void online(bool is, const std::string& why) override;
+
+private:
+    struct Errand {
+        std::string route;             ///< empty: only to look what there is to do
+        Json body;
+        std::optional<Launch> launch;  ///< kept for later when the factory is away
+        Tell tell;
+    };
+    void look();
+    void do_errand(Errand errand, FactoryClient& factory, std::stop_token stop);
+    Status fetch(FactoryClient& factory, std::stop_token stop, Refusal& refusal);
+    Status hand_over(FactoryClient& factory, std::stop_token stop, Refusal& refusal);
+    void expire();
+    void decline(const protocol::AttemptId& id, const std::string& why, const std::string& choice, const std::string& by, const Json& until);
+    Told keep(Launch launch);
+    void settle(const Consents::Settled& settled);
+    void load();
+    std::optional<Milliseconds> wait_time(std::optional<SteadyTime> again) const;
+    bool wants_fetch() const;
+
+    Parts parts_;
+    Consents consents_;
+    Launches launches_;
+    Mailbox<Errand> errands_{256};
+    mutable std::mutex mutex_;
+    bool online_ = false, known_ = true;      // known_: this factory knows of persons
+    bool stale_ = true;                       // the view is to be fetched
+    std::string offline_why_ = "the agent has just started";
+    std::int64_t news_ = 0;                   // the version that the factory named last
+    Json view_ = Json::object({});
+};
+
+}  // namespace mill::agent

@@ -1,0 +1,83 @@
+// agent/person/consents.h -- jobs that others sent to this desktop: asked about, answered, remembered over restarts.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/person/beside.h"
+#include "agent/person/rules.h"
+
+namespace mill::agent {
+
+/// One factory's. Every answer is on the disk before it has an effect: an agent that is killed meanwhile neither starts a job unasked nor forgets
+/// what was said. Holds no input and no token on the disk: the factory offers the attempt again. Thread: any.
+class Consents {
+public:
+    struct Verdict {
+        Beside::Word word = Beside::Word::asking;
+        std::string choice;               ///< now, always; later, not_today, none
+        std::string by;                   ///< whose word it is
+        std::optional<WallTime> until{};  ///< asking: for so long; declined: not again before
+        std::string why{};                ///< declined: in words
+    };
+    struct Settled {
+        protocol::AttemptId id;
+        std::string choice, by, title;
+        WallTime until;              ///< asked again from then on
+        bool waited_for = false;     ///< its offer is here: an answer is due
+    };
+
+    /// Damage is said in the log, and what it held is asked about again.
+    Consents(std::string path, PersonRules rules, const Clock& clock);
+
+    Verdict hear(const protocol::Offer& offer, const Json& said);
+    /// `id`: AttemptId::key(). `choice`: now, later, not_today. Errors: not_found, conflict (said already, and what), timeout (its time is over),
+    /// invalid (the choice), unavailable (it cannot be written down: nothing was said).
+    Result<Settled> choose(const std::string& id, const std::string& choice, const std::string& by);
+    /// Those that nobody answered in time; each once.
+    std::vector<Settled> expire();
+    std::optional<WallTime> next() const;        ///< when to ask `expire`
+    std::vector<Json> granted();
+    std::optional<Json> withdrawn(const protocol::AttemptId& id);
+    std::optional<WallTime> asked_until(const protocol::AttemptId& id) const;   ///< nothing: it is not asked about (any more)
+    /// As GET /v1/person shows those that wait for an answer, the most urgent first.
+    Json list() const;
+
+private:
+    struct Entry {
+        protocol::AttemptId id;
+        std::string trigger, title, description, asker;
+        Json does;                   ///< [{code, what, text}]
+        Json expected;               ///< ms, or null
+        WallTime asked, until;
+        std::string choice, by;      ///< empty: not answered
+        WallTime again;              ///< answered: asked again from then on
+        Json offer;                  ///< as it came, since this start; in memory only: it holds a token
+        bool taken = false;          ///< given to the link
+    };
+    struct Answer {                  ///< what was said of a trigger's jobs
+        std::string choice, by;
+        WallTime again;
+    };
+    void load();
+    Status save_locked();
+    Settled settle_locked(Entry& entry, std::string choice, std::string by);
+    void unsettle_locked(Entry& entry);
+    static Verdict verdict_of(const Entry& entry);
+    static Json to_json(const Entry& entry);
+
+    const std::string path_;
+    const PersonRules rules_;
+    const Clock& clock_;
+    mutable std::mutex mutex_;
+    std::map<std::string, Entry> entries_;       // by the attempt's key
+    std::map<std::string, Answer> said_;         // by trigger; not `now`
+};
+
+/// "anna said: in ten minutes", for `why`.
+std::string words_of_choice(const std::string& choice, const std::string& by);
+
+}  // namespace mill::agent

@@ -1,0 +1,54 @@
+// agent/questions.h -- what running jobs ask people: brought to a factory until it is taken; what it answers goes to the runs.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/factory_client.h"
+#include "agent/runs.h"
+
+namespace mill::agent {
+
+/// Nothing of it is on disk: a runner says its open questions again to a new agent, and the factory knows them by their uid.
+/// Thread: `run` its own; the rest any.
+class Questions {
+public:
+    Questions(FactoryClient& factory, const Clock& clock, std::function<void(Command)> tell) : factory_(factory), clock_(clock), tell_(std::move(tell)) {}
+
+    void ask(const protocol::AttemptId& id, Json ask);                                   ///< `ask` of the job channel
+    void withdraw(const protocol::AttemptId& id, const std::string& question, const std::string& why);
+    void over(const protocol::AttemptId& id);                                            ///< its attempt has ended here
+    /// Until stopped. A factory that is away is asked again; the question's time goes on meanwhile.
+    void run(std::stop_token stop);
+
+    // What is to be said in the next poll: answers that the runs have.
+    void heard(const std::string& question);
+    std::vector<std::string> take_heard();
+    bool has_heard() const;
+    void set_on_heard(std::function<void()> on_heard);
+
+private:
+    struct Item {
+        protocol::AttemptId id;
+        Json ask;
+        std::string withdrawn;   ///< why; empty: it is asked
+    };
+    Json body_of(const std::string& question, const Item& item) const;
+    /// True: the factory has said what comes of it.
+    bool bring(const std::string& question, const Item& item, std::stop_token stop, Refusal& refusal);
+
+    FactoryClient& factory_;
+    const Clock& clock_;
+    const std::function<void(Command)> tell_;
+    mutable std::mutex mutex_;
+    std::condition_variable_any changed_;
+    std::map<std::string, Item> waiting_;       // by question
+    std::vector<std::string> heard_;
+    std::function<void()> on_heard_;
+};
+
+}  // namespace mill::agent

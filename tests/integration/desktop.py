@@ -1,0 +1,266 @@
+"""A desktop session for tests: an X server without a screen, a message bus of its own, what Debian has to show notices and icons, and an agent that
+is played by a script (DIR/person), so that a test decides what the person is told."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import socketserver
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+from http.server import BaseHTTPRequestHandler
+
+from mill import BIN, NOBODY, Failure, wait_for
+
+NEEDED = ("Xvfb", "dbus-daemon", "dunst", "dunstctl", "xdotool")
+BUSCONF = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>session</type><listen>unix:path={folder}/bus</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>
+"""
+PICK = """#!/bin/sh
+# Dunst asks this which action is meant; a person would choose from the menu.
+cat > {folder}/offered
+grep -F "$(cat {folder}/wanted)" {folder}/offered | head -n 1
+"""
+
+
+def user():
+    """As whom the programs of a session run: never root."""
+    return {} if os.getuid() != 0 else {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+
+
+class Person:
+    """DIR/person, as the agent serves it: a state that a test sets, and what was posted."""
+
+    def __init__(self, data):
+        self.path = pathlib.Path(data) / "person"
+        self.changed = threading.Condition()
+        self.version, self.posts, self.answers, self.server = int(time.time() * 1000), [], {}, None
+        self.state = {"agent": {"name": "anna-pc", "factory": "http://127.0.0.1:7460", "state": "online", "why": "", "mode": "attended"}, "user": "anna",
+                      "session": {"state": "active", "user": "anna", "since": "2026-11-27T13:00:00Z", "display": "x11"}, "paused": None, "running": [], "launchable": [], "questions": [],
+                      "consents": [], "tells": [], "history": [], "stop": None}
+
+    def start(self):
+        person = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self, status, body):
+                text = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def do_GET(self):
+                if self.path == "/v1/person":
+                    with person.changed:
+                        return self.answer(200, {"version": person.version, **person.state})
+                if self.path.startswith("/v1/changes?after="):
+                    after, server = int(self.path.partition("=")[2]), person.server
+                    with person.changed:
+                        person.changed.wait_for(lambda: person.version != after or person.server is not server, 25)
+                        return self.answer(200, {"version": person.version})
+                return self.answer(404, {"detail": "no such thing"})
+
+            def do_POST(self):
+                arrived = time.monotonic()
+                body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"null")
+                with person.changed:
+                    person.posts.append({"path": self.path, "body": body, "at": arrived})
+                    status, said = person.answers.get(self.path, (200, {"stopped": [job["job"] for job in person.state["running"]]} if self.path == "/v1/stop" else {}))
+                self.answer(status, said)
+
+            def address_string(self):
+                return "local"
+
+            def log_message(self, *_):
+                pass
+
+        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+            daemon_threads, request_queue_size, block_on_close = True, 64, False
+
+            def handle_error(self, *_):
+                pass   # whoever asked is gone
+
+        self.path.unlink(missing_ok=True)
+        self.server = Server(str(self.path), Handler)
+        os.chmod(self.path, 0o600)
+        if os.getuid() == 0:
+            os.chown(self.path, NOBODY, NOBODY)
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def stop(self):
+        """As if the agent were killed: its socket stays, nobody listens."""
+        server, self.server = self.server, None
+        with self.changed:
+            self.changed.notify_all()
+        if server:
+            server.shutdown()
+            server.server_close()
+
+    def set(self, **state):
+        with self.changed:
+            self.state.update(state)
+            self.version += 1
+            self.changed.notify_all()
+
+    def posted(self, path):
+        with self.changed:
+            return [post for post in self.posts if post["path"] == path]
+
+    def faces(self):
+        said = self.posted("/v1/faces")
+        return said[-1]["body"] if said else None
+
+
+class Desktop:
+    """Use as a context."""
+
+    def __init__(self, display=True, bus=True):
+        missing = [name for name in NEEDED if not shutil.which(name)]
+        if missing:
+            raise unittest.SkipTest(f"SKIP: not installed: {' '.join(missing)} (packaging/install-packages test)")
+        self.wants = (display, bus)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mw-desk-"))
+        self.running, self.environment = {}, {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.folder), "XDG_CONFIG_HOME": str(self.folder / "config"),
+                                              "LANG": "C.UTF-8", "NO_AT_BRIDGE": "1", "GIO_USE_VFS": "local", "GSETTINGS_BACKEND": "memory"}
+
+    def __enter__(self):
+        display, bus = self.wants
+        (self.folder / "config").mkdir()
+        (self.folder / "pick").write_text(PICK.format(folder=self.folder))
+        (self.folder / "pick").chmod(0o755)
+        (self.folder / "bus.conf").write_text(BUSCONF.format(folder=self.folder))
+        self.own()
+        if bus:
+            self.start("bus", "dbus-daemon", f"--config-file={self.folder}/bus.conf", "--nofork", "--nopidfile")
+            wait_for("the bus", lambda: (self.folder / "bus").exists())
+            self.environment["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={self.folder}/bus"
+        if display:
+            read, write = os.pipe()
+            self.start("x", "Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-noreset", pass_fds=(write,))
+            os.close(write)
+            with os.fdopen(read) as number:
+                self.environment["DISPLAY"] = ":" + number.readline().strip()
+        return self
+
+    def __exit__(self, *_):
+        for name in reversed(list(self.running)):
+            self.end(name)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def own(self):
+        if os.getuid() == 0:
+            for path in [self.folder, *self.folder.rglob("*")]:
+                os.lchown(path, NOBODY, NOBODY)
+
+    def start(self, name, *command, environment=None, **more):
+        log = (self.folder / f"{name}.log").open("ab")
+        self.running[name] = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                                              env={**self.environment, **(environment or {})}, **user(), **more)
+        return self.running[name]
+
+    def end(self, name, number=signal.SIGTERM):
+        process = self.running.pop(name)
+        if process.poll() is None:
+            process.send_signal(number)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
+                raise Failure(f"{name} did not end:\n{self.log(name)}") from None
+        return process.returncode
+
+    def log(self, name):
+        return (self.folder / f"{name}.log").read_text(errors="replace")[-4000:]
+
+    def run(self, *command, check=True, timeout=30, environment=None):
+        done = subprocess.run([str(word) for word in command], env={**self.environment, **(environment or {})}, capture_output=True, text=True, timeout=timeout, check=False, **user())
+        if check and done.returncode != 0:
+            raise Failure(f"{' '.join(map(str, command))} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done
+
+    def data(self, name="agent", settings="", mode="attended"):
+        folder = self.folder / name
+        (folder / "factories/f").mkdir(parents=True)
+        (folder / "factories/f/agent.json").write_text(json.dumps({"mode": mode}))
+        if settings:
+            (folder / "config.yaml").write_text(settings)
+        self.own()
+        folder.chmod(0o700)
+        return folder
+
+    def companion(self, data, *more, name="companion", environment=None):
+        self.start(name, BIN / "millwright-companion", "--data", data, *more, environment=environment)
+        return wait_for("the companion", lambda: self.running[name].poll() is None and "ready" in self.log(name) and self.running[name] or self._ended(name))
+
+    def _ended(self, name):
+        if self.running[name].poll() is not None:
+            raise Failure(f"{name} ended with {self.running[name].returncode}:\n{self.log(name)}")
+        return None
+
+    # Notices, by the server that Debian has.
+    def dunst(self):
+        (self.folder / "dunstrc").write_text(f"[global]\n    dmenu = {self.folder}/pick\n    browser = /bin/true\n    markup = full\n    idle_threshold = 0\n    history_length = 50\n"
+                                             "    notification_limit = 0\n")
+        self.own()
+        self.start("dunst", "dunst", "-conf", self.folder / "dunstrc")
+        wait_for("dunst", lambda: self.run("dunstctl", "is-paused", check=False).returncode == 0)
+
+    def notices(self):
+        """What dunst shows now: it says only how many; its own log of them is its history, so each is looked at by closing none."""
+        return int(self.run("dunstctl", "count", "displayed").stdout)
+
+    def browser(self):
+        """The person's browser: writes down what it is to open, in FOLDER/opened."""
+        (self.folder / "browser").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {self.folder}/opened\n')
+        (self.folder / "browser").chmod(0o755)
+        applications = self.folder / ".local/share/applications"
+        applications.mkdir(parents=True)
+        (applications / "test-browser.desktop").write_text(f"[Desktop Entry]\nType=Application\nName=Browser\nExec={self.folder}/browser %u\nMimeType=text/html;x-scheme-handler/http;\n")
+        (self.folder / "config/mimeapps.list").write_text("[Default Applications]\ntext/html=test-browser.desktop\n")
+        self.own()
+
+    def press(self, label):
+        """A person chooses an action of a notice by its label."""
+        (self.folder / "wanted").write_text(label)
+        self.own()
+        self.run("dunstctl", "context")
+
+    def call(self, service, path, interface, method, *arguments, signature=None):
+        """One D-Bus call, by a process of the session's user."""
+        command = ["busctl", "--user", "--json=short", "--", "call", service, path, interface, method]
+        if signature:
+            command += [signature, *arguments]
+        return json.loads(self.run(*command).stdout or "null")
+
+    def property(self, service, path, interface, name):
+        done = self.run("busctl", "--user", "--json=short", "get-property", service, path, interface, name, check=False)
+        return json.loads(done.stdout)["data"] if done.returncode == 0 else None
+
+
+def connect_as(number, path):
+    """Whether a process of that user gets through to the socket."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(number)
+            os.setuid(number)
+            with socket.socket(socket.AF_UNIX) as there:
+                there.settimeout(5)
+                there.connect(str(path))
+                there.sendall(b"POST /v1/open HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+                os._exit(0 if there.recv(100) else 3)
+        except PermissionError:
+            os._exit(1)
+        except OSError:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -1,0 +1,306 @@
+// Jobs that others sent: asked, answered, ignored, remembered over a restart.
+#include "agent/person/consents.h"
+#include "agent/person/launches.h"
+#include "tests/unit/agent/agent_world.h"
+
+using namespace mill;
+using namespace mill::test;
+using agent::Beside;
+using agent::Consents;
+using agent::Launches;
+using agent::PersonRules;
+using Word = Beside::Word;
+
+namespace {
+
+struct Asking {
+    TemporaryFolder folder;
+    FakeClock clock;
+    PersonRules rules;
+    std::string path = folder.path + "/consents.json";
+
+    Consents open() { return Consents(path, rules, clock); }
+    static Json said(const AttemptId& id, const std::string& trigger = "d")
+    {
+        Json offer = offer_json(id);
+        offer.set("trigger", trigger);
+        return offer.set("consent", Json::object({{"asker", "user otto"}, {"trigger", trigger}, {"title", "Monthly report"}, {"description", "Sums up"}, {"expectedMs", 90'000}}));
+    }
+    static auto hear(Consents& consents, const AttemptId& id, const std::string& trigger = "d")
+    {
+        const Json json = said(id, trigger);
+        return consents.hear(*protocol::parse_offer(json), json);
+    }
+};
+
+const AttemptId kOne{"job-1", 1, 1}, kTwo{"job-2", 1, 1};
+
+}  // namespace
+
+TEST_CASE("a job of somebody else is asked about, with what it may do, and begins when the person says now", "[consent]")
+{
+    Asking world;
+    Consents consents = world.open();
+    const auto verdict = Asking::hear(consents, kOne);
+    CHECK(verdict.word == Word::asking);
+    CHECK(verdict.until == world.clock.now() + Microseconds(120'000'000));
+    const Json list = consents.list();
+    REQUIRE(list.size() == 1);
+    const Json& shown = list[std::size_t{0}];
+    CHECK(shown["id"] == Json(kOne.key()));
+    CHECK(shown["title"] == Json("Monthly report"));
+    CHECK(shown["asker"] == Json("user otto"));
+    CHECK(shown["expectedMs"] == Json(90'000));
+    CHECK(shown["does"] == Json::array({"computes only: no files, no network, no programs"}));
+    CHECK(shown["deeds"][std::size_t{0}]["code"] == Json("nothing"));
+    CHECK(consents.granted().empty());
+    CHECK(Asking::hear(consents, kOne).word == Word::asking);   // offered again
+    CHECK(consents.list().size() == 1);
+
+    const auto settled = consents.choose(kOne.key(), "now", "anna");
+    REQUIRE(settled);
+    CHECK(settled->waited_for);
+    CHECK(consents.list().empty());
+    const auto granted = consents.granted();
+    REQUIRE(granted.size() == 1);
+    CHECK(granted[0]["attemptToken"] == Json("mw_attempt_1"));
+    CHECK(consents.granted().empty());
+    const auto again = consents.choose(kOne.key(), "later", "anna");
+    REQUIRE_FALSE(again);
+    CHECK(again.error().code == Errc::conflict);
+    CHECK_THAT(again.error().what, Catch::Contains("anna said: now"));
+}
+
+TEST_CASE("later and not today hold for all jobs of that trigger, and for no other one", "[consent]")
+{
+    Asking world;
+    Consents consents = world.open();
+    Asking::hear(consents, kOne);
+    const std::string choice = GENERATE("later", "not_today");
+    REQUIRE(consents.choose(kOne.key(), choice, "anna"));
+    CHECK(consents.granted().empty());
+    CHECK(Asking::hear(consents, kOne).word == Word::declined);    // its answer was lost on the way: the same is said
+    const auto next = Asking::hear(consents, kTwo);
+    CHECK(next.word == Word::declined);
+    CHECK(next.choice == choice);
+    CHECK(next.by == "anna");
+    CHECK(Asking::hear(consents, {"job-3", 1, 1}, "another").word == Word::asking);
+    REQUIRE(next.until);
+    if (choice == "later") CHECK(*next.until == world.clock.now() + Microseconds(600'000'000));
+    world.clock.advance(*next.until - world.clock.now());
+    CHECK(Asking::hear(consents, kTwo).word == Word::asking);
+}
+
+TEST_CASE("nobody answers: none, once, and nobody can answer afterwards", "[consent]")
+{
+    Asking world;
+    world.rules.within = Milliseconds(30'000);
+    Consents consents = world.open();
+    Asking::hear(consents, kOne);
+    CHECK(consents.expire().empty());
+    CHECK(consents.next() == world.clock.now() + Microseconds(30'000'000));
+    world.clock.advance(Microseconds(30'000'000));
+    CHECK(consents.list().empty());
+    const auto early = consents.choose(kOne.key(), "now", "anna");   // over, and not said yet
+    REQUIRE_FALSE(early);
+    CHECK(early.error().code == Errc::timeout);
+    const auto over = consents.expire();
+    REQUIRE(over.size() == 1);
+    CHECK(over[0].choice == "none");
+    CHECK(over[0].waited_for);
+    CHECK(consents.expire().empty());
+    CHECK_FALSE(consents.next());
+    const auto late = consents.choose(kOne.key(), "now", "anna");
+    REQUIRE_FALSE(late);
+    CHECK(late.error().code == Errc::timeout);
+    CHECK(consents.granted().empty());
+    CHECK(consents.choose("nothing", "now", "anna").error().code == Errc::not_found);
+    CHECK(consents.choose(kOne.key(), "perhaps", "anna").error().code == Errc::invalid);
+}
+
+TEST_CASE("a restart in the middle neither starts a job unasked nor forgets what was said", "[consent]")
+{
+    Asking world;
+    std::optional<Consents> consents;
+    consents.emplace(world.path, world.rules, world.clock);
+    const auto first = Asking::hear(*consents, kOne);
+    SECTION("not answered yet: still asked, until the same time, and an answer counts before the offer is back")
+    {
+        world.clock.advance(Microseconds(50'000'000));
+        consents.emplace(world.path, world.rules, world.clock);
+        REQUIRE(consents->list().size() == 1);
+        CHECK(consents->granted().empty());
+        const auto settled = consents->choose(kOne.key(), "now", "anna");
+        REQUIRE(settled);
+        CHECK_FALSE(settled->waited_for);
+        CHECK(consents->granted().empty());
+        CHECK(Asking::hear(*consents, kOne).word == Word::granted);
+        CHECK(consents->granted().empty());                       // once
+    }
+    SECTION("offered again: the deadline is the one of before")
+    {
+        world.clock.advance(Microseconds(50'000'000));
+        consents.emplace(world.path, world.rules, world.clock);
+        const auto verdict = Asking::hear(*consents, kOne);
+        CHECK(verdict.word == Word::asking);
+        CHECK(verdict.until == first.until);
+        REQUIRE(consents->choose(kOne.key(), "now", "anna"));
+        CHECK(consents->granted().size() == 1);
+    }
+    SECTION("its time passed meanwhile: none")
+    {
+        world.clock.advance(Microseconds(200'000'000));
+        consents.emplace(world.path, world.rules, world.clock);
+        const auto verdict = Asking::hear(*consents, kOne);
+        CHECK(verdict.word == Word::declined);
+        CHECK(verdict.choice == "none");
+    }
+    SECTION("now was said and the agent died before it began: it begins, unasked")
+    {
+        REQUIRE(consents->choose(kOne.key(), "now", "anna"));
+        consents.emplace(world.path, world.rules, world.clock);
+        const auto verdict = Asking::hear(*consents, kOne);
+        CHECK(verdict.word == Word::granted);
+        CHECK(verdict.by == "anna");
+    }
+    SECTION("not today was said: not asked again")
+    {
+        REQUIRE(consents->choose(kOne.key(), "not_today", "anna"));
+        consents.emplace(world.path, world.rules, world.clock);
+        CHECK(Asking::hear(*consents, kOne).word == Word::declined);
+        CHECK(Asking::hear(*consents, kTwo).word == Word::declined);
+    }
+    SECTION("no input and no token lies in the file")
+    {
+        const auto text = platform::read_file(world.path, 1 << 20);
+        REQUIRE(text);
+        CHECK(text->find("Monthly report") != std::string::npos);
+        CHECK(text->find("mw_attempt_1") == std::string::npos);
+    }
+    SECTION("a file that is damaged costs one more question")
+    {
+        REQUIRE(platform::write_file(world.path, "{"));
+        consents.emplace(world.path, world.rules, world.clock);
+        CHECK(consents->list().empty());
+        CHECK(Asking::hear(*consents, kOne).word == Word::asking);
+    }
+}
+
+TEST_CASE("an answer that cannot be written down was not given", "[consent]")
+{
+    Asking world;
+    Consents consents("/proc/nowhere/consents.json", world.rules, world.clock);
+    CHECK(Asking::hear(consents, kOne).word == Word::asking);
+    const auto settled = consents.choose(kOne.key(), "now", "anna");
+    REQUIRE_FALSE(settled);
+    CHECK(consents.granted().empty());
+    CHECK(consents.list().size() == 1);
+}
+
+TEST_CASE("in quiet hours and by the policy's own word nobody is asked", "[consent]")
+{
+    Asking world;
+    SECTION("quiet")
+    {
+        world.rules.quiet = {{0x7f, 0, 1439}, {0x7f, 1439, 0}};   // always, in two parts
+        Consents consents = world.open();
+        const auto verdict = Asking::hear(consents, kOne);
+        CHECK(verdict.word == Word::declined);
+        CHECK(verdict.choice == "none");
+        REQUIRE(verdict.until);
+        CHECK(*verdict.until > world.clock.now());
+        CHECK_THAT(verdict.why, Catch::Contains("quiet hours"));
+        CHECK(consents.list().empty());
+    }
+    SECTION("quiet also where nobody would be asked")
+    {
+        world.rules.quiet = {{0x7f, 0, 1439}, {0x7f, 1439, 0}};
+        world.rules.jobs = PersonRules::Jobs::always;
+        Consents consents = world.open();
+        CHECK(Asking::hear(consents, kOne).word == Word::declined);
+    }
+    SECTION("always")
+    {
+        world.rules.jobs = PersonRules::Jobs::always;
+        Consents consents = world.open();
+        const auto verdict = Asking::hear(consents, kOne);
+        CHECK(verdict.word == Word::granted);
+        CHECK(verdict.choice == "always");
+        CHECK(verdict.by == "policy.yaml");
+    }
+    SECTION("never")
+    {
+        world.rules.jobs = PersonRules::Jobs::never;
+        Consents consents = world.open();
+        const auto verdict = Asking::hear(consents, kOne);
+        CHECK(verdict.word == Word::declined);
+        CHECK_THAT(verdict.why, Catch::Contains("jobs: never"));
+    }
+}
+
+TEST_CASE("a job that its factory ends while the person is asked is asked about no more", "[consent]")
+{
+    Asking world;
+    Consents consents = world.open();
+    Asking::hear(consents, kOne);
+    CHECK_FALSE(consents.withdrawn(kTwo));
+    const auto offer = consents.withdrawn(kOne);
+    REQUIRE(offer);
+    CHECK((*offer)["job"] == Json("job-1"));
+    CHECK(consents.list().empty());
+    CHECK_FALSE(consents.withdrawn(kOne));
+    CHECK(consents.choose(kOne.key(), "now", "anna").error().code == Errc::not_found);
+}
+
+TEST_CASE("starts that wait for the factory outlive a restart, in order, each once", "[launch]")
+{
+    TemporaryFolder folder;
+    FakeClock clock;
+    const std::string path = folder.path + "/launches.json";
+    std::optional<Launches> launches;
+    launches.emplace(path, clock);
+    const auto launch = [&](const std::string& id) { return agent::Launch{id, "report", "Report", Json::object({{"month", 3}}), clock.now()}; };
+    REQUIRE(launches->add(launch("a")));
+    REQUIRE(launches->add(launch("b")));
+    REQUIRE(launches->add(launch("a")));
+    CHECK(launches->waiting().size() == 2);
+    launches.emplace(path, clock);
+    REQUIRE(launches->front());
+    CHECK(launches->front()->id == "a");
+    CHECK(launches->front()->input == Json::object({{"month", 3}}));
+    launches->handed_over("a", "job-9");
+    CHECK(launches->is_mine("job-9"));
+    launches.emplace(path, clock);
+    CHECK(launches->is_mine("job-9"));
+    REQUIRE(launches->front());
+    CHECK(launches->front()->id == "b");
+    SECTION("what the factory refuses is shown, with its reason and without its input")
+    {
+        launches->refused("b", "no such trigger");
+        CHECK(launches->empty());
+        launches.emplace(path, clock);
+        const Json failed = launches->failed();
+        REQUIRE(failed.size() == 1);
+        CHECK(failed[std::size_t{0}]["reason"] == Json("no such trigger"));
+        CHECK(platform::read_file(path, 1 << 20)->find("month") == std::string::npos);
+    }
+    SECTION("what nobody expects any more does not begin")
+    {
+        clock.advance(std::chrono::hours(24));
+        CHECK_FALSE(launches->front());
+        CHECK_THAT(launches->failed()[std::size_t{0}]["reason"].as_string(), Catch::Contains("away for more than"));
+    }
+    SECTION("there is an end to it")
+    {
+        for (std::size_t i = 1; i < Launches::kMost; ++i) REQUIRE(launches->add(launch("n" + std::to_string(i))));
+        const auto full = launches->add(launch("one more"));
+        REQUIRE_FALSE(full);
+        CHECK(full.error().code == Errc::conflict);
+    }
+    SECTION("what cannot be written down does not wait")
+    {
+        Launches nowhere("/proc/nowhere/launches.json", clock);
+        CHECK_FALSE(nowhere.add(launch("c")));
+        CHECK(nowhere.empty());
+    }
+}

@@ -1,0 +1,388 @@
+// The state of a desktop: as signs, and for real with a bus, a logind of the test's own and an X server without a screen.
+#include <atomic>
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include <catch2/catch.hpp>
+#include <systemd/sd-bus.h>
+#include <unistd.h>
+#include <xcb/xcb.h>
+
+#include "platform/base/ids.h"
+#include "platform/desktop_session.h"
+#include "platform/files.h"
+#include "platform/process.h"
+
+using namespace mill;
+using namespace std::chrono_literals;
+using platform::DesktopSession;
+using platform::DesktopSigns;
+using platform::DesktopState;
+
+namespace {
+
+struct Folder {
+    std::string path = (std::filesystem::temp_directory_path() / ("mill-desktop-" + new_uid())).string();
+    Folder() { std::filesystem::create_directories(path); }
+    Folder(const Folder&) = delete;
+    ~Folder() { std::filesystem::remove_all(path); }
+};
+
+struct Variable {
+    std::string name, before;
+    bool was;
+    Variable(const char* variable, const std::string& value) : name(variable), before(std::getenv(variable) ? std::getenv(variable) : ""), was(std::getenv(variable) != nullptr)
+    {
+        if (value.empty()) unsetenv(variable);
+        else setenv(variable, value.c_str(), 1);
+    }
+    Variable(const Variable&) = delete;
+    ~Variable()
+    {
+        if (was) setenv(name.c_str(), before.c_str(), 1);
+        else unsetenv(name.c_str());
+    }
+};
+
+struct Child {
+    std::unique_ptr<platform::Process> process;
+    Child(const std::string& program, std::vector<std::string> arguments)
+    {
+        platform::ProcessSpec spec;
+        spec.program = program;
+        spec.arguments = std::move(arguments);
+        spec.environment = {{"PATH", "/usr/bin:/bin"}};
+        auto started = platform::start_process(spec);
+        REQUIRE(started);
+        process = std::move(*started);
+    }
+    ~Child()
+    {
+        process->signal(SIGTERM);
+        (void)process->wait(5s);
+    }
+};
+
+bool soon(const std::function<bool()>& holds)
+{
+    for (int i = 0; i < 500; ++i) {
+        if (holds()) return true;
+        std::this_thread::sleep_for(20ms);
+    }
+    return false;
+}
+
+/// A bus without a system behind it.
+struct PrivateBus {
+    Folder folder;
+    std::string address = "unix:path=" + folder.path + "/bus";
+    std::unique_ptr<Child> daemon;
+    PrivateBus()
+    {
+        std::ofstream(folder.path + "/conf") << "<!DOCTYPE busconfig PUBLIC '-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN' 'http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd'>"
+                                                "<busconfig><type>session</type><listen>" << address
+                                             << "</listen><policy context='default'><allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/></policy></busconfig>";
+        daemon = std::make_unique<Child>("/usr/bin/dbus-daemon", std::vector<std::string>{"--nofork", "--config-file=" + folder.path + "/conf"});
+        REQUIRE(soon([&] { return std::filesystem::exists(folder.path + "/bus"); }));
+    }
+};
+
+/// Plays logind, or a screen saver, on a bus: one thread, its values set by the test.
+class Service {
+public:
+    Service(const std::string& address, const char* name)
+    {
+        REQUIRE(sd_bus_new(&bus_) >= 0);
+        REQUIRE(sd_bus_set_address(bus_, address.c_str()) >= 0);
+        REQUIRE(sd_bus_set_bus_client(bus_, 1) >= 0);
+        REQUIRE(sd_bus_start(bus_) >= 0);
+        static const sd_bus_vtable manager[] = {SD_BUS_VTABLE_START(0), SD_BUS_METHOD("GetSession", "s", "o", get_session, SD_BUS_VTABLE_UNPRIVILEGED), SD_BUS_SIGNAL("SessionNew", "so", 0),
+                                                SD_BUS_SIGNAL("SessionRemoved", "so", 0), SD_BUS_VTABLE_END};
+        static const sd_bus_vtable session[] = {SD_BUS_VTABLE_START(0),
+                                                SD_BUS_PROPERTY("Active", "b", get_flag, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                                                SD_BUS_PROPERTY("LockedHint", "b", get_flag, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                                                SD_BUS_PROPERTY("IdleHint", "b", get_flag, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                                                SD_BUS_PROPERTY("Name", "s", get_text, 0, 0),
+                                                SD_BUS_PROPERTY("Type", "s", get_text, 0, 0),
+                                                SD_BUS_VTABLE_END};
+        static const sd_bus_vtable saver[] = {SD_BUS_VTABLE_START(0), SD_BUS_METHOD("GetActive", "", "b", get_active, SD_BUS_VTABLE_UNPRIVILEGED), SD_BUS_SIGNAL("ActiveChanged", "b", 0), SD_BUS_VTABLE_END};
+        REQUIRE(sd_bus_add_object_vtable(bus_, nullptr, "/org/freedesktop/login1", "org.freedesktop.login1.Manager", manager, this) >= 0);
+        REQUIRE(sd_bus_add_object_vtable(bus_, nullptr, kPath, "org.freedesktop.login1.Session", session, this) >= 0);
+        REQUIRE(sd_bus_add_object_vtable(bus_, nullptr, "/org/freedesktop/ScreenSaver", "org.freedesktop.ScreenSaver", saver, this) >= 0);
+        REQUIRE(sd_bus_request_name(bus_, name, 0) >= 0);
+        thread_ = std::jthread([this](std::stop_token stop) {
+            while (!stop.stop_requested()) {
+                const std::scoped_lock lock(mutex_);
+                while (sd_bus_process(bus_, nullptr) > 0) {}
+                (void)sd_bus_wait(bus_, 10'000);
+            }
+        });
+    }
+    ~Service()
+    {
+        thread_.request_stop();
+        thread_.join();
+        sd_bus_close_unref(bus_);
+    }
+    void set(const char* property, bool value)
+    {
+        const std::scoped_lock lock(mutex_);
+        flags[property] = value;
+        REQUIRE(sd_bus_emit_properties_changed(bus_, kPath, "org.freedesktop.login1.Session", property, nullptr) >= 0);
+        REQUIRE(sd_bus_flush(bus_) >= 0);
+    }
+    void log_in(bool in)
+    {
+        const std::scoped_lock lock(mutex_);
+        known = in;
+        REQUIRE(sd_bus_emit_signal(bus_, "/org/freedesktop/login1", "org.freedesktop.login1.Manager", in ? "SessionNew" : "SessionRemoved", "so", "c7", kPath) >= 0);
+        REQUIRE(sd_bus_flush(bus_) >= 0);
+    }
+    void cover(bool active)
+    {
+        const std::scoped_lock lock(mutex_);
+        REQUIRE(sd_bus_emit_signal(bus_, "/org/freedesktop/ScreenSaver", "org.freedesktop.ScreenSaver", "ActiveChanged", "b", active ? 1 : 0) >= 0);
+        REQUIRE(sd_bus_flush(bus_) >= 0);
+    }
+    std::map<std::string, bool> flags{{"Active", true}, {"LockedHint", false}, {"IdleHint", false}, {"covered", false}};
+    std::atomic<int> reads = 0;
+    std::atomic<bool> known = true;          // whether the session is there
+
+private:
+    static constexpr const char* kPath = "/org/freedesktop/login1/session/c7";
+    static int get_session(sd_bus_message* call, void* self, sd_bus_error*)
+    {
+        const char* id = nullptr;
+        if (sd_bus_message_read(call, "s", &id) < 0 || std::string(id) != "c7" || !static_cast<Service*>(self)->known) return -ENOENT;
+        return sd_bus_reply_method_return(call, "o", kPath);
+    }
+    static int get_flag(sd_bus*, const char*, const char*, const char* property, sd_bus_message* reply, void* self, sd_bus_error*)
+    {
+        ++static_cast<Service*>(self)->reads;
+        return sd_bus_message_append(reply, "b", static_cast<Service*>(self)->flags[property] ? 1 : 0);
+    }
+    static int get_text(sd_bus*, const char*, const char*, const char* property, sd_bus_message* reply, void*, sd_bus_error*)
+    {
+        return sd_bus_message_append(reply, "s", std::string(property) == "Name" ? "anna" : "x11");
+    }
+    static int get_active(sd_bus_message* call, void* self, sd_bus_error*) { return sd_bus_reply_method_return(call, "b", static_cast<Service*>(self)->flags["covered"] ? 1 : 0); }
+
+    sd_bus* bus_ = nullptr;
+    std::mutex mutex_;
+    std::jthread thread_;
+};
+
+struct Watched {
+    std::atomic<int> changes = 0;
+    std::unique_ptr<platform::DesktopWatch> watch;
+    explicit Watched(const platform::DesktopOptions& options)
+    {
+        auto made = platform::watch_desktop([this](const DesktopSession&) { ++changes; }, options);
+        REQUIRE(made);
+        watch = std::move(*made);
+    }
+    bool becomes(DesktopState state) const
+    {
+        return soon([&] { return watch->now().state == state; });
+    }
+};
+
+bool has(const DesktopSession& session, const std::string& unknown) { return std::find(session.unknown.begin(), session.unknown.end(), unknown) != session.unknown.end(); }
+
+}  // namespace
+
+TEST_CASE("the state of a desktop follows from its signs, the weightiest first", "[desktop]")
+{
+    DesktopSigns signs;
+    CHECK(platform::session_of(signs).state == DesktopState::unknown);
+    signs.asked = true;
+    CHECK(platform::session_of(signs).state == DesktopState::none);
+    CHECK(platform::session_of(signs).unknown.empty());
+    signs.session = true;
+    CHECK(platform::session_of(signs).state == DesktopState::active);
+    CHECK(platform::session_of(signs).unknown == std::vector<std::string>{"user", "lock", "idle", "presentation"});
+    signs.user = "anna";
+    signs.idle = true;
+    CHECK(platform::session_of(signs).state == DesktopState::idle);
+    signs.fullscreen = true;
+    CHECK(platform::session_of(signs).state == DesktopState::presentation);
+    signs.locked = true;
+    CHECK(platform::session_of(signs).state == DesktopState::locked);
+    signs.active = false;
+    CHECK(platform::session_of(signs).state == DesktopState::other_user);
+    CHECK(platform::session_of(signs).unknown.empty());
+}
+
+TEST_CASE("where nobody can be asked it is not known who sits there, and nothing is made up", "[desktop]")
+{
+    const Variable system("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/at/all"), session("DBUS_SESSION_BUS_ADDRESS", ""), runtime("XDG_RUNTIME_DIR", ""), display("DISPLAY", ":4711"),
+        wayland("WAYLAND_DISPLAY", "");
+    Watched watched({});
+    CHECK(watched.watch->now() == DesktopSession{});
+    CHECK(watched.changes == 0);
+}
+
+TEST_CASE("logind's session: locked, idle and another's turn are heard as they happen, and nobody is asked in between", "[desktop]")
+{
+    PrivateBus bus;
+    Service logind(bus.address, "org.freedesktop.login1");
+    const Variable system("DBUS_SYSTEM_BUS_ADDRESS", bus.address), id("XDG_SESSION_ID", "c7"), wayland("WAYLAND_DISPLAY", "");
+    platform::DesktopOptions options;
+    options.session_bus = options.x11 = false;
+    {
+        Watched watched(options);
+        const DesktopSession first = watched.watch->now();
+        CHECK(first.state == DesktopState::active);
+        CHECK(first.user == "anna");
+        CHECK(first.display == "x11");
+        CHECK(has(first, "presentation"));
+        CHECK_FALSE(has(first, "lock"));
+        logind.set("LockedHint", true);
+        CHECK(watched.becomes(DesktopState::locked));
+        logind.set("LockedHint", false);
+        CHECK(watched.becomes(DesktopState::active));
+        logind.set("IdleHint", true);
+        CHECK(watched.becomes(DesktopState::idle));
+        logind.set("Active", false);
+        CHECK(watched.becomes(DesktopState::other_user));
+        logind.set("Active", true);
+        logind.set("IdleHint", false);
+        CHECK(watched.becomes(DesktopState::active));
+        CHECK(watched.changes >= 5);
+        const int reads = logind.reads;
+        std::this_thread::sleep_for(500ms);
+        CHECK(logind.reads == reads);
+    }
+    SECTION("a bus that goes away takes what it said along")
+    {
+        Watched watched(options);
+        CHECK(watched.watch->now().state == DesktopState::active);
+        bus.daemon.reset();
+        CHECK(watched.becomes(DesktopState::unknown));
+    }
+    SECTION("who is not logged in yet is nobody, until the login")
+    {
+        logind.known = false;
+        Watched watched(options);
+        CHECK(watched.watch->now().state == DesktopState::none);
+        logind.log_in(true);
+        CHECK(watched.becomes(DesktopState::active));
+        logind.set("LockedHint", true);
+        CHECK(watched.becomes(DesktopState::locked));
+        logind.log_in(false);
+        CHECK(watched.becomes(DesktopState::none));
+    }
+}
+
+TEST_CASE("a screen saver of the session's bus locks the desktop, whoever else knows of a lock", "[desktop]")
+{
+    PrivateBus bus, sessions;
+    Service logind(bus.address, "org.freedesktop.login1");
+    Service saver(sessions.address, "org.freedesktop.ScreenSaver");
+    const Variable system("DBUS_SYSTEM_BUS_ADDRESS", bus.address), id("XDG_SESSION_ID", "c7"), session("DBUS_SESSION_BUS_ADDRESS", sessions.address), wayland("WAYLAND_DISPLAY", "");
+    platform::DesktopOptions options;
+    options.x11 = false;
+    SECTION("as it happens")
+    {
+        Watched watched(options);
+        CHECK(watched.watch->now().state == DesktopState::active);
+        saver.cover(true);
+        CHECK(watched.becomes(DesktopState::locked));
+        saver.cover(false);
+        CHECK(watched.becomes(DesktopState::active));
+    }
+    SECTION("and when it did before anybody looked")
+    {
+        saver.flags["covered"] = true;
+        Watched watched(options);
+        CHECK(watched.watch->now().state == DesktopState::locked);
+    }
+}
+
+TEST_CASE("an X server: idle by its own count of time, a window over the whole screen is a presentation", "[desktop]")
+{
+    if (!std::filesystem::exists("/usr/bin/Xvfb")) {
+        WARN("SKIP: no Xvfb (packaging/install-packages test)");
+        return;
+    }
+    const std::string number = ":" + std::to_string(200 + ::getpid() % 700);
+    Child server("/usr/bin/Xvfb", {number, "-screen", "0", "640x480x24", "-nolisten", "tcp"});
+    REQUIRE(soon([&] { return std::filesystem::exists("/tmp/.X11-unix/X" + number.substr(1)); }));
+    const Variable display("DISPLAY", number), wayland("WAYLAND_DISPLAY", "");
+    platform::DesktopOptions options;
+    options.system_bus = options.session_bus = false;
+    options.idle_after = 700ms;
+    xcb_connection_t* x = nullptr;
+    REQUIRE(soon([&] {
+        x = xcb_connect(nullptr, nullptr);
+        if (xcb_connection_has_error(x) == 0) return true;
+        xcb_disconnect(x);
+        return false;
+    }));
+    const auto atom = [&](const std::string& name) {
+        auto* reply = xcb_intern_atom_reply(x, xcb_intern_atom(x, 0, static_cast<std::uint16_t>(name.size()), name.c_str()), nullptr);
+        const xcb_atom_t out = reply->atom;
+        std::free(reply);
+        return out;
+    };
+    const xcb_window_t root = xcb_setup_roots_iterator(xcb_get_setup(x)).data->root;
+    {
+        Watched watched(options);
+        CHECK(watched.watch->now().display == "x11");
+        CHECK(has(watched.watch->now(), "lock"));
+        CHECK(has(watched.watch->now(), "presentation"));   // no window manager says which window is in front
+        for (int round = 0; round < 2; ++round) {           // an alarm that went off goes off again
+            CHECK(watched.becomes(DesktopState::idle));
+            xcb_force_screen_saver(x, XCB_SCREEN_SAVER_RESET);   // as a key does
+            xcb_flush(x);
+            CHECK(watched.becomes(DesktopState::active));
+        }
+    }
+    options.idle_after = 60'000ms;
+    {
+        Watched watched(options);
+        const xcb_window_t window = xcb_generate_id(x);
+        xcb_create_window(x, XCB_COPY_FROM_PARENT, window, root, 0, 0, 640, 480, 0, XCB_WINDOW_CLASS_INPUT_OUTPUT, XCB_COPY_FROM_PARENT, 0, nullptr);
+        xcb_change_property(x, XCB_PROP_MODE_REPLACE, root, atom("_NET_ACTIVE_WINDOW"), XCB_ATOM_WINDOW, 32, 1, &window);
+        xcb_flush(x);
+        CHECK(soon([&] { return !has(watched.watch->now(), "presentation"); }));
+        CHECK(watched.watch->now().state == DesktopState::active);
+        const xcb_atom_t full = atom("_NET_WM_STATE_FULLSCREEN");
+        xcb_change_property(x, XCB_PROP_MODE_REPLACE, window, atom("_NET_WM_STATE"), XCB_ATOM_ATOM, 32, 1, &full);
+        xcb_flush(x);
+        CHECK(watched.becomes(DesktopState::presentation));
+        const xcb_window_t none = 0;
+        xcb_change_property(x, XCB_PROP_MODE_REPLACE, root, atom("_NET_ACTIVE_WINDOW"), XCB_ATOM_WINDOW, 32, 1, &none);
+        xcb_destroy_window(x, window);
+        xcb_flush(x);
+        CHECK(watched.becomes(DesktopState::active));
+        xcb_disconnect(x);
+        server.process->signal(SIGTERM);
+        CHECK(watched.becomes(DesktopState::unknown));
+    }
+}
+
+TEST_CASE("the lock of a desktop's session is named after it", "[desktop]")
+{
+    Folder folder;
+    const Variable runtime("XDG_RUNTIME_DIR", folder.path), wayland("WAYLAND_DISPLAY", "");
+    {
+        const Variable id("XDG_SESSION_ID", ""), display("DISPLAY", ":7/../x");
+        CHECK(platform::desktop_lock_path("agent") == folder.path + "/agent-_7_.._x.lock");
+    }
+    {
+        const Variable id("XDG_SESSION_ID", "c7"), display("DISPLAY", ":7");
+        CHECK(platform::desktop_lock_path("agent") == folder.path + "/agent-c7.lock");
+    }
+    const Variable gone("XDG_RUNTIME_DIR", folder.path + "/gone");
+    CHECK(platform::desktop_lock_path("agent").empty());
+}
