@@ -35,6 +35,7 @@ struct ProcessSpec {
     std::optional<std::uint32_t> uid, gid;           ///< only when we are root
     bool inherit_output = false;                     ///< stdout and stderr as ours; else /dev/null unless `handles` names 1 and 2
     bool new_group = true;
+    bool end_group = false;                          ///< when it ends, what is left of its group is killed
     std::chrono::milliseconds grace{0};              ///< run_process: from SIGTERM to SIGKILL when it is stopped or over its time; 0: SIGKILL at once
     bool apart = false;                              ///< it signals only itself and its own, where the kernel can keep that (Linux 6.12)
     std::vector<int> join;                           ///< for platform/ only: open cgroup.procs files that the child enters

@@ -27,6 +27,7 @@ struct SandboxSpec {
     std::string kept_out;                     ///< a folder of which nothing is seen inside, whatever is mounted; empty: none
     std::vector<std::pair<int, const Handle*>> handles;
     Limits limits;
+    bool lifeline = false;                    ///< the program knows kLifeOption (platform/orphan.h)
     bool commands = false;                    ///< execve stays possible inside
     std::optional<std::uint32_t> uid, gid;    ///< required when we are root: never uid 0
     std::string name;                         ///< of the cgroup: the attempt's key

@@ -10,6 +10,7 @@
 
 #include "platform/base/log.h"
 #include "platform/files.h"
+#include "platform/orphan.h"
 #include "platform/privileges.h"
 
 namespace mill::keeper {
@@ -76,6 +77,7 @@ Keeper::Keeper(const Settings& settings, platform::ServiceHost& host)
       secrets_(secret_places(settings)), pool_([this](const std::string& name, const SandboxRequest& request) { return runners_.make(name, request); })
 {
     platform::prepare_sandboxes();
+    if (const std::size_t left = platform::end_orphans(); left > 0) log::warning("keeper", "{} sandboxes that a keeper of before was killed with while it started them are ended", left);
     if (auto kept = platform::keep_starter_privileges(); !kept) log::warning("keeper", "{}", kept.error().what);
     if (once_) {
         starter_.open(platform::Channel::from(Handle(3)));

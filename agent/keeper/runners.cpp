@@ -75,6 +75,7 @@ Result<Runner> Runners::make(const std::string& name, const SandboxRequest& requ
     runner.nonce = to_hex(random_bytes(16));
     platform::SandboxSpec spec;
     spec.program = program_;
+    spec.lifeline = true;
     spec.arguments = {"--nonce", runner.nonce};
     if (request.commands) spec.arguments.emplace_back("--commands");
     if (request.commands && request.bridge) spec.arguments.emplace_back("--bridge");

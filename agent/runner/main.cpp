@@ -11,6 +11,7 @@
 #include "platform/confine.h"
 #include "platform/confine_files.h"
 #include "platform/mounted.h"
+#include "platform/orphan.h"
 #include "platform/stream.h"
 #include "protocol/version.h"
 
@@ -21,7 +22,7 @@ constexpr int kUsage = 64, kOwnFailure = 70;
 struct Options {
     mill::runner::RunnerOptions run;
     std::vector<std::string> writable, mounted;
-    std::string check;
+    std::string check, life;
     bool json = false, check_input = false, evaluate = false, bridge = false;
 };
 
@@ -100,6 +101,7 @@ int main(int count, char** values)
             else if (word == "--evaluate") options.evaluate = true;
             else if (word == "--writable" && more) options.writable.push_back(words[++at]);
             else if (word == mill::platform::kMountedOption && more) options.mounted.push_back(words[++at]);
+            else if (word == mill::platform::kLifeOption && more) options.life = words[++at];
             else if (word == "--nonce" && more) options.run.nonce = words[++at];
             else if (word == "--workspace" && more) options.run.workspace = words[++at];
             else if (word == "--package" && more) options.run.package = words[++at];
@@ -109,6 +111,8 @@ int main(int count, char** values)
                 return kUsage;
             }
         }
+        // Nobody watches over it any more, and nobody would end it.
+        if (!options.life.empty() && !mill::platform::starter_lives(options.life)) leave(2);
         if (options.check_input) leave(mill::runner::check_input());
         if (options.evaluate) leave(mill::runner::evaluate());
         if (options.check.empty()) return run(options);

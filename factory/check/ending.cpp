@@ -44,6 +44,7 @@ platform::SandboxSpec bare_sandbox(const std::string& runner, std::vector<std::s
 {
     platform::SandboxSpec spec;
     spec.program = runner;
+    spec.lifeline = true;
     spec.arguments = std::move(arguments);
     if (const auto user = platform::sandbox_user()) {
         spec.uid = user->uid;

@@ -11,6 +11,7 @@
 #include "platform/base/log.h"
 #include "platform/base/mailbox.h"
 #include "platform/files.h"
+#include "platform/orphan.h"
 #include "platform/sandbox.h"
 
 namespace mill::factory {
@@ -171,6 +172,7 @@ private:
 
 Result<std::unique_ptr<PackageChecker>> make_sandbox_checker(SandboxCheckerOptions options)
 {
+    platform::end_orphans();
     if (auto gone = platform::remove_tree(options.staging); !gone) return fail("staging", gone.error());
     if (auto made = platform::make_folder(options.staging, 0700); !made) return fail("staging", made.error());
     return std::make_unique<SandboxChecker>(std::move(options));

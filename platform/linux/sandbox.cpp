@@ -21,6 +21,7 @@
 #include "platform/linux/isolation.h"
 #include "platform/linux/sandbox_layout.h"
 #include "platform/linux/seccomp_filter.h"
+#include "platform/orphan.h"
 #include "platform/posix/capture.h"
 
 namespace mill::platform {
@@ -57,7 +58,7 @@ class LinuxSandbox : public Sandbox {
 public:
     std::unique_ptr<Process> process;
     std::unique_ptr<Cgroup> group;
-    Handle info, text;
+    Handle info, text, life;   // life: nobody else reads there, so its other end tells whether we live
     std::vector<Handle> granted;
     std::vector<std::string> remarks;
 
@@ -178,12 +179,22 @@ Result<std::unique_ptr<Sandbox>> start_sandbox(const SandboxSpec& spec)
 
     ProcessSpec start;
     start.program = kBubblewrap;
+    start.end_group = true;   // the inner half, should the outer one be killed before they are bound to each other
     start.arguments = std::move(layout->arguments);
     start.handles = spec.handles;
     start.handles.emplace_back(filter_number, &*filter);
     start.handles.emplace_back(info_number, &info_end);
     for (const auto& [number, file] : layout->files) start.handles.emplace_back(number, &file);
     const bool names_error = std::any_of(spec.handles.begin(), spec.handles.end(), [](const auto& item) { return item.first == 2; });
+    int life[2] = {-1, -1};
+    if (spec.lifeline && pipe2(life, O_CLOEXEC) != 0) return fail(Errc::unavailable, fmt::format("sandbox: no pipe: {}", os_error(errno)));
+    sandbox->life = Handle(life[0]);
+    const Handle life_end(life[1]);
+    for (const auto& [number, file] : layout->files) next = std::max(next, number + 1);
+    if (spec.lifeline) {
+        start.arguments.insert(start.arguments.end(), {kLifeOption, std::to_string(next)});
+        start.handles.emplace_back(next, &life_end);
+    }
     if (!names_error && sandbox->text.valid()) start.handles.emplace_back(2, &sandbox->text);
     if (geteuid() == 0) {
         start.uid = spec.uid;

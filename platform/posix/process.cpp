@@ -132,7 +132,7 @@ private:
 
 class PosixProcess : public Process {
 public:
-    PosixProcess(pid_t pid, Handle end, bool group) : pid_(pid), end_(std::move(end)), group_(group) {}
+    PosixProcess(pid_t pid, Handle end, bool group, bool end_group) : pid_(pid), end_(std::move(end)), group_(group), end_group_(end_group) {}
 
     ~PosixProcess() override
     {
@@ -156,6 +156,7 @@ public:
         const auto ready = wait_ready(end_.native(), POLLIN, deadline_of(limit), stop);
         if (!ready) return fail(ready.error());
         if (!*ready) return fail(Errc::timeout, fmt::format("process {} still runs", pid_));
+        if (group_ && end_group_) kill(-pid_, SIGKILL);   // before it is waited for: until then the number is its group's and nobody else's
         int status = 0;
         rusage usage{};
         pid_t got = 0;
@@ -174,7 +175,7 @@ public:
 private:
     pid_t pid_;
     Handle end_;
-    bool group_;
+    bool group_, end_group_;
     bool released_ = false;
     std::optional<Ending> ended_;
 };
@@ -245,7 +246,7 @@ Result<std::unique_ptr<Process>> start_process(const ProcessSpec& spec)
             waitpid(pid, nullptr, 0);
             return fail(start_error(spec.program, "pidfd_open", why));
         }
-        return std::make_unique<PosixProcess>(pid, std::move(end), spec.new_group);
+        return std::make_unique<PosixProcess>(pid, std::move(end), spec.new_group, spec.end_group);
     } catch (const std::exception& error) {
         return fail(Errc::unavailable, fmt::format("cannot start {}: {}", spec.program, error.what()));
     }

@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "platform/files.h"
+#include "platform/orphan.h"
 #include "tests/escape/attempt.h"
 
 using namespace mill;
@@ -45,6 +47,19 @@ std::size_t groups_named(const std::string& name)
     std::error_code error;
     for (std::filesystem::recursive_directory_iterator entry("/sys/fs/cgroup", error), end; !error && entry != end; entry.increment(error))
         if (entry->path().filename().string() == std::to_string(getpid()) + "-" + name) ++found;
+    return found;
+}
+
+/// Processes whose words hold this text, and whose name is `name`.
+std::size_t processes_with(const std::string& name, const std::string& text)
+{
+    std::size_t found = 0;
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
+        const std::string folder = entry->path().string();
+        if (read_file(folder + "/comm", 64).value_or("") != name + "\n") continue;
+        found += read_file(folder + "/cmdline", 65536).value_or("").find(text) != std::string::npos ? 1U : 0U;
+    }
     return found;
 }
 
@@ -168,4 +183,63 @@ TEST_CASE("an abandoned sandbox dies with its object", "[escape]")
     REQUIRE(running.line() == "up\n");
     running.sandbox.reset();
     CHECK(running.all_gone(2s));
+}
+
+TEST_CASE("nothing runs unwatched when the starter is killed while it starts", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    constexpr int kTries = 150;
+    const std::string mark = "early-" + std::to_string(getpid());   // in the words of each
+    unsigned seed = 1;
+    std::size_t blocked = 0;
+    for (int i = 0; i < kTries; ++i) {
+        SandboxSpec spec = payload({"deaf", mark});
+        spec.lifeline = true;
+        const pid_t starter = fork();
+        REQUIRE(starter >= 0);
+        if (starter == 0) {
+            const auto started = start_sandbox(spec);
+            if (!started) _exit(1);
+            alarm(30);
+            for (;;) pause();
+        }
+        usleep(static_cast<useconds_t>(rand_r(&seed) % 12'000));
+        kill(starter, SIGKILL);
+        waitpid(starter, nullptr, 0);
+    }
+    const auto runs = [&] { return processes_with("escape_payload", mark); };
+    for (int i = 0; i < 100 && runs() > 0; ++i) usleep(50'000);
+    CHECK(runs() == 0);   // left alone it would run for 20 s
+    blocked = processes_with("bwrap", mark);
+    WARN("of " << kTries << " starters killed early " << blocked << " left a half of bubblewrap that waits for ever");
+    CHECK(end_orphans() >= blocked);
+    for (int i = 0; i < 100 && processes_with("bwrap", mark) > 0; ++i) usleep(50'000);
+    CHECK(processes_with("bwrap", mark) == 0);
+}
+
+TEST_CASE("a sandbox that is killed while it starts leaves nothing", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    const std::string mark = "soon-" + std::to_string(getpid());
+    unsigned seed = 2;
+    for (int i = 0; i < 150; ++i) {
+        auto sandbox = start_sandbox(payload({"deaf", mark}));
+        REQUIRE(sandbox);
+        usleep(static_cast<useconds_t>(rand_r(&seed) % 8'000));
+        (*sandbox)->kill();
+        REQUIRE((*sandbox)->wait(5s));
+    }
+    const auto left = [&] { return processes_with("escape_payload", mark) + processes_with("bwrap", mark); };
+    for (int i = 0; i < 100 && left() > 0; ++i) usleep(50'000);
+    CHECK(left() == 0);
+}
+
+TEST_CASE("somebody else's bubblewrap, and one whose starter lives, are no orphans", "[escape]")
+{
+    if (no_sandbox_here()) return;
+    Running running(payload({"deaf"}));
+    REQUIRE(running.line() == "up\n");
+    end_orphans();
+    CHECK_FALSE(running.sandbox->wait(200ms));
+    CHECK_FALSE(running.all_gone(100ms));
 }

@@ -149,7 +149,7 @@ class Checks(Test):
         factory = self.start(program)
         threading.Thread(target=lambda: self.quietly(lambda: self.upload("hang", archive("hang"))), daemon=True).start()
         wait_for("the hanging check", self.staged)
-        wait_for("its sandbox", lambda: factory.children("bwrap"))
+        wait_for("its sandbox, and the program in it", lambda: factory.children("millwright-runner") or factory.children("python3"))
         inside = factory.children("bwrap")
         factory.kill(signal.SIGKILL)
         wait_for("the end of the sandbox", lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in inside))

@@ -19,7 +19,7 @@ START = r"""
 set -u
 export HOME=/tmp LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 say() { echo "CHECK $*"; }
-until_true() { for i in $(seq 150); do "$@" && return 0; sleep 0.2; done; return 1; }
+until_true() { for i in $(seq 300); do "$@" && return 0; sleep 0.2; done; return 1; }
 value() { systemctl show -p "$1" --value millwright-agent; }
 state_is() { millwright show "$1" --json | grep -q "\"state\": *\"$2\""; }
 use_factory() {
@@ -64,13 +64,13 @@ ran who && say job-ran
 grep -q "$(id -u millwright-run)" /tmp/out.json && say job-ran-as-millwright-run
 [ "$(stat -c %U /var/lib/millwright/agent)" = millwright ] && say data-is-millwrights
 
-package slow 'sleep 15'
+package slow 'sleep 40'
 pid=$(value MainPID)
 job=$(millwright trigger slow --json | sed -n 's/.*"\(jobUid\|uid\)": *"\([^"]*\)".*/\2/p')
 echo "job $job"
 until_true state_is $job running && say job-runs
 sleep 1
-runner=$(pgrep -u millwright-run -f 'sleep 15' | head -1)
+runner=$(pgrep -u millwright-run -f 'sleep 40' | head -1)
 dpkg -i /debs/2/*.deb > /tmp/dpkg.log 2>&1 && say upgraded; cat /tmp/dpkg.log
 dpkg-query -W millwright-agent
 [ -n "$runner" ] && [ -d /proc/$runner ] && say job-went-on

@@ -14,6 +14,7 @@
 #include "platform/confine.h"
 #include "platform/confine_files.h"
 #include "platform/mounted.h"
+#include "platform/orphan.h"
 
 namespace payload {
 
@@ -96,6 +97,10 @@ int main(int argc, char** argv)
     }
     for (std::size_t size = words.size(); size >= 2 && words[size - 2] == mill::platform::kMountedOption; size = words.size()) {
         if (!mill::platform::check_mounted(words.back())) return 3;
+        words.resize(size - 2);
+    }
+    for (std::size_t size = words.size(); size >= 2 && words[size - 2] == mill::platform::kLifeOption; size = words.size()) {
+        if (!mill::platform::starter_lives(words.back())) return 3;
         words.resize(size - 2);
     }
     if (words.empty()) return 64;

@@ -1,0 +1,58 @@
+"""run_programs.py REPORT [--at-once N]: the tests of whole programs (tests/integration/*_test.py), a process for each file, N files at a
+time (as many as there are processors, and one more: most of their time they wait). What each says stands in REPORT, file after file.
+Prints "PASSED FAILED SKIPPED" as its last line, and before it what failed and which files took longest."""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOM = pathlib.Path(__file__).resolve().parents[1] / "integration"
+# These measure what takes long, or need all of the machine: one after the other, when nothing else runs.
+ALONE = ("hostile_connections_test", "fleet_test", "warm_test")
+# The longest first, so that none is left over at the end.
+LONG = ("fault_matrix_test", "deb_test", "quickstart_test", "faults_test", "identity_test", "console_test", "pains_2_test", "hostile_job_test", "tooling_test")
+
+options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+options.add_argument("report")
+options.add_argument("--at-once", type=int, default=(os.cpu_count() or 1) + 1)
+options = options.parse_args()
+
+
+def run(name):
+    begin = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "unittest", "-v", name], cwd=ROOM, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    total = re.findall(r"^Ran (\d+) tests?", done.stdout, re.M)
+    bad = len(re.findall(r"^(?:FAIL|ERROR): ", done.stdout, re.M))
+    skipped = re.findall(r"^(?:OK|FAILED) \(.*?skipped=(\d+)", done.stdout, re.M)
+    total, skipped = int(total[-1]) if total else 0, int(skipped[-1]) if skipped else 0
+    if done.returncode != 0 and bad == 0 and total > 0 or not total:   # it never came to its tests, or not to their end
+        bad = max(bad, 1)
+    return name, max(0, total - bad - skipped), bad, skipped, time.monotonic() - begin, done.stdout
+
+
+names = sorted((path.stem for path in ROOM.glob("*_test.py")), key=lambda name: (LONG.index(name) if name in LONG else len(LONG), name))
+outcomes = []
+with open(options.report, "w") as report:
+    def keep(outcome):
+        outcomes.append(outcome)
+        report.write(f"== {outcome[0]}: {outcome[1]} passed, {outcome[2]} failed, {outcome[3]} skipped, {outcome[4]:.0f} s\n{outcome[5]}\n")
+        report.flush()
+    with concurrent.futures.ThreadPoolExecutor(max(1, options.at_once)) as pool:
+        for future in concurrent.futures.as_completed([pool.submit(run, name) for name in names if name not in ALONE]):
+            keep(future.result())
+    for name in ALONE:
+        keep(run(name))
+
+for name, _, bad, _, _, text in outcomes:
+    if bad:
+        start = re.search(r"^={70}$", text, re.M)
+        print(f"{name}:\n" + "\n".join(text[start.start() if start else 0:].splitlines()[-120:]))
+for line in re.findall(r"^test.* \.\.\. skipped .*", "\n".join(outcome[5] for outcome in outcomes), re.M)[:10]:
+    print("   " + line)
+slowest = sorted(outcomes, key=lambda outcome: -outcome[4])[:6]
+print("   longest: " + ", ".join(f"{name} {seconds:.0f} s" for name, _, _, _, seconds, _ in slowest))
+print(*(sum(outcome[i] for outcome in outcomes) for i in (1, 2, 3)))
