@@ -63,7 +63,10 @@ class Beside(unittest.TestCase):
         self.host = self.url.removeprefix("http://")
 
     def end(self):
-        self.server.stdin.close()
+        try:
+            self.server.stdin.close()
+        except BrokenPipeError:
+            pass
         self.server.wait(20)
         self.server.stdout.close()
 
@@ -196,6 +199,13 @@ class BesidePage(Beside):
         self.assertEqual(page.script("return [...document.querySelectorAll('.tiles button')].map(b => b.disabled)"), [True, True, False])
         page.click(".tiles button:not(:disabled)")
         page.sees("starts as soon as it can", ".said")
+        self.agent.say(queued=[{"id": "w1", "trigger": "c", "title": "C", "asked": later(-1)}], agents=[self.agent.said["agent"], {"name": "second", "factory": "https://two.example", "state": "online", "why": ""}],
+                       history=[{"id": "w0", "job": None, "trigger": "b", "title": "B", "state": "refused", "reason": "nobody is assigned", "started": None, "ended": later(-1), "text": "", "output": None, "error": None, "files": []}])
+        page.sees("begins when the factory can be reached", ".rows")
+        page.sees("second, for anna · Connected with https://two.example", "footer")
+        page.click("nav a", "History")
+        page.sees("nobody is assigned", "table")
+        self.assertEqual(page.script("return document.querySelectorAll('td a').length"), 0)
 
     # --- what waits ------------------------------------------------------------------------------------------------
 
@@ -216,12 +226,14 @@ class BesidePage(Beside):
             page.sees("reads files in /srv/exports")
             page.sees("Takes about 4 min.")
             page.sees("1 thing waits for you", "h1")
+            self.assertEqual(page.script("return document.querySelector('.unseen[role=status]').textContent"), "1 thing waits for you")
             self.assertTrue(page.title().startswith("(1)"))
             page.click(".need button", button)
             page.sees(said, ".said")
             wait_for(choice, lambda: self.agent.told(f"/v1/consents/c-{choice}") == [{"choice": choice}])
             page.sees("Nothing waits for you")
-        self.agent.say(consents=[self.consent("late")])
+        self.agent.say(consents=[self.consent("late", deeds=[{"code": "network", "what": "*", "text": "speaks to any server"}, {"code": "credential", "what": "crm", "text": "?"}, {"code": "new", "what": "x", "text": "does something new"}])])
+        page.sees("Speaks to any server\nSigns in with crm\ndoes something new")
         self.agent.refusals["/v1/consents/"] = (410, {"detail": "its time is over"})
         page.click(".need button", "Now")
         page.sees("That did not work: its time is over", ".said .bad")
@@ -454,7 +466,7 @@ class BesidePage(Beside):
 
     # --- staying there ---------------------------------------------------------------------------------------------
 
-    def test_the_page_goes_on_when_the_agent_was_away_and_parks_nothing_while_nobody_looks(self):
+    def test_the_page_goes_on_when_the_agent_was_away(self):
         self.agent.say(launchable=[launchable("sweep")])
         page = self.open()
         page.sees("Sweep")
@@ -465,6 +477,28 @@ class BesidePage(Beside):
         self.agent.say(launchable=[launchable("mop")])
         page.sees("Mop", seconds=30)
         wait_for("no banner", lambda: "does not answer" not in page.text(".banners"))
+
+    def test_nothing_is_asked_while_nobody_looks_and_the_news_are_there_at_once_when_somebody_does(self):
+        page = self.open()
+        page.sees("Nothing runs.")
+        first = page.ask("GET", "/window")
+        other = page.ask("POST", "/window/new", {"type": "tab"})["handle"]
+        page.ask("POST", "/window", {"handle": other})
+        time.sleep(1)
+        looks = self.agent.looks
+        self.agent.say(consents=[self.consent()])
+        time.sleep(3)
+        self.assertEqual(self.agent.looks, looks)
+        page.ask("POST", "/window", {"handle": first})
+        page.sees("user otto asks to run", seconds=5)
+        self.assertGreater(self.agent.looks, looks)
+
+    def test_a_page_whose_program_ended_says_how_to_go_on(self):
+        page = self.open()
+        page.sees("Nothing runs.")
+        self.server.kill()
+        page.sees("The program behind this page does not answer.", ".banners", 30)
+        page.sees("millwright-agent open", ".banners")
 
     def test_a_link_opens_the_page_once_and_leaves_the_address_at_once(self):
         page = self.open()

@@ -23,7 +23,7 @@ class PersonStandIn:
         self.path, self.said, self.refusals, self.jobs = str(path), person(), {}, {}
         self.asked = []          # (method, target, body as JSON) of everything but looking
         self.raw = []            # the bytes of the bodies
-        self.parked = 0
+        self.parked = self.looks = 0
         self.version = 1
         self.changed = threading.Condition()
         outer = self
@@ -56,6 +56,7 @@ class PersonStandIn:
                         return self.answer(200, {"version": outer.version})
                 if self.path == "/v1/person":
                     with outer.changed:
+                        outer.looks += 1
                         return self.answer(200, {**outer.said, "version": outer.version})
                 if self.path.startswith("/v1/jobs/") and self.path[9:] in outer.jobs:
                     return self.answer(200, outer.jobs[self.path[9:]])

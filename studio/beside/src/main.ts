@@ -1,10 +1,10 @@
 // The page: who it is for, where one is, what the agent says; the views do the rest.
 import { Child, Flat, h, patch } from "../../console/src/dom";
-import { Api, Problem } from "./api";
+import { Api, Mistake, Problem } from "./api";
 import { time_text } from "./format";
 import { choose, count, Key, language, Language, t } from "./messages";
 import { text } from "./parts";
-import { Person } from "./types";
+import { Agent, Person } from "./types";
 import { App, View } from "./view";
 import { HistoryView, JobView } from "./views/history";
 import { HomeView } from "./views/home";
@@ -27,7 +27,7 @@ class Page implements App {
     readonly api = new Api();
     busy = false;
     private known: Person | undefined;
-    private away = false;
+    private away: Key | undefined;      ///< who does not answer
     private closed = "";                 ///< why nothing is shown
     private view: View | undefined;
     private address = "";
@@ -51,6 +51,7 @@ class Page implements App {
     }
 
     get person(): Person { return this.known!; }
+    private get waiting(): number { return this.known ? this.known.consents.length + this.known.questions.length + this.known.tells.length : 0; }
 
     // --- who -----------------------------------------------------------------------------------------------------------
 
@@ -114,12 +115,12 @@ class Page implements App {
         try {
             const said = await this.api.get<Person>("person");
             const list = <T>(of: T[] | undefined): T[] => Array.isArray(of) ? of : [];
-            this.known = { ...said, running: list(said.running), launchable: list(said.launchable), questions: list(said.questions), consents: list(said.consents), tells: list(said.tells), history: list(said.history) };
-            this.away = false;
+            this.known = { ...said, running: list(said.running), queued: list(said.queued), launchable: list(said.launchable), questions: list(said.questions), consents: list(said.consents), tells: list(said.tells), history: list(said.history) };
+            this.away = undefined;
             if (!this.view) void this.arrive();
             else this.view.news?.();
-        } catch {
-            this.away = this.api.open;
+        } catch (error) {
+            this.away = !this.api.open ? undefined : error instanceof Problem && error.status > 0 ? "app.away" : "app.program";
         }
         this.draw();
     }
@@ -160,7 +161,7 @@ class Page implements App {
         this.fade = setTimeout(() => { this.sentence = undefined; this.draw(); }, SAID);
         this.draw();
     }
-    async act(what: () => Promise<unknown>, done: string | (() => string)): Promise<boolean> {
+    async act(what: () => Promise<unknown>, done: string | (() => string), refused?: (mistakes: Mistake[]) => void): Promise<boolean> {
         if (this.busy) return false;
         this.busy = true;
         this.draw();
@@ -170,8 +171,9 @@ class Page implements App {
             if (words) this.say(words);
             return true;
         } catch (error) {
-            if (error instanceof Problem && error.mistakes.length) throw error;
-            if (this.api.open) this.say(t("app.failed", { why: error instanceof Problem && error.status > 0 ? text(error.detail) : t("app.unreachable") }), true);
+            const problem = error instanceof Problem ? error : new Problem(0, "");
+            if (refused && problem.mistakes.length) refused(problem.mistakes);
+            else if (this.api.open) this.say(t("app.failed", { why: problem.status > 0 ? text([problem.detail, ...problem.mistakes.map(each => each.text)].join(" · ")) : t("app.unreachable") }), true);
             return false;
         } finally {
             this.busy = false;
@@ -201,9 +203,8 @@ class Page implements App {
             patch(this.root, this.drawn, next);
             this.drawn = next;
             document.documentElement.lang = language;
-            const waiting = this.known ? this.known.consents.length + this.known.questions.length + this.known.tells.length : 0;
             const title = this.view?.title() ?? "";
-            document.title = [waiting > 0 ? `(${waiting})` : "", title, title && "–", t("app.title")].filter(Boolean).join(" ");
+            document.title = [this.waiting > 0 ? `(${this.waiting})` : "", title, title && "–", t("app.title")].filter(Boolean).join(" ");
         });
     }
 
@@ -215,11 +216,12 @@ class Page implements App {
             this.known && h("footer", { key: "footer" }, this.about(this.known)),
             h("div", { class: "said", role: "status", key: "said" }, this.sentence && h("p", { class: this.sentence.bad ? "bad" : undefined }, this.sentence.text)),
             this.question && this.dialog(this.question),
+            h("div", { class: "unseen", role: "status", key: "waiting" }, this.waiting > 0 && count("needs", this.waiting)),
         ];
     }
     private door(): Child {
         if (this.closed) return [h("h1", { tabindex: -1, key: "closed" }, t("app.closed")), h("p", { role: "alert", key: "why" }, this.closed)];
-        return [h("h1", { tabindex: -1, key: "title" }, t("app.title")), h("p", { role: "status", key: "loading" }, this.away ? t("app.away") : t("app.loading"))];
+        return [h("h1", { tabindex: -1, key: "title" }, t("app.title")), h("p", { role: "status", key: "loading" }, t(this.away ?? "app.loading"))];
     }
     private navigation(): Child {
         const at = this.address.replace(/^#\/?/, "");
@@ -243,16 +245,16 @@ class Page implements App {
             h("button", { class: "danger", key: "stop", "aria-describedby": this.person.stop ? "stop-key" : undefined, onClick: () => this.stop() }, t("stop.everything")));
     }
     private banners(person: Person): Child {
-        const { paused, agent } = person;
+        const { paused } = person;
         return h("div", { class: "banners", role: "status", key: "banners" },
-            this.away && h("p", { class: "bad" }, t("app.away")),
-            !this.away && agent.state !== "online" && h("p", null, agent.why ? t("agent.offline.why", { why: text(agent.why) }) : t("agent.offline", { factory: text(agent.factory) })),
+            this.away && h("p", { class: "bad" }, t(this.away)),
+            !this.away && agents_of(person).filter(each => each.state !== "online").map(each => h("p", null, each.why ? t("agent.offline.why", { why: text(each.why) }) : t("agent.offline", { factory: text(each.factory) }))),
             paused && h("p", null, paused.until ? t("pause.until", { time: time_text(paused.until) }) : t("pause.always"), paused.by && ` ${t("pause.by", { by: text(paused.by) })}`, paused.why && ` ${text(paused.why)}`));
     }
     private about(person: Person): Child {
         const session = person.session && `session.${person.session.state}` as Key;
         return [
-            h("p", null, t("agent.of", { agent: text(person.agent.name), user: text(person.user) }), " · ", t(person.agent.state === "online" ? "agent.online" : "agent.offline", { factory: text(person.agent.factory) })),
+            agents_of(person).map(each => h("p", null, t("agent.of", { agent: text(each.name), user: text(person.user) }), " · ", t(each.state === "online" ? "agent.online" : "agent.offline", { factory: text(each.factory) }))),
             h("p", null, session && SESSIONS.includes(session) && [t(session), " · "], person.stop && h("span", { id: "stop-key" }, t("stop.key", { key: text(person.stop.key) }))),
         ];
     }
@@ -262,6 +264,8 @@ class Page implements App {
             h("div", { class: "actions" }, h("button", { onClick: () => question.answer(false) }, t("ask.no")), h("button", { class: "danger", onClick: () => question.answer(true) }, question.yes)));
     }
 }
+/** One for each factory. */
+const agents_of = (person: Person): Agent[] => person.agents ?? [person.agent];
 const SESSIONS: Key[] = ["session.none", "session.active", "session.idle", "session.locked", "session.presentation", "session.other_user"];
 
 new Page();

@@ -28,3 +28,8 @@ export function t(key: Key, args: Record<string, string | number> = {}): string 
 export const count = (key: "needs" | "stop" | "form.mistakes", n: number): string => t(n === 1 ? `${key}.one` : `${key}.many`, { count: n });
 /** A state as people say it; one that is not known, as it is called. */
 export const state_text = (state: string): string => `state.${state}` in en ? t(`state.${state}` as Key) : state;
+/** What a job may do; what has no words here, in the agent's. */
+export function deed_text(code: string, what: string, said: string): string {
+    const key = code === "network" && what === "*" ? "does.network.any" : code === "system" && what === "usage" ? "does.system.usage" : `does.${code}`;
+    return key in en ? t(key as Key, { what }) : said;
+}

@@ -20,12 +20,13 @@ export class HomeView implements View {
     }
 
     body(): Child {
-        const { app } = this, { consents, questions, tells, running } = app.person;
+        const { app } = this, { consents, questions, tells, running, queued } = app.person;
         return [
             consents.length + questions.length + tells.length > 0 && h("section", { key: "needs", "aria-label": t("needs.title") },
                 consents.map(each => consent_card(app, each)), questions.map(each => question_card(app, each)), tells.map(each => tell_card(app, each))),
             h("section", { key: "running", "aria-labelledby": "running" }, h("h2", { id: "running" }, t("running.title")),
-                running.length === 0 ? h("p", { class: "dim" }, t("running.none")) : h("ul", { class: "rows" }, running.map(each => this.running(each)))),
+                running.length + queued.length === 0 ? h("p", { class: "dim" }, t("running.none")) : h("ul", { class: "rows" }, running.map(each => this.running(each)), queued.map(each =>
+                    h("li", { class: "card", key: each.id }, h("div", { class: "line" }, h("h3", null, text(each.title || each.trigger)), pill("queued")), h("p", { class: "dim" }, t("running.mine"), " · ", t("running.asked", { time: time_text(each.asked) })))))),
             h("section", { key: "launch", "aria-labelledby": "launch" }, h("h2", { id: "launch" }, t("launch.title")), this.launcher()),
         ];
     }
@@ -40,7 +41,7 @@ export class HomeView implements View {
         return h("li", { class: "card", key: each.job },
             h("div", { class: "line" }, h("h3", null, h("a", { href: `#/job/${encodeURIComponent(each.job)}` }, title)), pill(each.state),
                 h("button", { class: "quiet end", disabled: each.state === "cancelling", "aria-label": t("running.stop.named", { title }), onClick: () => void stop() }, t("running.stop"))),
-            h("p", { class: "dim" }, each.mine ? t("running.mine") : t("running.for", { who: text(each.for) }), " · ", t("running.since", { time: time_text(each.started) }), each.step && [" · ", t("running.step", { step: text(each.step) })]),
+            h("p", { class: "dim" }, each.mine ? t("running.mine") : t("running.for", { who: text(each.for) }), each.started && [" · ", t("running.since", { time: time_text(each.started) })], each.step && [" · ", t("running.step", { step: text(each.step) })]),
             each.progress && [h("progress", { max: "100", value: percent, "aria-label": t("running.progress") }), h("p", null, t("running.percent", { percent }), each.progress.text && [" · ", text(each.progress.text)])]);
     }
 

@@ -1,7 +1,7 @@
 // What waits for the person: consents, questions, messages.
 import { Child, h } from "../../../console/src/dom";
 import { duration_text, time_text } from "../format";
-import { Key, t } from "../messages";
+import { deed_text, Key, t } from "../messages";
 import { text } from "../parts";
 import { Consent, Question, Tell } from "../types";
 import { App } from "../view";
@@ -14,7 +14,7 @@ export function consent_card(app: App, each: Consent): Child {
     return h("article", { class: "card need", key: `consent-${each.id}`, "aria-labelledby": `consent-${each.id}` },
         h("h2", { id: `consent-${each.id}` }, t("consent.asker", { asker: text(each.asker), title })),
         each.description && h("p", null, text(each.description)),
-        each.does.length > 0 && [h("p", { class: "label" }, t("consent.does")), h("ul", { class: "does" }, each.does.map(one => h("li", null, text(one))))],
+        each.does.length > 0 && [h("p", { class: "label" }, t("consent.does")), h("ul", { class: "does" }, (each.deeds ? each.deeds.map(one => deed_text(one.code, text(one.what), text(one.text))) : each.does.map(text)).map(one => h("li", null, one)))],
         h("p", { class: "dim" }, each.expectedMs !== null && each.expectedMs !== undefined && `${t("consent.takes", { duration: duration_text(each.expectedMs) })} `, t("consent.until", { time: time_text(each.until) })),
         h("div", { class: "actions" }, CHOICES.filter(one => each.choices.includes(one)).map((one, i) =>
             h("button", { class: i === 0 ? "main" : undefined, disabled: app.busy, "aria-describedby": `consent-${each.id}`, onClick: () => void choose(one) }, t(`consent.${one}` as Key)))));

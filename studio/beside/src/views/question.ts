@@ -1,6 +1,5 @@
 // One question, with the form that its schema makes; and one consent, when a notification led here.
 import { Child, h } from "../../../console/src/dom";
-import { Problem } from "../api";
 import { Form } from "../form/form";
 import { t } from "../messages";
 import { text } from "../parts";
@@ -26,16 +25,11 @@ export class QuestionView implements View {
         if (!it) return h("p", null, h("a", { href: "#/" }, t("app.home")));
         const simple = yes_or_no(it);
         if (!simple && !this.form) this.form = new Form(it.schema ?? {}, t("question.answer"), () => app.draw());
-        const send = async (answer: Value) => {
-            try {
-                await app.act(async () => {
-                    await app.api.post(`questions/${encodeURIComponent(it.id)}`, { answer, comment: this.comment });
-                    if (this.here) app.go("#/");
-                }, t("question.sent"));
-            } catch (error) {
-                if (error instanceof Problem) this.form?.refused(error.mistakes);
-            }
-        };
+        const form = this.form;
+        const send = (answer: Value) => app.act(async () => {
+            await app.api.post(`questions/${encodeURIComponent(it.id)}`, { answer, comment: this.comment });
+            if (this.here) app.go("#/");
+        }, t("question.sent"), form && (mistakes => form.refused(mistakes)));
         const submit = (event: Event) => {
             event.preventDefault();
             const taken = app.busy ? undefined : this.form?.take();

@@ -1,6 +1,6 @@
 // Starting something: its form, and the start itself. One id for each wish, so that a repeated click or a lost answer starts it once.
 import { Child, h } from "../../../console/src/dom";
-import { Problem } from "../api";
+import { Mistake, Problem } from "../api";
 import { t } from "../messages";
 import { Form } from "../form/form";
 import { text } from "../parts";
@@ -9,26 +9,20 @@ import { App, View } from "../view";
 
 const wishes = new Map<string, string>();
 
-async function start(app: App, each: Launchable, input: Value, started: () => void): Promise<boolean> {
+async function start(app: App, each: Launchable, input: Value, started: () => void, refused?: (mistakes: Mistake[]) => void): Promise<boolean> {
     const id = wishes.get(each.trigger) ?? crypto.randomUUID();
     wishes.set(each.trigger, id);
     let queued = false;
-    const title = text(each.title);
-    try {
-        return await app.act(async () => {
-            try {
-                queued = ((await app.api.post<{ queued?: boolean }>("launch", { id, trigger: each.trigger, input })).queued) === true;
-                wishes.delete(each.trigger);
-                started();
-            } catch (error) {
-                if (error instanceof Problem && error.status > 0 && error.status < 500) wishes.delete(each.trigger);   // said no: the next one is another wish
-                throw error;
-            }
-        }, () => t(queued ? "launch.queued" : "launch.started", { title }));
-    } catch (error) {
-        if (error instanceof Problem && error.mistakes.length) throw error;
-        return false;
-    }
+    return app.act(async () => {
+        try {
+            queued = ((await app.api.post<{ queued?: boolean }>("launch", { id, trigger: each.trigger, input })).queued) === true;
+        } catch (error) {
+            if (error instanceof Problem && error.status > 0 && error.status < 500) wishes.delete(each.trigger);   // said no: the next one is another wish
+            throw error;
+        }
+        wishes.delete(each.trigger);
+        started();
+    }, () => t(queued ? "launch.queued" : "launch.started", { title: text(each.title) }), refused);
 }
 export const start_now = (app: App, each: Launchable): Promise<boolean> => start(app, each, {}, () => undefined);
 
@@ -59,17 +53,12 @@ export class StartView implements View {
             event.preventDefault();
             if (this.app.busy) return;
             const taken = it.schema ? form.take() : { value: {} as Value };
-            if (!taken) return;
-            try {
-                await start(this.app, it, taken.value, () => { if (this.here) this.app.go("#/"); });
-            } catch (error) {
-                if (error instanceof Problem) form.refused(error.mistakes);
-            }
+            if (taken) await start(this.app, it, taken.value, () => { if (this.here) this.app.go("#/"); }, mistakes => form.refused(mistakes));
         };
         const why = it.paused ? t("launch.paused", { why: text(it.paused) }) : text(it.unavailable);
         return [
             it.description && h("p", { class: "long", key: "about" }, text(it.description)),
-            h("p", { class: "dim", key: "facts" }, t("launch.where", { environment: text(it.environment) }), it.package && [" · ", t("launch.version", { package: text(it.package.name), version: text(it.package.version) })], it.offline && [" · ", h("span", { class: "offline" }, t("launch.offline"))]),
+            h("p", { class: "dim", key: "facts" }, t("launch.where", { environment: text(it.environment) }), it.factory && [" · ", t("launch.factory", { factory: text(it.factory) })], it.package && [" · ", t("launch.version", { package: text(it.package.name), version: text(it.package.version) })], it.offline && [" · ", h("span", { class: "offline" }, t("launch.offline"))]),
             why && h("p", { class: "why", id: "why", key: "why" }, why),
             h("form", { novalidate: true, autocomplete: "off", key: "form", onSubmit: (event: Event) => void submit(event) },
                 it.schema && form.draw(),
