@@ -25,6 +25,7 @@ public:
         std::function<void(const Json&)> to_broker;  ///< kept until there is a broker
         std::function<const std::string&()> broker_key;  ///< what credentials are sealed to; empty: it will be told by on_sealing_key
         std::function<bool(SealRequest)> seal;           ///< answered by on_sealed; false: not now
+        std::function<bool(ReadRequest)> read;           ///< answered by on_read; false: not now
     };
     enum class Phase { starting, opening, committing, running, leaving, over };
 
@@ -41,6 +42,7 @@ public:
     void on_sealing_key(const Json* held);    ///< the broker said its key, and {reveal} when it has this attempt's credentials already
     void on_sealed(const std::string& broker_key, Result<SealedBox> box);
     void on_readable();                       ///< one message of the job channel
+    void on_read(std::uint64_t number, const Json& answer);  ///< of a metric: {answer} or {error}
     void on_end(const RunnerEnd& end);
     void on_broker();                         ///< a new broker: it needs the grants again
     void cancel(Cause cause);                 ///< in stages, each in the final event's evidence: a word to the runner, 8 s later the kill
@@ -62,6 +64,7 @@ private:
     void on_message(const Json& message, std::size_t bytes);
     void on_event(protocol::Event event, std::size_t bytes);
     bool on_watched(const Json& message);
+    void ask_metric(const Json& asked);
     void record(protocol::Event event);
     void write_stuck();
     void commit();

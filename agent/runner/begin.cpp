@@ -48,6 +48,8 @@ Result<AgentMessage> parse_agent_message(std::string_view text)
         out.resume = static_cast<std::uint64_t>(resume->as_integer());
     } else if (const Json* cancel = json->find("cancel")) {
         out.cancel = *cancel;
+    } else if (const Json* read = json->find("read")) {
+        out.read = *read;
     } else if (const Json* step = json->find("step")) {
         out.step = *step;
     }

@@ -27,6 +27,7 @@ struct AgentMessage {
     std::optional<Begin> begin;
     std::optional<std::uint64_t> acknowledged, resume;
     std::optional<Json> cancel;  ///< {by, why}
+    std::optional<Json> read;    ///< {id, answer} or {id, error {type, status, detail}}: of a metric that was asked for
     std::optional<Json> step;    ///< {do, expression or task}
 };
 Result<AgentMessage> parse_agent_message(std::string_view text);

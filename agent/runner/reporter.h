@@ -34,6 +34,7 @@ public:
     void begin(std::uint64_t first_sequence) { next_ = first_sequence; }
     void step(const workflows::TaskChange& change, Json detail = {});  ///< `detail`: what a traced job keeps of it
     void log(std::string_view level, std::string_view text, std::string_view task);
+    void metric(Json point);              ///< a figure that the factory publishes when it takes the event; no quota: who calls bounds them
     /// The last event; gap records go before it. Nothing is taken after it.
     void finish(protocol::JobState state, protocol::Reason reason, Json more);
     bool finished() const { return final_ != 0; }

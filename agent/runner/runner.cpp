@@ -73,7 +73,8 @@ Runner::Runner(platform::Channel job, platform::Channel effects, RunnerOptions o
                     if (auto sent = wake_end_.send("command", nullptr, {}, Milliseconds(0)); !sent) return;
                 },
                 listener_.valid() ? bridge_environment() : std::map<std::string, std::string>{}),
-      effects_(clock_, reporter_, commands_, options_.workspace, [this](std::string text) { to_broker_.send(std::move(text)); }, [this] { hand_over(); })
+      effects_(clock_, reporter_, commands_, options_.workspace, [this](std::string text) { to_broker_.send(std::move(text)); }, [this] { hand_over(); }),
+      metrics_(clock_, reporter_, [this](std::string text) { to_agent_.send(std::move(text)); })
 {
     std::tie(wake_, wake_end_) = wake_pair();
     hand_over();
@@ -91,6 +92,7 @@ Status Runner::run()
         if (*woken)
             if (auto ok = drain(); !ok) return ok;
         effects_.expire(clock_.steady());
+        metrics_.expire(clock_.steady());
     }
     return {};
 }
@@ -104,7 +106,8 @@ std::optional<Milliseconds> Runner::wait_time() const
     if (interpreter_ && !reporter_.finished()) {
         if (const auto wake = interpreter_->wake_at(); wake && !throttled()) consider(pace_.real(*wake));
         consider(effects_.next_deadline());
-        if (!effects_.answered()) consider(clock_.steady());
+        consider(metrics_.next_deadline());
+        if (!effects_.answered() || !metrics_.answered()) consider(clock_.steady());
     }
     if (!first) return std::nullopt;
     return std::max(std::chrono::ceil<Milliseconds>(*first - clock_.steady()), Milliseconds(0));
@@ -154,6 +157,7 @@ void Runner::hear_agent(std::string_view text)
         if (!begin_) say_ready();
     }
     if (message->cancel) cancel(*message->cancel);
+    if (message->read) metrics_.hear(*message->read);
     if (message->step && stepping_ && !reporter_.finished()) stepping_->hear(*message->step);
 }
 
@@ -235,21 +239,21 @@ bool Runner::throttled() const
 
 void Runner::advance()
 {
-    for (Effects::Answer& answer : effects_.take()) {
-        if (answer.outcome) interpreter_->complete(answer.id, std::move(*answer.outcome));
-        else interpreter_->fail(answer.id, std::move(answer.outcome.error()));
-    }
-    if (rehearsal_) {
-        for (Effects::Answer& answer : rehearsal_->due()) {
+    const auto answer_all = [this](std::vector<Effects::Answer> answers) {
+        for (Effects::Answer& answer : answers) {
             if (answer.outcome) interpreter_->complete(answer.id, std::move(*answer.outcome));
             else interpreter_->fail(answer.id, std::move(answer.outcome.error()));
         }
-    }
+    };
+    answer_all(effects_.take());
+    answer_all(metrics_.take());
+    if (rehearsal_) answer_all(rehearsal_->due());
     // What is watched live is not made faster than it is taken.
     if (throttled()) return;
     interpreter_->advance(pace_.now(), pace_.steady());
     for (const std::uint64_t id : interpreter_->take_cancellations()) {
         effects_.cancel(id);
+        metrics_.cancel(id);
         if (rehearsal_) rehearsal_->cancel(id);
     }
     for (const workflows::TaskChange& change : interpreter_->take_changes()) tell(change);
@@ -282,20 +286,28 @@ void Runner::tell(const workflows::TaskChange& change)
 
 void Runner::perform(workflows::EffectRequest request)
 {
-    if (!rehearsal_) return effects_.start(std::move(request));
-    if (auto real = rehearsal_->take(std::move(request))) effects_.start(std::move(*real));
+    if (rehearsal_) {
+        auto real = rehearsal_->take(std::move(request));
+        if (!real) return;
+        request = std::move(*real);
+    }
+    if (Metrics::is_one(request.effect)) metrics_.start(request, begin_->grants);
+    else effects_.start(std::move(request));
 }
 
 /// Nothing real is under way: the test's clock jumps. What it cannot answer ends it.
 void Runner::rehearse()
 {
-    if (rehearsal_->problem().empty() && effects_.idle() && commands_.idle()) {
+    if (rehearsal_->problem().empty() && effects_.idle() && metrics_.idle() && commands_.idle()) {
         const auto wake = interpreter_->wake_at();
         if (!wake || *wake > pace_.steady()) rehearsal_->jump(wake);
     }
     if (rehearsal_->problem().empty()) return;
     interpreter_->cancel(rehearsal_->problem());
-    for (const std::uint64_t id : interpreter_->take_cancellations()) effects_.cancel(id);
+    for (const std::uint64_t id : interpreter_->take_cancellations()) {
+        effects_.cancel(id);
+        metrics_.cancel(id);
+    }
     for (const workflows::TaskChange& change : interpreter_->take_changes()) tell(change);
     conclude();
 }

@@ -9,6 +9,7 @@
 #include "agent/runner/begin.h"
 #include "agent/runner/commands.h"
 #include "agent/runner/effects.h"
+#include "agent/runner/metrics.h"
 #include "agent/runner/pace.h"
 #include "agent/runner/rehearsal.h"
 #include "agent/runner/reporter.h"
@@ -64,6 +65,7 @@ private:
     Reporter reporter_;
     Commands commands_;
     Effects effects_;
+    Metrics metrics_;
     Pace pace_{clock_};
     std::unique_ptr<Rehearsal> rehearsal_;  // a test
     std::unique_ptr<workflows::Interpreter> interpreter_;

@@ -14,6 +14,7 @@ std::vector<Activity>& all()
         add_archives(out);
         add_dates(out);
         add_files(out);
+        add_metrics(out);
         add_reporting(out);
         add_system(out);
         return out;
