@@ -230,6 +230,10 @@ int serve(const ServeOptions& options)
         AtFactory* factory = ledgers.of(request.id);
         return factory != nullptr && factory->seal(std::move(request));
     });
+    runs.read_by([&ledgers](ReadRequest request) {
+        AtFactory* factory = ledgers.of(request.id);
+        return factory != nullptr && factory->read(std::move(request));
+    });
     runs.watch(vitals.add("runs"));
     runs.on_asked([&](Runs::Asked asked) {
         if (auto ok = check_settings(options); !ok) return log::warning("agent", "not reloaded, the settings of before stay: {}", ok.error().what);

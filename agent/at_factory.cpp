@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/metric_reader.h"
 #include "agent/sealed_fetcher.h"
 #include "agent/self/log_copy.h"
 #include "platform/fingerprint.h"
@@ -14,7 +15,7 @@ namespace mill::agent {
 namespace {
 
 constexpr unsigned kFetchers = 2;
-constexpr std::size_t kMostFetches = 256, kMostSeals = 4096;
+constexpr std::size_t kMostFetches = 256, kMostSeals = 4096, kMostReads = 256;
 
 }  // namespace
 
@@ -33,7 +34,7 @@ AtFactory::AtFactory(const Machine& machine, Identity identity, Policy policy, s
     : machine_(machine), identity_(std::move(identity)), policy_(std::move(policy)), person_rules_(policy_.person), journal_(std::move(journal)), desk_(machine.slots),
       tokens_(identity_, machine.config, machine.clock), for_link_(identity_, machine.config, tokens_), for_uplink_(identity_, machine.config, tokens_),
       for_lease_(identity_, machine.config, tokens_), for_log_(identity_, machine.config, tokens_), for_person_(identity_, machine.config, tokens_), for_questions_(identity_, machine.config, tokens_),
-      questions_(for_questions_, machine.clock, [this](Command command) { tell_runs_(std::move(command)); }), waiting_(identity_.folder + "/waiting"), ledger_(*journal_, desk_, questions_, waiting_), fetches_(kMostFetches), seals_(kMostSeals), rounds_({machine.data_folder, machine.config_path, true, identity_.factory_id}, identity_, machine.config, tokens_)
+      questions_(for_questions_, machine.clock, [this](Command command) { tell_runs_(std::move(command)); }), waiting_(identity_.folder + "/waiting"), ledger_(*journal_, desk_, questions_, waiting_), fetches_(kMostFetches), seals_(kMostSeals), reads_(kMostReads), rounds_({machine.data_folder, machine.config_path, true, identity_.factory_id}, identity_, machine.config, tokens_)
 {
     auto own_log = OwnLog::open(identity_.folder + "/log", machine.clock);
     if (own_log) own_log_ = std::move(*own_log);
@@ -126,6 +127,7 @@ void AtFactory::start(Runtime runtime)
         });
     begin([this, tell](std::stop_token stop) { SealedFetcher(identity_, machine_.config, seals_, tell).run(std::move(stop)); });
     begin([this](std::stop_token stop) { questions_.run(std::move(stop)); });
+    begin([this, tell](std::stop_token stop) { MetricReader(identity_, machine_.config, reads_, tell).run(std::move(stop)); });
     begin([this](std::stop_token stop) { uplink_->run(std::move(stop)); });
     begin([this](std::stop_token stop) { lease_->run(std::move(stop)); });
     if (runtime.person != nullptr)

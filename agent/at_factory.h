@@ -50,6 +50,7 @@ public:
     std::vector<Remembered> remember();
     /// Any thread. False: not now.
     bool seal(SealRequest request) { return seals_.try_send(std::move(request)); }
+    bool read(ReadRequest request) { return reads_.try_send(std::move(request)); }
 
     struct Runtime {
         std::function<void(Command)> tell;        ///< to the runs
@@ -93,6 +94,7 @@ private:
     JournalLedger ledger_;
     Mailbox<Fetch> fetches_;
     Mailbox<SealRequest> seals_;
+    Mailbox<ReadRequest> reads_;
     Rounds rounds_;
     std::unique_ptr<Lease> lease_;
     std::unique_ptr<Uplink> uplink_;

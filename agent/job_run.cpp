@@ -8,6 +8,7 @@
 #include "agent/job_words.h"
 #include "agent/masked_event.h"
 #include "platform/base/log.h"
+#include "protocol/metric.h"
 #include "protocol/secrets.h"
 
 namespace mill::agent {
@@ -199,6 +200,8 @@ void JobRun::on_message(const Json& message, std::size_t bytes)
         auto read = protocol::parse_event(*event);
         if (!read) return broken("it sent an event that is none: " + read.error().what);
         on_event(std::move(*read), bytes);
+    } else if (const Json* read = message.find("read"); read != nullptr) {
+        ask_metric(*read);
     } else if (message.contains("cloudEvent") || message.contains("trace")) {
         if (spec_.events || spec_.trace) ports_.ledger.extra(spec_.id, message);
     } else if (!on_asking(message) && !on_watched(message)) {
@@ -221,6 +224,21 @@ bool JobRun::on_watched(const Json& message)
     }
     ports_.ledger.extra(spec_.id, message);
     return true;
+}
+
+void JobRun::ask_metric(const Json& asked)
+{
+    const auto number = static_cast<std::uint64_t>(asked["id"].as_integer());
+    if (!begun_ || !protocol::admits_metric(spec_.grants.read_metrics, asked["metric"]["name"].as_string())) return broken("it asks for a metric that it may not read");
+    heard_ = ports_.clock.steady();
+    if (!ports_.read || !ports_.read({spec_.id, number, asked["metric"], spec_.attempt_token}))
+        on_read(number, Json::object({{"error", Json::object({{"type", "communication"}, {"status", 503}, {"detail", "no factory can be asked for metrics now"}})}}));
+}
+
+void JobRun::on_read(std::uint64_t number, const Json& answer)
+{
+    Json read = answer;
+    send(Json::object({{"read", read.set("id", number)}}));
 }
 
 void JobRun::on_event(Event event, std::size_t bytes)
@@ -247,6 +265,8 @@ void JobRun::on_event(Event event, std::size_t bytes)
             event.kind = protocol::EventKind::gap;
         }
     }
+    if (event.kind == protocol::EventKind::metric && !protocol::admits_metric(spec_.grants.publish_metrics, event.body["name"].as_string()))
+        return broken("it publishes a metric that it may not");
     mask_event(event, redactor_);
     if (event.body["tell"].as_bool()) ports_.ledger.told(spec_.id, event);
     record(std::move(event));

@@ -26,6 +26,7 @@ public:
         std::function<void(const Json&)> to_broker;  ///< kept until there is a broker
         std::function<const std::string&()> broker_key;  ///< what credentials are sealed to; empty: it will be told by on_sealing_key
         std::function<bool(SealRequest)> seal;           ///< answered by on_sealed; false: not now
+        std::function<bool(ReadRequest)> read;           ///< answered by on_read; false: not now
     };
     enum class Phase { starting, opening, committing, running, leaving, over };
 
@@ -42,6 +43,7 @@ public:
     void on_sealing_key(const Json* held);    ///< the broker said its key, and {reveal} when it has this attempt's credentials already
     void on_sealed(const std::string& broker_key, Result<SealedBox> box);
     void on_readable();                       ///< one message of the job channel
+    void on_read(std::uint64_t number, const Json& answer);  ///< of a metric: {answer} or {error}
     void on_end(const RunnerEnd& end);
     void on_answered(const Json& answered);   ///< {question, state, answer, by, comment, at, why}
     void on_broker();                         ///< a new broker: it needs the grants again
@@ -72,6 +74,7 @@ private:
     bool forget_kept();
     void let_go();
     bool leave_waiting();
+    void ask_metric(const Json& asked);
     void record(protocol::Event event);
     void write_stuck();
     void commit();

@@ -291,6 +291,7 @@ unsigned: false
 #   commands: [ "/usr/bin/python3" ]
 #   credentials: [ "erp-login" ]
 #   reveal: [ "erp-login" ]  # whose values commands may be given
+#   metrics: { publish: [ "invoices.*" ], read: [ "millwright.jobs.*" ] }
 #   system: [ usage ]
 #   limits: { memory: 512MiB, cpu: 120s, time: 30m, processes: 64, output: 16MiB }
 )";

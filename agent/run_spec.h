@@ -41,6 +41,14 @@ struct SealRequest {
     std::string broker_key;            ///< 32 bytes
 };
 
+/// A metric that an attempt's workflow reads: `metric` is `with` of the activity.
+struct ReadRequest {
+    protocol::AttemptId id;
+    std::uint64_t number = 0;          ///< the runner's
+    Json metric;
+    std::string attempt_token;
+};
+
 /// Credentials that only the broker with this key can open.
 struct SealedBox {
     std::string broker_key;            ///< 32 bytes

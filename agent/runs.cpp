@@ -49,7 +49,8 @@ JobRun& Runs::add(RunSpec spec)
                             if (!broker_.valid()) need_broker();
                             return broker_key_;
                         },
-                        [this](SealRequest request) { return sealer_ && sealer_(std::move(request)); }};
+                        [this](SealRequest request) { return sealer_ && sealer_(std::move(request)); },
+                        [this](ReadRequest request) { return reader_ && reader_(std::move(request)); }};
     auto run = std::make_unique<JobRun>(std::move(spec), std::move(ports));
     return *(runs_[std::move(key)] = std::move(run));
 }
@@ -327,6 +328,8 @@ void Runs::on_command(Command command)
                 else if (!taken_.contains(said.id)) ledger_.heard(said.id, said.answered["question"].as_string());
             } else if constexpr (std::is_same_v<T, command::Sealed>) {
                 if (JobRun* run = find(said.id.key()); run != nullptr) run->on_sealed(said.broker_key, std::move(said.box));
+            } else if constexpr (std::is_same_v<T, command::Read>) {
+                if (JobRun* run = find(said.id.key()); run != nullptr) run->on_read(said.number, said.answer);
             } else if constexpr (std::is_same_v<T, command::Lease>) {
                 if (JobRun* run = find(said.id.key()); run != nullptr) run->set_lease(said.end);
             } else if constexpr (std::is_same_v<T, command::Flush>) {

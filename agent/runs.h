@@ -37,24 +37,29 @@ struct Drop { protocol::AttemptId id; std::string why; };           ///< somebod
 struct Say { protocol::AttemptId id; Json message; };               ///< a person's `step`, to a run of `millwright run --step`
 struct Answered { protocol::AttemptId id; Json answered; };         ///< of a question that it asked: {question, state, answer, by, comment, at, why}
 struct Sealed { protocol::AttemptId id; std::string broker_key; Result<SealedBox> box; };  ///< the answer to a SealRequest
+struct Read { protocol::AttemptId id; std::uint64_t number = 0; Json answer; };  ///< the answer to a ReadRequest: {answer} or {error}
 struct Lease { protocol::AttemptId id; SteadyTime end; };
 struct StopAll { std::string why; bool cancel = true; };            ///< the agent stops: no new ones; `cancel`: those that run, too
 struct Flush {};                                                    ///< runners that are held ready go
 struct Work { std::function<void()> work; };                        ///< on the thread of the runs
 }  // namespace command
-using Command = std::variant<command::Take, command::Start, command::End, command::GiveBack, command::Cancel, command::Drop, command::Say, command::Answered, command::Sealed, command::Lease, command::StopAll, command::Flush, command::Work>;
+using Command = std::variant<command::Take, command::Start, command::End, command::GiveBack, command::Cancel, command::Drop, command::Say, command::Answered, command::Sealed, command::Read, command::Lease, command::StopAll, command::Flush, command::Work>;
 
 /// Owns every JobRun, the channels to keeper and broker. Thread: `post` any; everything else one.
 class Runs {
 public:
     /// Has credentials sealed; answered by command::Sealed. False: not now. Must not block.
     using Sealer = std::function<bool(SealRequest request)>;
+    /// Has a metric read; answered by command::Read. False: not now. Must not block.
+    using MetricReader = std::function<bool(ReadRequest request)>;
     /// `warm`: so many runners at most are held ready for jobs like those of late; 0: none.
     Runs(KeeperClient keeper, Ledger& ledger, const Clock& clock, std::size_t warm = 0, Sealer sealer = {});
 
     /// What the keeper asks of the program as a whole; called on the thread of the runs. Say it before `recover`.
     enum class Asked { reload, again };
     void on_asked(std::function<void(Asked)> asked) { asked_ = std::move(asked); }
+    /// Say it before `recover`; without one every read is refused.
+    void read_by(MetricReader reader) { reader_ = std::move(reader); }
     void watch(Vitals::Loop& loop) { vital_ = &loop; }
 
     void post(Command command);
@@ -111,6 +116,7 @@ private:
     bool broker_asked_ = false;
     std::string broker_key_;                // what credentials are sealed to; empty until the broker said it
     Sealer sealer_;
+    MetricReader reader_;
     std::function<void(Asked)> asked_;
     std::function<void(const std::string& id, const std::string& why)> sealed_;
     Vitals::Loop* vital_ = nullptr;

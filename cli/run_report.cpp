@@ -34,6 +34,9 @@ void RunReport::show_event(const Json& event)
         const Style style = level == "error" ? Style::bad : level == "warning" ? Style::busy : level == "debug" ? Style::dim : Style::plain;
         console_.note(fmt::format("{} {} {}", console_.paint_error(Style::dim, time), console_.paint_error(style, fmt::format("{:<7}", level)),
                                   printable(redactor_.apply(body["text"].as_string()))));
+    } else if (kind == "metric") {
+        console_.note(fmt::format("metric {} = {}{}{}", one_line(body["name"].as_string()), dump_json(body["value"]), body.contains("unit") ? " " + one_line(body["unit"].as_string()) : "",
+                                  body.contains("dimensions") ? " " + one_line(redactor_.apply(dump_json(body["dimensions"]))) : ""));
     } else if (kind == "gap") {
         console_.note(fmt::format("… {} {} records over the quota were not kept", body["lost"].as_integer(), one_line(body["kind"].as_string())));
     }

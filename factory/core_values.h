@@ -256,6 +256,7 @@ struct AttemptAccess {
     std::string package_digest;
     Json credentials;             ///< NAME in the package → name in the factory
     std::string environment, deployment;
+    Json permissions;             ///< granted
 };
 
 // --- why --------------------------------------------------------------------------------------------------------------

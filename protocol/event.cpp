@@ -11,7 +11,7 @@ namespace mill::protocol {
 namespace {
 
 constexpr std::pair<EventKind, std::string_view> kKinds[] = {
-    {EventKind::state, "state"}, {EventKind::step, "step"}, {EventKind::log, "log"}, {EventKind::gap, "gap"}};
+    {EventKind::state, "state"}, {EventKind::step, "step"}, {EventKind::log, "log"}, {EventKind::gap, "gap"}, {EventKind::metric, "metric"}};
 
 /// A job's uid names files and pipes, so it is held to what is harmless there.
 bool is_uid(std::string_view text)
@@ -87,7 +87,7 @@ Result<Event> parse_event(const Json& json)
     Event event;
     event.sequence = static_cast<std::uint64_t>(fields.integer("sequence", 1, std::numeric_limits<std::int64_t>::max()));
     const std::string time = fields.text("time");
-    const std::string kind = fields.one_of("kind", {"state", "step", "log", "gap"});
+    const std::string kind = fields.one_of("kind", {"state", "step", "log", "gap", "metric"});
     event.body = fields.object("body");
     for (const auto& [item, text] : kKinds)
         if (text == kind) event.kind = item;

@@ -22,13 +22,14 @@ struct AttemptId {
     static Result<AttemptId> from_key(std::string_view key);
 };
 
-enum class EventKind { state, step, log, gap };
+enum class EventKind { state, step, log, gap, metric };
 std::string_view name(EventKind kind);
 
 /// Sequence numbers of an attempt start at 1 (the `running` event, made by the agent) and have no holes.
 /// `body` by kind, as in protocol/README.md:
 ///   state {state, reason?, output?, error?, evidence?}   step {task, name, type, state, error?, detail?}
 ///   log {level, text, task?}                             gap {kind, lost}
+///   metric {name, value, unit?, dimensions?}: published when the factory takes it, once
 struct Event {
     std::uint64_t sequence = 0;
     WallTime time;

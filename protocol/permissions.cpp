@@ -9,6 +9,7 @@
 #include "platform/base/clock.h"
 #include "platform/base/fields.h"
 #include "platform/base/text.h"
+#include "protocol/metric.h"
 
 namespace mill::protocol {
 namespace {
@@ -154,6 +155,14 @@ std::vector<std::string> read_paths(Fields& fields, std::string_view key)
     return out;
 }
 
+std::vector<std::string> read_metric_rules(Fields& fields, std::string_view key)
+{
+    std::vector<std::string> out = fields.texts(key);
+    for (const std::string& rule : out)
+        if (const std::string wrong = metric_rule_mistake(rule); !wrong.empty()) fields.mistake(key, fmt::format("'{}' {}", rule.substr(0, 160), wrong));
+    return out;
+}
+
 std::string as_text(const Json& value) { return value.is_string() ? value.as_string() : dump_json(value); }
 
 ByteCount read_bytes(Fields& fields, std::string_view key, ByteCount fallback)
@@ -216,15 +225,18 @@ Result<Permissions> parse_permissions(const Json& json, std::string_view where)
     out.system = fields.texts("system");
     for (const std::string& text : out.system)
         if (text != "usage") fields.mistake("system", fmt::format("'{}' is not known; there is: usage", text));
-    for (const std::string_view later : {"desktop", "browser", "jobs", "metrics", "ask"})
+    for (const std::string_view later : {"desktop", "browser", "jobs", "ask"})
         if (fields.has(later)) {
             (void)fields.any(later);
             fields.mistake(later, "is not supported by this version");
         }
+    Fields metrics(fields.object("metrics", Json::object()), fmt::format("{}: metrics", where));
+    out.publish_metrics = read_metric_rules(metrics, "publish");
+    out.read_metrics = read_metric_rules(metrics, "read");
     Fields limits(fields.object("limits", Json::object()), fmt::format("{}: limits", where));
     if (fields.has("limits")) out.limits = read_limits(limits);
     std::string wrong;
-    for (Fields* part : {&fields, &files, &limits})
+    for (Fields* part : {&fields, &files, &metrics, &limits})
         if (auto ok = part->done(); !ok) wrong += (wrong.empty() ? "" : "; ") + ok.error().what;
     if (!wrong.empty()) return fail(Errc::invalid, wrong);
     return out;
@@ -248,6 +260,12 @@ Json to_json(const Permissions& permissions)
     if (!permissions.commands.empty()) json.set("commands", list(permissions.commands));
     if (!permissions.credentials.empty()) json.set("credentials", list(permissions.credentials));
     if (!permissions.reveal.empty()) json.set("reveal", list(permissions.reveal));
+    if (!permissions.publish_metrics.empty() || !permissions.read_metrics.empty()) {
+        Json metrics = Json::object();
+        if (!permissions.publish_metrics.empty()) metrics.set("publish", list(permissions.publish_metrics));
+        if (!permissions.read_metrics.empty()) metrics.set("read", list(permissions.read_metrics));
+        json.set("metrics", metrics);
+    }
     if (!permissions.system.empty()) json.set("system", list(permissions.system));
     const Limits &limits = permissions.limits, defaults;
     Json bounds = Json::object();
@@ -275,6 +293,10 @@ std::vector<std::string> missing(const Permissions& asked, const Permissions& gr
         if (!has(granted.credentials, credential) && !has(granted.credentials, "*")) out.push_back("credentials " + credential);
     for (const auto& name : asked.reveal)
         if (!has(granted.reveal, name) && !has(granted.reveal, "*")) out.push_back("reveal " + name);
+    for (const auto& name : asked.publish_metrics)
+        if (!admits_metric(granted.publish_metrics, name)) out.push_back("metrics.publish " + name);
+    for (const auto& name : asked.read_metrics)
+        if (!admits_metric(granted.read_metrics, name)) out.push_back("metrics.read " + name);
     for (const auto& item : asked.system)
         if (!has(granted.system, item)) out.push_back("system " + item);
     const Limits &a = asked.limits, &g = granted.limits, defaults;  // a default bends to what is granted
@@ -300,6 +322,8 @@ Permissions intersect(const Permissions& asked, const Permissions& cap)
     out.commands = keep(asked.commands, [&](const auto& item) { return command_covered(cap.commands, item); });
     out.credentials = keep(asked.credentials, [&](const auto& item) { return has(cap.credentials, item) || has(cap.credentials, "*"); });
     out.reveal = keep(asked.reveal, [&](const auto& item) { return (has(cap.reveal, item) || has(cap.reveal, "*")) && (has(out.credentials, item) || has(out.credentials, "*")); });
+    out.publish_metrics = keep(asked.publish_metrics, [&](const auto& item) { return admits_metric(cap.publish_metrics, item); });
+    out.read_metrics = keep(asked.read_metrics, [&](const auto& item) { return admits_metric(cap.read_metrics, item); });
     out.system = keep(asked.system, [&](const auto& item) { return has(cap.system, item); });
     const Limits &a = asked.limits, &c = cap.limits;
     const auto idle = a.idle.count() == 0 || (c.idle.count() != 0 && c.idle < a.idle) ? c.idle : a.idle;  // 0: none

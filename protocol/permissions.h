@@ -19,6 +19,7 @@ struct Permissions {
     std::vector<std::string> commands;     ///< absolute path of a program, or a bare name
     std::vector<std::string> credentials;  ///< names
     std::vector<std::string> reveal;       ///< of `credentials`: those whose values a command may be given
+    std::vector<std::string> publish_metrics, read_metrics;  ///< names of metrics, or "invoices.*"; JSON `metrics: {publish, read}`
     std::vector<std::string> system;       ///< "usage": load, memory, disks and processes of the host
     Limits limits;
 };

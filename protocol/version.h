@@ -21,6 +21,7 @@ inline constexpr std::string_view kOffers = "/agent/v1/offers";          // long
 inline constexpr std::string_view kEvents = "/agent/v1/events";
 inline constexpr std::string_view kLeases = "/agent/v1/leases";
 inline constexpr std::string_view kPackages = "/agent/v1/packages/";     // GET + digest, bearer = attempt token
+inline constexpr std::string_view kReadMetric = "/agent/v1/metrics/read";            // bearer = attempt token
 inline constexpr std::string_view kCredentials = "/agent/v1/credentials/sealed";  // bearer = attempt token
 inline constexpr std::string_view kAgentLog = "/agent/v1/log";           // the agent's own log
 inline constexpr std::string_view kDoctor = "/agent/v1/doctor";          // the report that a poll's answer asked for

@@ -143,6 +143,12 @@ private:
                 made.what += " " + path.text;
                 if (!path.whole) made.needs.push_back(unknown(permission, path.from));
                 else if (path.text.starts_with("/")) made.needs.push_back(file(permission, path.text, write));
+            } else if (permission == "metrics.publish" || permission == "metrics.read") {
+                const Known metric = text(with["name"]);
+                made.what += " " + metric.text;
+                protocol::Permissions asked;
+                (permission == "metrics.read" ? asked.read_metrics : asked.publish_metrics) = {metric.text};
+                made.needs.push_back(metric.whole ? Need{{asked}, permission + " " + metric.text, {}} : unknown(permission, metric.from));
             } else if (permission == "system.usage") {
                 protocol::Permissions asked;
                 asked.system = {"usage"};

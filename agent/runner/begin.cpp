@@ -54,6 +54,8 @@ Result<AgentMessage> parse_agent_message(std::string_view text)
         out.answered = *answered;
     } else if (json->contains("go")) {
         out.go = true;
+    } else if (const Json* read = json->find("read")) {
+        out.read = *read;
     } else if (const Json* step = json->find("step")) {
         out.step = *step;
     }

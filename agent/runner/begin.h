@@ -31,6 +31,7 @@ struct AgentMessage {
     std::optional<Json> cancel;  ///< {by, why}
     std::optional<Json> answered;  ///< {question, state, answer, by, comment, at, why}
     bool go = false;             ///< what was kept of a waiting run is void: it may go on by itself
+    std::optional<Json> read;    ///< {id, answer} or {id, error {type, status, detail}}: of a metric that was asked for
     std::optional<Json> step;    ///< {do, expression or task}
 };
 Result<AgentMessage> parse_agent_message(std::string_view text);

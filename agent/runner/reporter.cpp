@@ -93,6 +93,13 @@ void Reporter::say(std::string_view level, std::string_view text, std::string_vi
     record(protocol::EventKind::log, std::move(body), clock_.now());
 }
 
+void Reporter::metric(Json point)
+{
+    if (finished()) return;
+    flush_to(held_.size());
+    add({next_++, clock_.now(), protocol::EventKind::metric, std::move(point)});
+}
+
 void Reporter::record(protocol::EventKind kind, Json body, WallTime time)
 {
     if (finished()) return;

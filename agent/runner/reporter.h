@@ -37,6 +37,7 @@ public:
     void tell(std::string_view text, std::string_view task) { say("info", text, task, true); }   ///< a line of the log that a person is to see
     void state(protocol::JobState state);  ///< waiting, and running again
     std::uint64_t last() const { return next_ - 1; }   ///< number of the last event
+    void metric(Json point);               ///< a figure that the factory publishes when it takes the event; no quota: who calls bounds them
     /// The last event; gap records go before it. Nothing is taken after it.
     void finish(protocol::JobState state, protocol::Reason reason, Json more);
     bool finished() const { return final_ != 0; }

@@ -75,6 +75,7 @@ Runner::Runner(platform::Channel job, platform::Channel effects, RunnerOptions o
                 },
                 listener_.valid() ? bridge_environment() : std::map<std::string, std::string>{}),
       effects_(clock_, reporter_, commands_, options_.workspace, [this](std::string text) { to_broker_.send(std::move(text)); }, [this] { hand_over(); }),
+      metrics_(clock_, reporter_, [this](std::string text) { to_agent_.send(std::move(text)); }),
       asking_([this](const Json& message) { to_agent_.send(dump_json(message)); }),
       standing_({clock_, reporter_, asking_, options_.workspace, [this](const Json& message) { to_agent_.send(dump_json(message)); }})
 {
@@ -94,6 +95,7 @@ Status Runner::run()
         if (*woken)
             if (auto ok = drain(); !ok) return ok;
         effects_.expire(clock_.steady());
+        metrics_.expire(clock_.steady());
     }
     return {};
 }
@@ -107,7 +109,8 @@ std::optional<Milliseconds> Runner::wait_time() const
     if (interpreter_ && !reporter_.finished()) {
         if (const auto wake = interpreter_->wake_at(); wake && !throttled() && !standing_.asked_to_go()) consider(pace_.real(*wake));
         consider(effects_.next_deadline());
-        if (!effects_.answered() || asking_.answered()) consider(clock_.steady());
+        consider(metrics_.next_deadline());
+        if (!effects_.answered() || !metrics_.answered() || asking_.answered()) consider(clock_.steady());
     }
     if (!first) return std::nullopt;
     return std::max(std::chrono::ceil<Milliseconds>(*first - clock_.steady()), Milliseconds(0));
@@ -161,6 +164,7 @@ void Runner::hear_agent(std::string_view text)
     if (message->answered && asking_.hear(*message->answered)) standing_.on_go();
     if (message->go) standing_.on_go();
     if (message->cancel) cancel(*message->cancel);
+    if (message->read) metrics_.hear(*message->read);
     if (message->step && stepping_ && !reporter_.finished()) stepping_->hear(*message->step);
 }
 
@@ -255,27 +259,24 @@ bool Runner::throttled() const
 
 void Runner::advance()
 {
-    for (Effects::Answer& answer : effects_.take()) {
-        if (answer.outcome) interpreter_->complete(answer.id, std::move(*answer.outcome));
-        else interpreter_->fail(answer.id, std::move(answer.outcome.error()));
-    }
-    const bool heard = asking_.answered();
-    for (Effects::Answer& answer : asking_.take()) {
-        if (answer.outcome) interpreter_->complete(answer.id, std::move(*answer.outcome));
-        else interpreter_->fail(answer.id, std::move(answer.outcome.error()));
-    }
-    if (rehearsal_) {
-        for (Effects::Answer& answer : rehearsal_->due()) {
+    const auto answer_all = [this](std::vector<Effects::Answer> answers) {
+        for (Effects::Answer& answer : answers) {
             if (answer.outcome) interpreter_->complete(answer.id, std::move(*answer.outcome));
             else interpreter_->fail(answer.id, std::move(answer.outcome.error()));
         }
-    }
+    };
+    answer_all(effects_.take());
+    answer_all(metrics_.take());
+    const bool heard = asking_.answered();
+    answer_all(asking_.take());
+    if (rehearsal_) answer_all(rehearsal_->due());
     // What is watched live is not made faster than it is taken.
     if (throttled()) return;
     if (!heard && held_back()) return;
     interpreter_->advance(pace_.now(), pace_.steady());
     for (const std::uint64_t id : interpreter_->take_cancellations()) {
         effects_.cancel(id);
+        metrics_.cancel(id);
         asking_.cancel(id, cancelled_ ? "the job was cancelled" : "the workflow went on without it");
         if (rehearsal_) rehearsal_->cancel(id);
     }
@@ -286,7 +287,7 @@ void Runner::advance()
     if (stepping_) stepping_->look_up();
     if (is_final(interpreter_->phase())) conclude();
     else if (rehearsal_) rehearse();
-    else standing_.look(*interpreter_, interpreter_->phase() == Phase::waiting && effects_.idle() && commands_.idle() && !asking_.answered());
+    else standing_.look(*interpreter_, interpreter_->phase() == Phase::waiting && effects_.idle() && metrics_.idle() && commands_.idle() && !asking_.answered());
 }
 
 /// A timer of a run that waits for people is due: what the agent keeps of it has to go first.
@@ -321,19 +322,23 @@ void Runner::perform(workflows::EffectRequest request)
     if (rehearsal_) real = rehearsal_->take(std::move(*real));
     if (!real) return;
     if (real->effect == "ask") asking_.start(*real, pace_.now());
+    else if (Metrics::is_one(real->effect)) metrics_.start(*real, begin_->grants);
     else effects_.start(std::move(*real));
 }
 
 /// Nothing real is under way: the test's clock jumps. What it cannot answer ends it.
 void Runner::rehearse()
 {
-    if (rehearsal_->problem().empty() && effects_.idle() && commands_.idle()) {
+    if (rehearsal_->problem().empty() && effects_.idle() && metrics_.idle() && commands_.idle()) {
         const auto wake = interpreter_->wake_at();
         if (!wake || *wake > pace_.steady()) rehearsal_->jump(wake);
     }
     if (rehearsal_->problem().empty()) return;
     interpreter_->cancel(rehearsal_->problem());
-    for (const std::uint64_t id : interpreter_->take_cancellations()) effects_.cancel(id);
+    for (const std::uint64_t id : interpreter_->take_cancellations()) {
+        effects_.cancel(id);
+        metrics_.cancel(id);
+    }
     for (const workflows::TaskChange& change : interpreter_->take_changes()) tell(change);
     conclude();
 }

@@ -10,6 +10,7 @@
 #include "agent/runner/begin.h"
 #include "agent/runner/commands.h"
 #include "agent/runner/effects.h"
+#include "agent/runner/metrics.h"
 #include "agent/runner/pace.h"
 #include "agent/runner/rehearsal.h"
 #include "agent/runner/reporter.h"
@@ -68,6 +69,7 @@ private:
     Reporter reporter_;
     Commands commands_;
     Effects effects_;
+    Metrics metrics_;
     Asking asking_;
     Standing standing_;
     Pace pace_{clock_};

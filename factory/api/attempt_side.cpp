@@ -1,7 +1,8 @@
 // What an attempt's token opens: its package, and its credentials in a box for its broker.
+#include "factory/api/attempt_side.h"
+
 #include <fmt/format.h>
 
-#include "factory/api/handlers.h"
 #include "platform/base/encode.h"
 #include "platform/base/fields.h"
 #include "platform/base/log.h"
@@ -13,17 +14,6 @@
 
 namespace mill::factory::handler {
 namespace {
-
-std::optional<AttemptAccess> attempt_of(Service& service, const Call& call)
-{
-    std::string_view token = call.http.header("authorization");
-    token = token.size() > 7 && (token.starts_with("Bearer ") || token.starts_with("bearer ")) ? token.substr(7) : std::string_view();
-    auto access = service.core.attempt_access(token);
-    if (access) return std::move(*access);
-    reply_problem(call, 401, token.empty() ? "an attempt's token is needed" : access.error().what, "unauthorized", {},
-                  {{"WWW-Authenticate", "Bearer realm=\"millwright\", error=\"invalid_token\""}});
-    return std::nullopt;
-}
 
 /// Puts one credential into the box with what it is bound to; false when an answer was given instead.
 bool add_credential(protocol::Boxed& box, Service& service, const Call& call, const AttemptAccess& access, Reader& reader, const std::string& name)
@@ -53,6 +43,17 @@ bool add_credential(protocol::Boxed& box, Service& service, const Call& call, co
 }
 
 }  // namespace
+
+std::optional<AttemptAccess> attempt_of(Service& service, const Call& call)
+{
+    std::string_view token = call.http.header("authorization");
+    token = token.size() > 7 && (token.starts_with("Bearer ") || token.starts_with("bearer ")) ? token.substr(7) : std::string_view();
+    auto access = service.core.attempt_access(token);
+    if (access) return std::move(*access);
+    reply_problem(call, 401, token.empty() ? "an attempt's token is needed" : access.error().what, "unauthorized", {},
+                  {{"WWW-Authenticate", "Bearer realm=\"millwright\", error=\"invalid_token\""}});
+    return std::nullopt;
+}
 
 void agent_package(Service& service, const CallPtr& call)
 {

@@ -135,6 +135,7 @@ void agent_cancel(Service&, const CallPtr&);
 // attempt_side.cpp
 void agent_package(Service&, const CallPtr&);
 void agent_credentials(Service&, const CallPtr&);
+void agent_read_metric(Service&, const CallPtr&);
 void agent_sealed_credentials(Service&, const CallPtr&);
 // watch.cpp
 void events(Service&, const CallPtr&);

@@ -6,16 +6,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "factory/api/handlers.h"
+#include "factory/api/attempt_side.h"
 #include "factory/api/render.h"
 #include "platform/base/fields.h"
+#include "protocol/permissions.h"
 
 namespace mill::factory::handler {
 namespace {
 
 constexpr std::size_t kPointsOfCall = 1'000, kPointsOfAnswer = 10'000, kRowsRead = 500'000, kDimensions = 16;
-constexpr std::chrono::hours kOldest{24 * 30};
-constexpr std::chrono::minutes kAhead{5};
 
 /// What the factory counts itself. `by`: what its series are told apart by when nobody says.
 struct OwnMetric {
@@ -38,45 +37,6 @@ const OwnMetric* own(std::string_view name)
 }
 
 const std::vector<std::string_view>& dimensions_of(const OwnMetric& metric) { return metric.from == OwnMetric::From::deliveries ? kOfDeliveries : kOfJobs; }
-
-bool is_name(std::string_view text, std::size_t most, std::string_view more)
-{
-    if (text.empty() || text.size() > most || !std::isalpha(static_cast<unsigned char>(text.front()))) return false;
-    return std::all_of(text.begin(), text.end(), [&](char c) { return std::isalnum(static_cast<unsigned char>(c)) || more.find(c) != more.npos; });
-}
-
-MetricPoint read_point(const Json& json, const std::string& where, WallTime now, std::vector<std::string>& mistakes)
-{
-    Fields fields(json, where);
-    MetricPoint out;
-    out.name = fields.text("name");
-    if (!is_name(out.name, 128, "_.-/")) fields.mistake("name", "must begin with a letter and have letters, digits and _ . - / after it, 128 at most");
-    else if (out.name.starts_with("millwright")) fields.mistake("name", "must not begin with millwright: those are the factory's own");
-    const Json value = fields.any("value");
-    if (!value.is_number() || !std::isfinite(value.as_number())) fields.mistake("value", "must be a number");
-    out.value = value.is_number() ? value.as_number() : 0;
-    out.unit = fields.text("unit", "");
-    if (out.unit.size() > 20) fields.mistake("unit", "is longer than 20 bytes");
-    std::map<std::string, std::string> sorted;
-    const Json dimensions = fields.object("dimensions", Json::object());
-    for (const auto& [key, text] : dimensions.as_object()) {
-        if (!is_name(key, 64, "_.-")) fields.mistake("dimensions", fmt::format("'{}' is no name of a dimension: a letter, then letters, digits and _ . -, 64 at most", key.substr(0, 80)));
-        else if (!text.is_string() || text.as_string().size() > 128) fields.mistake("dimensions", fmt::format("'{}' must be a text of at most 128 bytes", key));
-        else sorted.emplace(key, text.as_string());
-    }
-    if (sorted.size() > kDimensions) fields.mistake("dimensions", fmt::format("are more than {}", kDimensions));
-    out.dimensions = Json::object();
-    for (const auto& [key, text] : sorted) out.dimensions.set(key, text);
-    out.time = now;
-    if (const std::string text = fields.text("time", ""); !text.empty()) {
-        const auto time = parse_time(text);
-        if (!time) fields.mistake("time", time.error().what);
-        else if (*time < now - kOldest || *time > now + kAhead) fields.mistake("time", "must lie within the last 30 days, and not more than 5 minutes ahead of the factory's clock");
-        else out.time = *time;
-    }
-    if (auto done = fields.done(); !done) mistakes.push_back(done.error().what);
-    return out;
-}
 
 // --- reading ----------------------------------------------------------------------------------------------------------
 
@@ -128,12 +88,14 @@ struct Question {
     bool too_many() const { return cells > kPointsOfAnswer; }
 };
 
-Status gather_jobs(Reader& reader, OwnMetric::From from, Question& question)
+/// `environment`: of those in it alone; empty: of all.
+Status gather_jobs(Reader& reader, OwnMetric::From from, const std::string& environment, Question& question)
 {
     const auto minutes = reader.job_minutes(question.since, question.until, kRowsRead);
     if (!minutes) return fail(minutes.error());
     if (minutes->size() == kRowsRead) return fail(Errc::too_large, "that are too many minutes to read at once: ask for a shorter time");
     for (const JobMinute& m : *minutes) {
+        if (!environment.empty() && m.environment != environment) continue;
         const Json dimensions = Json::object({{"state", m.state}, {"reason", m.reason}, {"trigger", m.trigger}, {"deployment", m.deployment}, {"environment", m.environment},
                                               {"package", m.package}, {"version", m.version}});
         if (from == OwnMetric::From::jobs) {
@@ -174,9 +136,8 @@ Status gather_published(Reader& reader, const std::vector<PublishedSeries>& all,
 }
 
 /// "1h" ago or a time; empty: `fallback`.
-Result<WallTime> time_of(const Call& call, std::string_view key, WallTime now, WallTime fallback)
+Result<WallTime> time_of(std::string_view key, const std::string& text, WallTime now, WallTime fallback)
 {
-    const std::string text(call.http.query_value(key));
     if (text.empty()) return fallback;
     if (const auto ago = parse_duration(text)) return now - *ago;
     const auto time = parse_time(text);
@@ -184,40 +145,91 @@ Result<WallTime> time_of(const Call& call, std::string_view key, WallTime now, W
     return *time;
 }
 
-Result<Question> read_question(const Call& call, WallTime now, const OwnMetric* known)
+/// What is asked for, as texts; empty: not said.
+struct Asked {
+    std::string name, since, until, step, aggregation;
+    std::optional<std::vector<std::string>> by;
+};
+
+Asked asked_by_query(const Call& call)
+{
+    Asked out{std::string(call["name"]), {}, {}, {}, {}, {}};
+    out.since = call.http.query_value("since");
+    out.until = call.http.query_value("until");
+    out.step = call.http.query_value("step");
+    out.aggregation = call.http.query_value("aggregation");
+    const std::string by(call.http.query_value("by"));
+    if (by.empty()) return out;
+    out.by.emplace();
+    for (std::size_t at = 0; by != "none" && at < by.size();) {
+        const std::size_t comma = std::min(by.find(',', at), by.size());
+        out.by->push_back(by.substr(at, comma - at));
+        at = comma + 1;
+    }
+    return out;
+}
+
+Result<Question> read_question(const Asked& asked, WallTime now, const OwnMetric* known)
 {
     Question out;
-    out.name = call["name"];
-    const auto until = time_of(call, "until", now, now + std::chrono::minutes(1)), since = time_of(call, "since", now, *until - std::chrono::hours(24));
+    out.name = asked.name;
+    const auto until = time_of("until", asked.until, now, now + std::chrono::minutes(1));
     if (!until) return fail(until.error());
+    const auto since = time_of("since", asked.since, now, *until - std::chrono::hours(24));
     if (!since) return fail(since.error());
     if (*since >= *until) return fail(Errc::invalid, "since must lie before until");
     out.since = *since;
     out.until = *until;
-    const std::string step(call.http.query_value("step"));
-    const auto span = parse_duration(step.empty() ? "1h" : step);
-    if (!span || *span < Milliseconds(1'000)) return fail(Errc::invalid, fmt::format("step: '{}' is no span of at least 1s such as 5m", step.substr(0, 60)));
+    const auto span = parse_duration(asked.step.empty() ? "1h" : asked.step);
+    if (!span || *span < Milliseconds(1'000)) return fail(Errc::invalid, fmt::format("step: '{}' is no span of at least 1s such as 5m", asked.step.substr(0, 60)));
     out.step = std::max<std::int64_t>(Microseconds(*span).count(), known ? 60'000'000 : 1'000'000);
-    out.aggregation = call.http.query_value("aggregation");
+    out.aggregation = asked.aggregation;
     if (out.aggregation.empty()) out.aggregation = known ? known->aggregation : "avg";
     constexpr std::string_view kAll[] = {"avg", "sum", "count", "min", "max", "last"};
     if (std::find(std::begin(kAll), std::end(kAll), out.aggregation) == std::end(kAll))
         return fail(Errc::invalid, fmt::format("aggregation: '{}' is none of avg, sum, count, min, max, last", out.aggregation.substr(0, 60)));
-    std::string by(call.http.query_value("by"));
-    out.whole = by.empty() && !known;
-    if (by.empty() && known) by = known->by;
-    if (by == "none") by.clear();
-    for (std::size_t at = 0; at < by.size();) {
-        const std::size_t comma = std::min(by.find(',', at), by.size());
-        out.by.push_back(by.substr(at, comma - at));
-        at = comma + 1;
-    }
+    out.whole = !asked.by && !known;
+    if (asked.by) out.by = *asked.by;
+    else if (known && !known->by.empty()) out.by.emplace_back(known->by);
     if (out.by.size() > kDimensions) return fail(Errc::invalid, "by names too many dimensions");
     if (known)
         for (const std::string& one : out.by)
             if (const auto& all = dimensions_of(*known); std::find(all.begin(), all.end(), one) == all.end())
                 return fail(Errc::invalid, fmt::format("by: '{}' is no dimension of {}; it has {}", one.substr(0, 60), known->name, fmt::join(all, ", ")));
     return out;
+}
+
+/// `environment`: a job's, which sees the jobs of that one alone, and nothing yet as an empty answer; empty: whoever may read all.
+void answer_metric(Service& service, const Call& call, const Asked& asked, const std::string& environment)
+{
+    const OwnMetric* known = own(asked.name);
+    auto question = read_question(asked, service.clock.now(), known);
+    if (!passed(call, question)) return;
+    const auto reader = service.core.reader();
+    std::string unit;
+    Status gathered;
+    if (known) {
+        unit = known->unit;
+        gathered = known->from == OwnMetric::From::deliveries ? gather_deliveries(*reader, *question) : gather_jobs(*reader, known->from, environment, *question);
+    } else {
+        const auto all = reader->published(question->name);
+        if (!passed(call, all)) return;
+        if (all->empty() && environment.empty())
+            return reply_problem(call, 404, fmt::format("there is no metric '{}': `millwright metrics` lists them", question->name.substr(0, 80)), "unknown_metric");
+        if (!all->empty()) unit = all->front().unit;
+        gathered = gather_published(*reader, *all, *question);
+    }
+    if (!gathered) return reply_error(call, gathered.error());
+    if (question->too_many())
+        return reply_problem(call, 400, fmt::format("the answer would have more than {} points: ask for a longer step, a shorter time or fewer dimensions (by)", kPointsOfAnswer));
+    Json series = Json::array();
+    for (const auto& [dimensions, cells] : question->series) {
+        Json points = Json::array();
+        for (const auto& [time, cell] : cells) points.push(Json::object({{"time", format_time({time})}, {"value", cell.value(question->aggregation)}, {"count", cell.count}}));
+        series.push(Json::object({{"dimensions", parse_json(dimensions).value_or(Json::object())}, {"points", std::move(points)}}));
+    }
+    reply(call, 200, Json::object({{"name", question->name}, {"unit", unit}, {"aggregation", question->aggregation}, {"step", format_duration(Milliseconds(question->step / 1000))},
+                                   {"since", format_time(question->since)}, {"until", format_time(question->until)}, {"series", std::move(series)}}));
 }
 
 }  // namespace
@@ -232,7 +244,11 @@ void publish_metrics(Service& service, const CallPtr& call)
     std::vector<MetricPoint> points;
     if (list.as_array().empty() || list.as_array().size() > kPointsOfCall) fields.mistake("metrics", fmt::format("must be a list of 1 to {} values", kPointsOfCall));
     else
-        for (const Json& one : list.as_array()) points.push_back(read_point(one, fmt::format("metrics[{}]", points.size()), service.clock.now(), mistakes));
+        for (const Json& one : list.as_array()) {
+            auto point = protocol::parse_metric(one, fmt::format("metrics[{}]", points.size()), service.clock.now());
+            if (!point) mistakes.push_back(point.error().what);
+            points.push_back(std::move(point).value_or(MetricPoint{}));
+        }
     if (auto done = fields.done(); !done) mistakes.push_back(done.error().what);
     if (!mistakes.empty()) return reply_problem(*call, 400, fmt::format("{}", fmt::join(mistakes.begin(), mistakes.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(20, mistakes.size())), "; ")));
     service.core.publish(std::move(points), [call, count = list.as_array().size()](const Result<Nothing>& done) {
@@ -272,35 +288,25 @@ void list_metrics(Service& service, const CallPtr& call)
     reply(*call, 200, Json::object({{"items", std::move(items)}}));
 }
 
-void get_metric(Service& service, const CallPtr& call)
+void get_metric(Service& service, const CallPtr& call) { answer_metric(service, *call, asked_by_query(*call), {}); }
+
+/// For a workflow (`metric.read`): what its deployment may read, of the jobs of its environment.
+void agent_read_metric(Service& service, const CallPtr& call)
 {
-    const OwnMetric* known = own((*call)["name"]);
-    auto question = read_question(*call, service.clock.now(), known);
-    if (!passed(*call, question)) return;
-    const auto reader = service.core.reader();
-    std::string unit;
-    Status gathered;
-    if (known) {
-        unit = known->unit;
-        gathered = known->from == OwnMetric::From::deliveries ? gather_deliveries(*reader, *question) : gather_jobs(*reader, known->from, *question);
-    } else {
-        const auto all = reader->published(question->name);
-        if (!passed(*call, all)) return;
-        if (all->empty()) return reply_problem(*call, 404, fmt::format("there is no metric '{}': `millwright metrics` lists them", question->name.substr(0, 80)), "unknown_metric");
-        unit = all->front().unit;
-        gathered = gather_published(*reader, *all, *question);
-    }
-    if (!gathered) return reply_error(*call, gathered.error());
-    if (question->too_many())
-        return reply_problem(*call, 400, fmt::format("the answer would have more than {} points: ask for a longer step, a shorter time or fewer dimensions (by)", kPointsOfAnswer));
-    Json series = Json::array();
-    for (const auto& [dimensions, cells] : question->series) {
-        Json points = Json::array();
-        for (const auto& [time, cell] : cells) points.push(Json::object({{"time", format_time({time})}, {"value", cell.value(question->aggregation)}, {"count", cell.count}}));
-        series.push(Json::object({{"dimensions", parse_json(dimensions).value_or(Json::object())}, {"points", std::move(points)}}));
-    }
-    reply(*call, 200, Json::object({{"name", question->name}, {"unit", unit}, {"aggregation", question->aggregation}, {"step", format_duration(Milliseconds(question->step / 1000))},
-                                    {"since", format_time(question->since)}, {"until", format_time(question->until)}, {"series", std::move(series)}}));
+    const auto access = attempt_of(service, *call);
+    if (!access) return;
+    const auto json = read_json(*call);
+    if (!json) return;
+    Fields fields(*json, "metric.read");
+    Asked asked{fields.text("name"), fields.text("since", ""), fields.text("until", ""), fields.text("step", ""), fields.text("aggregation", ""), {}};
+    if (fields.has("by")) asked.by = fields.texts("by");
+    if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    const auto granted = protocol::parse_permissions(access->permissions, "permissions");
+    if (!granted || !protocol::admits_metric(granted->read_metrics, asked.name))
+        return reply_problem(*call, 403, fmt::format("deployment '{}' grants no reading of metric '{}'", access->deployment, asked.name.substr(0, 130)), "forbidden");
+    if (const OwnMetric* known = own(asked.name); known != nullptr && known->from == OwnMetric::From::deliveries)
+        return reply_problem(*call, 403, fmt::format("{} is of the whole factory: a workflow reads what is of its environment, '{}'", asked.name, access->environment), "forbidden");
+    answer_metric(service, *call, asked, access->environment);
 }
 
 void retention(Service& service, const CallPtr& call)

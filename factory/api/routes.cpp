@@ -152,6 +152,7 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"POST", "/agent/v1/person/cancel", A::agent, h::agent_cancel, "The agent's user cancels a job of theirs", {}, 4 * kKiB},
     {"POST", "/agent/v1/goodbye", A::agent, h::goodbye, "The agent stops, and says why"},
     {"GET", "/agent/v1/packages/{digest}", A::attempt, h::agent_package, "The package of an attempt"},
+    {"POST", "/agent/v1/metrics/read", A::attempt, h::agent_read_metric, "A metric that a workflow reads, of its environment"},
     {"POST", "/agent/v1/credentials", A::attempt, h::agent_credentials, "In plain, as agents of earlier versions ask: always 426"},
     {"POST", "/agent/v1/credentials/sealed", A::attempt, h::agent_sealed_credentials, "The credentials of an attempt, sealed to its broker's key"},
 });

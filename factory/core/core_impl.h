@@ -206,6 +206,7 @@ private:
     // events.cpp
     Result<EventAnswer> ingest_one(Agent& agent, EventBatch& batch);
     Result<EventAnswer> keep_stale(Agent& agent, EventBatch& batch, bool again = false);
+    Status take_metric(const Active& active, const protocol::Event& event, std::string& refused);
     Status take_state(Active& active, const protocol::Event& event, std::optional<Ending>& ending, std::string& refused);
     Result<HeldAnswer> standing_of(Agent& agent, const protocol::AttemptId& id, bool names_it);
     Active* active_of(std::string_view uid);

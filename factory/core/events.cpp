@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "factory/core/core_impl.h"
+#include "protocol/permissions.h"
 
 namespace mill::factory::core {
 
@@ -88,6 +89,8 @@ Result<EventAnswer> CoreImpl::ingest_one(Agent& agent, EventBatch& batch)
         } else if (item.event->body["tell"].as_bool() && item.event->kind == EventKind::log) {
             if (auto ok = take_told(*active, *item.event); !ok) return fail(ok.error());
             if (!full) kept.push_back(std::move(*item.event));
+        } else if (item.event->kind == EventKind::metric) {
+            if (auto ok = take_metric(*active, *item.event, refused); !ok) return fail(ok.error());
         } else if (full) {
             ++(item.event->kind == EventKind::step ? progress.lost_steps : progress.lost_logs);
         } else {
@@ -142,6 +145,22 @@ Status CoreImpl::take_state(Active& active, const Event& event, std::optional<En
         if (auto ok = writer_.put_person_job(agent.key, active.job, agent.record.user, {}); !ok) return ok;
     news_for(agent);
     if (starts && active.attempt == 1) return notify(active.job, active.uid, active.binding->binding, "start", false);
+    return {};
+}
+
+/// Published in the transaction that acknowledges it, so it is there once; what cannot be is said in the job's log.
+Status CoreImpl::take_metric(const Active& active, const Event& event, std::string& refused)
+{
+    const auto granted = protocol::parse_permissions(active.binding->binding.permissions, "permissions");
+    Json said = event.body;
+    said.set("time", format_time(std::min(event.time, clock_.now())));   // an agent's clock may be ahead
+    const auto point = protocol::parse_metric(said, "metric.publish", clock_.now());
+    if (!point) refused = point.error().what;
+    else if (!granted || !protocol::admits_metric(granted->publish_metrics, point->name)) refused = fmt::format("metric '{}' may not be published by this deployment", point->name);
+    if (!refused.empty()) return {};
+    auto done = writer_.publish(*point, clock_.now());
+    if (done || (done.error().code != Errc::conflict && done.error().code != Errc::too_large)) return done;
+    refused = done.error().what;
     return {};
 }
 

@@ -180,7 +180,7 @@ void CoreImpl::restore_tokens(const Active& active)
     const Binding& b = active.binding->binding;
     const auto agent = agents_.find(active.agent);
     const AttemptAccess access{.id = {active.uid, active.epoch, active.attempt}, .agent = agent == agents_.end() ? "" : agent->second.record.id,
-                               .package_digest = b.package_digest, .credentials = b.credentials, .environment = b.environment, .deployment = b.deployment};
+                               .package_digest = b.package_digest, .credentials = b.credentials, .environment = b.environment, .deployment = b.deployment, .permissions = b.permissions};
     std::string_view rest = active.token_record;
     const std::scoped_lock lock(tokens_mutex_);
     while (!rest.empty()) {

@@ -6,6 +6,7 @@
 
 #include "platform/base/clock.h"
 #include "platform/base/json.h"
+#include "protocol/metric.h"
 
 namespace mill::factory {
 
@@ -30,12 +31,7 @@ struct DeliveryMinute {
 };
 
 /// A value that somebody published.
-struct MetricPoint {
-    std::string name, unit;
-    Json dimensions;                    ///< {NAME: text}, names in order
-    WallTime time;
-    double value = 0;
-};
+using protocol::MetricPoint;
 
 struct PublishedSeries {
     std::int64_t id = 0;

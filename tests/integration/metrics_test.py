@@ -1,7 +1,9 @@
 """Figures for others: over the API, on the command line, to Prometheus, and pushed to a receiver that is as strict as OTLP's specification."""
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 import unittest
@@ -182,6 +184,71 @@ class Metrics(Test):
             self.assertGreaterEqual(int(names["millwright.jobs.ended"]["sum"]["dataPoints"][0]["asInt"]), 1)
             self.assertNotIn("s3cret", world.factory.tail())
             agent.stop()
+
+    def test_a_workflow_publishes_once_and_reads_what_is_its_own(self):
+        with World() as world:
+            world.start_factory()
+            world.agent()
+            asks = "permissions: { metrics: { publish: [ 'stock.*' ], read: [ 'stock.*', millwright.jobs.ended ] } }\n"
+            work = """do:
+  - say: { call: metric.publish, with: { name: stock.level, value: "${ .level }", unit: "{piece}", dimensions: { site: berlin } } }
+  - before: { call: metric.read, with: { name: stock.level, since: 1h, step: 1h, by: [], aggregation: count } }
+"""
+            trigger = world.deploy("stock", work, permissions=asks)
+            for level in (3, 4):
+                self.assertEqual(world.ended(world.trigger(trigger, {"level": level}))["state"], "successful")
+            series = lambda name="stock.level": world.api("GET", f"/v1/metrics/{name}?since=1h&step=1h&aggregation=sum&by=site").json
+            self.assertEqual((series()["unit"], series()["series"][0]["dimensions"], series()["series"][0]["points"][0]["value"]), ("{piece}", {"site": "berlin"}, 7))
+            again = world.ended(world.trigger(trigger, {"level": 5}))
+            self.assertEqual(sum(point["count"] for point in again["output"]["series"][0]["points"]), 2)   # the one of this job is on its way
+
+            # Jobs of its environment, and nobody else's.
+            counted = world.deploy("count", "do:\n  - read: { call: metric.read, with: { name: millwright.jobs.ended, since: 1h, by: [ trigger ] } }\n", permissions=asks)
+            told = world.ended(world.trigger(counted))["output"]
+            self.assertEqual({tuple(one["dimensions"].values()): sum(p["value"] for p in one["points"]) for one in told["series"]}, {(trigger,): 3})
+            elsewhere = world.deploy("elsewhere", "do:\n  - read: { call: metric.read, with: { name: millwright.jobs.ended, since: 1h } }\n", permissions=asks, environment="other")
+            self.assertEqual(world.ended(world.trigger(elsewhere))["output"]["series"], [])
+
+            # Not granted, another unit, and what no workflow may read.
+            ungranted = world.deploy("ungranted", "do:\n  - say: { call: metric.publish, with: { name: \"${ \\\"sal\\\" + \\\"aries\\\" }\", value: 1 } }\n", permissions=asks)
+            failed = world.ended(world.trigger(ungranted))
+            self.assertEqual((failed["state"], failed["error"]["status"]), ("failed", 403))
+            self.assertIn("metrics: { publish: [ salaries ] }", failed["error"]["detail"])
+            unit = world.deploy("unit", "do:\n  - say: { call: metric.publish, with: { name: stock.level, value: 1, unit: EUR } }\n", permissions=asks)
+            job = world.trigger(unit)
+            self.assertEqual(world.ended(job)["state"], "successful")
+            self.assertIn("has the unit '{piece}', not 'EUR'", world.run("logs", job).stdout)
+
+    def test_figures_of_a_killed_agent_and_factory_arrive_once(self):
+        with World() as world:
+            world.start_factory()
+            agent = world.agent()
+            work = """do:
+  - many:
+      for: { each: n, in: "${ [range(20)] }" }
+      do:
+        - say: { call: metric.publish, with: { name: stock.moved, value: "${ $n }", dimensions: { n: "${ $n | tostring }" } } }
+        - rest: { wait: { milliseconds: 100 } }
+"""
+            job = world.trigger(world.deploy("moved", work, permissions="permissions: { metrics: { publish: [ stock.moved ] } }\n"))
+            wait_for("the job to begin", lambda: world.api("GET", "/v1/metrics/stock.moved").status == 200 or None)
+            world.factory.kill()
+            os.kill(agent.children("millwright-agent")[0], signal.SIGKILL)
+            world.start_factory()
+            self.assertEqual(world.ended(job)["state"], "successful")
+            series = world.api("GET", "/v1/metrics/stock.moved?since=1h&step=1h&aggregation=count").json["series"]
+            self.assertEqual({one["dimensions"]["n"]: sum(p["count"] for p in one["points"]) for one in series}, {str(n): 1 for n in range(20)})
+
+    def test_run_prints_them_and_has_nothing_to_read(self):
+        with World() as world:
+            folder = world.package("local", "do:\n  - say: { call: metric.publish, with: { name: stock.level, value: 3, unit: s } }\n", "permissions: { metrics: { publish: [ stock.level ] } }\n")
+            self.assertIn("metric stock.level = 3 s", world.run("run", folder, "--grant-asked").stderr)
+            folder = world.package("reads", "do:\n  - read: { call: metric.read, with: { name: stock.level } }\n", "permissions: { metrics: { read: [ stock.level ] } }\n")
+            done = world.run("run", folder, "--grant-asked", check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("no factory can be asked", done.stdout + done.stderr)
+            checked = world.run("check", world.package("asks-none", "do:\n  - say: { call: metric.publish, with: { name: stock.level, value: 3 } }\n"), check=False)
+            self.assertIn("metrics.publish stock.level", checked.stdout)
 
     @unittest.skipUnless(shutil.which("promtool"), "promtool is not installed (Debian: prometheus)")
     def test_names_for_prometheus_are_as_its_own_checker_wants_them(self):

@@ -15,6 +15,7 @@ std::vector<Activity>& all()
         add_asking(out);
         add_dates(out);
         add_files(out);
+        add_metrics(out);
         add_reporting(out);
         add_system(out);
         return out;

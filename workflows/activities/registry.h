@@ -44,6 +44,7 @@ void register_activity(Activity activity);
 // One function a file; each adds its contracts.
 void add_system(std::vector<Activity>& out);
 void add_files(std::vector<Activity>& out);
+void add_metrics(std::vector<Activity>& out);
 void add_archives(std::vector<Activity>& out);
 void add_asking(std::vector<Activity>& out);
 void add_reporting(std::vector<Activity>& out);

@@ -88,6 +88,15 @@ public:
         else if (begins.as_string().starts_with('/') || begins.is_null()) add(what, Json(), document, task, pointer);
     }
 
+    /// One that is written out, or stands in a variable.
+    void text(const std::string& what, const Document& document, const Task& task, const Json& value, const std::string& pointer)
+    {
+        if (!value.is_string()) return;
+        const std::string_view inside = expression_inside(value.as_string());
+        const Json begins = inside.empty() ? value : beginning_of(inside);
+        add(what, inside.empty() || begins.is_object() ? begins : Json(), document, task, pointer);
+    }
+
     void add(std::string what, Json item, const Document& document, const Task& task, std::string pointer)
     {
         all.push_back({std::move(what), std::move(item), &document, &task, std::move(pointer)});
@@ -123,6 +132,7 @@ void uses_of_activity(Uses& uses, const Document& document, const Task& task)
         const std::string pointer = task.pointer + "/with/" + name;
         if (what == "network") uses.network(document, task, with[name], pointer);
         else if (with.is_string()) uses.add(what, Json(), document, task, task.pointer);
+        else if (what.starts_with("metrics.")) uses.text(what, document, task, with[name], pointer);
         else uses.path(what, document, task, with[name], pointer);
     }
     for (const std::string& what : rest) {
@@ -214,10 +224,10 @@ void unused_ones(Analysis& analysis, const std::vector<Use>& uses)
 {
     const Json& asked = analysis.package.manifest.asked;
     const bool programs = std::any_of(uses.begin(), uses.end(), [](const Use& use) { return use.what == "commands"; });
-    for (const std::string what : {"network", "files.read", "files.write", "commands", "system"}) {
+    for (const std::string what : {"network", "files.read", "files.write", "commands", "metrics.publish", "metrics.read", "system"}) {
         const Json& list = entries(asked, what);
         if (list.empty()) continue;
-        if (programs && what != "system") continue;  // a command may need any of it
+        if (programs && what != "system" && !what.starts_with("metrics.")) continue;  // a command may need any of it
         std::string pointer;
         for (const std::string& step : path_of(what)) pointer += "/" + step;
         for (std::size_t i = 0; i < list.size(); ++i) {

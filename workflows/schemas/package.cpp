@@ -25,6 +25,8 @@ Json permissions()
                    {"commands", entries("programs that run.shell (sh) and run.script (node, python3) start", plain)},
                    {"credentials", list_of(plain, "names of credentials that use.secrets names")},
                    {"reveal", list_of(plain, "of these credentials those whose values commands are given: metadata: { reveal: [ NAME ] } of run: shell and run: script")},
+                   {"metrics", object({{"publish", entries("names of metrics that metric.publish may write: invoices.open, invoices.*", plain)},
+                                       {"read", entries("names that metric.read may ask for: invoices.*, millwright.jobs.*", plain)}})},
                    {"system", list_of(Json::object({{"enum", Json::array({"usage"})}}), "usage: load, memory, disks and processes of the machine")},
                    {"limits", object({{"memory", sized("such as 256MiB")}, {"cpu", sized("CPU time, such as 60s")}, {"time", sized("of the whole job, such as 10m")}, {"idle", sized("without a step or a line of log, such as 5m; else no limit")},
                                       {"processes", typed("integer", "at the same time").set("minimum", 1)}, {"output", sized("such as 16MiB")}})}})
