@@ -137,7 +137,7 @@ Status Link::open_session(const std::string& token, std::stop_token stop, Refusa
         const std::scoped_lock lock(mutex_);
         session_said_ = std::move(session);
     }
-    asked_.clear();
+    if (parts_.beside != nullptr) parts_.beside->new_session();
     for (const Json& feature : said["must"].as_array())
         return fail(Errc::invalid, fmt::format("the factory demands '{}', which this agent does not know: update the agent", feature.as_string()));
     terms_ = {static_cast<std::uint64_t>(std::max<std::int64_t>(0, said["epoch"].as_integer())), period(said, "pollMs", terms_.poll),
@@ -282,8 +282,7 @@ void Link::on_offer(const Json& json)
     auto id = protocol::parse_attempt_id(json);
     if (!id) return log::error("link", "an offer without a name: {}", id.error().what);
     if (parts_.desk.holds(*id)) {
-        // A factory that started again knows of no question; said once a session, since an offer may be repeated at full speed.
-        if (parts_.beside != nullptr && json["consent"].is_object() && asked_.insert(*id).second) parts_.beside->remind(*id);
+        if (parts_.beside != nullptr && json["consent"].is_object()) parts_.beside->hear_again(*id, json);
         return;
     }
     if (parts_.journal.is_open(*id)) return;  // its report is on the way
@@ -300,7 +299,6 @@ void Link::on_offer(const Json& json)
 bool Link::ask_first(const protocol::Offer& offer, const Json& json)
 {
     if (parts_.beside == nullptr || !json["consent"].is_object() || !parts_.policy.admit(offer)) return false;
-    asked_.insert(offer.id);
     return parts_.beside->hear(offer, json) != Beside::Word::granted;
 }
 

@@ -4,7 +4,6 @@
 #include <functional>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <stop_token>
 #include <string>
 
@@ -82,7 +81,6 @@ private:
     std::stop_source parked_;             // ends the poll that is parked now
     unsigned wanted_ = 0;
     bool is_parked_ = false, parked_rests_ = false;  // …for a time that is known
-    std::set<protocol::AttemptId> asked_;  // about these the factory heard in this session that the person is asked
     Json session_said_;                   // of the person's desktop, as the factory knows it
 };
 

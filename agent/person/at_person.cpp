@@ -220,9 +220,12 @@ Beside::Word AtPerson::hear(const protocol::Offer& offer, const Json& said)
     return verdict.word;
 }
 
-void AtPerson::remind(const protocol::AttemptId& id)
+void AtPerson::hear_again(const protocol::AttemptId& id, const Json& said)
 {
-    if (const auto until = consents_.asked_until(id)) parts_.desk.answer({id, "asking", "", Json::object({{"until", format_time(*until)}})});
+    const auto verdict = consents_.refresh(id, said);
+    if (!verdict) return;
+    if (verdict->word == Word::asking) parts_.desk.answer({id, "asking", "", Json::object({{"until", format_time(*verdict->until)}})});
+    if (verdict->word == Word::declined) decline(id, verdict->why, verdict->choice, verdict->by, Json(format_time(*verdict->until)));
 }
 
 void AtPerson::decline(const protocol::AttemptId& id, const std::string& why, const std::string& choice, const std::string& by, const Json& until)

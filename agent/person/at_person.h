@@ -57,7 +57,8 @@ public:
 
     // Of the link.
     Word hear(const protocol::Offer& offer, const Json& said) override;
-    void remind(const protocol::AttemptId& id) override;
+    void new_session() override { consents_.expect_again(); }
+    void hear_again(const protocol::AttemptId& id, const Json& said) override;
     std::vector<Json> granted() override { return consents_.granted(); }
     std::optional<Json> withdrawn(const protocol::AttemptId& id) override;
     Json facts() const override { return parts_.facts(); }

@@ -20,8 +20,10 @@ public:
     /// What holds for an offer that needs the person's consent and has its slot: `offer` as the policy admitted it, `said` as it came. The answer
     /// to the factory is given here, and the slot of one that is declined let go. The same offer again gets the same answer, also after a restart.
     virtual Word hear(const protocol::Offer& offer, const Json& said) = 0;
-    /// The factory offers one again that is asked about here: it does not know that (any more).
-    virtual void remind(const protocol::AttemptId& id) = 0;
+    /// A session begins: the factory may be another process, which offers what it does not know to be held again, with another token.
+    virtual void new_session() = 0;
+    /// One that has its slot was offered again.
+    virtual void hear_again(const protocol::AttemptId& id, const Json& said) = 0;
     /// Those that were asked about and may begin now, as they came. Each once.
     virtual std::vector<Json> granted() = 0;
     /// Nobody wants an answer any more. The offer, when one was still waited for.

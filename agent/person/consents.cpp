@@ -52,6 +52,7 @@ Consents::Verdict Consents::hear(const protocol::Offer& offer, const Json& said)
     if (const auto known = entries_.find(offer.id.key()); known != entries_.end()) {
         Entry& entry = known->second;
         if (entry.choice.empty()) entry.offer = said;
+        entry.expected = false;
         if (entry.choice.empty() && entry.until <= now) {   // its time passed while no agent ran
             settle_locked(entry, "none", "");
             if (auto saved = save_locked(); !saved) log::warning("person", "that nobody answered is not written down: {}", saved.error().what);
@@ -74,7 +75,7 @@ Consents::Verdict Consents::hear(const protocol::Offer& offer, const Json& said)
     entry.description = cut(asked["description"].as_string());
     entry.asker = cut(asked["asker"].as_string());
     entry.does = agent::to_json(does(offer.permissions));
-    if (asked["expectedMs"].is_integer()) entry.expected = asked["expectedMs"];
+    if (asked["expectedMs"].is_integer()) entry.expected_ms = asked["expectedMs"];
     entry.asked = now;
     entry.until = now + rules_.within;
     entry.offer = said;
@@ -140,11 +141,20 @@ std::optional<WallTime> Consents::next() const
     return out;
 }
 
-std::optional<WallTime> Consents::asked_until(const protocol::AttemptId& id) const
+void Consents::expect_again()
+{
+    const std::scoped_lock lock(mutex_);
+    for (auto& [key, entry] : entries_) entry.expected = true;
+}
+
+std::optional<Consents::Verdict> Consents::refresh(const protocol::AttemptId& id, const Json& said)
 {
     const std::scoped_lock lock(mutex_);
     const auto found = entries_.find(id.key());
-    return found == entries_.end() || !found->second.choice.empty() ? std::nullopt : std::optional(found->second.until);
+    if (found == entries_.end() || found->second.taken || !found->second.expected) return std::nullopt;
+    found->second.expected = false;
+    found->second.offer = said;
+    return verdict_of(found->second);
 }
 
 std::vector<Json> Consents::granted()
@@ -152,7 +162,7 @@ std::vector<Json> Consents::granted()
     const std::scoped_lock lock(mutex_);
     std::vector<Json> out;
     for (auto& [key, entry] : entries_) {
-        if (entry.choice != "now" || entry.taken || entry.offer.is_null()) continue;
+        if (entry.choice != "now" || entry.taken || entry.expected || entry.offer.is_null()) continue;
         entry.taken = true;
         out.push_back(std::exchange(entry.offer, Json()));
     }
@@ -163,7 +173,8 @@ std::optional<Json> Consents::withdrawn(const protocol::AttemptId& id)
 {
     const std::scoped_lock lock(mutex_);
     const auto found = entries_.find(id.key());
-    if (found == entries_.end() || !found->second.choice.empty()) return std::nullopt;
+    const bool begun = found != entries_.end() && (found->second.taken || (!found->second.choice.empty() && found->second.choice != "now"));
+    if (found == entries_.end() || begun) return std::nullopt;
     Json offer = std::move(found->second.offer);
     entries_.erase(found);
     if (auto saved = save_locked(); !saved) log::warning("person", "{}", saved.error().what);
@@ -182,7 +193,7 @@ Json Consents::list() const
         Json words = Json::array();
         for (const Json& deed : entry->does.as_array()) words.push(deed["text"]);
         out.push(Json::object({{"id", entry->id.key()}, {"job", entry->id.job}, {"title", entry->title}, {"description", entry->description}, {"asker", entry->asker},
-                               {"trigger", entry->trigger}, {"does", std::move(words)}, {"deeds", entry->does}, {"expectedMs", entry->expected},
+                               {"trigger", entry->trigger}, {"does", std::move(words)}, {"deeds", entry->does}, {"expectedMs", entry->expected_ms},
                                {"asked", format_time(entry->asked)}, {"until", format_time(entry->until)}, {"choices", Json::array({"now", "later", "not_today"})}}));
     }
     return out;
@@ -191,7 +202,7 @@ Json Consents::list() const
 Json Consents::to_json(const Entry& entry)
 {
     Json out = protocol::to_json(entry.id);
-    out.set("trigger", entry.trigger).set("title", entry.title).set("description", entry.description).set("asker", entry.asker).set("does", entry.does).set("expectedMs", entry.expected);
+    out.set("trigger", entry.trigger).set("title", entry.title).set("description", entry.description).set("asker", entry.asker).set("does", entry.does).set("expectedMs", entry.expected_ms);
     out.set("asked", format_time(entry.asked)).set("until", format_time(entry.until));
     if (!entry.choice.empty()) out.set("choice", entry.choice).set("by", entry.by).set("again", format_time(entry.again));
     return out;
@@ -232,7 +243,7 @@ void Consents::load()
         entry.description = item["description"].as_string();
         entry.asker = item["asker"].as_string();
         entry.does = item["does"];
-        entry.expected = item["expectedMs"];
+        entry.expected_ms = item["expectedMs"];
         entry.asked = time(item, "asked");
         entry.until = time(item, "until");
         entry.choice = item["choice"].as_string();

@@ -42,7 +42,10 @@ public:
     std::optional<WallTime> next() const;        ///< when to ask `expire`
     std::vector<Json> granted();
     std::optional<Json> withdrawn(const protocol::AttemptId& id);
-    std::optional<WallTime> asked_until(const protocol::AttemptId& id) const;   ///< nothing: it is not asked about (any more)
+    /// None of them begins before it is offered again.
+    void expect_again();
+    /// One was, for the first time since `expect_again`: what holds for it. Nothing: it is none of ours, has begun, or was offered before.
+    std::optional<Verdict> refresh(const protocol::AttemptId& id, const Json& said);
     /// As GET /v1/person shows those that wait for an answer, the most urgent first.
     Json list() const;
 
@@ -51,12 +54,13 @@ private:
         protocol::AttemptId id;
         std::string trigger, title, description, asker;
         Json does;                   ///< [{code, what, text}]
-        Json expected;               ///< ms, or null
+        Json expected_ms;            ///< or null
         WallTime asked, until;
         std::string choice, by;      ///< empty: not answered
         WallTime again;              ///< answered: asked again from then on
         Json offer;                  ///< as it came, since this start; in memory only: it holds a token
         bool taken = false;          ///< given to the link
+        bool expected = false;       ///< to be offered again before it begins
     };
     struct Answer {                  ///< what was said of a trigger's jobs
         std::string choice, by;

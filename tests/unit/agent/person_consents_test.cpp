@@ -186,6 +186,48 @@ TEST_CASE("a restart in the middle neither starts a job unasked nor forgets what
     }
 }
 
+TEST_CASE("in another session nothing begins with the token of before: what was granted waits for its offer", "[consent]")
+{
+    Asking world;
+    Consents consents = world.open();
+    Asking::hear(consents, kOne);
+    const Json fresh = Asking::said(kOne).set("attemptToken", "mw_attempt_2");
+    CHECK_FALSE(consents.refresh(kOne, fresh));   // offered again in the same session: nothing new
+    consents.expect_again();
+    SECTION("now was said before the offer came again")
+    {
+        REQUIRE(consents.choose(kOne.key(), "now", "anna"));
+        CHECK(consents.granted().empty());
+        const auto verdict = consents.refresh(kOne, fresh);
+        REQUIRE(verdict);
+        CHECK(verdict->word == Word::granted);
+        const auto granted = consents.granted();
+        REQUIRE(granted.size() == 1);
+        CHECK(granted[0]["attemptToken"] == Json("mw_attempt_2"));
+        CHECK_FALSE(consents.refresh(kOne, fresh));
+    }
+    SECTION("nothing was said: asked as before, and the factory hears so once")
+    {
+        const auto verdict = consents.refresh(kOne, fresh);
+        REQUIRE(verdict);
+        CHECK(verdict->word == Word::asking);
+        CHECK_FALSE(consents.refresh(kOne, fresh));
+        REQUIRE(consents.choose(kOne.key(), "now", "anna"));
+        CHECK(consents.granted().at(0)["attemptToken"] == Json("mw_attempt_2"));
+    }
+    SECTION("later was said meanwhile")
+    {
+        REQUIRE(consents.choose(kOne.key(), "later", "anna"));
+        CHECK(consents.refresh(kOne, fresh)->word == Word::declined);
+    }
+    SECTION("the factory gave it up before it began: nobody waits for it any more")
+    {
+        REQUIRE(consents.choose(kOne.key(), "now", "anna"));
+        CHECK(consents.withdrawn(kOne));
+        CHECK(consents.granted().empty());
+    }
+}
+
 TEST_CASE("an answer that cannot be written down was not given", "[consent]")
 {
     Asking world;
