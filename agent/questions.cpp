@@ -118,7 +118,7 @@ bool Questions::bring(const std::string& question, const Item& item, std::stop_t
         if ((*answer)["state"].as_string() != "open") tell_(command::Answered{item.id, std::move(*answer)});
         return true;
     }
-    const std::string why = refusal.status == 404 && refusal.name.empty() ? "the factory is older than this agent and cannot ask people: upgrade it" : answer.error().what;
+    const std::string why = refusal.status == 404 ? "the factory is older than this agent and cannot ask people: upgrade it" : answer.error().what;
     log::warning("questions", "{}: question {} is not asked: {}", item.id.key(), question, why);
     tell_(command::Answered{item.id, Json::object({{"question", question}, {"state", "failed"}, {"why", why}})});
     return true;

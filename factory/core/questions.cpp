@@ -205,9 +205,7 @@ void CoreImpl::remind(std::string id, std::string text, std::string key, Done<No
 
 void CoreImpl::ask(std::string agent, AskRequest request, Done<QuestionRecord> done)
 {
-    auto asked = std::make_shared<AskRequest>(std::move(request));
-    queue_.submit<QuestionRecord>(std::move(done), [this, agent = std::move(agent), asked]() -> Result<QuestionRecord> {
-        AskRequest& request = *asked;
+    queue_.submit<QuestionRecord>(std::move(done), [this, agent = std::move(agent), request = std::move(request)]() mutable -> Result<QuestionRecord> {
         const auto asker = agent_by_id(agent);
         if (!asker) return fail(asker.error());
         const auto known = writer_.read().question(request.id);

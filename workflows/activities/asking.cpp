@@ -70,11 +70,10 @@ Result<Json> answer_schema(const Json& with)
 {
     const std::string kind = with.contains("kind") ? with["kind"].as_string() : "text";
     Json out = Json::object();
-    const auto only_for = [&](const char* member, std::initializer_list<std::string_view> kinds) {
-        return !with.contains(member) || std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
-    };
-    for (const auto& [member, kinds] : {std::pair<const char*, std::initializer_list<std::string_view>>{"choices", {"choice", "several"}}, {"minimum", {"number"}}, {"maximum", {"number"}}, {"form", {"form"}}})
-        if (!only_for(member, kinds)) return fail(Errc::invalid, fmt::format("'{}' does not go with a question of kind {}", member, kind));
+    const std::pair<const char*, std::vector<std::string_view>> only_of[] = {{"choices", {"choice", "several"}}, {"minimum", {"number"}}, {"maximum", {"number"}}, {"form", {"form"}}};
+    for (const auto& [member, kinds] : only_of)
+        if (with.contains(member) && std::find(kinds.begin(), kinds.end(), kind) == kinds.end())
+            return fail(Errc::invalid, fmt::format("'{}' does not go with a question of kind {}", member, kind));
     if (kind == "text") out = Json::object({{"type", "string"}, {"minLength", 1}, {"maxLength", 1000}});
     else if (kind == "long-text") out = Json::object({{"type", "string"}, {"minLength", 1}, {"maxLength", 100'000}});
     else if (kind == "number") out = Json::object({{"type", "number"}});
