@@ -304,7 +304,7 @@ class BesidePage(Beside):
     def test_messages_are_seen_once_and_the_history_shows_results_files_and_log(self):
         past = {"job": "j9", "trigger": "export", "title": "Nightly export", "state": "failed", "reason": "error", "started": later(-9), "ended": later(-5), "text": "no room", "output": None, "error": {"title": "Disk full", "detail": "no room in /srv"}, "files": ["/home/anna/out.pdf"]}
         self.agent.jobs["j9"] = {**past, "log": [{"time": later(-6), "level": "warning", "text": "nearly full"}], "steps": [{"name": "copy", "state": "failed"}]}
-        good = {**past, "job": "j8", "state": "successful", "error": None, "output": {"total": 12.5, "name": "Müller"}, "text": ""}
+        good = {**past, "job": "j8", "mine": True, "state": "successful", "error": None, "output": {"total": 12.5, "name": "Müller"}, "text": ""}
         self.agent.jobs["j8"] = {**good, "log": [], "steps": []}
         self.agent.say(history=[past, good], tells=[{"id": "t1", "text": "The export is done", "title": "Nightly export", "job": "j8", "at": later(-5)}], launchable=[launchable("export")])
         page = self.open()
@@ -314,6 +314,7 @@ class BesidePage(Beside):
         page.click("nav a", "History")
         page.sees("/home/anna/out.pdf")
         page.sees("4 min", "table")
+        self.assertEqual(page.text("table").count("started by you"), 1)
         page.click("td a", "Nightly export")
         page.sees("Disk full: no room in /srv")
         page.sees("nearly full", ".log")
@@ -391,7 +392,10 @@ class BesidePage(Beside):
         page.find("dialog[open]")
         look("asked dark")
         page.press("escape")
-        page.click("summary", "Pause") if page.script("return !!document.querySelector('summary')") else None
+        self.agent.say(paused=None)
+        page.click("summary", "Pause")
+        page.sees("Until tomorrow")
+        look("pause dark")
         page.resize(360, 740)
         for name, address in views.items():
             show(address)
