@@ -453,13 +453,8 @@ class BesidePage(Beside):
         page.sees("⟦")
         rest = """const out = [document.title]; const walk = document.createTreeWalker(document.getElementById('page'), NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
             for (let n; n = walk.nextNode();) if (n.nodeType === 3) { if (!n.parentElement.closest('time')) out.push(n.data); } else for (const a of ['aria-label', 'title', 'placeholder', 'alt']) if (n.hasAttribute(a)) out.push(n.getAttribute(a)); return out;"""
-        for name, address in views.items():
-            page.script("location.hash = arguments[0]", "#/" + address)
-            wait_for("the view", lambda: page.script("return !!document.querySelector('main h1')"))
-            time.sleep(0.4)
-            if name == "start":
-                page.click("form > .actions button")
-                time.sleep(0.3)
+
+        def look(name):
             texts = page.script(rest)
             self.assertTrue(any("⟦" in each for each in texts))
             for each in texts:
@@ -467,6 +462,30 @@ class BesidePage(Beside):
                 while left != (left := re.sub(r"⟦[^⟦⟧]*⟧", "", left)):
                     pass
                 self.assertNotRegex(left, r"[^\W\d_]", f"{name}: {each}")
+
+        def show(name, address):
+            page.script("location.hash = arguments[0]", "#/" + address)
+            wait_for("the view", lambda: page.script("return !!document.querySelector('main h1')"))
+            time.sleep(0.4)
+            if name == "start":
+                page.click("form > .actions button")
+                time.sleep(0.3)
+            look(name)
+
+        for name, address in views.items():
+            show(name, address)
+        empty = marked({**person(), "session": {"state": "locked"}})
+        self.agent.say(**{**empty, "agent": {**empty["agent"], "state": "offline"}, "queued": [{"id": "w", "trigger": "w", "title": "«w»", "asked": later(0)}]})
+        for name, address in (("nothing", ""), ("no history", "history"), ("no question", "question/q1"), ("no consent", "consent/c1"), ("no start", "start/x"), ("no job", "job/x")):
+            show(name, address)
+        self.agent.say(queued=[])
+        show("nothing at all", "")
+        self.agent.close()
+        page.sees("⟦", ".banners", 30)
+        look("away")
+        page.script("sessionStorage.clear(); location.reload()")
+        page.find("[role=alert]")
+        look("closed")
 
     # --- staying there ---------------------------------------------------------------------------------------------
 
