@@ -304,7 +304,7 @@ class BesidePage(Beside):
     def test_messages_are_seen_once_and_the_history_shows_results_files_and_log(self):
         past = {"job": "j9", "trigger": "export", "title": "Nightly export", "state": "failed", "reason": "error", "started": later(-9), "ended": later(-5), "text": "no room", "output": None, "error": {"title": "Disk full", "detail": "no room in /srv"}, "files": ["/home/anna/out.pdf"]}
         self.agent.jobs["j9"] = {**past, "log": [{"time": later(-6), "level": "warning", "text": "nearly full"}], "steps": [{"name": "copy", "state": "failed"}]}
-        good = {**past, "job": "j8", "state": "successful", "error": None, "output": {"total": 12.5, "name": "Müller"}, "text": ""}
+        good = {**past, "job": "j8", "mine": True, "state": "successful", "error": None, "output": {"total": 12.5, "name": "Müller"}, "text": ""}
         self.agent.jobs["j8"] = {**good, "log": [], "steps": []}
         self.agent.say(history=[past, good], tells=[{"id": "t1", "text": "The export is done", "title": "Nightly export", "job": "j8", "at": later(-5)}], launchable=[launchable("export")])
         page = self.open()
@@ -314,6 +314,7 @@ class BesidePage(Beside):
         page.click("nav a", "History")
         page.sees("/home/anna/out.pdf")
         page.sees("4 min", "table")
+        self.assertEqual(page.text("table").count("started by you"), 1)
         page.click("td a", "Nightly export")
         page.sees("Disk full: no room in /srv")
         page.sees("nearly full", ".log")
@@ -391,7 +392,10 @@ class BesidePage(Beside):
         page.find("dialog[open]")
         look("asked dark")
         page.press("escape")
-        page.click("summary", "Pause") if page.script("return !!document.querySelector('summary')") else None
+        self.agent.say(paused=None)
+        page.click("summary", "Pause")
+        page.sees("Until tomorrow")
+        look("pause dark")
         page.resize(360, 740)
         for name, address in views.items():
             show(address)
@@ -449,13 +453,8 @@ class BesidePage(Beside):
         page.sees("⟦")
         rest = """const out = [document.title]; const walk = document.createTreeWalker(document.getElementById('page'), NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
             for (let n; n = walk.nextNode();) if (n.nodeType === 3) { if (!n.parentElement.closest('time')) out.push(n.data); } else for (const a of ['aria-label', 'title', 'placeholder', 'alt']) if (n.hasAttribute(a)) out.push(n.getAttribute(a)); return out;"""
-        for name, address in views.items():
-            page.script("location.hash = arguments[0]", "#/" + address)
-            wait_for("the view", lambda: page.script("return !!document.querySelector('main h1')"))
-            time.sleep(0.4)
-            if name == "start":
-                page.click("form > .actions button")
-                time.sleep(0.3)
+
+        def look(name):
             texts = page.script(rest)
             self.assertTrue(any("⟦" in each for each in texts))
             for each in texts:
@@ -463,6 +462,30 @@ class BesidePage(Beside):
                 while left != (left := re.sub(r"⟦[^⟦⟧]*⟧", "", left)):
                     pass
                 self.assertNotRegex(left, r"[^\W\d_]", f"{name}: {each}")
+
+        def show(name, address):
+            page.script("location.hash = arguments[0]", "#/" + address)
+            wait_for("the view", lambda: page.script("return !!document.querySelector('main h1')"))
+            time.sleep(0.4)
+            if name == "start":
+                page.click("form > .actions button")
+                time.sleep(0.3)
+            look(name)
+
+        for name, address in views.items():
+            show(name, address)
+        empty = marked({**person(), "session": {"state": "locked"}})
+        self.agent.say(**{**empty, "agent": {**empty["agent"], "state": "offline"}, "queued": [{"id": "w", "trigger": "w", "title": "«w»", "asked": later(0)}]})
+        for name, address in (("nothing", ""), ("no history", "history"), ("no question", "question/q1"), ("no consent", "consent/c1"), ("no start", "start/x"), ("no job", "job/x")):
+            show(name, address)
+        self.agent.say(queued=[])
+        show("nothing at all", "")
+        self.agent.close()
+        page.sees("⟦", ".banners", 30)
+        look("away")
+        page.script("sessionStorage.clear(); location.reload()")
+        page.find("[role=alert]")
+        look("closed")
 
     # --- staying there ---------------------------------------------------------------------------------------------
 

@@ -94,8 +94,8 @@ class Page implements App {
 
     private async watch(): Promise<void> {
         for (;;) {
-            if (document.hidden) await new Promise<void>(done => document.addEventListener("visibilitychange", () => done(), { once: true }));
-            if (document.hidden || !this.api.open) {
+            while (document.hidden) await new Promise<void>(done => document.addEventListener("visibilitychange", () => done(), { once: true }));
+            if (!this.api.open) {
                 await sleep(AGAIN);
                 continue;
             }

@@ -19,7 +19,7 @@ export interface Queued { id: string; trigger: string; title: string; asked: str
 /** `job` null: asked for while the factory was away, and refused by it later. */
 export interface Past {
     job: string | null; id?: string; trigger: string; title: string; state: string; reason: string; started: string | null; ended: string | null; text?: string;
-    output?: unknown; error?: unknown; files?: string[];
+    output?: unknown; error?: unknown; files?: string[]; mine?: boolean;
 }
 export interface Job extends Past { log?: { time: string; level: string; text: string }[]; steps?: { name: string; state: string }[] }
 export interface Agent { name: string; factory: string; state: string; why: string }

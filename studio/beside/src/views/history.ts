@@ -19,7 +19,7 @@ export class HistoryView implements View {
         return h("div", { class: "table" }, h("table", null,
             h("thead", null, h("tr", null, [t("history.what"), t("history.how"), t("history.when"), t("history.took")].map(each => h("th", { scope: "col" }, each)))),
             h("tbody", null, all.map(each => h("tr", { key: each.job ?? each.id },
-                h("td", null, each.job ? h("a", { href: `#/job/${encodeURIComponent(each.job)}` }, text(each.title || each.trigger)) : [text(each.title || each.trigger), h("p", { class: "bad" }, text(each.reason))], each.text && h("p", { class: "dim" }, text(each.text)), files(each.files)),
+                h("td", null, each.job ? h("a", { href: `#/job/${encodeURIComponent(each.job)}` }, text(each.title || each.trigger)) : [text(each.title || each.trigger), h("p", { class: "bad" }, text(each.reason))], each.mine && h("p", { class: "dim" }, t("running.mine")), each.text && h("p", { class: "dim" }, text(each.text)), files(each.files)),
                 h("td", null, pill(each.state)), h("td", null, h("time", null, time_text(each.ended ?? each.started))), h("td", null, took(each)))))));
     }
 }
