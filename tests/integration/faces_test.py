@@ -202,6 +202,16 @@ class StopKey(unittest.TestCase):
             person.start()
             wait_for("the stop", lambda: person.posted("/v1/stop"), 5)
 
+    def test_without_a_message_bus_the_key_works_all_the_same(self):
+        with Desktop(bus=False) as desktop:
+            data = desktop.data()
+            person = Person(data).start()
+            desktop.companion(data)
+            self.ready(desktop, person)
+            self.assertIn("no notices and no icon: there is no message bus in this session", " ".join(person.faces()["problems"]))
+            self.press(desktop)
+            wait_for("the stop", lambda: person.posted("/v1/stop"))
+
     def test_wayland_without_a_portal_is_said(self):
         with Desktop(display=False) as desktop:
             data = desktop.data()
