@@ -27,6 +27,7 @@ struct CoreOptions {
     Milliseconds lease{60'000}, renew{15'000}, poll{30'000};
     Milliseconds offline_limit{900'000};     ///< silent for longer: failed, agent_lost
     Milliseconds poll_gap{10'000};           ///< from one poll's answer to the next poll before the agent counts as offline
+    Milliseconds ageing{600'000};            ///< a waiting job counts as one priority more after each; 0: never
     Milliseconds delivery_life{86'400'000};  ///< then dead
     std::size_t record_quota = 64 * 1024 * 1024;   ///< bytes of steps and logs of one attempt
     std::uint32_t hold_after = 5;            ///< failed attempts of one notifier in a row; then its deliveries are held
@@ -157,6 +158,8 @@ public:
     virtual void why_trigger(std::string trigger, Done<Why> done) = 0;
     /// The same for a job that asks for nothing but this environment.
     virtual void why_environment(std::string environment, Done<Why> done) = 0;
+    /// Those that somebody holds or waits for, and those that an Environment gives a number of; by environment and name.
+    virtual void locks(Done<std::vector<LockState>> done) = 0;
 
     // Questions.
     /// Errors: not_found, denied (not the attempt that this agent has), invalid (what is asked), conflict (kOpenQuestions).

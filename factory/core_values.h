@@ -236,10 +236,26 @@ struct AttemptAccess {
 struct WhyReason {
     std::string code;      ///< stable: schedule (when it fires next), package_decommissioned, package_deprecated, no_trigger, trigger_paused, credential_expired, credential_elsewhere, agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
                            ///< slots_full, agent_busy, agent_unable, agent_doctor, other_agent, agent_refuses, package_unsigned, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
-                           ///< cancel_sent, awaits_reports, approval, running, ended, retried, offered, queue, free, waited (before, and for how long), not_in_group, canary_under_way
+                           ///< cancel_sent, awaits_reports, approval, lock_held, priority (it has risen), running, ended, retried, offered, queue, free, waited (before, and for how long), not_in_group, canary_under_way
     std::string subject;   ///< agent, trigger or environment
     std::string text;      ///< a sentence without final period, with the command that mends it in backquotes
     std::string command;   ///< that command, or empty
+};
+
+/// A lock of an environment: at most `slots` jobs hold it at a time, each from its assignment to its end.
+struct LockState {
+    std::string environment, name;
+    std::uint32_t slots = 1;
+    struct Holder {
+        std::string job, trigger, agent;
+        WallTime since;
+    };
+    std::vector<Holder> holders;         ///< who has it for longest first
+    struct Waiter {
+        std::string trigger;
+        std::uint64_t jobs = 0;
+    };
+    std::vector<Waiter> waiting;         ///< whose jobs need it and are ready, by name
 };
 
 struct Why {

@@ -66,6 +66,7 @@ void why_environment(Service&, const CallPtr&);
 void release_environment(Service&, const CallPtr&);
 void list_holds(Service&, const CallPtr&);
 void why_all(Service&, const CallPtr&);
+void list_locks(Service&, const CallPtr&);        // locks.cpp
 
 void publish_metrics(Service&, const CallPtr&);   // metrics.cpp
 void list_metrics(Service&, const CallPtr&);

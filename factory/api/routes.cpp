@@ -103,6 +103,7 @@ constexpr std::array kRoutes = std::to_array<Route>({
     {"POST", "/v1/jobs/{uid}/deliveries/resend", A::operate, h::resend_job, "Sends those again that did not arrive"},
     {"POST", "/v1/jobs/{uid}/cancel", A::operate, h::cancel, "Asks it to end"},
     {"POST", "/v1/jobs/{uid}/retry", A::operate, h::retry, "A new job with the same input"},
+    {"GET", "/v1/locks", A::viewer, h::list_locks, "Locks of environments: who holds them, and who waits"},
     {"GET", "/v1/why", A::viewer, h::why_all, "What all waiting jobs wait for"},
     {"GET", "/v1/metrics", A::viewer, h::list_metrics, "Figures of the factory, and those that others published"},
     {"POST", "/v1/metrics", A::operate, h::publish_metrics, "Publishes values, all or none", {}, kMiB},

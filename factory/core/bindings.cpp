@@ -77,6 +77,7 @@ Binding CoreImpl::binding_by(const Json& spec, const Document& deployment, const
     rule("requires", package.manifest["requires"]);
     rule("labels", deployment.spec["labels"]);
     rule("concurrency", spec["concurrency"]);
+    if (Json locks = both_locks(spec, deployment.spec); !locks.empty()) b.rules.set("locks", std::move(locks));
     rule("priority", spec["priority"]);
     rule("expiration", spec["expiration"]);
     rule("stopAfterFailures", spec["stopAfterFailures"]);

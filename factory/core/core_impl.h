@@ -82,6 +82,7 @@ public:
     void why(std::string job, Done<Why> done) override;
     void why_trigger(std::string trigger, Done<Why> done) override;
     void why_environment(std::string environment, Done<Why> done) override;
+    void locks(Done<std::vector<LockState>> done) override;                                           ///< locks.cpp
 
     void ask(std::string agent, AskRequest request, Done<QuestionRecord> done) override;              ///< questions.cpp
     void answer_question(QuestionAnswer answer, Who who, Done<Answered> done) override;
@@ -121,6 +122,13 @@ private:
     Result<BindingRef> known_binding(std::int64_t id);
     void documents_changed();
     Status pause_when_failing(const Binding& binding);
+
+    // locks.cpp: what jobs hold. turns.cpp: priorities that rise
+    static Json both_locks(const Json& trigger, const Json& deployment);   ///< names, sorted; empty: none
+    dispatch::Turn turn_of(int priority, WallTime arrived) const { return dispatch::turn_of(priority, arrived, options_.ageing); }
+    Status count_turns();                          ///< of what waits, when `ageing` is another than before
+    std::vector<WhyReason> why_locks(const KnownBinding& binding) const;
+    std::optional<WhyReason> why_aged(int priority, WallTime arrived) const;
 
     // versions.cpp
     Result<Document> write_document(const std::optional<Document>& known, const std::string& kind, const std::string& name, const Json& spec, const Who& who,
@@ -229,7 +237,7 @@ private:
     std::string approval_of(JobKey job) const;     ///< id of its open question
     Result<std::optional<WhyReason>> why_approval(JobKey job);
     Result<Json> expire_approval(JobKey job, WallTime now);   ///< evidence; null: it was not that
-    Result<Why> why_waiting(const std::string& uid, JobKey job, const BindingRef& binding, int priority);   ///< of one that is ready; why.cpp
+    Result<Why> why_waiting(const JobRecord& job, JobKey key, const BindingRef& binding);   ///< of one that is ready; why.cpp
 
     // followers.cpp: jobs that other jobs' ends start
     void load_followers();
@@ -297,7 +305,7 @@ private:
     std::string schedule_words(const std::string& trigger) const;   ///< when it fires next; empty: it is no schedule
 
     // why.cpp
-    Result<Why> why_ready(const std::string& uid, JobKey job, const BindingRef& binding, int priority);
+    Result<Why> why_ready(const std::string& uid, JobKey job, const BindingRef& binding, const std::optional<JobRecord>& record = {});
     void why_agents(const KnownBinding& binding, Why& out, bool& free);
     AgentView view_of(const KnownBinding& binding, const dispatch::Environment& environment, const Agent& agent);
     void why_nobody(const KnownBinding& binding, const dispatch::Environment& environment, std::vector<WhyReason> strangers, std::vector<WhyReason>& out) const;

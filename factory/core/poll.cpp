@@ -137,7 +137,7 @@ Status CoreImpl::assign(const dispatch::Match& match)
     active.job = match.job;
     active.uid = job.row.uid;
     active.binding = bindings_.at(match.binding);
-    active.priority = match.priority;
+    active.priority = job.row.priority;
     active.attempt = job.row.attempt + 1;
     active.epoch = epoch_;
     active.agent = match.agent;

@@ -20,11 +20,12 @@ struct Needs {
     Json facts;                      ///< `requires:` of the package without labels
     std::vector<std::string> machine_credentials;  ///< names of those that the agent's machine has to hold
     std::uint32_t concurrency = 0;   ///< of the trigger; 0: no limit
+    std::vector<std::string> locks;  ///< of the environment, that a job of these holds from its assignment to its end
     std::optional<Milliseconds> offline_limit;
     std::string group;               ///< of the environment, whose agents alone may run it; empty: any
     std::string agent;               ///< name of the only one that may run it, in whatever environments it is; empty: any that fits
 };
-/// `rules`: {runOn, requires, labels, machineCredentials, concurrency, offlineLimit, group, agent}. What cannot be read asks for nothing: it was validated when saved.
+/// `rules`: {runOn, requires, labels, machineCredentials, concurrency, locks, offlineLimit, group, agent}. What cannot be read asks for nothing: it was validated when saved.
 Needs read_needs(std::string trigger, std::string environment, const Json& rules);
 
 /// One line of an environment's tree, in the order of preference: groups before the agents beside them.
@@ -39,6 +40,7 @@ struct Environment {
     bool documented = false;       ///< an Environment document exists
     std::vector<Member> members;   ///< empty: the agents that were enrolled in it
     std::string run_as = {};       ///< user of the machines that its jobs run as; empty: each agent's usual one
+    std::map<std::string, std::uint32_t, std::less<>> locks = {};   ///< how many jobs hold one at a time; those not named: one
 };
 Environment read_environment(std::string name, const Json& spec);
 

@@ -12,6 +12,10 @@ Json read_approval(Fields& top, bool chat);
 /// ["user:NAME", "role:operator"…]: who may start it, at least one.
 Json read_assigned(Fields& top);
 
+constexpr std::size_t kMostLocks = 8;
+/// Puts `locks`: names of locks of the environment, sorted; left out when there are none.
+void read_locks(Fields& top, Json& out);
+
 /// {job: {trigger or deployment, on: [EVENT…]}, input} or {webhook: {signature, credentials}, input}
 Json read_event(Fields& top);
 

@@ -180,6 +180,14 @@ create table causes(job integer primary key references jobs(id) on delete cascad
 alter table deliveries add column kept text;
 create table callbacks(job integer primary key references jobs(id), spec text not null);
 )sql",
+    "",   // 15
+    "",   // 16
+    // A job's place among those that wait, by its priority and its age together (factory/dispatch/ageing.h). Of jobs of before it is counted at the start.
+    R"sql(
+alter table jobs add column turn integer not null default 0;
+drop index jobs_ready;
+create index jobs_ready on jobs(binding, turn, id) where state = 0;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 constexpr int kChained = 11;   // the step that chains the audit log
