@@ -81,6 +81,7 @@ struct AdmitRequest {
     std::string environment;
     Json labels, facts;
     Json approve_in;          ///< environments besides its own
+    std::string user{};       ///< whose agent it is; empty: nobody's, or of a name that is taken over whoever's it was
     bool take_over = false;   ///< of the agent that has the name: its key ends, its jobs and history stay
     std::string code;         ///< for the audit log
 };
@@ -91,6 +92,7 @@ struct AgentPatch {
     std::optional<std::string> environment;
     std::optional<bool> approved, paused, frozen;   ///< approved: for its own environment
     std::optional<Json> approved_in;     ///< replaces; approves, when there is one in it
+    std::optional<std::string> user{};   ///< whose agent it is; empty: nobody's
     bool revoked = false;                ///< its key ends for good; only enrolling it again mends that
 };
 

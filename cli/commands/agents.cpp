@@ -13,7 +13,7 @@ std::vector<std::string> row(const Json& agent, WallTime now)
 {
     const Json& os = agent["facts"]["os"];
     const bool online = agent["online"].as_bool();
-    return {agent["name"].as_string(), agent["state"].as_string(), agent["mode"].as_string(), agent["environment"].as_string(),
+    return {agent["name"].as_string(), agent["state"].as_string(), agent["mode"].as_string(), agent["user"].as_string(), agent["environment"].as_string(),
             fmt::format("{}/{}", agent["busy"].as_integer(), agent["slots"].as_integer()),
             os["name"].as_string() + (os["version"].as_string().empty() ? "" : " " + os["version"].as_string()),
             online ? "now" : show_age(agent["lastSeen"].as_string(), now), online ? "" : agent["goodbye"].as_string()};
@@ -22,7 +22,7 @@ std::vector<std::string> row(const Json& agent, WallTime now)
 Result<int> list(Context& context, const Arguments&)
 {
     auto shown = show_listing(context, {.path = "/v1/agents",
-                                        .headings = {"AGENT", "STATE", "MODE", "ENVIRONMENT", "BUSY", "SYSTEM", "LAST SEEN", "SAID"},
+                                        .headings = {"AGENT", "STATE", "MODE", "USER", "ENVIRONMENT", "BUSY", "SYSTEM", "LAST SEEN", "SAID"},
                                         .row = row,
                                         .none = "no agents; `millwright agents invite` makes a code for one"});
     Result<Api*> api = context.api();
@@ -65,6 +65,7 @@ Result<int> show_one(Context& context, const Arguments& arguments)
     agent_field(console, "state", (*agent)["state"].as_string() + ((*agent)["goodbye"].as_string().empty() ? "" : ", it said: " + (*agent)["goodbye"].as_string()));
     agent_field(console, "last seen", (*agent)["online"].as_bool() ? "now" : show_age((*agent)["lastSeen"].as_string(), now));
     agent_field(console, "mode", (*agent)["mode"].as_string());
+    agent_field(console, "user", (*agent)["user"].as_string());
     agent_field(console, "environment", (*agent)["environment"].as_string());
     agent_field(console, "jobs", fmt::format("{} of {} slots{}{}", (*agent)["busy"].as_integer(), (*agent)["slots"].as_integer(), (*agent)["jobs"].empty() ? "" : ": ", joined((*agent)["jobs"])));
     agent_field(console, "system", fmt::format("{} {}, {} processors, memory by {}", facts["os"]["name"].as_string(), facts["os"]["version"].as_string(), facts["cpus"].as_integer(),
@@ -122,6 +123,8 @@ Result<int> invite(Context& context, const Arguments& arguments)
     set_list(body, arguments, "--approve-in", "approveIn");
     if (arguments.has("--approve-in")) body.set("approve", true);
     if (arguments.has("--take-over")) body.set("takeOver", true);
+    for (const char* member : {"mode", "user"})
+        if (const std::string option = fmt::format("--{}", member); arguments.has(option)) body.set(member, arguments.text(option));
     const Result<Json> made = (*api)->post("/v1/agents/invitations", body);
     if (!made) return fail(made.error());
     Console& console = context.console;
@@ -173,6 +176,7 @@ Result<int> admit(Context& context, const Arguments& arguments)
     if (arguments.has("--name")) body.set("name", arguments.text("--name"));
     set_list(body, arguments, "--approve-in", "approveIn");
     if (arguments.has("--take-over")) body.set("takeOver", true);
+    if (arguments.has("--user")) body.set("user", arguments.text("--user"));
     if (Status labels = set_labels(body, arguments); !labels) return context.usage(labels.error().what);
     const Result<Json> agent = (*api)->post(join_path("/v1/agents/requests", arguments.text("CODE"), "/admit"), body);
     if (!agent) return fail(agent.error());
@@ -209,10 +213,13 @@ Result<int> set(Context& context, const Arguments& arguments)
     if (arguments.has("--revoke")) body.set("revoked", true);
     if (arguments.has("--environment")) body.set("environment", arguments.text("--environment"));
     if (arguments.has("--approve")) body.set("approved", true);
+    if (arguments.has("--user") && arguments.has("--no-user")) return context.usage("--user and --no-user exclude each other");
+    if (arguments.has("--user")) body.set("user", arguments.text("--user"));
+    if (arguments.has("--no-user")) body.set("user", "");
     set_list(body, arguments, "--approve-in", "approvedIn");
     if (Status labels = set_labels(body, arguments); !labels) return context.usage(labels.error().what);
     if (body.empty()) {
-        return context.usage("nothing to set: say --mode, --pause, --resume, --approve, --approve-in, --freeze, --unfreeze, --revoke, --environment or --label");
+        return context.usage("nothing to set: say --mode, --pause, --resume, --approve, --approve-in, --freeze, --unfreeze, --revoke, --environment, --user, --no-user or --label");
     }
     const std::string& name = arguments.text("NAME");
     const Result<Json> agent = (*api)->send({.method = "PATCH", .path = join_path("/v1/agents", name), .body = body});
@@ -220,7 +227,8 @@ Result<int> set(Context& context, const Arguments& arguments)
     Console& console = context.console;
     if (console.json()) console.document(*agent);
     else
-        console.line(fmt::format("{} is {}, {}", one_line((*agent)["name"].as_string()), (*agent)["mode"].as_string(), (*agent)["state"].as_string()));
+        console.line(fmt::format("{} is {}, {}{}", one_line((*agent)["name"].as_string()), (*agent)["mode"].as_string(), (*agent)["state"].as_string(),
+                                 (*agent)["user"].is_string() ? ", the agent of " + one_line((*agent)["user"].as_string()) : ""));
     return kDone;
 }
 
@@ -235,7 +243,7 @@ Command agents_invite_command()
 {
     return {.name = "agents invite",
             .summary = "Make a code with which a machine enrols; prints the code",
-            .examples = "millwright agents invite --environment default --name 'srv-*' --approve\nmillwright agents invite --label site=berlin --uses 10 --for 30m\nmillwright agents invite --name srv-1 --take-over --approve",
+            .examples = "millwright agents invite --environment default --name 'srv-*' --approve\nmillwright agents invite --label site=berlin --uses 10 --for 30m\nmillwright agents invite --name srv-1 --take-over --approve\nmillwright agents invite --name pc-anna --mode attended --user anna --approve",
             .options = {{"--environment", "NAME", "Environment that the agents join"},
                         {"--name", "PATTERN", "Names that they may take"},
                         {"--label", "K=V", "A label that they get; may be repeated", false, true},
@@ -243,6 +251,8 @@ Command agents_invite_command()
                         {"--for", "DURATION", "How long it is valid (10m)"},
                         {"--approve", "", "They are approved at once; else `agents set NAME --approve` does it"},
                         {"--approve-in", "NAME", "For this environment, too; '*' for all; may be repeated", false, true},
+                        {"--mode", "MODE", "attended or unattended, whatever the machine says"},
+                        {"--user", "NAME", "The person whose desktop it stands beside"},
                         {"--take-over", "", "The agent of that --name gets a new key; the one before ends"}},
             .run = invite};
 }
@@ -266,6 +276,7 @@ Command agents_admit_command()
                         {"--name", "NAME", "Another name than it asked for"},
                         {"--label", "K=V", "A label that it gets; may be repeated", false, true},
                         {"--approve-in", "NAME", "It may have jobs of this environment, too; may be repeated", false, true},
+                        {"--user", "NAME", "The person whose desktop it stands beside"},
                         {"--take-over", "", "It becomes the agent of that name; the key of the one before ends"}},
             .run = admit};
 }
@@ -291,8 +302,8 @@ Command agents_show_command()
 Command agents_set_command()
 {
     return {.name = "agents set",
-            .summary = "Change an agent: mode, state, labels, approval",
-            .examples = "millwright agents set srv-1 --mode unattended\nmillwright agents set srv-1 --pause\nmillwright agents set srv-2 --approve\nmillwright agents set srv-3 --revoke",
+            .summary = "Change an agent: mode, state, labels, approval, whose it is",
+            .examples = "millwright agents set srv-1 --mode unattended\nmillwright agents set srv-1 --pause\nmillwright agents set srv-2 --approve\nmillwright agents set srv-3 --revoke\nmillwright agents set pc-anna --user anna",
             .options = {{"NAME", "", "The agent", true},
                         {"--mode", "MODE", "attended or unattended"},
                         {"--pause", "", "Running jobs go on, no new ones"},
@@ -303,6 +314,8 @@ Command agents_set_command()
                         {"--environment", "NAME", "Moves it there"},
                         {"--approve", "", "It may be given jobs of its environment"},
                         {"--approve-in", "NAME", "Replaces the environments that it is approved for; '*' is all; may be repeated", false, true},
+                        {"--user", "NAME", "The person whose desktop it stands beside"},
+                        {"--no-user", "", "It is nobody's"},
                         {"--label", "K=V", "Replaces its labels; may be repeated", false, true}},
             .run = set};
 }

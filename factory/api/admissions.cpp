@@ -155,6 +155,7 @@ void admit(Service& service, const CallPtr& call)
     request.labels = labels_of(fields, "labels");
     request.approve_in = environments_of(fields, "approveIn");
     request.take_over = fields.boolean("takeOver", false);
+    request.user = user_of(fields);
     if (!request.name.empty() && !is_agent_name(request.name)) fields.mistake("name", kAgentNameRule);
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
     const auto asked = asked_for(service, *call);

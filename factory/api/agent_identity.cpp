@@ -101,9 +101,11 @@ void reply_identity(Service& service, const Call& call, const AgentRecord& agent
     if (const auto documents = service.core.reader()->documents("Publisher"))
         for (const Document& each : *documents)
             publishers.push(Json::object({{"name", each.name}, {"keys", each.spec["keys"]}, {"revoked", each.spec["revoked"]}}));
-    reply(call, status, Json::object({{"version", Json(version)}, {"agentId", Json(agent.id)}, {"name", Json(agent.name)}, {"factoryId", Json(service.core.factory_id())},
+    Json out = Json::object({{"version", Json(version)}, {"agentId", Json(agent.id)}, {"name", Json(agent.name)}, {"factoryId", Json(service.core.factory_id())},
                                       {"factoryKey", Json(to_base64(service.key.public_key()))}, {"tokenUrl", Json(url)}, {"environment", Json(agent.environment)},
-                                      {"approved", Json(agent.approved)}, {"publishers", std::move(publishers)}}));
+                                      {"approved", Json(agent.approved)}, {"publishers", std::move(publishers)}});
+    if (!agent.user.empty()) out.set("user", Json(agent.user));
+    reply(call, status, out);
 }
 
 void agent_token(Service& service, const CallPtr& call)

@@ -97,11 +97,13 @@ void agent_session(Service& service, const CallPtr& call)
         for (const HeldAnswer& each : answer->held) list.push(held_json(each, true));
         const AgentRecord& agent = answer->agent;
         const CoreOptions& times = service.core.options();
-        reply(*call, 200, Json::object({{"version", Json(agreed)}, {"epoch", Json(answer->epoch)}, {"factoryId", Json(service.core.factory_id())},
+        Json out = Json::object({{"version", Json(agreed)}, {"epoch", Json(answer->epoch)}, {"factoryId", Json(service.core.factory_id())},
                                         {"factoryProof", Json(to_base64(*proof))}, {"environment", Json(agent.environment)}, {"approved", Json(agent.approved)},
                                         {"state", Json(agent.frozen ? "frozen" : agent.paused ? "paused" : "active")}, {"mode", Json(protocol::name(agent.mode))},
                                         {"pollMs", Json(times.poll.count())}, {"leaseMs", Json(times.lease.count())}, {"renewMs", Json(times.renew.count())},
-                                        {"held", std::move(list)}, {"reportAgain", Json(answer->report_again)}, {"revokedKeys", answer->revoked.is_null() ? Json::array() : answer->revoked}}));
+                                        {"held", std::move(list)}, {"reportAgain", Json(answer->report_again)}, {"revokedKeys", answer->revoked.is_null() ? Json::array() : answer->revoked}});
+        if (!agent.user.empty()) out.set("user", Json(agent.user));
+        reply(*call, 200, out);
     });
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "factory/api/handlers.h"
@@ -25,6 +27,16 @@ Json labels_of(Fields& fields, std::string_view key)
         if (!value.is_string() || value.as_string().size() > 200 || name.empty() || name.size() > 100)
             fields.mistake(key, fmt::format("has '{}': labels are NAME: text, at most 100 and 200 bytes", name.substr(0, 100)));
     return labels;
+}
+
+std::string user_of(Fields& fields)
+{
+    const std::string user = fields.text("user", "");
+    const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; };
+    const bool well = user.size() <= 100 && (user.empty() || letter(user.front())) &&
+                      std::all_of(user.begin(), user.end(), [&](char c) { return letter(c) || c == '.' || c == '-' || c == '@' || c == '+'; });
+    if (!well) fields.mistake("user", fmt::format("must be a person's name as in user:NAME, 1 to 100 letters, digits, '.', '_', '-', '@' and '+', such as anna; found '{}'", user.substr(0, 120)));
+    return user;
 }
 
 Json environments_of(Fields& fields, std::string_view key)
@@ -92,6 +104,9 @@ void get_agent(Service& service, const CallPtr& call)
     reply(*call, 200, shown(service, *call, *agent));
 }
 
+/// Its user answers and starts in that person's name, wherever she may: a matter of the whole factory.
+static bool may_say_whose(Service& service, const Call& call) { return permitted(service, call, Role::admin, Place{}, "saying whose an agent is"); }
+
 void patch_agent(Service& service, const CallPtr& call)
 {
     const auto json = read_json(*call);
@@ -107,8 +122,9 @@ void patch_agent(Service& service, const CallPtr& call)
     if (fields.has("environment")) patch.environment = fields.text("environment");
     if (fields.has("approvedIn")) patch.approved_in = environments_of(fields, "approvedIn");
     if (fields.has("labels")) patch.labels = labels_of(fields, "labels");
+    if (fields.has("user")) patch.user = user_of(fields);
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
-    if (json->empty()) return reply_problem(*call, 400, "agent: nothing to change; known are mode, paused, approved, approvedIn, frozen, revoked, environment, labels");
+    if (json->empty()) return reply_problem(*call, 400, "agent: nothing to change; known are mode, paused, approved, approvedIn, frozen, revoked, environment, labels, user");
     // Who may run what is trust; the rest is operation.
     const auto agent = find_agent(service, (*call)["name"]);
     if (!agent) return unknown_agent(*call);
@@ -118,9 +134,10 @@ void patch_agent(Service& service, const CallPtr& call)
         if (patch.approved_in) add_approvals(place, *patch.approved_in);
         if (!permitted(service, *call, Role::admin, place, "changing approval, freeze, revocation, environment or labels of an agent")) return;
     }
+    if (patch.user && !may_say_whose(service, *call)) return;
     if (patch.environment && !service.core.reader()->document("Environment", *patch.environment) && *patch.environment != agent->environment)
         return reply_problem(*call, 409, fmt::format("environment '{}' is not there", *patch.environment));
-    const bool ends_sessions = patch.frozen.value_or(false) || patch.revoked;
+    const bool ends_sessions = patch.frozen.value_or(false) || patch.revoked || (patch.user && *patch.user != agent->user);   // the next session tells it
     service.core.set_agent(agent->name, std::move(patch), call->who(), [&service, call, ends_sessions](const Result<AgentRecord>& changed) {
         if (!passed(*call, changed)) return;
         if (ends_sessions) service.sessions.end(changed->id);
@@ -154,12 +171,17 @@ void invite(Service& service, const CallPtr& call)
     if (pattern.empty() || pattern.size() > 200) fields.mistake("name", "must be a pattern of 1 to 200 characters");
     const Json approve_in = environments_of(fields, "approveIn");
     const bool take_over = fields.boolean("takeOver", false);
+    std::string user = user_of(fields);
+    const std::string mode = fields.has("mode") ? fields.one_of("mode", {"attended", "unattended"}) : std::string();
     if (take_over && (pattern.find_first_of("*?") != std::string::npos || uses != 1))
         fields.mistake("takeOver", "needs the one name that is taken over in 'name', without '*' or '?', and 'uses' of 1");
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
     Place place{Place::Of::all, {environment}};
     add_approvals(place, approve_in);
     if (!permitted(service, *call, Role::admin, place, fmt::format("inviting agents to environment '{}'", environment))) return;
+    if (!user.empty() && !may_say_whose(service, *call)) return;
+    // Who takes a name over gets its user only from somebody who may give it.
+    if (const auto holder = take_over && user.empty() && call->identity.has(Role::admin, Place{}) ? find_agent(service, pattern) : std::nullopt) user = holder->user;
     const auto token = protocol::make_token("code");
     CodeRecord code;
     code.id = token.id;
@@ -167,6 +189,8 @@ void invite(Service& service, const CallPtr& call)
     code.terms = Json::object({{"environment", Json(environment)}, {"name", Json(pattern)}, {"labels", labels}, {"approve", Json(approve)}});
     if (!approve_in.empty()) code.terms.set("approveIn", approve_in);
     if (take_over) code.terms.set("takeOver", true);
+    if (!user.empty()) code.terms.set("user", user);
+    if (!mode.empty()) code.terms.set("mode", mode);
     code.uses_left = static_cast<std::uint32_t>(uses);
     code.created = service.clock.now();
     code.expires = code.created + Milliseconds(life);

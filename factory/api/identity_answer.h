@@ -11,6 +11,8 @@ namespace mill::factory::handler {
 
 inline constexpr std::string_view kAgentNameRule = "must be 1 to 100 letters, digits, '-', '_' or '.', and not 'invitations' or 'requests'";
 bool is_agent_name(std::string_view name);                    ///< agents.cpp
+/// "anna", "anna.schmidt@example.com"; nobody: nothing. A mistake of `fields` when it is no such name. agents.cpp
+std::string user_of(Fields& fields);
 Json labels_of(Fields& fields, std::string_view key);         ///< agents.cpp
 Json environments_of(Fields& fields, std::string_view key);   ///< agents.cpp; "*" is all of them
 /// What enrolment gives: agent id, the factory's key, the token URL. agent_identity.cpp

@@ -102,6 +102,7 @@ Json agent_json(const AgentRecord& agent)
                              {"frozen", Json(agent.frozen)}, {"environment", Json(agent.environment)},
                              {"labels", agent.labels.is_object() ? agent.labels : Json::object()}, {"slots", Json(agent.slots)},
                              {"busy", Json(agent.holds.size())}, {"jobs", std::move(jobs)}});
+    set_text(out, "user", agent.user);
     set_text(out, "fingerprint", platform::fingerprint(agent.public_key));
     set_time(out, "offlineSince", agent.offline_since);
     set_text(out, "goodbye", agent.goodbye);

@@ -46,6 +46,7 @@ Result<AgentRecord> CoreImpl::join(AgentRecord record, bool take_over, const Who
         if (auto ok = give_key(agent, record.public_key, true); !ok) return fail(ok.error());
         agent.record.frozen = false;
         agent.record.approved = record.approved;
+        agent.record.user = record.user;
         if (record.approved) agent.record.approved_in = approvals(agent.record.environment, record.approved_in);
         if (!agent.mode_set) agent.record.mode = record.mode;
         if (!record.labels.empty()) agent.record.labels = record.labels;
@@ -105,9 +106,19 @@ void CoreImpl::enrol(EnrolRequest request, Done<AgentRecord> done)
         record.facts = request.facts;
         record.approved = code->terms["approve"].as_bool();
         record.approved_in = code->terms["approveIn"];
+        record.user = code->terms["user"].as_string();
+        const auto mode = protocol::parse_mode(code->terms["mode"].as_string());
+        if (mode) record.mode = *mode;
         if (auto ok = writer_.use_code(code->id, request.public_key, record.id); !ok) return fail(ok.error());
-        return join(std::move(record), take_over, {fmt::format("agent {}", request.name), {}}, "enrol",
-                    Json::object({{"code", code->id}, {"invitedBy", code->created_by}}));
+        Json detail = Json::object({{"code", code->id}, {"invitedBy", code->created_by}});
+        if (!record.user.empty()) detail.set("user", record.user);
+        auto joined = join(std::move(record), take_over, {fmt::format("agent {}", request.name), {}}, "enrol", std::move(detail));
+        if (!joined || !mode) return joined;
+        Agent& agent = agents_.at(agent_ids_.at(joined->id));   // an administrator chose it: what the agent says of its mode counts no more
+        agent.record.mode = *mode;
+        agent.mode_set = true;
+        if (auto ok = keep(agent); !ok) return fail(ok.error());
+        return agent.record;
     });
 }
 
@@ -127,7 +138,11 @@ void CoreImpl::admit(AdmitRequest request, Who who, Done<AgentRecord> done)
         record.facts = request.facts;
         record.approved = true;
         record.approved_in = request.approve_in;
-        return join(std::move(record), request.take_over, who, "admit", Json::object({{"code", request.code}, {"environment", request.environment}}));
+        const auto holder = agent_by_name(request.name);
+        record.user = request.user.empty() && request.take_over && holder ? (*holder)->record.user : request.user;
+        Json detail = Json::object({{"code", request.code}, {"environment", request.environment}});
+        if (!record.user.empty()) detail.set("user", record.user);
+        return join(std::move(record), request.take_over, who, "admit", std::move(detail));
     });
 }
 

@@ -84,6 +84,7 @@ void CoreImpl::set_agent(std::string name, AgentPatch patch, Who who, Done<Agent
         }
         if (patch.labels) changes.set("labels", agent.record.labels = *patch.labels);
         AgentRecord& record = agent.record;
+        const std::string user_before = record.user;
         if (patch.environment && record.approved && record.approved_in.is_array()) {   // who moves it may approve it: as it was there, so here
             Json moved = Json::array();
             for (const Json& place : record.approved_in.as_array()) moved.push(place.as_string() == record.environment ? Json(*patch.environment) : place);
@@ -99,6 +100,7 @@ void CoreImpl::set_agent(std::string name, AgentPatch patch, Who who, Done<Agent
             changes.set("approvedIn", record.approved_in = *patch.approved_in);
             record.approved = !patch.approved_in->empty();
         }
+        if (patch.user) changes.set("user", record.user = *patch.user).set("userBefore", user_before);
         if (patch.paused) changes.set("paused", agent.record.paused = *patch.paused);
         if (patch.frozen) changes.set("frozen", agent.record.frozen = *patch.frozen);
         if (patch.revoked) {

@@ -158,6 +158,7 @@ AgentRecord agent_row(const Rows& rows)
     agent.counter = static_cast<std::uint64_t>(rows.integer(12));
     agent.created = rows.time(13);
     agent.approved_in = rows.json(16);
+    agent.user = rows.string(17);
     agent.last_seen = rows.optional_time(14);
     agent.goodbye = rows.string(15);
     return agent;

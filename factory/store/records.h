@@ -119,6 +119,7 @@ struct AgentRecord {
     Json facts;              ///< {…} as the agent found them
     bool approved = false, frozen = false, paused = false;
     Json approved_in;        ///< names of environments whose jobs it may be given, "*" for all; null: all (approved before there was such a list)
+    std::string user;        ///< the person whose desktop it stands beside ("anna"); empty: nobody's
     std::uint32_t slots = 1;
     std::uint64_t counter = 0;   ///< of its last session
     WallTime created;

@@ -180,10 +180,24 @@ create table causes(job integer primary key references jobs(id) on delete cascad
 alter table deliveries add column kept text;
 create table callbacks(job integer primary key references jobs(id), spec text not null);
 )sql",
-    "",   // 15
-    "",   // 16
-    // A job's place among those that wait, by its priority and its age together (factory/dispatch/ageing.h). Of jobs of before it is counted at the start.
+    // 15: what a job asks while it runs.
+    "",
+    // Whose agent it is. What people started at their agents (`launch`: the agent's own id of that) and what ran there; and until when an agent's
+    // user was not to be asked for jobs of a trigger again.
     R"sql(
+alter table agents add column user text not null default '';
+create table person_jobs(agent integer not null, job integer not null references jobs(id) on delete cascade, user text not null, launch text,
+    primary key(agent, job)) without rowid;
+create index person_jobs_job on person_jobs(job);
+create unique index person_launches on person_jobs(agent, launch) where launch is not null;
+create table refusals(agent integer not null, trigger text not null, choice text not null, who text not null, said integer not null, until integer not null,
+    job text not null, primary key(agent, trigger)) without rowid;
+)sql",
+    // A job's place among those that wait, by its priority and its age together (factory/dispatch/ageing.h). Of jobs of before it is counted at the start.
+    // Whether people's own agents may join through a machine's agent (`sessions`), and through whose one has joined (its uid).
+    R"sql(
+alter table agents add column sessions integer not null default 0;
+alter table agents add column machine text not null default '';
 alter table jobs add column turn integer not null default 0;
 drop index jobs_ready;
 create index jobs_ready on jobs(binding, turn, id) where state = 0;

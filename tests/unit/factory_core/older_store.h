@@ -24,8 +24,9 @@ inline constexpr const char* kUndo[] = {
     "alter table events drop column at; alter table events drop column size; drop table removed; drop table job_minutes; drop table delivery_minutes; drop table series; drop table points;",
     "drop table questions; drop table causes;",
     "alter table deliveries drop column kept; drop table callbacks;",
-    "", "",
-    "drop index jobs_ready; alter table jobs drop column turn; create index jobs_ready on jobs(binding, priority desc, id) where state = 0; delete from settings where key = 'ageing';",
+    "",
+    "alter table agents drop column user; drop table person_jobs; drop table refusals;",
+    "alter table agents drop column sessions; alter table agents drop column machine; drop index jobs_ready; alter table jobs drop column turn; create index jobs_ready on jobs(binding, priority desc, id) where state = 0; delete from settings where key = 'ageing';",
 };
 
 /// The store in `folder` as `step` (3 or later) left it, without what this program would do more.
