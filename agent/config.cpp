@@ -21,6 +21,11 @@ Result<Config> parse_config(std::string_view yaml, std::string_view where)
     config.proxy = fields.text("proxy", "");
     config.ca_file = fields.text("caFile", "");
     config.metrics = fields.text("metrics", "");
+    if (fields.has("sessions")) {
+        config.sessions = fields.text("sessions", "");
+        if (*config.sessions == "off") config.sessions->clear();
+        else if (!config.sessions->starts_with('/')) fields.mistake("sessions", "must be the absolute path of a socket, such as /run/millwright/agent/sessions, or off");
+    }
     config.certificate_file = fields.text("clientCertificate", "");
     config.key_file = fields.text("clientKey", "");
     if (config.certificate_file.empty() != config.key_file.empty())

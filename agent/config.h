@@ -28,6 +28,7 @@ struct Config {
     ByteCount journal_quota = mebibytes(1024); ///< of reports that wait: over it no new jobs are taken; none is ever dropped
     ByteCount keep_free = mebibytes(64);       ///< of the disk under DIR: with less, no new jobs are taken
     std::string metrics;                       ///< "127.0.0.1:9470": /metrics and /healthz there; empty: on the local socket alone
+    std::optional<std::string> sessions;       ///< socket at which people of this machine join with agents of their own; empty: none. Else the usual one, where it can be
     log::Level log_level = log::Level::info;
 };
 

@@ -169,7 +169,13 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
     Milliseconds limit = terms_.poll + std::chrono::seconds(15);
     if (rest && want == 0) limit = std::min(limit, *rest + Milliseconds(10));
     Json body = Json::object({{"want", want}, {"answers", Json(std::move(said))}});
-    if (parts_.examine) body.set("knows", Json::array({"doctor"}));
+    Json knows = Json::array();
+    if (parts_.examine) knows.push("doctor");
+    if (parts_.files_version) {
+        knows.push("files");
+        body.set("files", parts_.files_version());
+    }
+    if (!knows.empty()) body.set("knows", std::move(knows));
     if (parts_.interval) body.set("waitMs", 0).set("nextMs", parts_.interval->count());
     if (const std::string unable = want == 0 ? parts_.desk.unable() : std::string(); !unable.empty()) body.set("unable", unable);
     promise(limit * 2);  // a kept connection that died is followed by a second try
@@ -219,6 +225,7 @@ void Link::on_answer(const Json& answer)
             parts_.tell(command::Cancel{*id, item["by"].as_string(), item["why"].as_string()});
     for (const Json& item : answer["drop"].as_array())
         if (auto id = protocol::parse_attempt_id(item)) parts_.tell(command::Drop{*id, "the factory gave this attempt up"});
+    if (const Json& files = answer["files"]; files.is_object() && parts_.watch_files) parts_.watch_files(files);
     if (const std::string& id = answer["doctor"]["id"].as_string(); !id.empty() && id.size() <= 100 && parts_.examine) parts_.examine(id);
     const unsigned before = nothing_new_;
     nothing_new_ = 0;

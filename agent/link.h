@@ -44,6 +44,8 @@ public:
         std::optional<Milliseconds> interval{};        ///< not subscribed: between two polls; else they are parked
         std::function<void(const std::set<std::string>& keys)> revoked{};   ///< keys of publishers that the factory says were revoked; before any offer of the same answer
         std::function<void(const std::string& id)> examine{};   ///< the factory asks this agent to examine itself; must not block
+        std::function<std::string()> files_version{};  ///< of the list of files that it watches
+        std::function<void(const Json& list)> watch_files{};   ///< {version, watches}: from now on; must not block
     };
     explicit Link(Parts parts) : parts_(std::move(parts)) {}
     void run(std::stop_token stop);

@@ -33,6 +33,8 @@ struct RunRequest {
     std::string idempotency_key;        ///< empty: none. Scope: trigger and who
     std::string body_sha256;            ///< compared when the key was seen before
     bool trace = false;                 ///< its steps keep their input and output
+    std::string uid{};                  ///< of the job, when its cause has a name of its own; a job that is there is the same run
+    std::string agent{};                ///< name of the only one that may run it; empty: any that fits
     Json callback{};                    ///< {url, secret}: who is told of its end, as the caller asks and the trigger allows; null: nobody
 };
 
@@ -93,7 +95,16 @@ struct AgentPatch {
     std::optional<bool> approved, paused, frozen;   ///< approved: for its own environment
     std::optional<Json> approved_in;     ///< replaces; approves, when there is one in it
     std::optional<std::string> user{};   ///< whose agent it is; empty: nobody's
+    std::optional<bool> sessions{};      ///< as AgentRecord has it
     bool revoked = false;                ///< its key ends for good; only enrolling it again mends that
+};
+
+/// A person's agent that a machine's agent vouches for: the system there says who that is.
+struct SessionJoin {
+    std::string machine;     ///< id of the agent that vouches
+    std::string user;        ///< of the operating system
+    std::string public_key;
+    Json facts;
 };
 
 struct SessionReport {
@@ -163,6 +174,7 @@ struct Poll {
     std::optional<Milliseconds> wait{};   ///< how long it stays parked at most; else, and at most, options().poll
     Milliseconds next{0};  ///< an agent that is not subscribed: it asks again after this time, and is there meanwhile
     bool knows_doctor = false;   ///< it can be asked to examine itself
+    std::optional<std::string> files{};   ///< it watches for files: the version of the list that it has, or empty
 };
 
 struct CancelOrder {
@@ -176,6 +188,7 @@ struct PollAnswer {
     std::vector<protocol::AttemptId> drop;   ///< attempts that the agent need not keep any longer
     Json revoked;                            ///< keys of publishers that were revoked, said with offers; else null
     std::string doctor;                      ///< it is asked to examine itself, under this id; empty: not
+    Json files{};                            ///< {version, watches: [{trigger, path, settledMs}]}: what it watches from now on; null: as before
 };
 
 /// How it stands with an agent's examination of itself, and what the last one found. In memory: a restart of the factory forgets it.

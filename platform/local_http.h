@@ -32,9 +32,9 @@ public:
     virtual const std::string& address() const = 0;
 };
 
-/// A socket at `path`, for its owner and root (0600). One that a program left behind is replaced: make sure that none uses it.
+/// A socket at `path`, by default for its owner and root. One that a program left behind is replaced: make sure that none uses it.
 /// Errors: invalid (the path is longer than a socket's may be), denied, unavailable.
-Result<std::unique_ptr<LocalServer>> serve_local_socket(const std::string& path, LocalHandler handler);
+Result<std::unique_ptr<LocalServer>> serve_local_socket(const std::string& path, LocalHandler handler, unsigned mode = 0600);
 /// HOST is 127.0.0.1 or ::1. Errors: invalid (no loopback address), conflict (the port is taken), denied.
 Result<std::unique_ptr<LocalServer>> serve_loopback(const std::string& host_and_port, LocalHandler handler);
 

@@ -127,6 +127,7 @@ Json poll_json(const PollAnswer& answer)
     for (const auto& id : answer.drop) drop.push(protocol::to_json(id));
     Json out = Json::object({{"offers", std::move(offers)}, {"cancels", std::move(cancels)}, {"drop", std::move(drop)}});
     if (!answer.revoked.empty()) out.set("revokedKeys", answer.revoked);
+    if (!answer.files.is_null()) out.set("files", answer.files);
     if (!answer.doctor.empty()) out.set("doctor", Json::object({{"id", answer.doctor}}));
     return out;
 }
@@ -153,7 +154,10 @@ void offers(Service& service, const CallPtr& call)
     if (fields.has("waitMs")) poll.wait = Milliseconds(fields.integer("waitMs", 0, 3'600'000));
     poll.next = Milliseconds(fields.integer("nextMs", 0, 3'600'000, 0));
     poll.unable = fields.text("unable", "").substr(0, 500);
-    for (const Json& word : (*json)["knows"].as_array()) poll.knows_doctor = poll.knows_doctor || word.as_string() == "doctor";
+    for (const Json& word : (*json)["knows"].as_array()) {
+        poll.knows_doctor = poll.knows_doctor || word.as_string() == "doctor";
+        if (word.as_string() == "files") poll.files = (*json)["files"].as_string().substr(0, 100);
+    }
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
     call->http.body = {};   // thousands of these are parked
     call->http.headers = {};

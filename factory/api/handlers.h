@@ -125,6 +125,11 @@ void ask_doctor(Service&, const CallPtr&);
 void get_doctor(Service&, const CallPtr&);
 void agent_doctor(Service&, const CallPtr&);
 void run_canary(Service&, const CallPtr&);
+// agent_files.cpp
+void agent_file(Service&, const CallPtr&);
+void agent_watches(Service&, const CallPtr&);
+// agent_sessions.cpp
+void agent_join(Service&, const CallPtr&);
 // attempt_side.cpp
 void agent_package(Service&, const CallPtr&);
 void agent_credentials(Service&, const CallPtr&);

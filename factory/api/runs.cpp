@@ -128,6 +128,8 @@ void start_run(Service& service, const CallPtr& call, Document trigger, StartRun
     run->request.input = merge_input(trigger.spec["input"], given.call.input);
     run->request.context = std::move(given.call.context);
     run->request.trace = given.call.trace;
+    run->request.uid = std::move(given.uid);
+    run->request.agent = std::move(given.agent);
     if (!given.call.callback_url.empty()) {
         if (const std::string wrong = callback_mistake(trigger.spec, given.call.callback_url); !wrong.empty()) return reply_problem(*call, 400, "callbackUrl " + wrong, "callback");
         run->request.callback = Json::object({{"url", Json(given.call.callback_url)}, {"secret", trigger.spec["callbackSecret"]}});
@@ -272,7 +274,7 @@ void start_with(Service& service, const CallPtr& call, Document trigger, Result<
     if (!given->callback_url.empty()) told.push(Json(given->callback_url));
     const auto key = call->http.header("idempotency-key");
     if (key.size() > 200) return reply_problem(*call, 400, "Idempotency-Key is longer than 200 bytes");
-    start_run(service, call, std::move(trigger), {std::move(*given), std::string(key), dump_json(told), preferred_wait(call->http), {}});
+    start_run(service, call, std::move(trigger), {.call = std::move(*given), .key = std::string(key), .fingerprint = dump_json(told), .wait = preferred_wait(call->http), .accepted = {}});
 }
 
 void run_sap(Service& service, const CallPtr& call, bool by_trigger_token)

@@ -13,6 +13,8 @@ struct StartRun {
     RunCall call;
     std::string key;           ///< for calls that come again; empty: none
     std::string fingerprint;   ///< what must be the same when the key is
+    std::string uid{};         ///< of the job, as RunRequest has it
+    std::string agent{};       ///< the only one that may run it; empty: any
     std::int64_t wait = 0;     ///< seconds to hold for the end
     /// Answers the caller once the job is durable. Thread: the writer's. Empty: as `/runs` does.
     std::function<void(const Accepted&)> accepted;

@@ -112,7 +112,13 @@ void CoreImpl::accept_run(RunRequest request, Who who, Done<Accepted> done)
             }
             if (known.error().code != Errc::not_found) return fail(known.error());
         }
-        const auto binding = binding_for_job(run.trigger, run.trace);
+        if (!run.uid.empty() && writer_.job_key(run.uid)) {
+            auto record = writer_.read().job(run.uid);
+            if (!record) return fail(record.error());
+            return Accepted{.job = std::move(*record), .repeated = true, .waiting_for = {}};
+        }
+        job.uid = run.uid;
+        const auto binding = binding_for_job(run.trigger, run.trace, run.agent);
         if (!binding) return fail(binding.error());
         const Json& rules = (*binding)->binding.rules;
         job.priority = run.priority.value_or(rules["priority"].is_integer() ? static_cast<int>(rules["priority"].as_integer()) : 50);

@@ -53,6 +53,7 @@ std::uint64_t CoreImpl::park(Poll poll, Done<PollAnswer> done)
         agent.unable = poll.unable.substr(0, 500);
         agent.next_poll = poll.next;
         agent.knows_doctor = poll.knows_doctor;
+        agent.files = poll.files;
         agent.parked = Parked{ticket, answer, clock_.steady() + std::min(poll.wait.value_or(options_.poll), options_.poll), poll.want};
         free_now(agent);
         stirred_.insert(agent.key);
@@ -257,7 +258,8 @@ void CoreImpl::answer_poll(Agent& agent, bool even_if_empty)
     if (!answer.offers.empty()) answer.revoked = revoked_keys();
     answer.drop = std::exchange(agent.drops, {});
     answer.doctor = doctor_due(agent);
-    if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.drop.empty() && answer.doctor.empty()) return;
+    answer.files = files_due(agent);
+    if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.drop.empty() && answer.doctor.empty() && answer.files.is_null()) return;
     const auto done = std::move(agent.parked->done);
     agent.parked.reset();
     agent.gap_until = clock_.steady() + options_.poll_gap + agent.next_poll;

@@ -129,7 +129,7 @@ Needs read_needs(std::string trigger, std::string environment, const Json& rules
     for (const Json& name : rules["locks"].as_array()) out.locks.push_back(name.as_string());
     if (const auto limit = parse_duration(rules["offlineLimit"].as_string()); limit) out.offline_limit = *limit;
     out.group = rules["group"].as_string();
-    out.agent = rules["agent"].as_string();
+    out.agent = rules[rules.contains("pinned") ? "pinned" : "agent"].as_string();
     return out;
 }
 

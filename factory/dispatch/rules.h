@@ -25,7 +25,7 @@ struct Needs {
     std::string group;               ///< of the environment, whose agents alone may run it; empty: any
     std::string agent;               ///< name of the only one that may run it, in whatever environments it is; empty: any that fits
 };
-/// `rules`: {runOn, requires, labels, machineCredentials, concurrency, locks, offlineLimit, group, agent}. What cannot be read asks for nothing: it was validated when saved.
+/// `rules`: {runOn, requires, labels, machineCredentials, concurrency, locks, offlineLimit, group, agent (of a canary) or pinned (its name)}. What cannot be read asks for nothing: it was validated when saved.
 Needs read_needs(std::string trigger, std::string environment, const Json& rules);
 
 /// One line of an environment's tree, in the order of preference: groups before the agents beside them.

@@ -16,7 +16,7 @@ constexpr std::size_t kMostLocks = 8;
 /// Puts `locks`: names of locks of the environment, sorted; left out when there are none.
 void read_locks(Fields& top, Json& out);
 
-/// {job: {trigger or deployment, on: [EVENT…]}, input} or {webhook: {signature, credentials}, input}
+/// {job: {trigger or deployment, on: [EVENT…]}, input} or {webhook: {signature, credentials}, input} or {file: {agent or group, path, settled, settledMs, anywhere?}, input}
 Json read_event(Fields& top);
 
 /// What `event` refers to, and that triggers do not start each other in a circle. Errors: conflict.

@@ -162,7 +162,7 @@ Result<Local::endpoint> endpoint_at(const std::string& path)
 
 }  // namespace
 
-Result<std::unique_ptr<LocalServer>> serve_local_socket(const std::string& path, LocalHandler handler)
+Result<std::unique_ptr<LocalServer>> serve_local_socket(const std::string& path, LocalHandler handler, unsigned mode)
 {
     auto endpoint = endpoint_at(path);
     if (!endpoint) return fail(std::move(endpoint.error()));
@@ -175,7 +175,7 @@ Result<std::unique_ptr<LocalServer>> serve_local_socket(const std::string& path,
     // The mode before the name: nobody comes in between.
     if (!error && ::fchmod(acceptor.native_handle(), 0600) != 0) error.assign(errno, boost::system::system_category());
     if (!error) acceptor.bind(*endpoint, error);
-    if (!error && ::chmod(path.c_str(), 0600) != 0) error.assign(errno, boost::system::system_category());
+    if (!error && ::chmod(path.c_str(), mode) != 0) error.assign(errno, boost::system::system_category());
     if (!error) acceptor.listen(static_cast<int>(kCallers), error);
     if (error) return fail(system_error(error, path));
     return std::make_unique<Server<Local>>(std::move(context), std::move(acceptor), path, path, std::move(handler));
