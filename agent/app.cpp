@@ -14,6 +14,7 @@
 
 #include "agent/at_factory.h"
 #include "agent/person/attendance.h"
+#include "agent/door.h"
 #include "agent/sealed_keys.h"
 #include "agent/self/clock_watch.h"
 #include "agent/self/control.h"
@@ -185,6 +186,24 @@ void watch_over(platform::ServiceHost& host, const Clock& clock, const Vitals& v
     }
 }
 
+/// Where people of this machine join with agents of their own; null: nowhere.
+std::unique_ptr<platform::LocalServer> serve_people(const Config& config, const Factories& factories, const Clock& clock)
+{
+    const std::string path = config.sessions.value_or(std::string(kDoorSocket));
+    if (path.empty()) return nullptr;
+    // The usual place is root's to make (its unit does); whoever says another one means it.
+    if (!config.sessions && !platform::may_write(path)) return nullptr;
+    std::vector<Door::Factory> list;
+    for (const auto& factory : factories)
+        if (factory->identity().mode == protocol::AgentMode::unattended)
+            list.push_back({factory->identity().factory_url, config.ca_file, [at = factory.get()](const Json& request, int& status) { return at->vouch(request, status); }});
+    if (list.empty()) return nullptr;
+    auto door = open_door(path, std::make_shared<Door>(std::move(list), clock));
+    if (door) return std::move(*door);
+    log::warning("sessions", "nobody of this machine joins through this agent: {}", door.error().what);
+    return nullptr;
+}
+
 }  // namespace
 
 int serve(const ServeOptions& options)
@@ -300,6 +319,7 @@ int serve(const ServeOptions& options)
     if (!config->metrics.empty()) metrics = platform::serve_loopback(config->metrics, metrics_routes(status));
     if (!metrics) log::warning("control", "no metrics: {}", metrics.error().what);
 
+    auto door = serve_people(*config, *factories, clock);
     std::jthread room([&](std::stop_token stop) {
         const auto waiting = [&] {
             std::uint64_t bytes = 0;
@@ -325,6 +345,7 @@ int serve(const ServeOptions& options)
     if (control) control->reset();
     if (metrics) metrics->reset();
     if (beside != nullptr) beside->close();
+    door.reset();
     room.request_stop();
     for (const auto& factory : *factories) factory->stop();
     runs_thread.request_stop();

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "agent/metric_reader.h"
 #include "agent/sealed_fetcher.h"
 #include "agent/self/log_copy.h"
 #include "platform/fingerprint.h"
+#include "platform/base/encode.h"
 #include "platform/base/log.h"
 #include "platform/base/redact.h"
 #include "protocol/version.h"
@@ -34,7 +37,9 @@ AtFactory::AtFactory(const Machine& machine, Identity identity, Policy policy, s
     : machine_(machine), identity_(std::move(identity)), policy_(std::move(policy)), person_rules_(policy_.person), journal_(std::move(journal)), desk_(machine.slots),
       tokens_(identity_, machine.config, machine.clock), for_link_(identity_, machine.config, tokens_), for_uplink_(identity_, machine.config, tokens_),
       for_lease_(identity_, machine.config, tokens_), for_log_(identity_, machine.config, tokens_), for_person_(identity_, machine.config, tokens_), for_questions_(identity_, machine.config, tokens_),
-      questions_(for_questions_, machine.clock, [this](Command command) { tell_runs_(std::move(command)); }), waiting_(identity_.folder + "/waiting"), ledger_(*journal_, desk_, questions_, waiting_), fetches_(kMostFetches), seals_(kMostSeals), reads_(kMostReads), rounds_({machine.data_folder, machine.config_path, true, identity_.factory_id}, identity_, machine.config, tokens_)
+      for_files_(identity_, machine.config, tokens_), for_sessions_(identity_, machine.config, tokens_), questions_(for_questions_, machine.clock, [this](Command command) { tell_runs_(std::move(command)); }),
+      waiting_(identity_.folder + "/waiting"), ledger_(*journal_, desk_, questions_, waiting_), fetches_(kMostFetches), seals_(kMostSeals), reads_(kMostReads),
+      rounds_({machine.data_folder, machine.config_path, true, identity_.factory_id}, identity_, machine.config, tokens_), files_({identity_.folder, policy_.watch, machine.clock, for_files_})
 {
     auto own_log = OwnLog::open(identity_.folder + "/log", machine.clock);
     if (own_log) own_log_ = std::move(*own_log);
@@ -110,7 +115,8 @@ void AtFactory::start(Runtime runtime)
     link_ = std::make_unique<Link>(Link::Parts{identity_, policy_, machine_.clock, tokens_, for_link_, *journal_, desk_, fetches_, tell, subscribed, std::move(runtime.facts),
                                                &loop("link"), machine_.config.subscribe ? std::nullopt : std::optional(machine_.config.poll_interval),
                                                [this, tell](const std::set<std::string>& keys) { revoke(keys, tell); },
-                                               [this](const std::string& id) { rounds_.begin(id); }, &questions_, runtime.person});
+                                               [this](const std::string& id) { rounds_.begin(id); }, &questions_, runtime.person,
+                                               [this] { return files_.version(); }, [this](const Json& list) { files_.set(list); }});
     desk_.set_on_change([this] { link_->nudge(); });
     questions_.set_on_heard([this] { link_->nudge(); });
     for (Fetch& each : std::exchange(going_on_, {})) (void)fetches_.send(std::move(each));
@@ -133,6 +139,7 @@ void AtFactory::start(Runtime runtime)
     if (runtime.person != nullptr)
         begin([this, person = runtime.person, &vital = loop("person")](std::stop_token stop) { person->run(for_person_, vital, std::move(stop)); });
     if (own_log_) begin([this, &vital = loop("log")](std::stop_token stop) { ship_log(*own_log_, for_log_, machine_.clock, vital, std::move(stop)); });
+    begin([this, &vital = loop("files")](std::stop_token stop) { files_.run(std::move(stop), &vital); });
     begin([this](std::stop_token stop) { link_->run(std::move(stop)); });
 }
 
@@ -175,6 +182,16 @@ void AtFactory::stop()
     for (std::jthread& thread : threads_) thread.request_stop();
     threads_.clear();
     rounds_.stop();
+}
+
+Result<Json> AtFactory::vouch(const Json& request, int& status)
+{
+    Refusal refusal;
+    auto said = for_sessions_.post(protocol::route::kSessions, dump_json(request), std::chrono::seconds(8), {}, &refusal);
+    status = refusal.status;
+    if (!said && refusal.status == 404 && refusal.name == "unknown_route") return fail(Errc::invalid, fmt::format("the factory {} is older than this agent: nobody joins through a machine's agent there", identity_.factory_url));
+    if (said) said->set("factoryKey", to_base64(identity_.factory_key));   // as this machine has pinned it
+    return said;
 }
 
 void AtFactory::say_goodbye(const std::string& why)

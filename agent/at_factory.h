@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "agent/files/file_events.h"
 #include "agent/journal_ledger.h"
 #include "agent/lease.h"
 #include "agent/link.h"
@@ -64,6 +65,8 @@ public:
     void again() { link_->again(); }
     void nudge() { link_->nudge(); }
     void stop();                                  ///< ends the threads
+    /// Says to the factory who a person of this machine is: {user, publicKey, facts}. One thread at a time; blocks for some seconds at most.
+    Result<Json> vouch(const Json& request, int& status);
     /// The last word, when the threads have ended.
     void say_goodbye(const std::string& why);
     /// The terms of the session, when there was one. Any thread.
@@ -86,7 +89,7 @@ private:
     Desk desk_;
     std::unique_ptr<OwnLog> own_log_;
     Tokens tokens_;
-    FactoryClient for_link_, for_uplink_, for_lease_, for_log_, for_person_, for_questions_;
+    FactoryClient for_link_, for_uplink_, for_lease_, for_log_, for_person_, for_questions_, for_files_, for_sessions_;
     std::function<void(Command)> tell_runs_;      // set before the threads start
     Questions questions_;
     WaitingRuns waiting_;
@@ -96,6 +99,7 @@ private:
     Mailbox<SealRequest> seals_;
     Mailbox<ReadRequest> reads_;
     Rounds rounds_;
+    FileEvents files_;
     std::unique_ptr<Lease> lease_;
     std::unique_ptr<Uplink> uplink_;
     std::unique_ptr<Link> link_;

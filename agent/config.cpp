@@ -24,6 +24,11 @@ Result<Config> parse_config(std::string_view yaml, std::string_view where)
     config.stop_key = fields.text("stopKey", config.stop_key);
     if (auto keys = platform::parse_key_combination(config.stop_key); !keys && config.stop_key != "none") fields.mistake("stopKey", keys.error().what + ", or none");
     config.metrics = fields.text("metrics", "");
+    if (fields.has("sessions")) {
+        config.sessions = fields.text("sessions", "");
+        if (*config.sessions == "off") config.sessions->clear();
+        else if (!config.sessions->starts_with('/')) fields.mistake("sessions", "must be the absolute path of a socket, such as /run/millwright/agent/sessions, or off");
+    }
     config.certificate_file = fields.text("clientCertificate", "");
     config.key_file = fields.text("clientKey", "");
     if (config.certificate_file.empty() != config.key_file.empty())

@@ -29,6 +29,7 @@ struct Config {
     ByteCount keep_free = mebibytes(64);       ///< of the disk under DIR: with less, no new jobs are taken
     std::string stop_key = "Ctrl+Alt+Pause";   ///< attended: the companion takes it; "none": there is none
     std::string metrics;                       ///< "127.0.0.1:9470": /metrics and /healthz there; empty: on the local socket alone
+    std::optional<std::string> sessions;       ///< socket at which people of this machine join with agents of their own; empty: none. Else the usual one, where it can be
     log::Level log_level = log::Level::info;
 };
 

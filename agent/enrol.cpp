@@ -10,6 +10,7 @@
 #include "platform/base/encode.h"
 #include "platform/crypto.h"
 #include "platform/files.h"
+#include "platform/local_http.h"
 #include "platform/machine.h"
 #include "protocol/version.h"
 
@@ -135,6 +136,41 @@ Result<Json> swap_code(platform::HttpClient& client, const EnrolOptions& options
     return call(client, std::move(request), std::move(stop), &refusal);
 }
 
+/// One question to the machine's agent. `refusal.status`: what it answered.
+Result<Json> ask_machine(const std::string& socket, std::string method, std::string target, std::string body, Refusal& refusal)
+{
+    auto said = platform::call_local_socket(socket, {std::move(method), std::move(target), std::move(body), {}}, std::chrono::seconds(12));
+    if (!said && (said.error().code == Errc::not_found || said.error().code == Errc::denied))
+        return fail(Errc::not_found, fmt::format("no agent of this machine lets people join at {} ({}): its administrator runs one as a service, or this agent is enrolled with a code (millwright agents invite)", socket, said.error().what));
+    if (!said) return fail("the machine's agent", std::move(said.error()));
+    auto json = parse_json(said->body);
+    refusal.status = said->status;
+    refusal.problem = true;
+    if (said->status == 200 && json) return json;
+    const std::string detail = json ? (*json)["detail"].as_string() : std::string();
+    const Errc code = said->status == 403 ? Errc::denied : said->status >= 500 || said->status == 429 ? Errc::unavailable : said->status == 409 ? Errc::conflict : Errc::invalid;
+    return fail(code, detail.empty() ? fmt::format("the machine's agent answers {}", said->status) : detail);
+}
+
+/// The factory that the machine's agent serves, or the one of them that was said; `ca_file` is what that agent trusts.
+Result<std::string> machine_factory(const EnrolOptions& options, std::string& ca_file)
+{
+    Refusal refusal;
+    const auto said = ask_machine(options.through, "GET", "/v1/factories", "", refusal);
+    if (!said) return fail(said.error());
+    std::string names;
+    std::vector<std::string> urls;
+    for (const Json& one : (*said)["factories"].as_array()) {
+        if (!options.factory.empty() && one["url"].as_string() != options.factory) continue;
+        urls.push_back(one["url"].as_string());
+        ca_file = one["caFile"].as_string();
+        names += (names.empty() ? "" : ", ") + urls.back();
+    }
+    if (urls.empty()) return fail(Errc::invalid, options.factory.empty() ? "this machine's agent serves no factory" : fmt::format("this machine's agent does not serve {}", options.factory));
+    if (urls.size() > 1) return fail(Errc::invalid, fmt::format("this machine's agent serves several factories: choose one with --factory: {}", names));
+    return urls.front();
+}
+
 Result<std::string> factory_address(const EnrolOptions& options)
 {
     auto uri = platform::parse_uri(options.factory);
@@ -170,7 +206,8 @@ Result<Identity> identity_in(const Json& said, const EnrolOptions& options, cons
 
 Result<Enrolled> enrol(const EnrolOptions& options, std::stop_token stop)
 {
-    auto url = factory_address(options);
+    std::string ca_of_machine;
+    auto url = options.through.empty() ? factory_address(options) : machine_factory(options, ca_of_machine);
     if (!url) return fail(std::move(url.error()));
     if (auto made = platform::make_folder(options.data_folder, 0700); !made) return fail(std::move(made.error()));
     // Also a folder that was there before: keys and journal are nobody else's business.
@@ -196,19 +233,23 @@ Result<Enrolled> enrol(const EnrolOptions& options, std::stop_token stop)
     }
     if (name.empty()) name = platform::host_name();
 
-    const PendingKey pending(options.data_folder, options.code);
+    const PendingKey pending(options.data_folder, options.through.empty() ? options.code : "through-machine");
     auto key = pending.get();
     if (!key) return fail(std::move(key.error()));
     const platform::HttpOptions http = http_options(*config, *url);
     auto client = platform::make_http_client(http);
     Refusal refusal;
     const auto ask = [&] {
+        if (!options.through.empty())
+            return ask_machine(options.through, "POST", "/v1/sessions",
+                               dump_json(Json::object({{"factory", *url}, {"publicKey", to_base64(key->public_key)}, {"facts", platform::find_facts()}})), refusal);
         if (!options.code.empty()) return swap_code(*client, options, *url, name, *key, stop, refusal);
         const auto show = options.show ? options.show : [](const Waiting&) {};
         return be_admitted(*client, {*url, name, options.environment, options.mode, *key}, show, system_clock(), stop, refusal);
     };
     auto answer = ask();
     out.note = clock_note(refusal);
+    if (!answer && !options.through.empty()) return fail(std::move(answer.error()));
     if (!answer) {
         Error error = explain(std::move(answer.error()), refusal, options, http);
         if (!out.note.empty()) error.what += "; " + out.note;
@@ -231,6 +272,7 @@ Result<Enrolled> enrol(const EnrolOptions& options, std::stop_token stop)
     pending.forget();
     if (const std::string path = options.data_folder + "/policy.yaml"; !platform::exists(path))
         if (auto written = platform::write_file(path, default_policy_text(), 0644); !written) return fail(std::move(written.error()));
+    if (!ca_of_machine.empty() && config->ca_file.empty()) out.note = fmt::format("the machine's agent trusts the authority in {0}: write 'caFile: {0}' into {1}/config.yaml when this agent does not reach the factory", ca_of_machine, options.data_folder);
     out.identity = std::move(*identity);
     out.approved = (*answer)["approved"].as_bool();
     return out;

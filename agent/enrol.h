@@ -19,6 +19,7 @@ struct EnrolOptions {
     protocol::AgentMode mode = protocol::AgentMode::unattended;
     bool insecure = false;         ///< plain text to another machine
     std::string environment{};     ///< wished, without a code
+    std::string through{};         ///< socket of the machine's agent, which says who this person is: no code, attended; `factory` may be left out
     std::function<void(const Waiting&)> show{};   ///< without a code
 };
 

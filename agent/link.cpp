@@ -202,6 +202,10 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
     Json knows = Json::array();
     if (parts_.examine) knows.push("doctor");
     if (parts_.beside != nullptr) knows.push("person");
+    if (parts_.files_version) {
+        knows.push("files");
+        body.set("files", parts_.files_version());
+    }
     if (!knows.empty()) body.set("knows", std::move(knows));
     if (!session.is_null()) body.set("session", session);
     std::vector<std::string> heard;
@@ -261,6 +265,7 @@ void Link::on_answer(const Json& answer)
         if (auto id = protocol::parse_attempt_id(item)) parts_.tell(command::Answered{*id, item});
     for (const Json& item : answer["drop"].as_array())
         if (auto id = protocol::parse_attempt_id(item)) parts_.tell(command::Drop{*id, "the factory gave this attempt up"});
+    if (const Json& files = answer["files"]; files.is_object() && parts_.watch_files) parts_.watch_files(files);
     if (const std::string& id = answer["doctor"]["id"].as_string(); !id.empty() && id.size() <= 100 && parts_.examine) parts_.examine(id);
     if (parts_.beside != nullptr && answer["person"].is_integer()) parts_.beside->has_news(answer["person"].as_integer());
     const unsigned before = nothing_new_;

@@ -49,6 +49,8 @@ public:
         std::function<void(const std::string& id)> examine{};   ///< the factory asks this agent to examine itself; must not block
         Questions* questions = nullptr;                ///< whose answers come by the poll
         Beside* beside = nullptr;                      ///< the person at this agent, when it is attended
+        std::function<std::string()> files_version{};  ///< of the list of files that it watches
+        std::function<void(const Json& list)> watch_files{};   ///< {version, watches}: from now on; must not block
     };
     explicit Link(Parts parts) : parts_(std::move(parts)) {}
     void run(std::stop_token stop);

@@ -25,6 +25,7 @@
 #include "platform/files.h"
 #include "platform/fingerprint.h"
 #include "platform/privileges.h"
+#include "platform/process.h"
 #include "platform/service_host.h"
 #include "protocol/version.h"
 
@@ -53,6 +54,8 @@ int run_enrol(Options options)
     }
     while (!options.enrol.code.empty() && std::string_view(" \r\n\t").find(options.enrol.code.back()) != std::string_view::npos)
         options.enrol.code.pop_back();
+    if (!options.enrol.through.empty() && platform::is_root())
+        return complain({Errc::invalid, "root is no person: say --through-machine as the person whose agent it is to be"});
     if (options.enrol.code.empty() && !options.code_file.empty()) return complain({Errc::invalid, options.code_file + ": the code is empty"});
     agent::open_sealed_keys(options.enrol.data_folder);
     if (auto ok = platform::become_owner_of(options.enrol.data_folder); !ok) return complain(ok.error());

@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include "agent/door.h"
+
 
 namespace mill::agent {
 namespace {
@@ -47,7 +49,7 @@ std::string absolute(const std::string& path)
 
 Result<Options> enrol_options(const std::vector<std::string>& arguments)
 {
-    auto values = read_values(arguments, {"--data", "--config", "--factory", "--code", "--code-file", "--name", "--mode", "--environment"}, {"--insecure"});
+    auto values = read_values(arguments, {"--data", "--config", "--factory", "--code", "--code-file", "--name", "--mode", "--environment", "--socket"}, {"--insecure", "--through-machine"});
     if (!values) return fail(std::move(values.error()));
     Options out;
     out.command = Options::Command::enrol;
@@ -59,6 +61,14 @@ Result<Options> enrol_options(const std::vector<std::string>& arguments)
     out.enrol.insecure = values->contains("--insecure");
     out.code_file = get(*values, "--code-file");
     if (out.enrol.data_folder.empty()) return fail(Errc::invalid, "enrol needs --data DIR");
+    if (values->contains("--through-machine")) {
+        for (const char* other : {"--code", "--code-file", "--name", "--mode", "--environment", "--insecure"})
+            if (values->contains(other)) return fail(Errc::invalid, std::string(other) + ": with --through-machine the machine's agent and the factory say that");
+        out.enrol.through = values->contains("--socket") ? absolute(get(*values, "--socket")) : std::string(kDoorSocket);
+        out.enrol.mode = protocol::AgentMode::attended;
+        return out;
+    }
+    if (values->contains("--socket")) return fail(Errc::invalid, "--socket is for --through-machine");
     if (out.enrol.factory.empty()) return fail(Errc::invalid, "enrol needs --factory URL");
     out.enrol.environment = get(*values, "--environment");
     if (!out.enrol.code.empty() && !out.code_file.empty()) return fail(Errc::invalid, "enrol takes --code CODE or --code-file FILE ('-': standard input), not both");
@@ -244,6 +254,8 @@ std::string help_text()
                          [--name NAME] [--mode unattended|attended] [--config FILE] [--insecure]
       Makes a key on this machine and swaps a one-use code (millwright agents invite) for an identity. Without a code it
       shows a short one and waits up to 15 minutes for an administrator to admit it (millwright agents admit CODE).
+      --through-machine [--socket PATH] [--factory URL] instead: a person's own agent joins without a code. The agent of
+      the machine (a service) says who the person is, if an administrator allows that (millwright agents set MACHINE --sessions on).
       A folder whose agent was revoked or deleted, or whose key was copied, is enrolled again in place. Another factory's URL
       adds that factory: one agent may serve several.
       --code-file -   reads the code from standard input, so that it is in no process list
@@ -290,7 +302,7 @@ std::string help_text()
   millwright-agent --version
 
 Files in DIR: policy.yaml (what this machine accepts), config.yaml (slots, warm, proxy, caFile, clientCertificate, clientKey,
-subscribe, pollInterval, keyMaxAge, quotas, stop, log, metrics, stopKey),
+subscribe, pollInterval, keyMaxAge, quotas, stop, log, metrics, sessions, stopKey),
 control (its socket: HTTP, /status, /healthz, /metrics), paused.json,
 credentials/NAME.yaml (the values of a credential that this machine holds; mode 600).
 

@@ -219,6 +219,10 @@ Result<Policy> parse_policy(std::string_view yaml, std::string_view where)
     read_publishers(fields, policy);
     policy.run_as = fields.texts("runAs");
     policy.person = read_person_rules(fields);
+    policy.watch = fields.texts("watch");
+    for (const std::string& folder : policy.watch)
+        if (!folder.starts_with('/') || folder.find("/../") != std::string::npos || folder.ends_with("/.."))
+            fields.mistake("watch", fmt::format("has '{}', expected absolute paths of folders without '..'", folder.substr(0, 200)));
     const Json cap = fields.any("permissions", Json());
     if (!cap.is_null()) {
         auto read = protocol::parse_permissions(cap, "permissions");
@@ -283,6 +287,8 @@ unsigned: false
 
 # When nobody is even asked; days and hours as the clock here shows them, without days every day.
 # quietHours: [ { days: [ mon-fri ], from: "12:00", to: "13:00" } ]
+# Folders, with what is in them, in which the factory may have this agent watch for files that start jobs. Without this key: none.
+# watch: [ "/srv/in" ]
 
 # What a job may have at most, as in package.yaml. Without this key: what its deployment grants.
 # permissions:

@@ -18,6 +18,7 @@ struct Policy {
     std::vector<std::string> packages;                ///< names, '*' matches any run of characters; empty: every package
     std::optional<protocol::Permissions> permissions; ///< at most these; none: what the deployment grants
     PersonRules person;                               ///< where a person is beside the agent
+    std::vector<std::string> watch;                   ///< folders in which the factory may have files watched for; empty: none
     std::vector<std::string> run_as;                  ///< users that an environment may run its jobs as, by pattern; empty: the usual one only
 
     /// What the attempt may have. Errors: denied, naming each item and what withholds it.

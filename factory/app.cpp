@@ -72,6 +72,7 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     CoreOptions core_options;
     core_options.folder = config.data;
     core_options.offline_limit = config.offline_limit;
+    core_options.ageing = config.ageing.value_or(Milliseconds(0));
     core_options.delivery_life = config.delivery_life;
     core_options.hold_after = config.hold_after;
     core_options.first_probe = config.first_probe;

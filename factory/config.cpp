@@ -134,6 +134,11 @@ Status parse_config(std::string_view text, const std::string& where, Config& con
     config.authority_file = fields.text("authority", "");
     config.vault_key_file = fields.text("vaultKey", "");
     read_text(fields, "offlineLimit", mistakes, "/offlineLimit", config.offline_limit, duration);
+    read_text(fields, "ageing", mistakes, "/ageing", config.ageing, [](const std::string& value) -> Result<std::optional<Milliseconds>> {
+        auto age = read_age(value);
+        if (age && *age && **age > std::chrono::hours(24 * 366)) return fail(Errc::invalid, "must be between 1s and 366d, or never");
+        return age;
+    });
     read_text(fields, "log", mistakes, "/log", config.level, [](const std::string& value) { return log::parse_level(value); });
     if (fields.has("deliveries")) {
         Fields deliveries(fields.object("deliveries"), where + ": deliveries");
@@ -284,6 +289,7 @@ Configuration (all optional):
   authority: /etc/millwright/ca.pem           # trusted by outgoing calls beside the system's
   vaultKey: /etc/millwright/vault.key         # encrypts credentials; default DIR.key
   offlineLimit: 15m                           # silent for longer: a job that may not be repeated fails
+  ageing: 10m                                 # a job that waits counts as one priority more after each, up to 89; never: as it is
   deliveries: { giveUpAfter: 24h, timeout: 30s, holdAfter: 5, probeAfter: 10s }
   limits: { connectionsPerAddress: 12000, header: 16KiB, records: 64MiB, token: 1000/s, address: 500/s, agents: 20000/s, failures: 20/m, loopback: 100 }
                                               # calls of one token, from one address, of its agents, without a valid token (429); from this machine

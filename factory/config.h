@@ -23,6 +23,7 @@ struct Config {
     std::string authority_file;                 ///< authority: PEM that outgoing calls trust beside the system's
     std::string vault_key_file;                 ///< vaultKey: what credentials are encrypted with; empty: the default
     Milliseconds offline_limit{900'000};        ///< offlineLimit
+    std::optional<Milliseconds> ageing = Milliseconds(600'000);   ///< ageing: a waiting job counts as one priority more after each; nothing: "never"
     Milliseconds delivery_life{86'400'000};     ///< deliveries.giveUpAfter
     Milliseconds delivery_timeout{30'000};      ///< deliveries.timeout
     std::uint32_t hold_after = 5;               ///< deliveries.holdAfter: failures in a row, then a notifier is held

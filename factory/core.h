@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "factory/core_values.h"
+#include "factory/file_values.h"
 #include "factory/store/store.h"
 #include "platform/base/clock.h"
 
@@ -27,6 +28,7 @@ struct CoreOptions {
     Milliseconds lease{60'000}, renew{15'000}, poll{30'000};
     Milliseconds offline_limit{900'000};     ///< silent for longer: failed, agent_lost
     Milliseconds poll_gap{10'000};           ///< from one poll's answer to the next poll before the agent counts as offline
+    Milliseconds ageing{600'000};            ///< a waiting job counts as one priority more after each; 0: never
     Milliseconds delivery_life{86'400'000};  ///< then dead
     std::size_t record_quota = 64 * 1024 * 1024;   ///< bytes of steps and logs of one attempt
     std::uint32_t hold_after = 5;            ///< failed attempts of one notifier in a row; then its deliveries are held
@@ -103,6 +105,9 @@ public:
     /// The agent's key is `new_key` from now on; said again it is fine. Errors: conflict (its key is not `old_key`), not_found,
     /// unavailable (kReplacedKeysMost changes within a day: the keys before would be forgotten).
     virtual void change_key(std::string agent, std::string old_key, std::string new_key, Who who, Done<AgentRecord> done) = 0;
+    /// "MACHINE-USER", attended. The same key again: the same agent; another key of the same user takes the place of the one before. Errors: denied
+    /// (the machine's agent may not vouch: its words say what an administrator types), invalid (the user), conflict (the name is another's), unavailable (too many).
+    virtual void join_session(SessionJoin request, Done<AgentRecord> done) = 0;
     virtual void set_agent(std::string name, AgentPatch patch, Who who, Done<AgentRecord> done) = 0;
     virtual void delete_agent(std::string name, Who who, Done<Nothing> done) = 0;   ///< conflict: it holds jobs
     /// The keys that an agent changed (`change_key`) since it was enrolled, newest first, a bounded number. Any thread; does not wait for the writer.
@@ -145,6 +150,12 @@ public:
     /// What a token of kind `attempt` opens. Errors: denied. Does not wait for the writer.
     virtual Result<AttemptAccess> attempt_access(std::string_view token_text) = 0;
 
+    // Files on agents' machines.
+    /// Errors: not_found (the agent), denied (it is not to watch for this trigger).
+    virtual void file_source(std::string agent, AppearedFile file, Done<FileSource> done) = 0;
+    virtual void say_files(std::string agent, std::vector<FileStanding> standing, Done<Nothing> done) = 0;   ///< replaces what it said before
+    virtual void trigger_files(std::string trigger, Done<std::vector<FileStanding>> done) = 0;               ///< of all agents that are to watch, by name
+
     // Jobs.
     /// Errors: not_found (trigger), conflict (the key was used with another body; the trigger is paused or its deployment is missing; the agent that
     /// a person starts it at cannot run it).
@@ -160,6 +171,8 @@ public:
     virtual void why_trigger(std::string trigger, Done<Why> done) = 0;
     /// The same for a job that asks for nothing but this environment.
     virtual void why_environment(std::string environment, Done<Why> done) = 0;
+    /// Those that somebody holds or waits for, and those that an Environment gives a number of; by environment and name.
+    virtual void locks(Done<std::vector<LockState>> done) = 0;
 
     // Questions.
     /// Errors: not_found, denied (not the attempt that this agent has), invalid (what is asked), conflict (kOpenQuestions).

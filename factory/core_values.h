@@ -34,6 +34,8 @@ struct RunRequest {
     std::string body_sha256;            ///< compared when the key was seen before
     bool trace = false;                 ///< its steps keep their input and output
     std::string launch_agent{}, launch{};   ///< a person starts it at this agent (id), under the agent's own id of that: twice is the same job. Else empty
+    std::string uid{};                  ///< of the job, when its cause has a name of its own; a job that is there is the same run
+    std::string agent{};                ///< name of the only one that may run it; empty: any that fits
     Json callback{};                    ///< {url, secret}: who is told of its end, as the caller asks and the trigger allows; null: nobody
 };
 
@@ -94,7 +96,16 @@ struct AgentPatch {
     std::optional<bool> approved, paused, frozen;   ///< approved: for its own environment
     std::optional<Json> approved_in;     ///< replaces; approves, when there is one in it
     std::optional<std::string> user{};   ///< whose agent it is; empty: nobody's
+    std::optional<bool> sessions{};      ///< as AgentRecord has it
     bool revoked = false;                ///< its key ends for good; only enrolling it again mends that
+};
+
+/// A person's agent that a machine's agent vouches for: the system there says who that is.
+struct SessionJoin {
+    std::string machine;     ///< id of the agent that vouches
+    std::string user;        ///< of the operating system
+    std::string public_key;
+    Json facts;
 };
 
 struct SessionReport {
@@ -174,6 +185,7 @@ struct Poll {
     bool knows_person = false;   ///< it fetches what its user may see when that has changed
     Json session{};              ///< its desktop changed: {state, user, since, display}; else null
     std::vector<std::string> heard{};    ///< questions whose answers its jobs have
+    std::optional<std::string> files{};   ///< it watches for files: the version of the list that it has, or empty
 };
 
 struct CancelOrder {
@@ -195,6 +207,7 @@ struct PollAnswer {
     std::vector<AnswerOrder> answered;       ///< again and again, until the agent has heard them
     std::string doctor;                      ///< it is asked to examine itself, under this id; empty: not
     std::vector<Json> consents{};            ///< one for each of `offers`: {asker, trigger, title, description, expectedMs} where its user is to be asked; else null
+    Json files{};                            ///< {version, watches: [{trigger, path, settledMs}]}: what it watches from now on; null: as before
     std::uint64_t person = 0;                ///< what its user may see has this version now; 0: nothing new
 };
 
@@ -266,10 +279,26 @@ struct WhyReason {
     std::string code;      ///< stable: schedule (when it fires next), package_decommissioned, package_deprecated, no_trigger, trigger_paused, credential_expired, credential_elsewhere, agent_offline, agent_attended, agent_unattended, agent_paused, agent_not_approved, agent_frozen, agent_revoked, missing_fact, missing_label, missing_credential,
                            ///< slots_full, agent_busy, agent_unable, agent_doctor, other_agent, private_environment, session_none, session_other_user, session_locked, session_presentation,
                            ///< consent_asked, consent_given, consent_later, consent_refused, consent_none, agent_refuses, package_unsigned, not_in_environment, no_agents, environment_missing, trigger_concurrency, agent_silent,
-                           ///< cancel_sent, awaits_reports, approval, question, running, ended, retried, offered, queue, free, waited (before, and for how long), not_in_group, canary_under_way
+                           ///< cancel_sent, awaits_reports, approval, question, lock_held, priority (it has risen), running, ended, retried, offered, queue, free, waited (before, and for how long), not_in_group, canary_under_way
     std::string subject;   ///< agent, trigger or environment
     std::string text;      ///< a sentence without final period, with the command that mends it in backquotes
     std::string command;   ///< that command, or empty
+};
+
+/// A lock of an environment: at most `slots` jobs hold it at a time, each from its assignment to its end.
+struct LockState {
+    std::string environment, name;
+    std::uint32_t slots = 1;
+    struct Holder {
+        std::string job, trigger, agent;
+        WallTime since;
+    };
+    std::vector<Holder> holders;         ///< who has it for longest first
+    struct Waiter {
+        std::string trigger;
+        std::uint64_t jobs = 0;
+    };
+    std::vector<Waiter> waiting;         ///< whose jobs need it and are ready, by name
 };
 
 struct Why {

@@ -26,6 +26,9 @@ inline constexpr std::string_view kCredentials = "/agent/v1/credentials/sealed";
 inline constexpr std::string_view kAgentLog = "/agent/v1/log";           // the agent's own log
 inline constexpr std::string_view kDoctor = "/agent/v1/doctor";          // the report that a poll's answer asked for
 inline constexpr std::string_view kAsk = "/agent/v1/ask";                // a job asks a person
+inline constexpr std::string_view kFiles = "/agent/v1/files";           // a file that appeared
+inline constexpr std::string_view kWatches = "/agent/v1/watches";       // how the watches for files stand
+inline constexpr std::string_view kSessions = "/agent/v1/sessions";     // a person's own agent joins
 inline constexpr std::string_view kGoodbye = "/agent/v1/goodbye";        // the agent stops
 }  // namespace route
 

@@ -218,8 +218,13 @@ Result<int> set(Context& context, const Arguments& arguments)
     if (arguments.has("--no-user")) body.set("user", "");
     set_list(body, arguments, "--approve-in", "approvedIn");
     if (Status labels = set_labels(body, arguments); !labels) return context.usage(labels.error().what);
+    if (arguments.has("--sessions")) {
+        const std::string word = arguments.text("--sessions");
+        if (word != "on" && word != "off") return context.usage("--sessions is on or off");
+        body.set("sessions", word == "on");
+    }
     if (body.empty()) {
-        return context.usage("nothing to set: say --mode, --pause, --resume, --approve, --approve-in, --freeze, --unfreeze, --revoke, --environment, --user, --no-user or --label");
+        return context.usage("nothing to set: say --mode, --pause, --resume, --approve, --approve-in, --freeze, --unfreeze, --revoke, --environment, --user, --no-user, --sessions or --label");
     }
     const std::string& name = arguments.text("NAME");
     const Result<Json> agent = (*api)->send({.method = "PATCH", .path = join_path("/v1/agents", name), .body = body});
@@ -316,6 +321,7 @@ Command agents_set_command()
                         {"--approve-in", "NAME", "Replaces the environments that it is approved for; '*' is all; may be repeated", false, true},
                         {"--user", "NAME", "The person whose desktop it stands beside"},
                         {"--no-user", "", "It is nobody's"},
+                        {"--sessions", "WORD", "on or off: people of its machine may join with agents of their own, and are who that machine's system says (`millwright-agent enrol --through-machine`)"},
                         {"--label", "K=V", "Replaces its labels; may be repeated", false, true}},
             .run = set};
 }

@@ -8,7 +8,7 @@ const std::vector<Command>& all_commands()
         new_command(), run_command_entry(), check_command(), test_command(), pack_command(), sign_command(), publish_command(), deploy_command(),
         apply_command(), get_command(), delete_command(), trigger_command(), triggers_command(),
         triggers_show_command(), triggers_schedule_command(), triggers_token_command(), triggers_pause_command(), triggers_resume_command(),
-        jobs_command(), show_command(), why_command(), timeline_command(), logs_command(), steps_command(),
+        jobs_command(), show_command(), why_command(), locks_command(), timeline_command(), logs_command(), steps_command(),
         cancel_command(), retry_command(), questions_command(), questions_list_command(), questions_show_command(), questions_answer_command(),
         deliveries_command(), deliveries_resend_command(), notifiers_command(),
         notifiers_show_command(), notifiers_resume_command(), notifiers_test_command(), credentials_command(), credentials_list_command(), credentials_set_command(),

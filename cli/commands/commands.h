@@ -35,6 +35,7 @@ Command metrics_command();
 Command retention_command();
 Command canary_command();
 Command cancel_command();
+Command locks_command();
 Command retry_command();
 Command questions_command();
 Command questions_list_command();

@@ -46,6 +46,13 @@ Result<int> show(Context& context, const Arguments& arguments)
         if (chat["refused"].is_object())
             field("refused", Json(fmt::format("{} since the factory started; the last at {}: {}", chat["refused"]["count"].as_integer(), chat["refused"]["time"].as_string(), chat["refused"]["why"].as_string())));
     }
+    if (const Json& watched = (*calls)["watches"]; watched.is_object()) {
+        field("files", watched["path"]);
+        if (watched["agents"].empty()) console.line("              no agent watches for them: none that is approved fits");
+        for (const Json& one : watched["agents"].as_array())
+            console.line(one_line(fmt::format("              {}: {}", one["agent"].as_string(),
+                                              one.contains("problem") ? one["problem"].as_string() : one["watches"].as_bool() ? "watches" : one["online"].as_bool() ? "has not said yet how it stands" : "is offline: it looks when it is there again")));
+    }
     field("a job now", (*calls)["ready"]["text"]);
     for (const std::string& line : reason_lines((*calls)["ready"]["reasons"], (*calls)["ready"]["text"])) console.line(line);
     for (const Json& example : (*calls)["examples"].as_array()) {

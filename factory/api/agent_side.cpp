@@ -161,6 +161,7 @@ Json poll_json(const PollAnswer& answer)
         for (const AnswerOrder& each : answer.answered) list.push(asked_json(each.id, each.question));
         out.set("answered", std::move(list));
     }
+    if (!answer.files.is_null()) out.set("files", answer.files);
     if (!answer.doctor.empty()) out.set("doctor", Json::object({{"id", answer.doctor}}));
     return out;
 }
@@ -192,6 +193,7 @@ void offers(Service& service, const CallPtr& call)
     for (const Json& word : (*json)["knows"].as_array()) {
         poll.knows_doctor = poll.knows_doctor || word.as_string() == "doctor";
         poll.knows_person = poll.knows_person || word.as_string() == "person";
+        if (word.as_string() == "files") poll.files = (*json)["files"].as_string().substr(0, 100);
     }
     if ((*json)["session"].is_object()) poll.session = (*json)["session"];
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());

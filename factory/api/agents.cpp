@@ -123,8 +123,9 @@ void patch_agent(Service& service, const CallPtr& call)
     if (fields.has("approvedIn")) patch.approved_in = environments_of(fields, "approvedIn");
     if (fields.has("labels")) patch.labels = labels_of(fields, "labels");
     if (fields.has("user")) patch.user = user_of(fields);
+    if (fields.has("sessions")) patch.sessions = fields.boolean("sessions");
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
-    if (json->empty()) return reply_problem(*call, 400, "agent: nothing to change; known are mode, paused, approved, approvedIn, frozen, revoked, environment, labels, user");
+    if (json->empty()) return reply_problem(*call, 400, "agent: nothing to change; known are mode, paused, approved, approvedIn, frozen, revoked, environment, labels, user, sessions");
     // Who may run what is trust; the rest is operation.
     const auto agent = find_agent(service, (*call)["name"]);
     if (!agent) return unknown_agent(*call);
@@ -134,7 +135,9 @@ void patch_agent(Service& service, const CallPtr& call)
         if (patch.approved_in) add_approvals(place, *patch.approved_in);
         if (!permitted(service, *call, Role::admin, place, "changing approval, freeze, revocation, environment or labels of an agent")) return;
     }
-    if (patch.user && !may_say_whose(service, *call)) return;
+    if ((patch.user || patch.sessions) && !may_say_whose(service, *call)) return;
+    if (patch.sessions.value_or(false) && !agent->machine.empty())
+        return reply_problem(*call, 409, fmt::format("agent '{}' is a person's own: people join through a machine's agent", agent->name));
     if (patch.environment && !service.core.reader()->document("Environment", *patch.environment) && *patch.environment != agent->environment)
         return reply_problem(*call, 409, fmt::format("environment '{}' is not there", *patch.environment));
     const bool ends_sessions = patch.frozen.value_or(false) || patch.revoked || (patch.user && *patch.user != agent->user);   // the next session tells it

@@ -66,6 +66,7 @@ void why_environment(Service&, const CallPtr&);
 void release_environment(Service&, const CallPtr&);
 void list_holds(Service&, const CallPtr&);
 void why_all(Service&, const CallPtr&);
+void list_locks(Service&, const CallPtr&);        // locks.cpp
 
 void publish_metrics(Service&, const CallPtr&);   // metrics.cpp
 void list_metrics(Service&, const CallPtr&);
@@ -132,6 +133,11 @@ void agent_person(Service&, const CallPtr&);
 void agent_launch(Service&, const CallPtr&);
 void agent_answer(Service&, const CallPtr&);
 void agent_cancel(Service&, const CallPtr&);
+// agent_files.cpp
+void agent_file(Service&, const CallPtr&);
+void agent_watches(Service&, const CallPtr&);
+// agent_sessions.cpp
+void agent_join(Service&, const CallPtr&);
 // attempt_side.cpp
 void agent_package(Service&, const CallPtr&);
 void agent_credentials(Service&, const CallPtr&);

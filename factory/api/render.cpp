@@ -103,6 +103,7 @@ Json agent_json(const AgentRecord& agent)
                              {"labels", agent.labels.is_object() ? agent.labels : Json::object()}, {"slots", Json(agent.slots)},
                              {"busy", Json(agent.holds.size())}, {"jobs", std::move(jobs)}});
     set_text(out, "user", agent.user);
+    if (agent.sessions) out.set("sessions", true);
     set_text(out, "fingerprint", platform::fingerprint(agent.public_key));
     set_time(out, "offlineSince", agent.offline_since);
     set_text(out, "goodbye", agent.goodbye);
@@ -208,6 +209,18 @@ Json move_json(const VersionMove& move)
     set_text(out, "why", move.why);
     out.set("generation", Json(move.generation));
     if (move.rebound > 0) out.set("rebound", Json(move.rebound));
+    return out;
+}
+
+Json files_json(const std::vector<FileStanding>& standing)
+{
+    Json out = Json::array();
+    for (const FileStanding& one : standing) {
+        Json item = Json::object({{"agent", one.agent}, {"online", one.online}, {"watches", one.online && one.said && one.problem.empty()}});
+        set_text(item, "problem", one.problem);
+        set_time(item, "saidAt", one.said);
+        out.push(std::move(item));
+    }
     return out;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "factory/core_values.h"
+#include "factory/file_values.h"
 #include "platform/base/json.h"
 
 namespace mill::factory {
@@ -20,6 +21,7 @@ Json why_json(const Why& why);
 Json preflight_json(const Preflight& preflight);
 Json move_json(const VersionMove& move);
 std::string waiting_text(const Why& why);                     ///< one sentence: the summary and the first reason
+Json files_json(const std::vector<FileStanding>& standing);   ///< [{agent, online, watches, problem?, saidAt?}]
 Json log_item(const StoredEvent& event);
 Json step_item(const StoredEvent& event);
 Json notifier_state_json(const NotifierState& state);

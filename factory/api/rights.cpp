@@ -42,6 +42,7 @@ constexpr std::array kRights = std::to_array<Row>({
     {"/v1/jobs", {Area::jobs, About::list}},
     {"/v1/jobs/{uid}", {Area::jobs, About::job}},
     {"/v1/jobs/{uid}/deliveries", {Area::deliveries, About::job}},
+    {"/v1/locks", {Area::jobs, About::list}},
     {"/v1/why", {Area::jobs, About::list}},
     {"/v1/deliveries", {Area::deliveries, About::list}},
     {"/v1/deliveries/{id}", {Area::deliveries, About::delivery}},

@@ -138,6 +138,8 @@ void start_run(Service& service, const CallPtr& call, Document trigger, StartRun
     run->request.input = merge_input(trigger.spec["input"], given.call.input);
     run->request.context = std::move(given.call.context);
     run->request.trace = given.call.trace;
+    run->request.uid = std::move(given.uid);
+    run->request.agent = std::move(given.agent);
     if (!given.call.callback_url.empty()) {
         if (const std::string wrong = callback_mistake(trigger.spec, given.call.callback_url); !wrong.empty()) return reply_problem(*call, 400, "callbackUrl " + wrong, "callback");
         run->request.callback = Json::object({{"url", Json(given.call.callback_url)}, {"secret", trigger.spec["callbackSecret"]}});

@@ -20,7 +20,9 @@ struct StartRun {
     struct Launch {
         std::string agent, id, user;   ///< id of the agent, its own id of this start, and whose agent it is
     };
-    std::optional<Launch> launch;      ///< a person starts it at their agent; its mistakes are told as [{path, text}]
+    std::optional<Launch> launch{};      ///< a person starts it at their agent; its mistakes are told as [{path, text}]
+    std::string uid{};         ///< of the job, as RunRequest has it
+    std::string agent{};       ///< the only one that may run it; empty: any
 };
 
 /// Checks the input, starts the job, answers. The caller has been admitted.

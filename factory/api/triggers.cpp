@@ -76,10 +76,20 @@ void show_calls(Service& service, const CallPtr& call, const Document& trigger, 
         const std::string_view source = job["trigger"].is_string() ? "trigger" : "deployment";
         out.set("starts", Json(fmt::format("when a job of {} '{}' ends: {}", source, job[source].as_string(), fmt::join(ends, ", "))));
     }
-    service.core.why_trigger(trigger.name, [call, out](const Result<Why>& why) {
+    const bool files = trigger.spec["event"]["file"].is_object();
+    if (files) out.set("watches", Json::object({{"path", trigger.spec["event"]["file"]["path"]}}));
+    service.core.why_trigger(trigger.name, [&service, call, out, files, name = trigger.name](const Result<Why>& why) {
         Json whole = out;
         if (why) whole.set("ready", why_json(*why));
-        reply(*call, 200, whole);
+        if (!files) return reply(*call, 200, whole);
+        service.core.trigger_files(name, [call, whole](const Result<std::vector<FileStanding>>& standing) {
+            Json shown = whole;
+            if (standing) {
+                Json about = whole["watches"];
+                shown.set("watches", about.set("agents", files_json(*standing)));
+            }
+            reply(*call, 200, shown);
+        });
     });
 }
 

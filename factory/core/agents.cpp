@@ -34,6 +34,7 @@ Status CoreImpl::keep(Agent& agent)
     if (auto ok = writer_.update_agent(agent.key, agent.record, agent.mode_set); !ok) return ok;
     board_.put_agent(agent.key, agent.record);
     waiting_texts_.clear();
+    agent.files_revision = 0;   // where it belongs may be another place now
     watches_stale_ = true;   // its name and labels say who hears of it
     return {};
 }
@@ -102,6 +103,7 @@ void CoreImpl::set_agent(std::string name, AgentPatch patch, Who who, Done<Agent
             record.approved = !patch.approved_in->empty();
         }
         if (patch.user) changes.set("user", record.user = *patch.user).set("userBefore", user_before);
+        if (patch.sessions) changes.set("sessions", agent.record.sessions = *patch.sessions);
         if (patch.paused) changes.set("paused", agent.record.paused = *patch.paused);
         if (patch.frozen) changes.set("frozen", agent.record.frozen = *patch.frozen);
         if (patch.revoked) {

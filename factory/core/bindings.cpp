@@ -77,6 +77,7 @@ Binding CoreImpl::binding_by(const Json& spec, const Document& deployment, const
     rule("requires", package.manifest["requires"]);
     rule("labels", deployment.spec["labels"]);
     rule("concurrency", spec["concurrency"]);
+    if (Json locks = both_locks(spec, deployment.spec); !locks.empty()) b.rules.set("locks", std::move(locks));
     rule("priority", spec["priority"]);
     rule("expiration", spec["expiration"]);
     rule("stopAfterFailures", spec["stopAfterFailures"]);
@@ -98,6 +99,7 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, Bind
 {
     std::string cached = wish.traced ? trigger + "\ntraced" : trigger;
     if (!wish.bound.empty()) cached += fmt::format("\nbound {}{}", wish.bound, wish.pushed ? " pushed" : "");
+    if (!wish.agent.empty()) cached += "\nagent=" + wish.agent;
     if (wish.version != Version::current) cached += wish.version == Version::tried ? "\ntried" : "\nbefore";
     if (const auto found = trigger_bindings_.find(cached); found != trigger_bindings_.end()) return found->second;
     Reader& read = writer_.read();
@@ -134,6 +136,10 @@ Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, Bind
     if (trial != nullptr && wish.version == Version::tried) {
         b.rules.set("group", trial->group);
         b.key += ":group=" + trial->group;
+    }
+    if (!wish.agent.empty()) {
+        b.rules.set("pinned", wish.agent);
+        b.key += ":pinned=" + wish.agent;
     }
     b.trigger = trigger;
     if (!wish.bound.empty()) {
@@ -195,6 +201,7 @@ void CoreImpl::documents_changed()
     publishers_.reset();
     load_notifiers();
     load_followers();
+    load_file_triggers();
     if (auto ok = load_schedules(); !ok) log::error("core", "schedules: {}", ok.error().what);
 }
 

@@ -51,6 +51,7 @@ public:
     void enrol(EnrolRequest request, Done<AgentRecord> done) override;
     void admit(AdmitRequest request, Who who, Done<AgentRecord> done) override;
     void change_key(std::string agent, std::string old_key, std::string new_key, Who who, Done<AgentRecord> done) override;
+    void join_session(SessionJoin request, Done<AgentRecord> done) override;                          ///< machine_sessions.cpp
     void set_agent(std::string name, AgentPatch patch, Who who, Done<AgentRecord> done) override;
     void delete_agent(std::string name, Who who, Done<Nothing> done) override;
     void step_counter(CounterStep step, Done<std::string> done) override;
@@ -76,6 +77,9 @@ public:
     void renew(std::string agent, std::vector<protocol::AttemptId> held, Done<std::vector<HeldAnswer>> done) override;
     Result<AttemptAccess> attempt_access(std::string_view token_text) override;
 
+    void file_source(std::string agent, AppearedFile file, Done<FileSource> done) override;          ///< files.cpp
+    void say_files(std::string agent, std::vector<FileStanding> standing, Done<Nothing> done) override;
+    void trigger_files(std::string trigger, Done<std::vector<FileStanding>> done) override;
     void accept_run(RunRequest request, Who who, Done<Accepted> done) override;
     void cancel(std::string job, std::string why, Who who, Done<JobRecord> done) override;
     void retry(std::string job, bool same_version, Who who, Done<Accepted> done) override;
@@ -83,6 +87,7 @@ public:
     void why(std::string job, Done<Why> done) override;
     void why_trigger(std::string trigger, Done<Why> done) override;
     void why_environment(std::string environment, Done<Why> done) override;
+    void locks(Done<std::vector<LockState>> done) override;                                           ///< locks.cpp
 
     void ask(std::string agent, AskRequest request, Done<QuestionRecord> done) override;              ///< questions.cpp
     void unask(std::string agent, protocol::AttemptId attempt, std::string question, std::string why, Done<Nothing> done) override;   ///< questions_asked.cpp
@@ -124,6 +129,11 @@ private:
     void documents_changed();
     Status pause_when_failing(const Binding& binding);
 
+    static Json both_locks(const Json& trigger, const Json& deployment);   ///< names, sorted; empty: none
+    dispatch::Turn turn_of(int priority, WallTime arrived) const { return dispatch::turn_of(priority, arrived, options_.ageing); }
+    Status count_turns();                          ///< of what waits, when `ageing` is another than before
+    std::vector<WhyReason> why_locks(const KnownBinding& binding) const;
+    std::optional<WhyReason> why_aged(int priority, WallTime arrived) const;
     // versions.cpp
     Result<Document> write_document(const std::optional<Document>& known, const std::string& kind, const std::string& name, const Json& spec, const Who& who,
                                     const std::string& action, VersionMove move);
@@ -134,7 +144,7 @@ private:
     Status load_trials();
     Status begin_trial(const std::optional<Document>& before, const Document& now, const Who& who);   ///< or ends the one that the change makes void
     Status end_trial(const std::string& deployment);
-    Result<BindingRef> binding_for_job(const std::string& trigger, bool traced = false);               ///< which version a new one gets
+    Result<BindingRef> binding_for_job(const std::string& trigger, bool traced = false, const std::string& agent = {});               ///< which version a new one gets
     void tried_by(const Binding& binding, JobKey job);
     Status trial_ended(JobKey job, const std::string& uid, const Binding& binding, protocol::JobState state, protocol::Reason reason, const Json& error);
     Status promote(KnownTrial& known, const Who& who, const std::string& why);
@@ -178,6 +188,10 @@ private:
     void answer_poll(Agent& agent, bool even_if_empty);
     void end_poll(Agent& agent, Error error);
     void free_now(Agent& agent);                   ///< tells the board what the agent wants
+
+    void load_file_triggers();                     // files.cpp: files on agents' machines that start jobs
+    bool watches(const Agent& agent, const FileTriggers::One& trigger) const;
+    Json files_due(Agent& agent);                  ///< that a poll's answer has to carry now; null: nothing
 
     // doctor.cpp
     std::string doctor_due(Agent& agent);          ///< the ask that a poll's answer has to carry now, or nothing
@@ -263,7 +277,7 @@ private:
     std::string approval_of(JobKey job) const;     ///< id of its open question
     Result<std::optional<WhyReason>> why_approval(JobKey job);
     Result<Json> expire_approval(JobKey job, WallTime now);   ///< evidence; null: it was not that
-    Result<Why> why_waiting(const std::string& uid, JobKey job, const BindingRef& binding, int priority);   ///< of one that is ready; why.cpp
+    Result<Why> why_waiting(const JobRecord& job, JobKey key, const BindingRef& binding);   ///< of one that is ready; why.cpp
 
     // followers.cpp: jobs that other jobs' ends start
     void load_followers();
@@ -331,7 +345,7 @@ private:
     std::string schedule_words(const std::string& trigger) const;   ///< when it fires next; empty: it is no schedule
 
     // why.cpp
-    Result<Why> why_ready(const std::string& uid, JobKey job, const BindingRef& binding, int priority);
+    Result<Why> why_ready(const std::string& uid, JobKey job, const BindingRef& binding, const std::optional<JobRecord>& record = {});
     std::string bound_words(const dispatch::Needs::Bound& bound) const;
     void why_agents(const KnownBinding& binding, Why& out, bool& free, std::optional<WallTime>& next);
     AgentView view_of(const KnownBinding& binding, const dispatch::Environment& environment, const Agent& agent);
@@ -382,6 +396,7 @@ private:
     std::optional<std::vector<Document>> publishers_;
     std::vector<Json> notifiers_;
     std::vector<Document> followers_;                     // triggers that listen to ends of jobs
+    FileTriggers file_triggers_;
     std::unordered_map<JobKey, std::vector<Asking>> asking_;   // open questions
     std::map<std::string, NotifierState> receivers_;      // of notifiers with failures
     std::map<std::string, std::string> probing_;          // a held notifier's delivery that is under way

@@ -241,16 +241,20 @@ Result<JobKey> CoreImpl::job_again(Agent& agent, const protocol::Offer& offer, c
     b.permissions = text["permissions"];
     b.rules = Json::object();
     if (offer.trace) b.rules.set("trace", true);
+    // What it holds was taken in what was lost; the documents still say what that is.
+    const auto trigger = writer_.read().document("Trigger", b.trigger);
+    const auto deployment = writer_.read().document("Deployment", b.deployment);
+    if (Json locks = both_locks(trigger ? trigger->spec : Json(), deployment ? deployment->spec : Json()); !locks.empty()) b.rules.set("locks", std::move(locks));
     Json shape = text;
     for (const char* own : {"job", "epoch", "attempt", "input", "attemptToken", "leaseMs"})
         if (shape.contains(own)) shape.erase(own);
-    b.key = "again:" + to_hex(platform::sha256(dump_json(shape)));
+    b.key = "again:" + to_hex(platform::sha256(dump_json(shape) + dump_json(b.rules)));
     const auto id = writer_.put_binding(b);
     if (!id) return fail(id.error());
     const auto binding = known_binding(*id);
     if (!binding) return fail(binding.error());
     NewJob job{.uid = offer.id.job, .binding = *id, .priority = 50, .requested_by = fmt::format("agent {}, which said it again", agent.record.name), .retry_of = {},
-               .created = created, .expires = {}, .input = offer.input.is_null() ? std::string() : dump_json(offer.input), .context = {}};
+               .created = created, .expires = {}, .input = offer.input.is_null() ? std::string() : dump_json(offer.input), .context = {}, .turn = turn_of(50, created)};
     const auto key = writer_.insert_job(job);
     if (!key) return key;
     if (auto ok = job_line(*key, "ready", created, 0, {}, {}, Json::object({{"by", job.requested_by}})); !ok) return fail(ok.error());
@@ -305,7 +309,7 @@ Result<Active*> CoreImpl::adopt(Agent& agent, const EventBatch& batch)
     if (!row) return fail(row.error());
     const auto binding = known_binding(row->binding);
     if (!binding) return fail(binding.error());
-    board_.remove_ready(*key, row->binding, row->priority);
+    board_.remove_ready(*key, row->binding, turn_of(row->priority, row->created));
     if (auto ok = withdraw_questions(*key, "it has started, as its agent says: somebody approved it in what was lost"); !ok) return fail(ok.error());
     Active active;
     active.job = *key;
@@ -325,7 +329,7 @@ Result<Active*> CoreImpl::adopt(Agent& agent, const EventBatch& batch)
     if (auto ok = writer_.adopt({active.job, active.attempt, active.agent, first, active.token_record, active.epoch}); !ok) return fail(ok.error());
     if (auto ok = job_line(*key, "assigned", first, active.attempt, agent.record.name, {}, Json::object({{"saidAgain", true}})); !ok) return fail(ok.error());
     agent.holds.insert(*key);
-    board_.occupy(row->binding);
+    board_.occupy(row->binding, *key);
     active_uids_[active.uid] = *key;
     Active& kept = active_.insert_or_assign(*key, std::move(active)).first->second;
     restore_tokens(kept);

@@ -47,6 +47,7 @@ Result<Accepted> CoreImpl::make_job(const BindingRef& binding, NewJob job, Json 
     if (job.uid.empty()) job.uid = new_uid();
     job.binding = binding->binding.id;
     job.created = clock_.now();
+    job.turn = turn_of(job.priority, job.created);
     const auto key = writer_.insert_job(job);
     if (!key) return fail(key.error());
     if (auto ok = job_line(*key, "ready", job.created, 0, {}, {}, Json::object({{"by", job.requested_by}})); !ok) return fail(ok.error());
@@ -56,7 +57,7 @@ Result<Accepted> CoreImpl::make_job(const BindingRef& binding, NewJob job, Json 
         if (!asked) return fail(asked.error());
         approval = std::move(*asked);
     }
-    if (approval.empty()) board_.add_ready(*key, job.binding, job.priority);
+    if (approval.empty()) board_.add_ready(*key, job.binding, job.turn);
     tried_by(binding->binding, *key);
     fresh_ = FreshJob{*key, {job.uid, job.binding, job.priority, 0, job.created, {}}, std::move(input)};
     auto ok = dispatch();
@@ -112,7 +113,13 @@ void CoreImpl::accept_run(RunRequest request, Who who, Done<Accepted> done)
             }
             if (known.error().code != Errc::not_found) return fail(known.error());
         }
-        const auto binding = binding_for_job(run.trigger, run.trace);
+        if (!run.uid.empty() && writer_.job_key(run.uid)) {
+            auto record = writer_.read().job(run.uid);
+            if (!record) return fail(record.error());
+            return Accepted{.job = std::move(*record), .repeated = true, .waiting_for = {}};
+        }
+        job.uid = run.uid;
+        const auto binding = binding_for_job(run.trigger, run.trace, run.agent);
         if (!binding) return fail(binding.error());
         const Json& rules = (*binding)->binding.rules;
         job.priority = run.priority.value_or(rules["priority"].is_integer() ? static_cast<int>(rules["priority"].as_integer()) : 50);
@@ -283,7 +290,7 @@ void CoreImpl::forget_active(Active& active)
         agent->second.holds.erase(active.job);
         news_for(agent->second);
     }
-    board_.vacate(active.binding->binding.id);
+    board_.vacate(active.binding->binding.id, active.job);
     active_uids_.erase(active.uid);
     active_.erase(active.job);   // `active` is gone from here on
 }
@@ -324,7 +331,7 @@ Status CoreImpl::end_ready(JobKey job, Ending ending)
     if (!row) return fail(row.error());
     const auto binding = known_binding(row->binding);
     if (!binding) return fail(binding.error());
-    board_.remove_ready(job, row->binding, row->priority);
+    board_.remove_ready(job, row->binding, turn_of(row->priority, row->created));
     if (const auto& bound = (*binding)->needs.bound; bound)
         if (const auto agent = agent_ids_.find(bound->agent); agent != agent_ids_.end()) news_for(agents_.at(agent->second));
     if (auto ok = withdraw_questions(job, fmt::format("the job is {}", protocol::name(ending.state))); !ok) return ok;
@@ -347,7 +354,7 @@ Status CoreImpl::back_to_ready(Active& active, std::string_view what, std::strin
                                    .evidence = Json::object({{"by", active.cancel->by}, {"why", active.cancel->why}}), .time = clock_.now()});
     const JobKey job = active.job;
     const std::int64_t binding = active.binding->binding.id;
-    const int priority = active.priority;
+    const dispatch::Turn turn = turn_of(active.priority, active.created);
     const std::uint32_t attempt = active.attempt;
     const BindingRef known = active.binding;
     if (auto ok = withdraw_questions(job, "the attempt that asked has ended"); !ok) return ok;
@@ -356,7 +363,7 @@ Status CoreImpl::back_to_ready(Active& active, std::string_view what, std::strin
     if (auto ok = job_line(job, what, clock_.now(), active.attempt, agents_.at(active.agent).record.name, {}, std::move(detail)); !ok) return ok;
     if (auto ok = job_line(job, "ready", clock_.now(), active.attempt); !ok) return ok;
     forget_active(active);
-    board_.add_ready(job, binding, priority);
+    board_.add_ready(job, binding, turn);
     watch_job(job, known->binding, attempt, clock_.now());
     return {};
 }

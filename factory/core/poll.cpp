@@ -59,6 +59,7 @@ std::uint64_t CoreImpl::park(Poll poll, Done<PollAnswer> done)
         agent.next_poll = poll.next;
         agent.knows_doctor = poll.knows_doctor;
         agent.knows_person = poll.knows_person;
+        agent.files = poll.files;
         agent.parked = Parked{ticket, answer, clock_.steady() + std::min(poll.wait.value_or(options_.poll), options_.poll), poll.want};
         free_now(agent);
         stirred_.insert(agent.key);
@@ -144,7 +145,7 @@ Status CoreImpl::assign(const dispatch::Match& match)
     active.job = match.job;
     active.uid = job.row.uid;
     active.binding = bindings_.at(match.binding);
-    active.priority = match.priority;
+    active.priority = job.row.priority;
     active.attempt = job.row.attempt + 1;
     active.epoch = epoch_;
     active.agent = match.agent;
@@ -277,7 +278,8 @@ void CoreImpl::answer_poll(Agent& agent, bool even_if_empty)
     answer.drop = std::exchange(agent.drops, {});
     answer.doctor = doctor_due(agent);
     answer.person = news_due(agent);
-    if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.answered.empty() && answer.drop.empty() && answer.doctor.empty() && answer.person == 0) return;
+    answer.files = files_due(agent);
+    if (!even_if_empty && answer.offers.empty() && answer.cancels.empty() && answer.answered.empty() && answer.drop.empty() && answer.doctor.empty() && answer.files.is_null() && answer.person == 0) return;
     const auto done = std::move(agent.parked->done);
     agent.parked.reset();
     agent.gap_until = clock_.steady() + options_.poll_gap + agent.next_poll;

@@ -57,7 +57,7 @@ Status CoreImpl::approve(JobKey job, const QuestionRecord& question, const Who& 
         if (!row) return fail(row.error());
         const auto binding = known_binding(row->binding);
         if (!binding) return fail(binding.error());
-        board_.add_ready(job, row->binding, row->priority);
+        board_.add_ready(job, row->binding, turn_of(row->priority, row->created));
         watch_job(job, (*binding)->binding, row->attempt, now);
         return {};
     }

@@ -98,6 +98,7 @@ Status CoreImpl::load()
     show_hold();
     if (auto ok = load_refusals(); !ok) return ok;
     if (auto ok = load_questions(); !ok) return ok;
+    if (auto ok = count_turns(); !ok) return ok;
     const auto ready = writer_.ready_counts();
     if (!ready) return fail(ready.error());
     for (const auto& [key, count] : *ready) {
@@ -106,7 +107,7 @@ Status CoreImpl::load()
         if (trials_.empty() || !bindings_.at(key)->binding.rules.contains("group")) continue;
         const auto tried = writer_.first_ready(key, std::numeric_limits<std::int64_t>::max());
         if (!tried) return fail(tried.error());
-        for (const auto& [job, priority] : *tried) tried_by(bindings_.at(key)->binding, job);
+        for (const auto& [job, turn] : *tried) tried_by(bindings_.at(key)->binding, job);
     }
     for (const auto& [job, questions] : asking_) {   // ready, and on no board
         if (!awaits_approval(job)) continue;
@@ -141,7 +142,7 @@ Status CoreImpl::load()
         one.created = kept.created;
         one.assigned = kept.assigned;
         one.started = kept.started;
-        board_.occupy(kept.binding);
+        board_.occupy(kept.binding, kept.job);
         tried_by((*binding)->binding, kept.job);
         if (const auto agent = agents_.find(kept.agent); agent != agents_.end()) agent->second.holds.insert(kept.job);
         active_uids_[one.uid] = one.job;

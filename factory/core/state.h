@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "factory/core_values.h"
+#include "factory/file_values.h"
 #include "factory/dispatch/board.h"
 #include "factory/schedule/schedule.h"
 #include "factory/store/writer.h"
@@ -31,6 +32,17 @@ struct BindingWish {
     std::string bound{};           ///< id of the agent that alone runs it: its user started it there
     bool pushed = false;           ///< …and somebody else wants it once more
     Version version = Version::current;
+    std::string agent{};   ///< the only one that may run it
+};
+
+/// Triggers that files on agents' machines start.
+struct FileTriggers {
+    struct One {
+        std::string name, uid, environment;
+        Json spec;                       ///< `event.file`
+    };
+    std::vector<One> all;
+    std::uint64_t revision = 1;          ///< raised when agents may have to watch for other files
 };
 
 struct Parked {
@@ -65,6 +77,11 @@ struct Agent {
     bool asked_again = false;      ///< its session was told to
     std::vector<protocol::AttemptId> drops;
     bool knows_doctor = false;     ///< as its last poll said
+    std::optional<std::string> files;   ///< the version of its list of files, as its last poll said; nothing: it watches none
+    std::uint64_t files_revision = 0;   ///< of FileTriggers, that `files_due` was made by
+    Json files_due;                ///< {version, watches}
+    std::vector<FileStanding> files_said;
+    WallTime files_said_at;
     std::optional<Doctor> doctor;
     // Of its user.
     bool knows_person = false;     ///< as its last poll said

@@ -76,12 +76,13 @@ Status CoreImpl::end_trial(const std::string& deployment)
 }
 
 /// No job waits for the trial: only when an agent of the group is free, and places are left, it gets the new version.
-Result<BindingRef> CoreImpl::binding_for_job(const std::string& trigger, bool traced)
+Result<BindingRef> CoreImpl::binding_for_job(const std::string& trigger, bool traced, const std::string& agent)
 {
-    auto current = binding_of_trigger(trigger, {.traced = traced});
+    auto current = binding_of_trigger(trigger, {.traced = traced, .agent = agent});
     if (!current || trials_.empty()) return current;
     const auto found = trials_.find((*current)->binding.deployment);
     if (found == trials_.end()) return current;
+    if (!agent.empty()) return binding_of_trigger(trigger, {.traced = traced, .version = Version::before, .agent = agent});   // where it runs is no choice: it tries nothing
     const auto& [trial, under_way] = found->second;
     if (trial.succeeded + under_way.size() < trial.jobs) {
         auto tried = binding_of_trigger(trigger, {.traced = traced, .version = Version::tried});

@@ -110,12 +110,12 @@ Status CoreImpl::rebind_waiting(const std::string& deployment, const std::string
         std::size_t jobs;
     };
     std::vector<Step> steps;
-    std::map<std::int64_t, std::vector<std::pair<JobKey, int>>> asked;   // ready, too, and on no board before somebody approves
+    std::map<std::int64_t, std::vector<std::pair<JobKey, dispatch::Turn>>> asked;   // ready, too, and on no board before somebody approves
     for (const auto& [job, questions] : asking_) {
         if (!awaits_approval(job)) continue;
         const auto row = writer_.waiting_job(job);
         if (!row) return fail(row.error());
-        asked[row->binding].emplace_back(job, row->priority);
+        asked[row->binding].emplace_back(job, turn_of(row->priority, row->created));
     }
     std::vector<BindingRef> waiting;
     for (const auto& [id, ref] : bindings_)
@@ -148,7 +148,7 @@ Status CoreImpl::rebind_waiting(const std::string& deployment, const std::string
         const Json detail = Json::object({{"by", who.name}, {"from", from}, {"to", to}, {"text", fmt::format("it waits for {} instead of {}", to, from)}});
         const auto changed = writer_.rebind_ready(old->binding.id, b.id);
         if (!changed) return fail(changed.error());
-        for (const auto& [job, priority] : *jobs)
+        for (const auto& [job, turn] : *jobs)
             if (auto ok = job_line(job, "rebound", now, 0, {}, {}, detail); !ok) return ok;
         steps.push_back({old->binding.id, b.id, on_board});
         out.rebound += static_cast<std::size_t>(*changed);

@@ -108,7 +108,7 @@ Status CoreImpl::fire(const Watch& watch, const Json& notifier, WallTime now)
         if (writer_.delivery_job(delivery_id(row->uid, watch.notifier, event))) return {};   // told already: asking why costs more
         const auto binding = known_binding(row->binding);
         if (!binding) return fail(binding.error());
-        const auto why = why_waiting(row->uid, watch.job, *binding, row->priority);
+        const auto why = why_waiting(*job, watch.job, *binding);
         if (!why) return fail(why.error());
         Json reasons = Json::array();
         std::string text = why->summary;

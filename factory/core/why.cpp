@@ -142,7 +142,7 @@ void CoreImpl::why_agents(const KnownBinding& known, Why& out, bool& free, std::
     if (members == 0) why_nobody(known, environment, std::move(strangers), out.reasons);
 }
 
-Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const BindingRef& binding, int priority)
+Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const BindingRef& binding, const std::optional<JobRecord>& record)
 {
     Why out{.job = uid, .state = JobState::ready, .summary = {}, .reasons = {}};
     const dispatch::Needs& needs = binding->needs;
@@ -158,12 +158,16 @@ Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const Bindin
     }
     const auto held = why_hold(needs.environment);
     if (held) out.reasons.push_back(*held);
+    const auto locked = why_locks(*binding);
+    out.reasons.insert(out.reasons.end(), locked.begin(), locked.end());
     bool free = false;
     std::optional<WallTime> next;
     if (!stopped) why_agents(*binding, out, free, next);
-    if (job != 0) {
+    if (record)
+        if (auto aged = why_aged(record->priority, record->created)) out.reasons.push_back(std::move(*aged));
+    if (record) {
         constexpr std::size_t kCounted = 10'000;   // nobody needs it closer, and a queue may be long
-        const auto ahead = writer_.ready_before(job, binding->binding.id, priority, kCounted);
+        const auto ahead = writer_.ready_before(job, binding->binding.id, turn_of(record->priority, record->created), kCounted);
         if (!ahead) return fail(ahead.error());
         if (*ahead > 0)
             out.reasons.push_back({"queue", needs.trigger, fmt::format("{}{} jobs of trigger '{}' are before it", *ahead >= kCounted ? "at least " : "", *ahead, needs.trigger), ""});
@@ -171,6 +175,7 @@ Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const Bindin
     if (stopped) out.summary = stopped->text;
     else if (held) out.summary = held->text;
     else if (needs.concurrency > 0 && occupied >= needs.concurrency) out.summary = out.reasons.front().text;
+    else if (!locked.empty()) out.summary = locked.front().text;
     else if (needs.bound) out.summary = bound_words(*needs.bound);
     else if (!needs.agent.empty()) out.summary = free ? fmt::format("agent '{}' is free", needs.agent) : fmt::format("waits for agent '{}'", needs.agent);
     else if (free) out.summary = fmt::format("an agent of environment '{}' is free", needs.environment);
@@ -179,10 +184,10 @@ Result<Why> CoreImpl::why_ready(const std::string& uid, JobKey job, const Bindin
     return out;
 }
 
-Result<Why> CoreImpl::why_waiting(const std::string& uid, JobKey job, const BindingRef& binding, int priority)
+Result<Why> CoreImpl::why_waiting(const JobRecord& job, JobKey key, const BindingRef& binding)
 {
-    auto out = why_ready(uid, job, binding, priority);
-    auto approval = why_approval(job);
+    auto out = why_ready(job.uid, key, binding, job);
+    auto approval = why_approval(key);
     if (!approval) return fail(approval.error());
     if (!out || !*approval) return out;
     out->summary = (*approval)->text;   // whoever is free: it is offered to nobody before
@@ -245,7 +250,7 @@ void CoreImpl::why(std::string uid, Done<Why> done)
         if (!id) return fail(id.error());
         const auto binding = known_binding(*id);
         if (!binding) return fail(binding.error());
-        auto out = why_waiting(uid, *key, *binding, job->priority);
+        auto out = why_waiting(*job, *key, *binding);
         if (!out) return out;
         if (auto ok = add_past_waits(*out, true); !ok) return fail(ok.error());
         return out;
@@ -257,7 +262,7 @@ void CoreImpl::why_trigger(std::string trigger, Done<Why> done)
     queue_.submit<Why>(std::move(done), [this, trigger = std::move(trigger)]() -> Result<Why> {
         const auto binding = binding_of_trigger(trigger);
         if (!binding) return fail(binding.error());
-        auto out = why_ready("", 0, *binding, 0);
+        auto out = why_ready("", 0, *binding);
         if (!out) return out;
         if (const std::size_t waiting = board_.ready_count((*binding)->binding.id); waiting > 0)
             out->reasons.push_back({"queue", trigger, fmt::format("{} jobs of trigger '{}' wait", waiting, trigger), ""});
@@ -275,7 +280,7 @@ void CoreImpl::why_environment(std::string environment, Done<Why> done)
         auto plain = std::make_shared<KnownBinding>();
         plain->binding.environment = environment;
         plain->needs = dispatch::read_needs("", environment, Json::object());
-        return why_ready("", 0, plain, 0);
+        return why_ready("", 0, plain);
     });
 }
 
@@ -284,7 +289,7 @@ std::string CoreImpl::waiting_for(const BindingRef& binding)
 {
     Waiting& known = waiting_texts_[binding->binding.id];
     if (!known.text.empty() && clock_.steady() < known.until) return known.text;
-    const auto why = why_ready("", 0, binding, 0);
+    const auto why = why_ready("", 0, binding);
     std::string text = why ? why->summary : "";
     if (why) {
         std::size_t shown = 0;

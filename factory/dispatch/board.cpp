@@ -1,6 +1,7 @@
 #include "factory/dispatch/board.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace mill::factory::dispatch {
 
@@ -13,12 +14,14 @@ void Board::stir_all()
 void Board::put_environment(Environment environment)
 {
     environments_[environment.name] = std::move(environment);
+    unpark_all();   // a lock may have more slots now
     stir_all();
 }
 
 void Board::remove_environment(const std::string& name)
 {
     environments_.erase(name);
+    unpark_all();
     stir_all();
 }
 
@@ -87,28 +90,35 @@ void Board::settle(BindingKey binding, Queue& queue)
         queue.ready.erase(std::prev(queue.ready.end()));
         ++queue.beyond;
     }
-    if (queue.ready.empty()) waiting_.erase(binding);
-    else waiting_.insert(binding);
+    if (queue.ready.empty()) {
+        waiting_.erase(binding);
+        open_.erase(binding);
+        if (queue.parked) locks_[*queue.parked].parked.erase(binding);
+        queue.parked.reset();
+    } else {
+        waiting_.insert(binding);
+        if (!queue.parked) open_.insert(binding);
+    }
     if (queue.ready.empty() && queue.beyond > 0) hungry_.insert(binding);
     else hungry_.erase(binding);
 }
 
-void Board::add_ready(JobKey job, BindingKey binding, int priority)
+void Board::add_ready(JobKey job, BindingKey binding, Turn turn)
 {
     Queue& queue = queues_[binding];
-    const std::pair key(-priority, job);
+    const std::pair key(turn, job);
     if (queue.beyond > 0 && (queue.ready.empty() || key > *queue.ready.rbegin())) ++queue.beyond;
     else queue.ready.insert(key);
     settle(binding, queue);
     stirred_queues_.insert(binding);
 }
 
-void Board::remove_ready(JobKey job, BindingKey binding, int priority)
+void Board::remove_ready(JobKey job, BindingKey binding, Turn turn)
 {
     const auto found = queues_.find(binding);
     if (found == queues_.end()) return;
     Queue& queue = found->second;
-    if (queue.ready.erase({-priority, job}) == 0 && queue.beyond > 1) --queue.beyond;   // never to 0: only the store can say that none is left
+    if (queue.ready.erase({turn, job}) == 0 && queue.beyond > 1) --queue.beyond;   // never to 0: only the store can say that none is left
     settle(binding, queue);
 }
 
@@ -126,11 +136,11 @@ std::optional<BindingKey> Board::hungry() const
     return *hungry_.begin();
 }
 
-void Board::refill(BindingKey binding, const std::vector<std::pair<JobKey, int>>& first)
+void Board::refill(BindingKey binding, const std::vector<std::pair<JobKey, Turn>>& first)
 {
     Queue& queue = queues_.at(binding);
     visits_ += first.size();
-    for (const auto& [job, priority] : first) queue.ready.insert({-priority, job});
+    for (const auto& [job, turn] : first) queue.ready.insert({turn, job});
     queue.beyond = first.size() < kKept ? 0 : std::max<std::size_t>(1, queue.beyond - std::min(queue.beyond, first.size()));
     settle(binding, queue);
     stirred_queues_.insert(binding);
@@ -160,11 +170,22 @@ std::uint32_t Board::wanted(AgentKey agent) const
     return found == seats_.end() ? 0 : found->second.want;
 }
 
-void Board::occupy(BindingKey binding) { ++occupied_[queues_[binding].needs.trigger]; }
-
-void Board::vacate(BindingKey binding)
+void Board::occupy(BindingKey binding, JobKey job)
 {
     const Needs& needs = queues_[binding].needs;
+    ++occupied_[needs.trigger];
+    for (const std::string& name : needs.locks) locks_[{needs.environment, name}].holders.insert(job);
+}
+
+void Board::vacate(BindingKey binding, JobKey job)
+{
+    const Needs& needs = queues_[binding].needs;
+    for (const std::string& name : needs.locks) {
+        const LockKey key(needs.environment, name);
+        locks_[key].holders.erase(job);
+        unpark(key);
+        if (const Lock& lock = locks_[key]; lock.holders.empty() && lock.parked.empty()) locks_.erase(key);
+    }
     const auto found = occupied_.find(needs.trigger);
     if (found == occupied_.end()) return;
     if (--found->second == 0) occupied_.erase(found);
@@ -177,6 +198,43 @@ std::uint32_t Board::occupied(const std::string& trigger) const
 {
     const auto found = occupied_.find(trigger);
     return found == occupied_.end() ? 0 : found->second;
+}
+
+std::uint32_t Board::slots(const LockKey& lock) const
+{
+    const Environment& where = environment(lock.first);
+    const auto found = where.locks.find(lock.second);
+    return found == where.locks.end() ? 1 : found->second;
+}
+
+std::optional<LockKey> Board::lacked(const Queue& queue) const
+{
+    for (const std::string& name : queue.needs.locks) {
+        LockKey key(queue.needs.environment, name);
+        if (const auto found = locks_.find(key); found != locks_.end() && found->second.holders.size() >= slots(key)) return key;
+    }
+    return std::nullopt;
+}
+
+void Board::park(BindingKey binding, Queue& queue, const LockKey& lock)
+{
+    queue.parked = lock;
+    locks_[lock].parked.insert(binding);
+    open_.erase(binding);
+}
+
+void Board::unpark(const LockKey& lock)
+{
+    for (const BindingKey binding : std::exchange(locks_[lock].parked, {})) {
+        queues_.at(binding).parked.reset();
+        open_.insert(binding);
+        stirred_queues_.insert(binding);
+    }
+}
+
+void Board::unpark_all()
+{
+    for (auto& [key, lock] : locks_) unpark(key);
 }
 
 bool Board::blocked(const Queue& queue) const
@@ -217,13 +275,13 @@ bool Board::anyone_free(BindingKey binding)
 Match Board::take(AgentKey agent, BindingKey binding)
 {
     Queue& queue = queues_.at(binding);
-    const auto [minus_priority, job] = *queue.ready.begin();
+    const JobKey job = queue.ready.begin()->second;
     queue.ready.erase(queue.ready.begin());
     settle(binding, queue);
     Seat& seat = seats_.at(agent);
     set_want(seat, agent, seat.want - 1);
-    occupy(binding);
-    return {.job = job, .binding = binding, .priority = -minus_priority, .agent = agent};
+    occupy(binding, job);
+    return {.job = job, .binding = binding, .agent = agent};
 }
 
 std::optional<Match> Board::for_agent(AgentKey key)
@@ -231,20 +289,27 @@ std::optional<Match> Board::for_agent(AgentKey key)
     Seat& seat = seats_.at(key);
     if (seat.want == 0) return std::nullopt;
     std::optional<BindingKey> best;
-    for (const BindingKey binding : waiting_) {
+    std::vector<std::pair<BindingKey, LockKey>> parked;
+    for (const BindingKey binding : open_) {
         ++visits_;
         const Queue& queue = queues_.at(binding);
         if (blocked(queue) || (best && *queue.ready.begin() > *queues_.at(*best).ready.begin())) continue;
-        if (rank(seat, binding) >= 0) best = binding;
+        if (auto lock = lacked(queue)) parked.emplace_back(binding, std::move(*lock));
+        else if (rank(seat, binding) >= 0) best = binding;
     }
+    for (const auto& [binding, lock] : parked) park(binding, queues_.at(binding), lock);
     if (!best) return std::nullopt;
     return take(key, *best);
 }
 
 std::optional<Match> Board::for_queue(BindingKey binding)
 {
-    const Queue& queue = queues_.at(binding);
-    if (queue.ready.empty() || blocked(queue)) return std::nullopt;
+    Queue& queue = queues_.at(binding);
+    if (queue.ready.empty() || queue.parked || blocked(queue)) return std::nullopt;
+    if (const auto lock = lacked(queue)) {
+        park(binding, queue, *lock);
+        return std::nullopt;
+    }
     std::optional<AgentKey> best;
     int best_rank = 0;
     for (const auto& [used, key] : free_) {
@@ -259,6 +324,14 @@ std::optional<Match> Board::for_queue(BindingKey binding)
     return take(*best, binding);
 }
 
+void Board::enter_round(BindingKey binding)
+{
+    const auto found = queues_.find(binding);
+    if (found == queues_.end() || found->second.ready.empty()) return;
+    const auto [turn, job] = *found->second.ready.begin();
+    round_.insert({turn, job, binding});
+}
+
 std::optional<Match> Board::next()
 {
     // Agents first: what they take is the best of all queues; afterwards a queue has only what no free agent fitted before.
@@ -267,12 +340,18 @@ std::optional<Match> Board::next()
         if (auto match = for_agent(key)) return match;
         stirred_agents_.erase(key);
     }
-    while (!stirred_queues_.empty()) {
-        const BindingKey binding = *stirred_queues_.begin();
-        if (auto match = for_queue(binding)) return match;
-        stirred_queues_.erase(binding);
+    // Of several queues the one with the first head: they may wait for the same lock.
+    while (true) {
+        if (round_.empty())
+            for (const BindingKey binding : std::exchange(stirred_queues_, {})) enter_round(binding);
+        if (round_.empty()) return std::nullopt;
+        const BindingKey binding = std::get<2>(*round_.begin());
+        round_.erase(round_.begin());
+        if (auto match = for_queue(binding)) {
+            enter_round(binding);
+            return match;
+        }
     }
-    return std::nullopt;
 }
 
 }  // namespace mill::factory::dispatch

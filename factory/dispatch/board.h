@@ -6,9 +6,11 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
+#include "factory/dispatch/ageing.h"
 #include "factory/dispatch/match.h"
 
 namespace mill::factory::dispatch {
@@ -20,8 +22,13 @@ using BindingKey = std::int64_t;
 struct Match {
     JobKey job = 0;
     BindingKey binding = 0;
-    int priority = 0;
     AgentKey agent = 0;
+};
+
+using LockKey = std::pair<std::string, std::string>;   ///< environment, name
+struct Lock {
+    std::set<JobKey> holders;
+    std::set<BindingKey> parked;   ///< queues that wait for it: looked at again when it is free, and not before
 };
 
 /// One thread. Jobs of one binding have the same needs, so a decision looks at heads of queues, never at every waiting job. Of a long queue only
@@ -39,19 +46,19 @@ public:
     void put_needs(BindingKey binding, Needs needs);
     bool knows(BindingKey binding) const { return queues_.contains(binding); }
 
-    void add_ready(JobKey job, BindingKey binding, int priority);
-    void remove_ready(JobKey job, BindingKey binding, int priority);   ///< of one that waits
+    void add_ready(JobKey job, BindingKey binding, Turn turn);
+    void remove_ready(JobKey job, BindingKey binding, Turn turn);      ///< of one that waits
     void put_waiting(BindingKey binding, std::size_t jobs);            ///< so many wait, all of them in the store alone
     /// A queue that has jobs in the store and none here.
     std::optional<BindingKey> hungry() const;
     /// The first kKept of the queue, in any order; fewer: those are all there are.
-    void refill(BindingKey binding, const std::vector<std::pair<JobKey, int>>& first);
+    void refill(BindingKey binding, const std::vector<std::pair<JobKey, Turn>>& first);
     /// The agent asks for this many jobs now; 0: none.
     void want(AgentKey agent, std::uint32_t jobs);
     std::uint32_t wanted(AgentKey agent) const;
-    /// A job of the binding holds, or no longer holds, a place under its trigger's concurrency.
-    void occupy(BindingKey binding);
-    void vacate(BindingKey binding);
+    /// A job of the binding has, or no longer has, its locks and a place under its trigger's concurrency.
+    void occupy(BindingKey binding, JobKey job);
+    void vacate(BindingKey binding, JobKey job);
 
     /// Jobs of the binding wait, whoever is free: its package was decommissioned.
     void stop(BindingKey binding);
@@ -60,14 +67,16 @@ public:
     /// Nothing starts in an environment of which `held` is true; empty: none is held. Say it again when its answers change.
     void hold(std::function<bool(const std::string& environment)> held);
 
-    /// The next job and agent that go together, already taken off the board (ready, want and concurrency); nothing: wait.
-    /// Highest priority first, then the oldest job; the agent first in the environment's order, then the one unused for longest.
+    /// The next job and agent that go together, already taken off the board (ready, want, concurrency, locks: all or none); nothing: wait.
+    /// The job whose turn it is; the agent first in the environment's order, then the one unused for longest.
     std::optional<Match> next();
 
     // For `why`.
     const Needs& needs(BindingKey binding) const { return queues_.at(binding).needs; }
     const Environment& environment(const std::string& name) const;
     std::uint32_t occupied(const std::string& trigger) const;
+    std::uint32_t slots(const LockKey& lock) const;
+    const std::map<LockKey, Lock>& locks() const { return locks_; }   ///< that somebody holds or waits for
     std::size_t ready_count(BindingKey binding) const;
     const std::set<BindingKey>& waiting() const { return waiting_; }   ///< bindings of which jobs are ready
     std::size_t fitting_agents(BindingKey binding);
@@ -79,9 +88,10 @@ public:
 private:
     struct Queue {
         Needs needs;
-        std::set<std::pair<int, JobKey>> ready;   // -priority, key
+        std::set<std::pair<Turn, JobKey>> ready;
         std::size_t beyond = 0;                   // in the store alone: behind all of `ready`
         bool stopped = false;
+        std::optional<LockKey> parked;            // the lock that it waits for
     };
     struct Seat {
         AgentRecord agent;
@@ -93,6 +103,11 @@ private:
     };
     int rank(Seat& seat, BindingKey binding);
     bool blocked(const Queue& queue) const;
+    std::optional<LockKey> lacked(const Queue& queue) const;   // the first of its locks that is not free
+    void park(BindingKey binding, Queue& queue, const LockKey& lock);
+    void unpark(const LockKey& lock);                   // all that wait for it look again
+    void unpark_all();
+    void enter_round(BindingKey binding);
     std::optional<Match> for_agent(AgentKey key);
     std::optional<Match> for_queue(BindingKey binding);
     Match take(AgentKey agent, BindingKey binding);
@@ -101,14 +116,16 @@ private:
     void stir_all();
 
     std::unordered_map<BindingKey, Queue> queues_;
-    std::set<BindingKey> waiting_, hungry_;             // queues with jobs here; with jobs in the store alone
+    std::set<BindingKey> waiting_, open_, hungry_;      // queues with jobs here; those of them that wait for no lock; with jobs in the store alone
     std::map<AgentKey, Seat> seats_;
     std::map<std::uint64_t, AgentKey> free_;            // want > 0, longest unused first
     std::map<std::string, Environment, std::less<>> environments_;
     mutable std::map<std::string, Environment, std::less<>> assumed_;   // of environments without a document
     std::map<std::string, std::uint32_t> occupied_;     // by trigger
+    std::map<LockKey, Lock> locks_;
     std::set<AgentKey> stirred_agents_;
     std::set<BindingKey> stirred_queues_;
+    std::set<std::tuple<Turn, JobKey, BindingKey>> round_;   // those stirred queues that are being asked, by their heads
     std::function<bool(const std::string&)> held_;
     std::uint64_t revision_ = 1, uses_ = 0, visits_ = 0;
 };

@@ -126,9 +126,10 @@ Needs read_needs(std::string trigger, std::string environment, const Json& rules
     if (out.facts.contains("labels")) out.facts.erase("labels");
     for (const Json& name : rules["machineCredentials"].as_array()) out.machine_credentials.push_back(name.as_string());
     out.concurrency = static_cast<std::uint32_t>(std::clamp<std::int64_t>(rules["concurrency"].as_integer(), 0, 1'000'000));
+    for (const Json& name : rules["locks"].as_array()) out.locks.push_back(name.as_string());
     if (const auto limit = parse_duration(rules["offlineLimit"].as_string()); limit) out.offline_limit = *limit;
     out.group = rules["group"].as_string();
-    out.agent = rules["agent"].as_string();
+    out.agent = rules[rules.contains("pinned") ? "pinned" : "agent"].as_string();
     if (const Json& bound = rules["bound"]; bound.is_object())
         out.bound = Needs::Bound{bound["agent"].as_string(), bound["name"].as_string(), bound["user"].as_string(), bound["pushed"].as_bool()};
     return out;
@@ -140,6 +141,7 @@ Environment read_environment(std::string name, const Json& spec)
     read_members(spec, "", {}, out.members);
     out.run_as = spec["runAs"].as_string();
     if (spec["access"].as_string() == "private") out.user = spec["user"].as_string();
+    for (const auto& [lock, slots] : spec["locks"].as_object()) out.locks[lock] = static_cast<std::uint32_t>(std::clamp<std::int64_t>(slots.as_integer(), 1, 1'000'000));
     return out;
 }
 

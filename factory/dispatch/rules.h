@@ -20,6 +20,7 @@ struct Needs {
     Json facts;                      ///< `requires:` of the package without labels
     std::vector<std::string> machine_credentials;  ///< names of those that the agent's machine has to hold
     std::uint32_t concurrency = 0;   ///< of the trigger; 0: no limit
+    std::vector<std::string> locks;  ///< of the environment, that a job of these holds from its assignment to its end
     std::optional<Milliseconds> offline_limit;
     std::string group;               ///< of the environment, whose agents alone may run it; empty: any
     std::string agent;               ///< name of the only one that may run it, in whatever environments it is; empty: any that fits
@@ -31,7 +32,7 @@ struct Needs {
     std::optional<Bound> bound;
     bool is_own() const { return !agent.empty() || (bound && !bound->pushed); }   ///< nobody's consent is needed
 };
-/// `rules`: {runOn, requires, labels, machineCredentials, concurrency, offlineLimit, group, agent, bound}. What cannot be read asks for nothing: it was validated when saved.
+/// `rules`: {runOn, requires, labels, machineCredentials, concurrency, locks, offlineLimit, group, agent (of a canary) or pinned (its name), bound}. What cannot be read asks for nothing: it was validated when saved.
 Needs read_needs(std::string trigger, std::string environment, const Json& rules);
 
 /// One line of an environment's tree, in the order of preference: groups before the agents beside them.
@@ -47,6 +48,7 @@ struct Environment {
     std::vector<Member> members;   ///< empty: the agents that were enrolled in it; of a private one those of its user
     std::string user = {};         ///< whose own it is (`access: private`); empty: shared
     std::string run_as = {};       ///< user of the machines that its jobs run as; empty: each agent's usual one
+    std::map<std::string, std::uint32_t, std::less<>> locks = {};   ///< how many jobs hold one at a time; those not named: one
 };
 Environment read_environment(std::string name, const Json& spec);
 

@@ -37,6 +37,7 @@ Result<Json> normalise_deployment(const Json& body, const std::string& where)
     }
     out.set("permissions", permissions);
     if (fields.boolean("allowDraft", false)) out.set("allowDraft", true);   // left out when it is not said: documents of before stay as they are
+    read_locks(fields, out);
     if (const Json canary = fields.object("canary", Json()); canary.is_object()) {
         Fields parts(canary, where + ", canary");
         out.set("canary", Json::object({{"group", parts.text("group")}, {"jobs", parts.integer("jobs", 1, 10'000, 10)}}));

@@ -11,6 +11,7 @@ namespace mill::factory {
 namespace {
 
 constexpr int kGroupDepth = 8;
+constexpr std::size_t kLocks = 1000;
 
 Json patterns(Fields& fields, std::string_view key)
 {
@@ -93,6 +94,17 @@ Result<Json> normalise_environment(const Json& body, const std::string& where)
         Json list = Json::array();
         for (const std::string& name : publishers) list.push(Json(name));
         out.set("requireSigned", std::move(list));
+    }
+    if (const Json given_locks = fields.object("locks", Json::object()); !given_locks.empty()) {
+        if (given_locks.size() > kLocks) fields.mistake("locks", fmt::format("has more than {}", kLocks));
+        Json locks = Json::object();
+        for (const auto& [name, slots] : given_locks.as_object()) {
+            if (!is_name(name)) fields.mistake("locks", fmt::format("has '{}', expected a name of small letters, digits, '-', '_' and '.'", name.substr(0, 100)));
+            if (!slots.is_integer() || slots.as_integer() < 1 || slots.as_integer() > 1000)
+                fields.mistake("locks", fmt::format("gives '{}' {}, expected how many jobs hold it at a time, from 1 to 1000", name.substr(0, 100), slots.is_integer() ? dump_json(slots) : slots.kind_name()));
+            locks.set(name, slots);
+        }
+        out.set("locks", std::move(locks));
     }
     const std::string limit = fields.text("offlineLimit", "15m");
     if (auto parsed = parse_duration(limit); !parsed || parsed->count() < 1000)

@@ -62,6 +62,9 @@ tl::expected<void, Refusal> check_chat_credential(const ResourceDocument& trigge
 /// The input of a job that a signed webhook starts: `event.input` of its trigger, filled in from {body, id, type}. Errors: invalid.
 Result<Json> webhook_input(const Json& written, const Json& document);
 
+/// The same of a job that a file starts; the document is {file: {path, size, modified, agent}}.
+Result<Json> file_input(const Json& written, const Json& document);
+
 /// What the state of its version says against a Deployment; `before`: the version (NAME@VERSION) that it has, or empty. Answers warnings.
 /// Errors: conflict (a decommissioned version, unless it is there already; a draft without `allowDraft: true`).
 tl::expected<std::vector<std::string>, Refusal> check_version_state(const ResourceDocument& deployment, const PackageRecord& package, std::string_view before);

@@ -195,6 +195,7 @@ Result<Json> normalise_trigger(const Json& body, const std::string& where)
         out.set("expiration", Json(format_duration(*parsed)));
     if (fields.has("allow")) out.set("allow", networks(fields));
     out.set("concurrency", Json(fields.integer("concurrency", 0, 1'000'000, 0)));             // 0: no bound
+    read_locks(fields, out);
     out.set("stopAfterFailures", Json(fields.integer("stopAfterFailures", 0, 1'000'000, 0)));  // 0: never
     if (fields.has("paused")) out.set("paused", Json(fields.boolean("paused", false)));   // absent: stays as it is
     if (auto done = fields.done(); !done) return fail(std::move(done.error()));

@@ -12,7 +12,11 @@ Json read_approval(Fields& top, bool chat);
 /// ["user:NAME", "role:operator"…]: who may start it, at least one.
 Json read_assigned(Fields& top);
 
-/// {job: {trigger or deployment, on: [EVENT…]}, input} or {webhook: {signature, credentials}, input}
+constexpr std::size_t kMostLocks = 8;
+/// Puts `locks`: names of locks of the environment, sorted; left out when there are none.
+void read_locks(Fields& top, Json& out);
+
+/// {job: {trigger or deployment, on: [EVENT…]}, input} or {webhook: {signature, credentials}, input} or {file: {agent or group, path, settled, settledMs, anywhere?}, input}
 Json read_event(Fields& top);
 
 /// What `event` refers to, and that triggers do not start each other in a circle. Errors: conflict.

@@ -159,6 +159,8 @@ AgentRecord agent_row(const Rows& rows)
     agent.created = rows.time(13);
     agent.approved_in = rows.json(16);
     agent.user = rows.string(17);
+    agent.sessions = rows.boolean(18);
+    agent.machine = rows.string(19);
     agent.last_seen = rows.optional_time(14);
     agent.goodbye = rows.string(15);
     return agent;

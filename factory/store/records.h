@@ -120,6 +120,8 @@ struct AgentRecord {
     bool approved = false, frozen = false, paused = false;
     Json approved_in;        ///< names of environments whose jobs it may be given, "*" for all; null: all (approved before there was such a list)
     std::string user;        ///< the person whose desktop it stands beside ("anna"); empty: nobody's
+    bool sessions = false;   ///< people of its machine may have agents of their own made through it
+    std::string machine;     ///< id of the agent through which it joined; empty: none
     std::uint32_t slots = 1;
     std::uint64_t counter = 0;   ///< of its last session
     WallTime created;

@@ -193,6 +193,15 @@ create unique index person_launches on person_jobs(agent, launch) where launch i
 create table refusals(agent integer not null, trigger text not null, choice text not null, who text not null, said integer not null, until integer not null,
     job text not null, primary key(agent, trigger)) without rowid;
 )sql",
+    // A job's place among those that wait, by its priority and its age together (factory/dispatch/ageing.h). Of jobs of before it is counted at the start.
+    // Whether people's own agents may join through a machine's agent (`sessions`), and through whose one has joined (its uid).
+    R"sql(
+alter table agents add column sessions integer not null default 0;
+alter table agents add column machine text not null default '';
+alter table jobs add column turn integer not null default 0;
+drop index jobs_ready;
+create index jobs_ready on jobs(binding, turn, id) where state = 0;
+)sql",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 constexpr int kChained = 11;   // the step that chains the audit log

@@ -76,7 +76,7 @@ private:
 };
 
 inline constexpr std::string_view kAgentColumns =
-    "id, uid, name, public_key, mode, environment, labels, facts, approved, frozen, paused, slots, counter, created, last_seen, goodbye, approved_in, user";
+    "id, uid, name, public_key, mode, environment, labels, facts, approved, frozen, paused, slots, counter, created, last_seen, goodbye, approved_in, user, sessions, machine";
 AgentRecord agent_row(const Rows& rows);
 inline constexpr std::string_view kDeliveryColumns =   // of deliveries d left join jobs j
     "d.id, d.uid, j.uid, d.notifier, d.event, d.state, d.request, d.created, d.next_try, d.finished, d.attempts, d.error, d.overtook, d.subject, d.claimed";

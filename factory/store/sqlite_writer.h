@@ -68,8 +68,9 @@ public:
     Result<std::int64_t> put_binding(const Binding& binding) override;
     Result<Binding> binding(std::int64_t id) override { return reader_.binding(id); }
     Result<std::vector<std::pair<std::int64_t, std::size_t>>> ready_counts() override;
-    Result<std::vector<std::pair<JobKey, int>>> first_ready(std::int64_t binding, std::size_t limit) override;
-    Result<std::size_t> ready_before(JobKey job, std::int64_t binding, int priority, std::size_t most) override;
+    Result<std::vector<std::pair<JobKey, std::int64_t>>> first_ready(std::int64_t binding, std::size_t limit) override;
+    Result<std::size_t> ready_before(JobKey job, std::int64_t binding, std::int64_t turn, std::size_t most) override;
+    Status count_turns(const std::function<std::int64_t(int, WallTime)>& turn) override;
     Result<std::vector<ActiveAttempt>> load_active() override;
 
     Result<JobKey> insert_job(const NewJob& job) override;

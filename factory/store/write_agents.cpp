@@ -4,10 +4,10 @@ namespace mill::factory::sqlite {
 
 Result<AgentKey> SqliteWriter::insert_agent(const AgentRecord& a)
 {
-    if (auto ok = db_->run("insert into agents(uid, name, public_key, mode, environment, labels, facts, approved, frozen, paused, slots, created, approved_in, user, reported) "
-                           "values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, coalesce((select cast(value as integer) from settings where key = 'epoch'), 1))",
+    if (auto ok = db_->run("insert into agents(uid, name, public_key, mode, environment, labels, facts, approved, frozen, paused, slots, created, approved_in, user, machine, sessions, reported) "
+                           "values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, coalesce((select cast(value as integer) from settings where key = 'epoch'), 1))",
                            a.id, a.name, Blob{a.public_key}, static_cast<int>(a.mode), a.environment, a.labels, a.facts, a.approved, a.frozen,
-                           a.paused, a.slots, a.created, a.approved_in, a.user);
+                           a.paused, a.slots, a.created, a.approved_in, a.user, a.machine, a.sessions);
         !ok)
         return fail(ok.error());
     return db_->last_id();
@@ -16,8 +16,8 @@ Result<AgentKey> SqliteWriter::insert_agent(const AgentRecord& a)
 Status SqliteWriter::update_agent(AgentKey key, const AgentRecord& a, bool mode_set)
 {
     return db_->run("update agents set mode = ?2, mode_set = ?3, environment = ?4, labels = ?5, facts = ?6, approved = ?7, frozen = ?8, "
-                    "paused = ?9, slots = ?10, goodbye = ?11, approved_in = ?12, user = ?13 where id = ?1",
-                    key, static_cast<int>(a.mode), mode_set, a.environment, a.labels, a.facts, a.approved, a.frozen, a.paused, a.slots, a.goodbye, a.approved_in, a.user);
+                    "paused = ?9, slots = ?10, goodbye = ?11, approved_in = ?12, user = ?13, sessions = ?14 where id = ?1",
+                    key, static_cast<int>(a.mode), mode_set, a.environment, a.labels, a.facts, a.approved, a.frozen, a.paused, a.slots, a.goodbye, a.approved_in, a.user, a.sessions);
 }
 
 Status SqliteWriter::agent_key(AgentKey key, std::string_view public_key, bool anew)
@@ -81,7 +81,7 @@ Result<std::vector<Writer::KeptAgent>> SqliteWriter::load_agents()
     static const std::string sql = "select " + std::string(kAgentColumns) + ", mode_set, reported from agents where deleted = 0 order by name";
     Rows rows = db_->query(sql.c_str());
     std::vector<KeptAgent> out;
-    while (rows.next()) out.push_back({rows.integer(0), agent_row(rows), rows.boolean(18), static_cast<std::uint64_t>(rows.integer(19))});
+    while (rows.next()) out.push_back({rows.integer(0), agent_row(rows), rows.boolean(20), static_cast<std::uint64_t>(rows.integer(21))});
     if (!rows.status()) return fail(rows.status().error());
     return out;
 }

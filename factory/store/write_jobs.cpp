@@ -45,24 +45,35 @@ Result<std::vector<std::pair<std::int64_t, std::size_t>>> SqliteWriter::ready_co
     return out;
 }
 
-Result<std::vector<std::pair<JobKey, int>>> SqliteWriter::first_ready(std::int64_t binding, std::size_t limit)
+Result<std::vector<std::pair<JobKey, std::int64_t>>> SqliteWriter::first_ready(std::int64_t binding, std::size_t limit)
 {
-    Rows rows = db_->query("select id, priority from jobs indexed by jobs_ready where state = 0 and binding = ?1 and id not in (select job from questions where state = 0 and attempt = 0) "
-                           "order by priority desc, id limit ?2", binding,
+    Rows rows = db_->query("select id, turn from jobs indexed by jobs_ready where state = 0 and binding = ?1 and id not in (select job from questions where state = 0 and attempt = 0) "
+                           "order by turn, id limit ?2", binding,
                            std::uint64_t{limit});
-    std::vector<std::pair<JobKey, int>> out;
-    while (rows.next()) out.emplace_back(rows.integer(0), static_cast<int>(rows.integer(1)));
+    std::vector<std::pair<JobKey, std::int64_t>> out;
+    while (rows.next()) out.emplace_back(rows.integer(0), rows.integer(1));
     if (!rows.status()) return fail(rows.status().error());
     return out;
 }
 
-Result<std::size_t> SqliteWriter::ready_before(JobKey job, std::int64_t binding, int priority, std::size_t most)
+Result<std::size_t> SqliteWriter::ready_before(JobKey job, std::int64_t binding, std::int64_t turn, std::size_t most)
 {
-    Rows rows = db_->query("select (select count(*) from (select 1 from jobs indexed by jobs_ready where state = 0 and binding = ?1 and priority > ?2 limit ?4)) + "
-                           "(select count(*) from (select 1 from jobs indexed by jobs_ready where state = 0 and binding = ?1 and priority = ?2 and id < ?3 limit ?4))",
-                           binding, priority, job, std::uint64_t{most});
+    Rows rows = db_->query("select (select count(*) from (select 1 from jobs indexed by jobs_ready where state = 0 and binding = ?1 and turn < ?2 limit ?4)) + "
+                           "(select count(*) from (select 1 from jobs indexed by jobs_ready where state = 0 and binding = ?1 and turn = ?2 and id < ?3 limit ?4))",
+                           binding, turn, job, std::uint64_t{most});
     if (!rows.next()) return none(rows, "job", std::to_string(job));
     return std::min(most, static_cast<std::size_t>(rows.integer(0)));
+}
+
+Status SqliteWriter::count_turns(const std::function<std::int64_t(int, WallTime)>& turn)
+{
+    std::vector<std::pair<JobKey, std::int64_t>> turns;
+    Rows rows = db_->query("select id, priority, created from jobs where state = 0");
+    while (rows.next()) turns.emplace_back(rows.integer(0), turn(static_cast<int>(rows.integer(1)), rows.time(2)));
+    if (!rows.status()) return rows.status();
+    for (const auto& [job, value] : turns)
+        if (auto ok = db_->run("update jobs set turn = ?2 where id = ?1", job, value); !ok) return ok;
+    return {};
 }
 
 Result<std::vector<ActiveAttempt>> SqliteWriter::load_active()
@@ -93,9 +104,9 @@ Result<JobKey> SqliteWriter::insert_job(const NewJob& job)
         if (!rows.next()) return none(rows, "binding", std::to_string(job.binding));
         trigger = rows.integer(0);
     }
-    if (auto ok = db_->run("insert into jobs(uid, binding, trigger_id, state, priority, created, expires, requested_by, retry_of) "
-                           "values (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8)",
-                           job.uid, job.binding, trigger, job.priority, job.created, job.expires, job.requested_by, job.retry_of);
+    if (auto ok = db_->run("insert into jobs(uid, binding, trigger_id, state, priority, created, expires, requested_by, retry_of, turn) "
+                           "values (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9)",
+                           job.uid, job.binding, trigger, job.priority, job.created, job.expires, job.requested_by, job.retry_of, job.turn);
         !ok)
         return fail(ok.error());
     const JobKey key = db_->last_id();

@@ -1,6 +1,8 @@
 // factory/store/writer.h -- what the writer thread does to the store: one transaction for many operations. factory/core/ only.
 #pragma once
 
+#include <functional>
+
 #include "factory/store/store.h"
 #include "factory/store/sweeping.h"
 
@@ -28,6 +30,7 @@ struct NewJob {
     WallTime created;
     std::optional<WallTime> expires;
     std::string input, context;   ///< JSON texts; empty: null
+    std::int64_t turn = 0;        ///< its place among those that wait (factory/dispatch/ageing.h)
     Json asked_by{};              ///< names of others who asked for it: of the job that it repeats or follows
 };
 
@@ -194,10 +197,12 @@ public:
     virtual Result<std::int64_t> put_binding(const Binding& binding) = 0;   ///< the id; the same key gives the same id
     virtual Result<Binding> binding(std::int64_t id) = 0;
     virtual Result<std::vector<std::pair<std::int64_t, std::size_t>>> ready_counts() = 0;   ///< bindings with ready jobs, and how many
-    /// Ready jobs of a binding with their priorities, the next one first.
-    virtual Result<std::vector<std::pair<JobKey, int>>> first_ready(std::int64_t binding, std::size_t limit) = 0;
+    /// Ready jobs of a binding with their turns, the next one first.
+    virtual Result<std::vector<std::pair<JobKey, std::int64_t>>> first_ready(std::int64_t binding, std::size_t limit) = 0;
     /// How many of the binding come before this one, counted up to `most`.
-    virtual Result<std::size_t> ready_before(JobKey job, std::int64_t binding, int priority, std::size_t most) = 0;
+    virtual Result<std::size_t> ready_before(JobKey job, std::int64_t binding, std::int64_t turn, std::size_t most) = 0;
+    /// Every ready job's turn anew. Errors of `turn`: none.
+    virtual Status count_turns(const std::function<std::int64_t(int priority, WallTime created)>& turn) = 0;
     virtual Result<std::vector<ActiveAttempt>> load_active() = 0;
 
     virtual Result<JobKey> insert_job(const NewJob& job) = 0;

@@ -34,6 +34,7 @@ TABLE = {
     "GET /v1/jobs": ("viewer", "somewhere"), "GET /v1/jobs/{uid}": ("viewer", "here"), "GET /v1/jobs/{uid}/timeline": ("viewer", "here"), "GET /v1/jobs/{uid}/why": ("viewer", "here"),
     "GET /v1/jobs/{uid}/log": ("viewer", "here"), "GET /v1/jobs/{uid}/steps": ("viewer", "here"), "GET /v1/jobs/{uid}/deliveries": ("viewer", "here"),
     "POST /v1/jobs/{uid}/deliveries/resend": ("operator", "here"), "POST /v1/jobs/{uid}/cancel": ("operator", "here"), "POST /v1/jobs/{uid}/retry": ("operator", "here"),
+    "GET /v1/locks": ("viewer", "somewhere"),
     "GET /v1/why": ("viewer", "somewhere"), "GET /v1/deliveries": ("viewer", "somewhere"), "POST /v1/deliveries/resend": ("operator", "somewhere"),
     "GET /v1/deliveries/{id}": ("viewer", "here"), "POST /v1/deliveries/{id}/resend": ("operator", "here"),
     "GET /v1/agents": ("viewer", "somewhere"), "GET /v1/agents/{name}": ("viewer", "here"), "GET /v1/agents/{name}/log": ("viewer", "here"), "GET /v1/agents/{name}/doctor": ("viewer", "here"),

@@ -122,7 +122,13 @@ TEST_CASE("an environment names a user of the machines, never root", "[factory][
 
 TEST_CASE("what does not exist yet is refused by name", "[factory][resources]")
 {
-    CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"event","event":{"file":"/in/*"}})"), Contains("a file that appears is not supported yet"));
+    CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"event","event":{"file":"/in/*"}})"), Contains("event"));
+    CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"event","event":{"file":{"agent":"a","path":"/in/*"},"job":{"trigger":"x"}}})"), Contains("exactly one of them says what it waits for"));
+    CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"event","event":{"file":{"agent":"a","path":"/*/in"}}})"), Contains("before its last part"));
+    CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"event","event":{"file":{"path":"/in/*"}}})"), Contains("exactly one of them says whose files"));
+    CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","locks":["A b"]})"), Contains("has 'A b'"));
+    CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","locks":["a","b","c","d","e","f","g","h","i"]})"), Contains("names 9 locks"));
+    CHECK_THAT(why_not(R"({"kind":"Environment","name":"e","locks":{"erp":0}})"), Contains("from 1 to 1000"));
     CHECK_THAT(why_not(R"({"kind":"Trigger","name":"t","deployment":"d","type":"attended","assignedTo":["group:sales"]})"), Contains("'group:sales', expected user:NAME, or a role"));
     CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","trigger":"t","on":"all","type":"mail"})"), Contains("mail"));
     CHECK_THAT(why_not(R"({"kind":"Notifier","name":"n","agents":"all","on":"success","type":"api","api":{"url":"https://x"}})"), Contains("'success', expected offline, online, frozen"));

@@ -1,3 +1,4 @@
+#include <map>
 #include <set>
 
 #include <catch2/catch.hpp>
@@ -74,10 +75,10 @@ TEST_CASE("a freed agent takes the most urgent job of all queues it fits", "[dis
     board.put_needs(1, needs("a"));
     board.put_needs(2, needs("b"));
     board.put_needs(3, needs("c", Json::object({{"requires", Json::object({{"programs", "x"}})}})));
-    board.add_ready(10, 1, 50);
-    board.add_ready(11, 2, 60);
-    board.add_ready(12, 3, 99);   // fits nobody
-    board.add_ready(13, 1, 60);
+    board.add_ready(10, 1, -50);
+    board.add_ready(11, 2, -60);
+    board.add_ready(12, 3, -99);   // fits nobody
+    board.add_ready(13, 1, -60);
     board.put_agent(1, agent("srv-1"));
     CHECK_FALSE(board.next());
     board.want(1, 2);
@@ -102,7 +103,7 @@ TEST_CASE("jobs go round among equal agents, and to the preferred group first", 
     CHECK_FALSE(board.next());
     std::vector<AgentKey> order;
     for (int job = 1; job <= 6; ++job) {
-        board.add_ready(job, 1, 50);
+        board.add_ready(job, 1, -50);
         const auto match = board.next();
         REQUIRE(match);
         order.push_back(match->agent);
@@ -113,9 +114,9 @@ TEST_CASE("jobs go round among equal agents, and to the preferred group first", 
                                                                 {"agents", Json::array({"srv-*"})}})));
     for (int i = 1; i <= 3; ++i) board.want(i, 1);
     CHECK_FALSE(board.next());
-    board.add_ready(7, 1, 50);
+    board.add_ready(7, 1, -50);
     CHECK(board.next()->agent == 3);
-    board.add_ready(8, 1, 50);
+    board.add_ready(8, 1, -50);
     CHECK(board.next()->agent == 1);
 }
 
@@ -161,11 +162,11 @@ TEST_CASE("a limit of a trigger frees its queue when a job ends", "[dispatch]")
     board.put_needs(1, needs("a", Json::object({{"concurrency", 2}})));
     board.put_agent(1, agent("srv-1"));
     board.want(1, 10);
-    for (int job = 1; job <= 4; ++job) board.add_ready(job, 1, 50);
+    for (int job = 1; job <= 4; ++job) board.add_ready(job, 1, -50);
     CHECK(board.next()->job == 1);
     CHECK(board.next()->job == 2);
     CHECK_FALSE(board.next());
-    board.vacate(1);
+    board.vacate(1, 1);
     CHECK(board.next()->job == 3);
     CHECK_FALSE(board.next());
 }
@@ -175,20 +176,22 @@ namespace {
 /// A board with the store's part played by a set: jobs of one binding.
 struct LongQueue {
     Board board;
-    std::set<std::pair<int, JobKey>> stored;   // -priority, key
+    std::set<std::pair<Turn, JobKey>> stored;
+    std::map<JobKey, Turn> turns;
 
     void add(JobKey job, int priority)
     {
         stored.insert({-priority, job});
-        board.add_ready(job, 1, priority);
+        turns[job] = -priority;
+        board.add_ready(job, 1, -priority);
     }
     void feed()
     {
         while (const auto binding = board.hungry()) {
-            std::vector<std::pair<JobKey, int>> first;
-            for (const auto& [minus_priority, job] : stored) {
+            std::vector<std::pair<JobKey, Turn>> first;
+            for (const auto& [turn, job] : stored) {
                 if (first.size() == Board::kKept) break;
-                first.emplace_back(job, -minus_priority);
+                first.emplace_back(job, turn);
             }
             board.refill(*binding, first);
         }
@@ -198,7 +201,7 @@ struct LongQueue {
         feed();
         board.want(1, 1);
         auto match = board.next();
-        if (match) stored.erase({-match->priority, match->job});
+        if (match) stored.erase({turns.at(match->job), match->job});
         return match;
     }
     explicit LongQueue(std::size_t jobs)
@@ -240,7 +243,7 @@ TEST_CASE("what is more urgent than all that is in memory goes first, and what i
     for (JobKey job = 1; job <= 5'000; ++job) {
         if (job % 7 == 0) {                     // cancelled, from the front as well as from the part that only the store has
             queue.stored.erase({-50, job});
-            queue.board.remove_ready(job, 1, 50);
+            queue.board.remove_ready(job, 1, -50);
         }
     }
     CHECK(queue.board.ready_count(1) == 5'000 - 714 + 2);
@@ -253,4 +256,32 @@ TEST_CASE("what is more urgent than all that is in memory goes first, and what i
     CHECK(queue.next()->job == 6'003);
     CHECK(queue.next()->job == 6'002);
     CHECK_FALSE(queue.next());
+}
+
+TEST_CASE("queues that wait for a lock are not looked at by every agent that asks, and all of them when it is free", "[dispatch][locks]")
+{
+    Board board;
+    constexpr BindingKey kQueues = 500;
+    board.put_agent(1, agent("srv-1"));
+    for (BindingKey binding = 1; binding <= kQueues; ++binding) {
+        board.put_needs(binding, needs("t" + std::to_string(binding), Json::object({{"locks", Json::array({"erp"})}})));
+        for (JobKey job = 0; job < 10; ++job) board.add_ready(binding * 100 + job, binding, binding == 400 ? -70 : -50);
+    }
+    board.want(1, 1);
+    REQUIRE(board.next()->binding == 400);
+    board.want(1, 1);
+    REQUIRE_FALSE(board.next());
+    const auto before = board.visits();
+    for (int i = 0; i < 1'000; ++i) {
+        board.want(1, 1);
+        REQUIRE_FALSE(board.next());
+    }
+    CHECK(board.visits() == before);
+    // The lock is free: the most urgent of all gets it, not the queue with the lowest number.
+    board.vacate(400, 40'000);
+    CHECK(board.next()->binding == 400);
+    board.vacate(400, 40'001);
+    board.remove_ready(40'002, 400, -70);
+    board.want(1, 1);
+    CHECK(board.next()->job == 40'003);
 }

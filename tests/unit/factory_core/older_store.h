@@ -26,6 +26,7 @@ inline constexpr const char* kUndo[] = {
     "alter table deliveries drop column kept; drop table callbacks;",
     "",
     "alter table agents drop column user; drop table person_jobs; drop table refusals;",
+    "alter table agents drop column sessions; alter table agents drop column machine; drop index jobs_ready; alter table jobs drop column turn; create index jobs_ready on jobs(binding, priority desc, id) where state = 0; delete from settings where key = 'ageing';",
 };
 
 /// The store in `folder` as `step` (3 or later) left it, without what this program would do more.

@@ -275,3 +275,30 @@ TEST_CASE("a job that another one's end had started in what was lost is not star
     const auto parking = after->park(srv);
     CHECK_FALSE(parking.answered());
 }
+
+TEST_CASE("a job that a restored store hears of only from its agent holds its locks all the same", "[core][restore][locks]")
+{
+    World before;
+    before.orders(Json::object({{"locks", Json::array({"erp"})}}));
+    const auto srv = before.agent("srv-1"), other = before.agent("srv-2");
+    const auto copy = backup(before);
+    const auto held = before.run();   // not in the copy
+    const auto parking = before.park(srv);
+    const auto id = parking.value().offers.at(0).id;
+    const Json offer = offer_of(parking);
+    before.report(srv, id, {before.state(1, JobState::running)});
+
+    const auto world = restored(before, copy);
+    session(*world, srv, {id}, {{id, 1}});
+    session(*world, other);
+    say_again(*world, srv, id, offer, {before.state(1, JobState::running)});
+    that_was_all(*world, srv);
+    that_was_all(*world, other);
+    const auto second = world->park(other);
+    const auto waits = world->run();
+    REQUIRE_FALSE(second.answered());
+    CHECK_THAT(world->why(waits.uid).summary, Catch::Contains("waits for lock erp, held by job " + held.uid));
+    world->report(srv, id, {before.state(2, JobState::successful, Reason::completed)});
+    REQUIRE(second.answered());
+    CHECK(second.value().offers.at(0).id.job == waits.uid);
+}
