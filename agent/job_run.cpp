@@ -35,7 +35,10 @@ JobRun::JobRun(RunSpec spec, Ports ports)
 void JobRun::start()
 {
     kill_at_ = ports_.clock.steady() + (goes_on() ? Milliseconds(kAgainWait) : Milliseconds(kStartWait));
-    if (goes_on()) last_sequence_ = spec_.last_sequence, kept_ = true;
+    if (goes_on()) {
+        last_sequence_ = acked_ = spec_.last_sequence;
+        kept_ = true;
+    }
     open_broker();  // at the same time as the sandbox
     if (auto sent = ports_.keeper.start(key_, sandbox_request(spec_)); !sent) on_refused(sent.error().code, sent.error().what);
 }

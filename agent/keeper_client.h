@@ -6,6 +6,7 @@
 #include <string>
 
 #include "agent/keeper/messages.h"
+#include "platform/base/clock.h"
 #include "platform/base/json.h"
 #include "platform/channel.h"
 

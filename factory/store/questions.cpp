@@ -134,7 +134,7 @@ Result<std::vector<Writer::OpenQuestion>> SqliteWriter::open_questions()
 
 Result<std::vector<Writer::OpenQuestion>> SqliteWriter::answered_questions()
 {
-    Rows rows = db_->query("select q.uid, q.job, q.attempt from jobs j join questions q on q.job = j.id where j.state in (1, 2, 3) and q.state in (1, 2) and q.attempt = j.attempt and q.attempt > 0");
+    Rows rows = db_->query("select q.uid, q.job, q.attempt from jobs j join questions q on q.job = j.id where j.state < 4 and j.state > 0 and q.state in (1, 2) and q.attempt = j.attempt and q.attempt > 0");
     std::vector<OpenQuestion> out;
     while (rows.next()) out.push_back({rows.string(0), rows.integer(1), static_cast<std::uint32_t>(rows.integer(2))});
     if (!rows.status()) return fail(rows.status().error());

@@ -80,7 +80,7 @@ TEST_CASE("a read is the agent's to answer, once, in time", "[runner][metrics]")
 
     bench.start(7, "metric.read", with);
     REQUIRE(bench.metrics.next_deadline());
-    bench.clock.pass(std::chrono::seconds(31));
+    bench.clock.advance(std::chrono::seconds(31));
     bench.metrics.expire(bench.clock.steady());
     CHECK(bench.only().outcome.error().status == 408);
 
