@@ -207,6 +207,14 @@ void agent_launch(Service& service, const CallPtr& call)
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
     const auto agent = agent_of_person(service, *call);
     if (!agent) return;
+    const auto started = [call](const Accepted& accepted) { reply(*call, 202, Json::object({{"job", accepted.job.uid}, {"state", protocol::name(accepted.job.state)}})); };
+    // Said again, because the answer was lost: the same job, whatever became of the trigger since. Without a trigger nothing else can come of it.
+    RunRequest again;
+    again.launch_agent = agent->id;
+    again.launch = id;
+    const auto before = await<Accepted>([&](Done<Accepted> done) { service.core.accept_run(again, {"user " + agent->user, call->http.remote}, std::move(done)); });
+    if (before) return started(*before);
+    if (before.error().code != Errc::not_found) return reply_error(*call, before.error());
     std::optional<Document> trigger;
     {
         const auto reader = service.core.reader();
@@ -217,9 +225,7 @@ void agent_launch(Service& service, const CallPtr& call)
             return reply_problem(*call, 403, fmt::format("trigger '{}' is not assigned to {}", trigger->name, agent->user), "not_assigned");
     }
     call->http.body = {};
-    start_run(service, call, std::move(*trigger), {std::move(given), {}, {}, 0, [call](const Accepted& accepted) {
-        reply(*call, 202, Json::object({{"job", accepted.job.uid}, {"state", protocol::name(accepted.job.state)}}));
-    }, StartRun::Launch{agent->id, id, agent->user}});
+    start_run(service, call, std::move(*trigger), {std::move(given), {}, {}, 0, started, StartRun::Launch{agent->id, id, agent->user}});
 }
 
 void agent_answer(Service& service, const CallPtr& call)

@@ -14,7 +14,7 @@ bool in_chat(const Json& by)
     return std::any_of(by.as_array().begin(), by.as_array().end(), [](const Json& one) { return one.as_string() == "conversation" || one.as_string().starts_with("chat:"); });
 }
 
-/// Names of the people whose tokens are among `by` for something in `environment`, each once.
+/// Names of the people whose tokens or agents are among `by` for something in `environment`, each once.
 std::vector<std::string> approvers(Reader& reader, const Json& by, const std::string& environment)
 {
     std::vector<std::string> out;
@@ -30,6 +30,11 @@ std::vector<std::string> approvers(Reader& reader, const Json& by, const std::st
             if (may && std::find(out.begin(), out.end(), who) == out.end()) out.push_back(who);
         }
     }
+    if (const auto agents = reader.agents())   // at her desktop nobody needs a token
+        for (const AgentRecord& agent : *agents) {
+            const bool may = !agent.user.empty() && std::any_of(by.as_array().begin(), by.as_array().end(), [&](const Json& one) { return one.as_string() == "user:" + agent.user; });
+            if (std::string who = "user " + agent.user; may && std::find(out.begin(), out.end(), who) == out.end()) out.push_back(std::move(who));
+        }
     return out;
 }
 

@@ -15,6 +15,9 @@ std::optional<Missing> missing_for(Reader& reader, const Identity& identity, con
     if (route.access != Access::any_token || right_of(route).area == Area::none) return missing_right(reader, identity, route, thing);
     const Place place = place_of(reader, right_of(route).about, thing, true);
     const bool starts = right_of(route).area == Area::runs;
+    if (starts)
+        for (const std::string& environment : place.environments)
+            if (auto missing = missing_in_private(reader, identity, environment)) return missing;
     const bool own = starts && ((identity.kind == "trigger" && identity.subject == thing) || (identity.kind == "env" && place.of == Place::Of::all && place.environments.front() == identity.subject));
     const Route like{route.method, route.pattern, own ? Access::any_token : starts ? Access::operate : Access::viewer, route.handler, {}, {}, 0};
     return missing_right(reader, identity, like, thing);

@@ -74,7 +74,7 @@ Json mistake_json(const std::string& mistake)
 {
     const std::size_t colon = mistake.find(": ");
     if (!mistake.starts_with('/') || colon == std::string::npos) return Json::object({{"path", ""}, {"text", mistake}});
-    return Json::object({{"path", mistake.substr(0, colon)}, {"text", mistake.substr(colon + 2)}});
+    return Json::object({{"path", colon == 1 ? std::string() : mistake.substr(0, colon)}, {"text", mistake.substr(colon + 2)}});   // "/": all of it
 }
 
 void give_answer(Service& service, const CallPtr& call, const QuestionRecord& question, QuestionAnswer answer, Who who, bool for_form)

@@ -132,8 +132,6 @@ void start_run(Service& service, const CallPtr& call, Document trigger, StartRun
         run->request.launch_agent = run->launch->agent;
         run->request.launch = run->launch->id;
     }
-    const Identity person{.kind = "user", .id = {}, .subject = run->launch ? run->launch->user : std::string()};
-    if (!permitted_in_private(service, *call, run->launch ? person : call->identity, environment_of(service, trigger), fmt::format("starting trigger '{}'", trigger.name))) return;
     run->request.trigger = trigger.name;
     run->request.input = merge_input(trigger.spec["input"], given.call.input);
     run->request.context = std::move(given.call.context);
@@ -151,6 +149,8 @@ void start_run(Service& service, const CallPtr& call, Document trigger, StartRun
         const std::string& name = trigger.spec["deployment"].as_string();
         const auto deployment = reader->document("Deployment", name);
         if (!deployment) return reply_problem(*call, 409, fmt::format("trigger '{}': its deployment '{}' is not there", trigger.name, name));
+        const Identity person{.kind = "user", .id = {}, .subject = run->launch ? run->launch->user : std::string()};
+        if (!permitted_in_private(service, *call, run->launch ? person : call->identity, deployment->spec["environment"].as_string(), fmt::format("starting trigger '{}'", trigger.name))) return;
         std::string package = deployment->spec["package"].as_string();
         if (const auto trials = reader->trials())   // what all but a group run
             for (const Trial& one : *trials)
