@@ -98,6 +98,8 @@ public:
     void answer(OfferAnswer answer);
     std::vector<OfferAnswer> take_answers();
     bool has_answers() const;
+    /// Something that its link asks others for is there.
+    void stir() const { changed(); }
     /// Waits until an attempt is held; false when stopped.
     bool wait_held(std::stop_token stop);
 

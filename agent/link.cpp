@@ -167,12 +167,12 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
     unsigned want = 0;
     std::vector<OfferAnswer> answers;
     std::optional<Milliseconds> rest;
-    std::vector<Json> granted;
     Json session;
+    if (parts_.beside != nullptr) begin_granted();
     {
         const std::scoped_lock lock(mutex_);
         if (parts_.beside != nullptr) {
-            granted = parts_.beside->granted();
+            if (parts_.beside->may_begin()) return {};   // said this moment: at once again
             session = parts_.beside->session();
             if (session == session_said_) session = Json();
         }
@@ -183,11 +183,6 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
         parked_ = parked;
         wanted_ = want;
         is_parked_ = true;
-    }
-    for (const Json& json : granted) {
-        auto id = protocol::parse_attempt_id(json);
-        // When it was renewed last is not known: half of a lease is left at least, and the next renewal says more.
-        if (id && parts_.desk.holds(*id)) begin(*id, protocol::parse_offer(json), json, parts_.clock.steady() + period(json, "leaseMs", terms_.lease) / 2);
     }
     Json::Array said;
     for (const OfferAnswer& answer : answers) {
@@ -307,6 +302,16 @@ bool Link::ask_first(const protocol::Offer& offer, const Json& json)
     return parts_.beside->hear(offer, json) != Beside::Word::granted;
 }
 
+/// Those that the person said yes to since.
+void Link::begin_granted()
+{
+    for (const Json& json : parts_.beside->granted()) {
+        auto id = protocol::parse_attempt_id(json);
+        // When it was renewed last is not known: half of a lease is left at least, and the next renewal says more.
+        if (id && parts_.desk.holds(*id)) begin(*id, protocol::parse_offer(json), json, parts_.clock.steady() + period(json, "leaseMs", terms_.lease) / 2);
+    }
+}
+
 /// One that has its slot and, where a person is to be asked, that person's word.
 void Link::begin(const protocol::AttemptId& id, const Result<protocol::Offer>& offer, const Json& json, SteadyTime end)
 {
@@ -340,7 +345,7 @@ void Link::nudge()
     // A rest that began meanwhile ends by itself, and then the factory has to be asked.
     if ((wanted_ == 0 && (parts_.desk.free() > 0 || (!parked_rests_ && parts_.desk.resting()))) || (wanted_ > 0 && !parts_.desk.unable().empty()) || parts_.desk.has_answers() ||
         (parts_.questions != nullptr && parts_.questions->has_heard()) ||
-        (parts_.beside != nullptr && !(parts_.beside->session() == session_said_)))
+        (parts_.beside != nullptr && (parts_.beside->may_begin() || !(parts_.beside->session() == session_said_))))
         parked_.request_stop();
 }
 

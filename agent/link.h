@@ -64,6 +64,7 @@ private:
     Status poll(const std::string& token, std::stop_token stop, Refusal& refusal);
     void on_offer(const Json& json);
     bool ask_first(const protocol::Offer& offer, const Json& json);
+    void begin_granted();
     void begin(const protocol::AttemptId& id, const Result<protocol::Offer>& offer, const Json& json, SteadyTime end);
     void on_answer(const Json& answer);
     void hear_revoked(const Json& list);

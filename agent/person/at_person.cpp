@@ -228,6 +228,16 @@ void AtPerson::hear_again(const protocol::AttemptId& id, const Json& said)
     if (verdict->word == Word::declined) decline(id, verdict->why, verdict->choice, verdict->by, Json(format_time(*verdict->until)));
 }
 
+std::vector<Json> AtPerson::granted()
+{
+    std::vector<Json> out;
+    for (Consents::Granted& each : consents_.granted()) {
+        parts_.desk.answer({each.id, "consented", "", Json::object({{"by", each.by}, {"choice", "now"}})});
+        out.push_back(std::move(each.offer));
+    }
+    return out;
+}
+
 void AtPerson::decline(const protocol::AttemptId& id, const std::string& why, const std::string& choice, const std::string& by, const Json& until)
 {
     parts_.desk.release(id);
@@ -247,7 +257,7 @@ void AtPerson::settle(const Consents::Settled& settled)
     log::info("person", "{}: {}", settled.id.key(), words_of_choice(settled.choice, settled.by));
     parts_.changes.bump();
     if (!settled.waited_for) return;   // told when it is offered again
-    if (settled.choice == "now") return parts_.desk.answer({settled.id, "consented", "", Json::object({{"by", settled.by}, {"choice", "now"}})});
+    if (settled.choice == "now") return parts_.desk.stir();   // answered when it begins: one that is answered is not offered again
     decline(settled.id, words_of_choice(settled.choice, settled.by), settled.choice, settled.by, Json(format_time(settled.until)));
 }
 

@@ -59,7 +59,8 @@ public:
     Word hear(const protocol::Offer& offer, const Json& said) override;
     void new_session() override { consents_.expect_again(); }
     void hear_again(const protocol::AttemptId& id, const Json& said) override;
-    std::vector<Json> granted() override { return consents_.granted(); }
+    std::vector<Json> granted() override;
+    bool may_begin() const override { return consents_.may_begin(); }
     std::optional<Json> withdrawn(const protocol::AttemptId& id) override;
     Json facts() const override { return parts_.facts(); }
     Json session() const override { return parts_.session(); }

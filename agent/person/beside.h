@@ -24,8 +24,9 @@ public:
     virtual void new_session() = 0;
     /// One that has its slot was offered again.
     virtual void hear_again(const protocol::AttemptId& id, const Json& said) = 0;
-    /// Those that were asked about and may begin now, as they came. Each once.
+    /// Those that were asked about and may begin now, as they came; the factory is answered. Each once.
     virtual std::vector<Json> granted() = 0;
+    virtual bool may_begin() const = 0;   ///< there are some
     /// Nobody wants an answer any more. The offer, when one was still waited for.
     virtual std::optional<Json> withdrawn(const protocol::AttemptId& id) = 0;
 

@@ -157,16 +157,22 @@ std::optional<Consents::Verdict> Consents::refresh(const protocol::AttemptId& id
     return verdict_of(found->second);
 }
 
-std::vector<Json> Consents::granted()
+std::vector<Consents::Granted> Consents::granted()
 {
     const std::scoped_lock lock(mutex_);
-    std::vector<Json> out;
+    std::vector<Granted> out;
     for (auto& [key, entry] : entries_) {
-        if (entry.choice != "now" || entry.taken || entry.expected || entry.offer.is_null()) continue;
+        if (!may_begin(entry)) continue;
         entry.taken = true;
-        out.push_back(std::exchange(entry.offer, Json()));
+        out.push_back({entry.id, entry.by, std::exchange(entry.offer, Json())});
     }
     return out;
+}
+
+bool Consents::may_begin() const
+{
+    const std::scoped_lock lock(mutex_);
+    return std::any_of(entries_.begin(), entries_.end(), [](const auto& each) { return may_begin(each.second); });
 }
 
 std::optional<Json> Consents::withdrawn(const protocol::AttemptId& id)

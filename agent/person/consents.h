@@ -40,7 +40,13 @@ public:
     /// Those that nobody answered in time; each once.
     std::vector<Settled> expire();
     std::optional<WallTime> next() const;        ///< when to ask `expire`
-    std::vector<Json> granted();
+    struct Granted {
+        protocol::AttemptId id;
+        std::string by;
+        Json offer;
+    };
+    std::vector<Granted> granted();
+    bool may_begin() const;                      ///< there are some
     std::optional<Json> withdrawn(const protocol::AttemptId& id);
     /// None of them begins before it is offered again.
     void expect_again();
@@ -66,6 +72,7 @@ private:
         std::string choice, by;
         WallTime again;
     };
+    static bool may_begin(const Entry& entry) { return entry.choice == "now" && !entry.taken && !entry.expected && !entry.offer.is_null(); }
     void load();
     Status save_locked();
     Settled settle_locked(Entry& entry, std::string choice, std::string by);

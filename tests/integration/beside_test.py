@@ -416,7 +416,7 @@ class WithItsFactory(Test):
         return [reason["code"] for reason in self.desk.api("GET", f"/v1/jobs/{uid}/why").json["reasons"]]
 
     def timeline(self, uid):
-        return [row["what"] for row in self.desk.api("GET", f"/v1/jobs/{uid}/timeline").json["items"]]
+        return [row.get("what", row.get("state")) for row in self.desk.api("GET", f"/v1/jobs/{uid}/timeline").json["items"]]
 
     def test_what_the_person_starts_begins_unasked_and_its_result_is_shown(self):
         desk = self.desk
@@ -446,7 +446,7 @@ class WithItsFactory(Test):
             os.kill(process, signal.SIGKILL)
         desk.factory.kill()
         desk.start_factory()
-        wait_for("the agent to be back", lambda: desk.person()["agent"]["state"] == "online")
+        wait_for("the agent to be back", lambda: curl(desk.socket, "/v1/person")[0] == 200 and desk.person()["agent"]["state"] == "online")
         wait_for("why", lambda: "consent_asked" in self.codes(uid))
         self.assertEqual([(each["id"], each["until"]) for each in desk.person()["consents"]], [(asked["id"], asked["until"])])
         self.assertEqual(desk.post(f"/v1/consents/{asked['id']}", {"choice": "later"})[0], 200)

@@ -60,10 +60,11 @@ TEST_CASE("a job of somebody else is asked about, with what it may do, and begin
     const auto settled = consents.choose(kOne.key(), "now", "anna");
     REQUIRE(settled);
     CHECK(settled->waited_for);
+    CHECK(consents.may_begin());
     CHECK(consents.list().empty());
     const auto granted = consents.granted();
     REQUIRE(granted.size() == 1);
-    CHECK(granted[0]["attemptToken"] == Json("mw_attempt_1"));
+    CHECK(granted[0].offer["attemptToken"] == Json("mw_attempt_1"));
     CHECK(consents.granted().empty());
     const auto again = consents.choose(kOne.key(), "later", "anna");
     REQUIRE_FALSE(again);
@@ -203,7 +204,7 @@ TEST_CASE("in another session nothing begins with the token of before: what was 
         CHECK(verdict->word == Word::granted);
         const auto granted = consents.granted();
         REQUIRE(granted.size() == 1);
-        CHECK(granted[0]["attemptToken"] == Json("mw_attempt_2"));
+        CHECK(granted[0].offer["attemptToken"] == Json("mw_attempt_2"));
         CHECK_FALSE(consents.refresh(kOne, fresh));
     }
     SECTION("nothing was said: asked as before, and the factory hears so once")
@@ -213,7 +214,7 @@ TEST_CASE("in another session nothing begins with the token of before: what was 
         CHECK(verdict->word == Word::asking);
         CHECK_FALSE(consents.refresh(kOne, fresh));
         REQUIRE(consents.choose(kOne.key(), "now", "anna"));
-        CHECK(consents.granted().at(0)["attemptToken"] == Json("mw_attempt_2"));
+        CHECK(consents.granted().at(0).offer["attemptToken"] == Json("mw_attempt_2"));
     }
     SECTION("later was said meanwhile")
     {
