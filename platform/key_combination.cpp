@@ -81,9 +81,9 @@ std::string format_key(const KeyCombination& keys)
 std::string portal_trigger(const KeyCombination& keys)
 {
     // Names of xkbcommon, where they differ from ours.
-    const std::string_view key = keys.key == "PageUp" ? "Prior" : keys.key == "PageDown" ? "Next" : keys.key == "Space" ? "space" : keys.key == "ScrollLock" ? "Scroll_Lock" : keys.key;
+    const std::string key = keys.key == "PageUp" ? "Prior" : keys.key == "PageDown" ? "Next" : keys.key == "Space" ? "space" : keys.key == "ScrollLock" ? "Scroll_Lock" : keys.key;
     return fmt::format("{}{}{}{}{}", keys.control ? "CTRL+" : "", keys.alt ? "ALT+" : "", keys.shift ? "SHIFT+" : "", keys.super ? "LOGO+" : "",
-                       key.size() == 1 ? lower_case(key) : std::string(key));
+                       key.size() == 1 ? lower_case(key) : key);
 }
 
 }  // namespace mill::platform

@@ -1,5 +1,6 @@
 """A desktop session for tests: an X server without a screen, a message bus of its own, what Debian has to show notices and icons, and an agent that
 is played by a script (DIR/person), so that a test decides what the person is told."""
+import ctypes
 import json
 import os
 import pathlib
@@ -233,6 +234,25 @@ class Desktop:
         (self.folder / "wanted").write_text(label)
         self.own()
         self.run("dunstctl", "context")
+
+    def keys(self, *symbols):
+        """Presses them together, by this process: no program's start stands between the key and its effect. Says when."""
+        x11, test = ctypes.CDLL("libX11.so.6"), ctypes.CDLL("libXtst.so.6")
+        x11.XOpenDisplay.restype = ctypes.c_void_p
+        display = ctypes.c_void_p(x11.XOpenDisplay(self.environment["DISPLAY"].encode()))
+        x11.XStringToKeysym.restype = ctypes.c_ulong
+        codes = [x11.XKeysymToKeycode(display, ctypes.c_ulong(x11.XStringToKeysym(symbol.encode()))) for symbol in symbols]
+        for code in codes[:-1]:
+            test.XTestFakeKeyEvent(display, code, 1, 0)
+        x11.XSync(display, 0)
+        pressed = time.monotonic()
+        test.XTestFakeKeyEvent(display, codes[-1], 1, 0)
+        x11.XFlush(display)
+        for code in reversed(codes):
+            test.XTestFakeKeyEvent(display, code, 0, 0)
+        x11.XSync(display, 0)
+        x11.XCloseDisplay(display)
+        return pressed
 
     def call(self, service, path, interface, method, *arguments, signature=None):
         """One D-Bus call, by a process of the session's user."""
