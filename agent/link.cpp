@@ -139,8 +139,8 @@ Status Link::open_session(const std::string& token, std::stop_token stop, Refusa
     }
     if (parts_.beside != nullptr) parts_.beside->new_session();
     // "Asking" that was cut off on its way would name the attempt, which would then not be offered again: it is said anew with the offer.
-    for (OfferAnswer& answer : parts_.desk.take_answers())
-        if (answer.answer != "asking") parts_.desk.answer(std::move(answer));
+    for (OfferAnswer& each : parts_.desk.take_answers())
+        if (each.answer != "asking") parts_.desk.answer(std::move(each));
     for (const Json& feature : said["must"].as_array())
         return fail(Errc::invalid, fmt::format("the factory demands '{}', which this agent does not know: update the agent", feature.as_string()));
     terms_ = {static_cast<std::uint64_t>(std::max<std::int64_t>(0, said["epoch"].as_integer())), period(said, "pollMs", terms_.poll),

@@ -212,7 +212,7 @@ TEST_CASE("nothing runs unwatched when the starter is killed while it starts", "
     CHECK(runs() == 0);   // left alone it would run for 20 s
     blocked = processes_with("bwrap", mark);
     WARN("of " << kTries << " starters killed early " << blocked << " left a half of bubblewrap that waits for ever");
-    CHECK(end_orphans() >= blocked);
+    end_orphans();   // another program that begins meanwhile does it, too
     for (int i = 0; i < 100 && processes_with("bwrap", mark) > 0; ++i) usleep(50'000);
     CHECK(processes_with("bwrap", mark) == 0);
 }

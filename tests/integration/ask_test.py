@@ -110,7 +110,7 @@ class Asking(Test):
         job = self.world.ended(uid)
         self.assertEqual((job["state"], job["error"]["status"]), ("failed", 408))
         self.assertIn("nobody answered within 1s: Which region?", job["error"]["detail"])
-        caught = "do:\n  - t:\n      try: [ { q: { call: ask.user, with: { text: Well?, within: 1s } } } ]\n      catch: { errors: { with: { status: 408 } }, do: [ { c: { set: { late: true } } } ] }\n"
+        caught = "do:\n  - t:\n      try: [ { q: { call: ask.user, with: { text: 'Well?', within: 1s } } } ]\n      catch: { errors: { with: { status: 408 } }, do: [ { c: { set: { late: true } } } ] }\n"
         self.assertEqual(self.world.ended(self.world.trigger(self.world.deploy("caught", caught)))["output"], {"late": True})
 
     def test_cancelled_while_it_waits(self):
@@ -189,7 +189,7 @@ class Asking(Test):
         self.assertEqual(self.world.ended(uid)["output"]["region"], "north")
 
     def test_a_folder_that_cannot_be_kept_is_said_and_ends_honestly(self):
-        big = "do:\n  - w: { call: file.write, with: { path: big.txt, content: '${ \"x\" * 9000000 }' } }\n  - q: { call: ask.user, with: { text: 'Well?', within: 2h } }\n"
+        big = "do:\n  - w: { call: file.write, with: { path: big.txt, content: '${ \"x\" * 5000000 }' } }\n  - v: { call: file.write, with: { path: more.txt, content: '${ \"x\" * 5000000 }' } }\n  - q: { call: ask.user, with: { text: 'Well?', within: 2h } }\n"
         uid = self.world.trigger(self.world.deploy("big", big, permissions="permissions: { limits: { memory: 1GiB } }\n"))
         self.question(uid)
         self.waiting(uid)

@@ -33,7 +33,7 @@ class Locks(Test):
             world.ended(one)
             job = world.ended(two)
             self.assertEqual(job["state"], "successful")
-            self.assertGreaterEqual(job["timings"]["started"], world.job(one)["timings"]["ended"])
+            self.assertGreaterEqual(job["startedAt"], world.job(one)["endedAt"])
             self.assertEqual(world.json("locks")["items"], [])
 
     def test_a_factory_that_is_killed_still_knows_who_holds_what(self):
