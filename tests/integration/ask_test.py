@@ -190,7 +190,7 @@ class Asking(Test):
 
     def test_a_folder_that_cannot_be_kept_is_said_and_ends_honestly(self):
         big = "do:\n  - w: { call: file.write, with: { path: big.txt, content: '${ \"x\" * 5000000 }' } }\n  - v: { call: file.write, with: { path: more.txt, content: '${ \"x\" * 5000000 }' } }\n  - q: { call: ask.user, with: { text: 'Well?', within: 2h } }\n"
-        uid = self.world.trigger(self.world.deploy("big", big, permissions="permissions: { limits: { memory: 1GiB } }\n"))
+        uid = self.world.trigger(self.world.deploy("big", big))
         self.question(uid)
         self.waiting(uid)
         wait_for("the warning", lambda: "a restart of this machine would end the job" in self.world.run("logs", uid).stdout)
