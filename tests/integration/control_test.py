@@ -78,7 +78,7 @@ class Control(Test):
             self.assertEqual((at["name"], at["url"], status["slots"]), ("srv-1", world.url, {"total": 3, "taken": 1, "free": 2}))
             self.assertEqual([a["job"] for a in at["attempts"]], [uid])
             self.assertEqual(status["pid"], agent.children("millwright-agent")[0])
-            self.assertEqual(sorted(loop["name"] for loop in status["loops"]), ["lease", "link", "log", "runs", "uplink"])
+            self.assertEqual(sorted(loop["name"] for loop in status["loops"]), ["files", "lease", "link", "log", "runs", "uplink"])
             self.assertEqual(status["problems"], [])
             text = self.ask(world, data, "status").stdout
             self.assertIn("1 of 3 taken", text)

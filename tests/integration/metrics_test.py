@@ -206,6 +206,7 @@ class Metrics(Test):
             counted = world.deploy("count", "do:\n  - read: { call: metric.read, with: { name: millwright.jobs.ended, since: 1h, by: [ trigger ] } }\n", permissions=asks)
             told = world.ended(world.trigger(counted))["output"]
             self.assertEqual({tuple(one["dimensions"].values()): sum(p["value"] for p in one["points"]) for one in told["series"]}, {(trigger,): 3})
+            world.run("agents", "set", "srv-1", "--approve-in", "default", "--approve-in", "other")
             elsewhere = world.deploy("elsewhere", "do:\n  - read: { call: metric.read, with: { name: millwright.jobs.ended, since: 1h } }\n", permissions=asks, environment="other")
             self.assertEqual(world.ended(world.trigger(elsewhere))["output"]["series"], [])
 
