@@ -56,7 +56,8 @@ struct Inbox : Private {
     void whose(std::string_view user)
     {
         REQUIRE(as_admin("PATCH", "/v1/agents/srv-anna", fmt::format(R"({{"user":"{}"}})", user)).status == 200);
-        agent.token = agent.ask_token(++agent.counter, fmt::format("j-{}", agent.counter)).json["access_token"].as_string();   // its session ended with that
+        const int next = ++agent.counter;
+        agent.token = agent.ask_token(next, fmt::format("j-{}", next)).json["access_token"].as_string();   // its session ended with that
     }
     Answer report(int inode, std::string_view path = "/srv/in/a.csv")
     {
@@ -88,7 +89,7 @@ TEST_CASE("a private environment is stripped, moved and stilled by its user and 
 TEST_CASE("an environment that credentials belong to is not deleted: made anew for everybody it would give them away", "[factory][api][private]")
 {
     Private factory;
-    REQUIRE(factory.as_admin("PUT", "/v1/credentials/shop", R"({"kind":"bearer","environment":"it-services","values":{"token":"s3cret"}})").status == 201);
+    REQUIRE(factory.as_admin("PUT", "/v1/credentials/shop", R"({"type":"bearer","environment":"it-services","value":{"token":"s3cret"}})").status == 201);
     REQUIRE(factory.with_token(factory.anna, "DELETE", "/v1/triggers/order-status-api").status == 204);
     REQUIRE(factory.with_token(factory.anna, "DELETE", "/v1/deployments/order-status").status == 204);
     for (const std::string& who : {factory.anna, factory.admin}) {
@@ -189,7 +190,7 @@ TEST_CASE("a machine's word that somebody is at it gives no role and no approval
 TEST_CASE("what a question is called stands in a command that people paste", "[factory][api][questions]")
 {
     Inbox factory;
-    for (const std::string id : {"$(reboot)", "a b", "", "-x", "a;b", std::string(65, 'a'), "a\\nb"}) {
+    for (const std::string& id : std::vector<std::string>{"$(reboot)", "a b", "", "-x", "a;b", std::string(65, 'a'), "a\\nb"}) {
         const Answer refused = factory.agent.say("ask", fmt::format(R"({{"question":"{}","job":"j","epoch":1,"attempt":1,"text":"?","kind":"ask","by":[]}})", id));
         INFO(id);
         CHECK(refused.status == 400);
