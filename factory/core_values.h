@@ -369,6 +369,7 @@ struct QuestionAnswer {
     std::string comment, way;              ///< way: as QuestionRecord has it
     std::vector<std::string> names;        ///< what the answerer goes by: as QuestionRecord::by
     std::string event_scope, event_key, event_sha256;   ///< of an event of a chat, as `accept_run` keeps them: it counts once
+    std::string agent{};                   ///< name of the one at whose desktop it was given
 };
 
 struct Answered {

@@ -19,6 +19,7 @@ struct AppearedFile {
 /// Who reports it, and the job that it is.
 struct FileSource {
     std::string agent;        ///< name
+    std::string user;         ///< whose agent it is; empty: nobody's
     std::string job;          ///< uid
 };
 

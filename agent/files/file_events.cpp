@@ -16,6 +16,13 @@ constexpr std::chrono::milliseconds kPace{10};           // 100 reports a second
 constexpr std::chrono::milliseconds kGather{200};        // what changes together is looked at once
 constexpr std::chrono::seconds kAnswer{20}, kLater{30}, kSay{300};
 
+/// It would be the same the next time. Who this agent is was settled with its token; what stands between may refuse, too, and is no factory.
+bool is_final(const Refusal& refusal)
+{
+    if (refusal.status == 400 || refusal.status == 413 || refusal.status == 422) return true;
+    return refusal.problem && (refusal.status == 403 || (refusal.status == 404 && refusal.name != "unknown_route"));
+}
+
 std::string list_path(const std::string& folder) { return folder + "/watches.json"; }
 
 }  // namespace
@@ -146,16 +153,22 @@ bool FileEvents::report_one(Watch& watch, const FileJournal::Entry& entry, std::
     std::string refused;
     if (answer) {
         log::info("files", "{} of trigger '{}' is job {}", file.path, entry.trigger, (*answer)["job"].as_string());
-    } else if (refusal.status == 400 || refusal.status == 413 || refusal.status == 422 || refusal.name == "not_watched") {   // it would be the same the next time
+    } else if (is_final(refusal)) {
         refused = fmt::format("{} started nothing: {}", file.path, answer.error().what);
         log::warning("files", "trigger '{}': {}", entry.trigger, refused);
     } else {
         if (!stop.stop_requested()) log::debug("files", "{} is reported later: {}", file.path, answer.error().what);
-        const bool paused = refusal.status == 409;   // somebody has to resume it
-        report_at_ = parts_.clock.steady() + (paused ? Milliseconds(kLater) : backoff_.next(refusal));
-        return paused;   // of the others some may be for a trigger that is not
+        const SteadyTime now = parts_.clock.steady();
+        if (refusal.status == 0) {   // nobody answers: the others' files wait, too
+            report_at_ = now + backoff_.next(refusal);
+            return false;
+        }
+        watch.report_at = now + (refusal.status == 409 ? Milliseconds(kLater) : watch.backoff.next(refusal));   // 409: somebody has to resume it
+        backoff_.reset();
+        return true;
     }
     backoff_.reset();
+    watch.backoff.reset();
     if (refused != watch.refused) say_at_ = {};
     watch.refused = std::move(refused);
     if (auto done = journal_->done(entry); !done) {
@@ -168,14 +181,16 @@ bool FileEvents::report_one(Watch& watch, const FileJournal::Entry& entry, std::
 void FileEvents::report(std::stop_token stop, Vitals::Loop* vital)
 {
     if (parts_.clock.steady() < report_at_) return;
-    for (Watch& watch : watches_)
+    for (Watch& watch : watches_) {
+        if (parts_.clock.steady() < watch.report_at) continue;
         for (const FileJournal::Entry& entry : journal_->pending(watch.trigger, kAtOnce)) {
             if (stop.stop_requested()) return;
             if (vital != nullptr) vital->within(kAnswer * 4);
             if (!report_one(watch, entry, stop)) return;
-            if (parts_.clock.steady() < report_at_) break;
             parts_.clock.sleep(kPace, stop);
+            if (parts_.clock.steady() < watch.report_at) break;
         }
+    }
     if (auto done = journal_->sync(); !done) log::error("files", "{}", done.error().what);
 }
 
@@ -223,12 +238,10 @@ void FileEvents::run(std::stop_token stop, Vitals::Loop* vital)
         report(stop, vital);
         say_standing(stop);
         SteadyTime next = parts_.clock.steady() + parts_.look;
-        bool left = false;
         for (const Watch& watch : watches_) {
             next = std::min(next, watch.next);
-            left = left || !journal_->pending(watch.trigger, 1).empty();
+            if (!journal_->pending(watch.trigger, 1).empty()) next = std::min(next, std::max({report_at_, watch.report_at, parts_.clock.steady()}));
         }
-        if (left) next = std::min(next, std::max(report_at_, parts_.clock.steady()));
         if (vital != nullptr) {
             vital->good();
             vital->idle();

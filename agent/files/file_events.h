@@ -47,6 +47,8 @@ private:
         std::map<std::string, Found> settling;    ///< by path
         std::string problem, refused;             ///< why it cannot watch; what the factory did not take
         SteadyTime next;                          ///< look
+        Backoff backoff;
+        SteadyTime report_at;                     ///< of its files, none before
     };
     struct List {
         std::string version;
@@ -56,7 +58,7 @@ private:
     SteadyTime look_at(Watch& watch, SteadyTime now);   ///< answers when to look again
     Status note_down(Watch& watch, const std::vector<SeenFile>& files, SteadyTime now, SteadyTime& again);
     void report(std::stop_token stop, Vitals::Loop* vital);
-    bool report_one(Watch& watch, const FileJournal::Entry& entry, std::stop_token stop);   ///< false: later
+    bool report_one(Watch& watch, const FileJournal::Entry& entry, std::stop_token stop);   ///< false: nothing can be reported now
     void say_standing(std::stop_token stop);
     void changed(const std::string& folder);
 

@@ -20,6 +20,8 @@ std::pair<std::string, std::string> split_pattern(const std::string& path)
 
 bool is_within(const std::string& folder, const std::vector<std::string>& roots)
 {
+    const std::string parts = folder + "/";   // where a path leads is read off its text
+    if (parts.find("/../") != std::string::npos || parts.find("/./") != std::string::npos) return false;
     return std::any_of(roots.begin(), roots.end(), [&](std::string root) {
         while (root.size() > 1 && root.ends_with('/')) root.pop_back();
         return root == "/" || folder == root || folder.starts_with(root + "/");

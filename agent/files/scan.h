@@ -27,7 +27,7 @@ Result<std::vector<SeenFile>> scan(const std::string& folder, const std::string&
 /// The path's folder and the pattern of names.
 std::pair<std::string, std::string> split_pattern(const std::string& path);
 
-/// One of `roots`, or within one.
+/// One of `roots`, or within one; not with '.' or '..' in it.
 bool is_within(const std::string& folder, const std::vector<std::string>& roots);
 
 }  // namespace mill::agent

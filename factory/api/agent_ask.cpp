@@ -1,4 +1,6 @@
 // What a running job asks a person: brought by its agent, said again until the agent knows that it was taken.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "factory/api/handlers.h"
@@ -8,7 +10,14 @@
 namespace mill::factory::handler {
 namespace {
 
-constexpr std::size_t kMostAnswerers = 100, kLongestAnswerer = 200;
+constexpr std::size_t kMostAnswerers = 100, kLongestAnswerer = 200, kLongestId = 64;
+
+/// It stands in commands that people paste.
+bool is_question_id(const std::string& id)
+{
+    return !id.empty() && id.size() <= kLongestId && id.front() != '-' &&
+           std::all_of(id.begin(), id.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-'; });
+}
 
 }  // namespace
 
@@ -32,7 +41,7 @@ void agent_ask(Service& service, const CallPtr& call)
     Fields fields(*json, "ask");
     fields.ignore_unknown();
     const std::string id = fields.text("question");
-    if (id.empty() || id.size() > 100) fields.mistake("question", "must have 1 to 100 bytes");
+    if (!is_question_id(id)) fields.mistake("question", "must be 1 to 64 letters, digits and '-', not '-' first");
     if (fields.has("withdraw")) {
         const std::string why = fields.text("withdraw").substr(0, 500);
         if (auto done = fields.done(); !done) return reply_error(*call, done.error());

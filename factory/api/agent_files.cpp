@@ -21,7 +21,9 @@ void start_job_of(Service& service, const CallPtr& call, const AppearedFile& fil
     if (!input) return reply_problem(*call, 400, input.error().what, "input");
     call->identity = Identity{"agent", "", source.agent, Role::none};
     StartRun start;
-    start.call.context = Json::object({{"event", Json::object({{"file", std::move(about)}})}});
+    Json event = Json::object({{"file", std::move(about)}});
+    if (!source.user.empty()) event.set("user", source.user);
+    start.call.context = Json::object({{"event", std::move(event)}});
     start.call.input = std::move(*input);
     start.uid = source.job;
     if (!trigger->spec["event"]["file"]["anywhere"].as_bool()) start.agent = source.agent;   // the file is there, and perhaps nowhere else
@@ -51,7 +53,14 @@ void agent_file(Service& service, const CallPtr& call)
     file.modified = *modified;
     service.core.file_source(call->agent, file, [&service, call, file](const Result<FileSource>& source) {
         if (!source && source.error().code == Errc::denied) return reply_problem(*call, 403, source.error().what, "not_watched");
-        if (passed(*call, source)) start_job_of(service, call, file, *source);
+        if (!passed(*call, source)) return;
+        if (const auto wait = service.limits.file(call->agent, file.trigger)) {
+            ++service.limited;
+            const auto seconds = (wait->count() + 999) / 1000;
+            return reply_problem(*call, 429, fmt::format("agent '{}' reports too many files for trigger '{}': 1,000 at once and 1,000 a minute are taken", source->agent, file.trigger), "too_many", {},
+                                 {{"Retry-After", std::to_string(seconds)}});
+        }
+        start_job_of(service, call, file, *source);
     });
 }
 

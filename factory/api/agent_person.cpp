@@ -44,7 +44,7 @@ struct Look {
     const std::vector<std::string>& names(const std::string& environment)
     {
         auto& known = names_in[environment];
-        if (known.empty()) known = names_of_user(reader, agent.user, environment, now);
+        if (known.empty()) known = names_of_user(reader, agent, environment, now);
         return known;
     }
     std::string words(const Json& trigger, const Json& manifest, const char* member)
@@ -162,7 +162,7 @@ Json questions_for(Look& look)
         for (const QuestionRecord& one : page->items) {
             ++seen;
             const auto job = look.reader.job(one.job);
-            if (!job || !names_any(one.by, look.names(job->environment)) || names_any(one.not_by, {"user:" + look.agent.user})) continue;
+            if (!job || (one.kind == QuestionKind::approval && vouched_elsewhere(look.agent, job->environment)) || !names_any(one.by, look.names(job->environment)) || names_any(one.not_by, {"user:" + look.agent.user})) continue;
             Json entry = Json::object({{"id", one.id}, {"kind", name(one.kind)}, {"text", one.text}, {"mark", "#" + question_mark(one)}, {"schema", one.schema}, {"job", one.job},
                                        {"trigger", one.trigger}, {"title", look.title(one.trigger)}, {"asked", format_time(one.created)}});
             entry.set("deadline", one.deadline ? Json(format_time(*one.deadline)) : Json());
@@ -244,7 +244,11 @@ void agent_answer(Service& service, const CallPtr& call)
     const auto question = reader->question(answer.question);
     const auto job = question ? reader->job(question->job) : Result<JobRecord>(fail(Errc::not_found, ""));
     if (!question || !job) return reply_problem(*call, 404, fmt::format("question '{}' is not there any more", answer.question.substr(0, 80)), "unknown_question");
-    answer.names = names_of_user(*reader, agent->user, job->environment, service.clock.now());
+    answer.names = names_of_user(*reader, *agent, job->environment, service.clock.now());
+    answer.agent = agent->name;
+    if (question->kind == QuestionKind::approval && vouched_elsewhere(*agent, job->environment))
+        return reply_problem(*call, 403, fmt::format("agent '{}' joined through a machine of environment '{}': approvals of environment '{}' are given with a token, or at an agent that an administrator gave to {}", agent->name,
+                                                     agent->environment, job->environment, agent->user), "not_asked");
     if (!names_any(question->by, answer.names))   // before its answer is looked at: what it asks is nobody else's to know
         return reply_problem(*call, 403, fmt::format("{} may not answer question {}", agent->user, question->id), "not_asked");
     give_answer(service, call, *question, std::move(answer), {"user " + agent->user, call->http.remote}, true);

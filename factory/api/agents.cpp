@@ -105,7 +105,7 @@ void get_agent(Service& service, const CallPtr& call)
 }
 
 /// Its user answers and starts in that person's name, wherever she may: a matter of the whole factory.
-static bool may_say_whose(Service& service, const Call& call) { return permitted(service, call, Role::admin, Place{}, "saying whose an agent is"); }
+static bool may_say_whose(Service& service, const Call& call) { return permitted(service, call, Role::admin, Place{}, "saying whose an agent is, or the mode of somebody's agent"); }
 
 void patch_agent(Service& service, const CallPtr& call)
 {
@@ -135,7 +135,8 @@ void patch_agent(Service& service, const CallPtr& call)
         if (patch.approved_in) add_approvals(place, *patch.approved_in);
         if (!permitted(service, *call, Role::admin, place, "changing approval, freeze, revocation, environment or labels of an agent")) return;
     }
-    if ((patch.user || patch.sessions) && !may_say_whose(service, *call)) return;
+    // Unattended, its user is not asked any more: who says whose it is says that, too.
+    if ((patch.user || patch.sessions || (patch.mode && !agent->user.empty())) && !may_say_whose(service, *call)) return;
     if (patch.sessions.value_or(false) && !agent->machine.empty())
         return reply_problem(*call, 409, fmt::format("agent '{}' is a person's own: people join through a machine's agent", agent->name));
     if (patch.environment && !service.core.reader()->document("Environment", *patch.environment) && *patch.environment != agent->environment)

@@ -63,11 +63,14 @@ std::string nobody_approves(Reader& reader, const Json& trigger)
                        trigger["name"].as_string(), who_words(approval["by"]), approval["within"].as_string());
 }
 
-std::vector<std::string> names_of_user(Reader& reader, const std::string& user, const std::string& environment, WallTime now)
+bool vouched_elsewhere(const AgentRecord& agent, const std::string& environment) { return !agent.machine.empty() && agent.environment != environment; }
+
+std::vector<std::string> names_of_user(Reader& reader, const AgentRecord& agent, const std::string& environment, WallTime now)
 {
-    std::vector<std::string> names{"user:" + user};
+    std::vector<std::string> names{"user:" + agent.user};
+    if (vouched_elsewhere(agent, environment)) return names;
     for (const std::string_view kind : {"admin", "user"})
-        if (const auto tokens = reader.tokens(kind, user))
+        if (const auto tokens = reader.tokens(kind, agent.user))
             for (const TokenRecord& token : *tokens) {
                 if (token.expires && *token.expires <= now) continue;
                 for (std::string& name : names_of(identity_of(token), environment))

@@ -21,8 +21,11 @@ std::string nobody_approves(Reader& reader, const Json& trigger);
 /// The same of all triggers of a deployment (code no_approver).
 std::vector<WhyReason> approval_problems(Reader& reader, const std::string& deployment);
 
+/// Whether a machine's own word says who the agent's user is, and the machine is of another environment: there that word gives no role and no approval.
+bool vouched_elsewhere(const AgentRecord& agent, const std::string& environment);
+
 /// What an agent's user goes by where people are named for something in `environment`: "user:anna", and the roles of valid tokens of that name there.
-std::vector<std::string> names_of_user(Reader& reader, const std::string& user, const std::string& environment, WallTime now);
+std::vector<std::string> names_of_user(Reader& reader, const AgentRecord& agent, const std::string& environment, WallTime now);
 
 /// Whether a trigger of type attended is assigned to the user, by name or by the role of a token of his.
 bool assigned_to(Reader& reader, const Json& trigger, const std::string& user);

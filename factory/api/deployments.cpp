@@ -3,6 +3,7 @@
 #include "factory/api/approvers.h"
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
+#include "factory/api/rights.h"
 #include "platform/base/fields.h"
 
 namespace mill::factory::handler {
@@ -54,6 +55,11 @@ void promote_deployment(Service& service, const CallPtr& call)
     const std::string why = fields.text("why", "");
     if (why.size() > 1000) fields.mistake("why", "is longer than 1000 bytes");
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
+    {
+        const auto reader = service.core.reader();
+        const auto stored = reader->document("Deployment", (*call)["name"]);
+        if (stored && !may_change(service, *call, *reader, *stored, fmt::format("promoting deployment '{}'", stored->name))) return;
+    }
     service.core.promote_deployment((*call)["name"], why, call->who(), [call, &service](const Result<Nothing>& done) {
         if (!done && done.error().code == Errc::not_found) return unknown_deployment(*call);
         if (!passed(*call, done)) return;

@@ -20,6 +20,12 @@ std::optional<Milliseconds> CallLimits::address(std::string_view remote, bool ag
 
 std::optional<Milliseconds> CallLimits::token(const std::string& id, std::string_view remote) { return tokens_.take(id, for_remote(rates_.token, remote), clock_.steady()); }
 
+std::optional<Milliseconds> CallLimits::file(const std::string& agent, const std::string& trigger)
+{
+    constexpr Rate kFiles{1000.0 / 60, 1000};
+    return files_.take(agent + "\n" + trigger, kFiles, clock_.steady());
+}
+
 std::optional<Milliseconds> CallLimits::failure(std::string_view remote) { return failures_.take(address_group(remote), for_remote(rates_.failures, remote), clock_.steady()); }
 
 }  // namespace mill::factory

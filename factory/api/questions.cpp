@@ -6,6 +6,7 @@
 #include "factory/api/question_checks.h"
 #include "factory/api/render.h"
 #include "factory/api/rights.h"
+#include "factory/store/secret_fields.h"
 #include "platform/base/fields.h"
 
 namespace mill::factory {
@@ -19,10 +20,14 @@ Json question_json(const QuestionRecord& question)
     if (!question.not_by.empty()) out.set("notBy", question.not_by);
     out.set("createdAt", Json(format_time(question.created)));
     set_time(out, "deadline", question.deadline);
-    if (question.at_deadline.contains("answer")) out.set("atDeadline", question.at_deadline);
+    const auto shown = [&](const Json& answer) { return SecretFields::hidden_in(question.schema, answer); };   // whole it goes to the agent that asks, and to nobody else
+    if (question.at_deadline.contains("answer")) {
+        Json then = question.at_deadline;
+        out.set("atDeadline", then.set("answer", shown(question.at_deadline["answer"])));
+    }
     if (question.state == QuestionState::open) return out;
     set_time(out, "closedAt", question.closed);
-    if (!question.answer.is_null() || question.state == QuestionState::answered) out.set("answer", question.answer);
+    if (!question.answer.is_null() || question.state == QuestionState::answered) out.set("answer", shown(question.answer));
     set_text(out, "comment", question.comment);
     set_text(out, "answeredBy", question.answered_by);
     set_text(out, "way", question.way);

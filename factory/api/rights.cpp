@@ -199,8 +199,25 @@ Place place_of(Reader& reader, About about, const std::string& name, bool change
     return {};
 }
 
+namespace {
+
+/// Where a document makes jobs, its user's own environment is hers to say.
+bool permitted_in_its_private(Service& service, const Call& call, std::string_view kind, const Place& place, std::string_view action)
+{
+    if (kind != "Trigger" && kind != "Deployment" && kind != "Environment") return true;
+    return std::all_of(place.environments.begin(), place.environments.end(), [&](const std::string& one) { return permitted_in_private(service, call, call.identity, one, action); });
+}
+
+}  // namespace
+
+bool may_change(Service& service, const Call& call, Reader& reader, const Document& document, std::string_view action)
+{
+    return permitted_in_its_private(service, call, document.kind, place_of_document(specs_in(reader), document.kind, document.name, document.spec), action);
+}
+
 bool may_delete(Service& service, const Call& call, Reader& reader, const Document& document)
 {
+    if (!may_change(service, call, reader, document, fmt::format("deleting {} '{}'", document.kind, document.name))) return false;
     const bool guarded = document.kind == "Publisher" || (document.kind == "Environment" && !document.spec["requireSigned"].empty());
     return permitted(service, call, guarded ? Role::admin : Role::developer, guarded ? Place{} : place_of_document(specs_in(reader), document.kind, document.name, document.spec),
                      fmt::format("deleting {} '{}'", document.kind, document.name));
@@ -291,13 +308,8 @@ bool may_write(Service& service, const Call& call, const SpecOf& spec_of, std::s
     const bool whose = kind == "Environment" && (!(spec["access"] == stored["access"]) || !(spec["user"] == stored["user"]));
     if (whose && !permitted(service, call, Role::admin, {}, fmt::format("saying whose environment '{}' is (access, user)", name))) return false;
     // Who writes a trigger there may start its jobs, and who writes a deployment says what they do.
-    if (kind != "Trigger" && kind != "Deployment" && kind != "Environment") return true;
-    for (const std::string& environment : place.environments)
-        if (!permitted_in_private(service, call, call.identity, environment, action)) return false;
-    if (stored.is_null()) return true;
-    for (const std::string& environment : place_of_document(now, kind, name, stored).environments)
-        if (!permitted_in_private(service, call, call.identity, environment, action)) return false;
-    return true;
+    if (!permitted_in_its_private(service, call, kind, place, action)) return false;
+    return stored.is_null() || permitted_in_its_private(service, call, kind, place_of_document(now, kind, name, stored), action);
 }
 
 bool permitted(Service& service, const Call& call, Role role, const Place& place, std::string_view action)

@@ -55,6 +55,8 @@ bool permitted(Service& service, const Call& call, Role role, const Place& place
 /// Those whose tokens could give it, at most five names.
 Json who_can_give(Reader& reader, const Place& place, WallTime now);
 
+/// Whether what the caller does to a stored document of a private environment is theirs to do; their role was looked at.
+bool may_change(Service& service, const Call& call, Reader& reader, const Document& document, std::string_view action);
 /// Whether the caller may delete a document: one that says whose packages count is the administrators'.
 bool may_delete(Service& service, const Call& call, Reader& reader, const Document& document);
 /// Whoever writes a trigger of type event hears of another's results: they have to be theirs to see.

@@ -68,7 +68,7 @@ void rollback_deployment(Service& service, const CallPtr& call)
     {
         const auto reader = service.core.reader();
         const auto stored = reader->document("Deployment", name);
-        if (!passed(*call, stored)) return;
+        if (!passed(*call, stored) || !may_change(service, *call, *reader, *stored, fmt::format("moving deployment '{}'", name))) return;
         from = stored->spec["package"].as_string();
         const auto moves = reader->version_moves(stored->uid, kVersionMoves);
         if (!passed(*call, moves)) return;
@@ -82,6 +82,9 @@ void rollback_deployment(Service& service, const CallPtr& call)
         to = line->to;
         if (first_line(*moves, to) < first_line(*moves, from)) order.what = "rolled_forward";
         if (!permitted(service, *call, Role::developer, place_of_document(specs_in(*reader), "Deployment", name, line->spec), fmt::format("going to {} as deployment '{}' was then", to, name))) return;
+        Document then = *stored;
+        then.spec = line->spec;
+        if (!may_change(service, *call, *reader, then, fmt::format("going to {} as deployment '{}' was then", to, name))) return;
         auto checked = check(service, *reader, {ResourceKind::deployment, name, to == from ? stored->spec : line->spec}, {}, {true, true});
         if (!checked) return refuse(*call, checked.error());
         order.spec = std::move(checked->document.spec);

@@ -5,6 +5,7 @@
 #include "factory/api/checks.h"
 #include "factory/api/handlers.h"
 #include "factory/api/render.h"
+#include "factory/api/rights.h"
 #include "factory/api/run_call.h"
 #include "platform/base/fields.h"
 
@@ -20,7 +21,7 @@ void set_paused(Service& service, const CallPtr& call, bool paused)
     if (why.size() > 500) fields.mistake("why", "is longer than 500 bytes");
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
     auto trigger = service.core.reader()->document("Trigger", (*call)["name"]);
-    if (!passed(*call, trigger)) return;
+    if (!passed(*call, trigger) || !may_change(service, *call, *service.core.reader(), *trigger, fmt::format("{} trigger '{}'", paused ? "pausing" : "resuming", trigger->name))) return;
     Json spec = trigger->spec;
     spec.set("paused", Json(paused));
     spec.erase("pausedWhy");

@@ -98,7 +98,11 @@ Binding CoreImpl::binding_by(const Json& spec, const Document& deployment, const
 Result<BindingRef> CoreImpl::binding_of_trigger(const std::string& trigger, BindingWish wish)
 {
     std::string cached = wish.traced ? trigger + "\ntraced" : trigger;
-    if (!wish.bound.empty()) cached += fmt::format("\nbound {}{}", wish.bound, wish.pushed ? " pushed" : "");
+    if (!wish.bound.empty()) {
+        const auto agent = agent_by_id(wish.bound);
+        if (!agent) return fail(agent.error());
+        cached += fmt::format("\nbound {} {}{}", wish.bound, (*agent)->record.user, wish.pushed ? " pushed" : "");   // whose it is now
+    }
     if (!wish.agent.empty()) cached += "\nagent=" + wish.agent;
     if (wish.version != Version::current) cached += wish.version == Version::tried ? "\ntried" : "\nbefore";
     if (const auto found = trigger_bindings_.find(cached); found != trigger_bindings_.end()) return found->second;

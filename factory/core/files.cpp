@@ -7,9 +7,25 @@
 #include "factory/core/sources.h"
 #include "platform/base/encode.h"
 #include "platform/base/log.h"
+#include "platform/base/text.h"
 #include "platform/crypto.h"
 
 namespace mill::factory::core {
+namespace {
+
+/// What an agent says is what the trigger looks for: a file of its folder, by a name that its pattern fits. Empty: it is.
+std::string unlike_wanted(const std::string& wanted, const std::string& path)
+{
+    if (std::any_of(path.begin(), path.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; })) return "has control characters";
+    const std::size_t last = path.rfind('/'), of_wanted = wanted.rfind('/');
+    if (last == std::string::npos || of_wanted == std::string::npos || path.substr(0, last) != wanted.substr(0, of_wanted)) return fmt::format("is not in the folder of {}", wanted);
+    const std::string name = path.substr(last + 1), pattern = wanted.substr(of_wanted + 1);
+    const bool hidden = name.starts_with('.') && !pattern.starts_with('.');
+    if (name.empty() || name == "." || name == ".." || hidden || !matches_pattern(pattern, name)) return fmt::format("is no file that {} names", wanted);
+    return {};
+}
+
+}  // namespace
 
 void CoreImpl::load_file_triggers()
 {
@@ -66,9 +82,10 @@ void CoreImpl::file_source(std::string id, AppearedFile file, Done<FileSource> d
         const auto trigger = std::find_if(file_triggers_.all.begin(), file_triggers_.all.end(), [&](const auto& one) { return one.name == file.trigger; });
         if (trigger == file_triggers_.all.end() || !watches(**found, *trigger))
             return fail(Errc::denied, fmt::format("agent '{}' is not to watch for files of trigger '{}', or not any more", (*found)->record.name, file.trigger.substr(0, 100)));
+        if (const std::string wrong = unlike_wanted(trigger->spec["path"].as_string(), file.path); !wrong.empty()) return fail(Errc::invalid, fmt::format("path: {}", wrong));
         // The same whenever it is said again, also to a factory whose store is an older one.
         const std::string what = fmt::format("{}\n{}\n{}\n{}\n{}", id, file.inode, file.size, file.modified.microseconds, file.path);
-        return FileSource{.agent = (*found)->record.name, .job = delivery_id(what, trigger->uid, "file")};
+        return FileSource{.agent = (*found)->record.name, .user = (*found)->record.user, .job = delivery_id(what, trigger->uid, "file")};
     });
 }
 

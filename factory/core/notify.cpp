@@ -5,6 +5,7 @@
 #include "factory/core/core_impl.h"
 #include "factory/core/sources.h"
 #include "factory/dispatch/rules.h"
+#include "factory/store/secret_fields.h"
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
@@ -141,7 +142,11 @@ Status CoreImpl::tell(const Json& notifier, const Tale& tale, const Json& docume
     NewDelivery delivery{.id = delivery_id(tale.key, to, tale.event), .notifier = to, .event = event, .job = tale.job, .subject = tale.subject, .held = is_held(to), .final = tale.final,
                          .state = DeliveryState::pending, .created = clock_.now(), .next_try = clock_.now(), .request = {}, .error = {}};
     if (writer_.delivery_job(delivery.id)) return {};
-    auto rendered = options_.renderer({delivery.id, event, document, notifier});
+    Json told = document;
+    const Json& of_job = document["job"];
+    if (const auto schemas = of_job.is_object() ? writer_.read().package_inputs(of_job["package"]["digest"].as_string()) : Result<Json>(Json()); schemas)
+        if (const Json& schema = (*schemas)[of_job["workflow"].as_string()]; schema.is_object()) told.set("input", SecretFields::hidden_in(schema, document["input"]));
+    auto rendered = options_.renderer({delivery.id, event, told, notifier});
     if (rendered && !rendered->wanted) return {};
     if (rendered) {
         delivery.request = std::move(rendered->request);

@@ -98,7 +98,7 @@ Result<Accepted> CoreImpl::launch(const RunRequest& run, const Who& who, NewJob 
     const std::string user = agent.record.user;
     if (user.empty() || who.name != "user " + user) return fail(Errc::denied, fmt::format("agent '{}' is not the agent of {}", agent.record.name, who.name));
     if (run.launch.empty() || run.launch.size() > kLongestLaunch) return fail(Errc::invalid, fmt::format("the id of a start must have 1 to {} bytes", kLongestLaunch));
-    if (const auto known = writer_.launched(agent.key, run.launch); known) {
+    if (const auto known = writer_.launched(agent.key, user, run.launch); known) {
         auto record = writer_.read().job(*known);
         if (!record) return fail(record.error());
         return Accepted{.job = std::move(*record), .repeated = true, .waiting_for = {}};

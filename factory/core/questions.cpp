@@ -68,6 +68,8 @@ Json requesters(const std::string& requested_by, const Json& asked_by, const Jso
     };
     add(requested_by);
     for (const Json& name : asked_by.as_array()) add(name.as_string());
+    // Whoever drops a file at their own agent asks for what it starts.
+    if (const Json& user = context["event"]["user"]; user.is_string() && !user.as_string().empty()) add("user:" + user.as_string());
     if (const Json& user = context["user"]["id"]; user.is_string() && !user.as_string().empty() && context["platform"].is_string()) out.push(Json("chat:" + user.as_string()));
     return out;
 }
@@ -256,6 +258,7 @@ void CoreImpl::answer_question(QuestionAnswer answer, Who who, Done<Answered> do
         question->closed = now;
         if (auto ok = close_question(*job, *question); !ok) return fail(ok.error());
         Json detail = Json::object({{"job", question->job}, {"way", answer.way}});
+        if (!answer.agent.empty()) detail.set("agent", answer.agent);   // whose word it is that this is the person
         if (question->kind == QuestionKind::approval) detail.set("approved", answer.answer);
         if (auto ok = audit(who, "answer", "Question", question->id, std::move(detail)); !ok) return fail(ok.error());
         if (!answer.event_key.empty())

@@ -45,6 +45,20 @@ Result<std::string> user_of(Reader& read, std::string_view kind, std::string_vie
     return std::string();
 }
 
+/// Without its document anybody who may write one could make the environment anew, for everybody, and have what belongs to it.
+Status keeps_credentials(Reader& read, const std::string& environment)
+{
+    const auto credentials = read.credentials();
+    if (!credentials) return fail(credentials.error());
+    std::string names;
+    std::size_t count = 0;
+    for (const CredentialRecord& one : *credentials)
+        if (one.about["environment"].as_string() == environment && ++count <= 10) names += fmt::format("{}'{}'", names.empty() ? "" : ", ", one.name);
+    if (count == 0) return {};
+    return fail(Errc::conflict, fmt::format("{} credential{} belong{} to Environment '{}' (`environment:`): {}{}: remove them first, or put them elsewhere", count, count == 1 ? "" : "s", count == 1 ? "s" : "",
+                                            environment, names, count > 10 ? " …" : ""));
+}
+
 /// Jobs of two environments never share a user: what one leaves behind on a machine the other must not find.
 Status uses_user_alone(Reader& read, std::string_view kind, std::string_view name, const Json& spec)
 {
@@ -127,6 +141,8 @@ void CoreImpl::delete_document(std::string kind, std::string name, std::uint64_t
         const auto user = user_of(writer_.read(), kind, name);
         if (!user) return fail(user.error());
         if (!user->empty()) return fail(Errc::conflict, fmt::format("{} uses {} '{}'", *user, kind, name));
+        if (kind == "Environment")
+            if (auto kept = keeps_credentials(writer_.read(), name); !kept) return fail(kept.error());
         if (auto ok = writer_.delete_document(kind, name); !ok) return fail(ok.error());
         if (kind == "Trigger")
             if (auto ok = writer_.delete_schedule(known->uid); !ok) return fail(ok.error());

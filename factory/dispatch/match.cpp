@@ -89,7 +89,7 @@ namespace {
 /// What keeps the agent's user from being asked, or from seeing what runs. An agent that says nothing of its desktop is taken as before.
 void session_lacks(const Needs& needs, const AgentRecord& agent, std::vector<Lack>& out)
 {
-    if (agent.mode != AgentMode::attended || agent.user.empty() || !needs.agent.empty()) return;
+    if (agent.mode != AgentMode::attended || agent.user.empty() || needs.is_canary()) return;
     const Json& session = agent.facts["session"];
     const std::string& state = session["state"].as_string();
     if (state == "none") out.push_back({"session_none", fmt::format("{} is not logged in at {}", agent.user, agent.name), ""});

@@ -129,7 +129,8 @@ Needs read_needs(std::string trigger, std::string environment, const Json& rules
     for (const Json& name : rules["locks"].as_array()) out.locks.push_back(name.as_string());
     if (const auto limit = parse_duration(rules["offlineLimit"].as_string()); limit) out.offline_limit = *limit;
     out.group = rules["group"].as_string();
-    out.agent = rules[rules.contains("pinned") ? "pinned" : "agent"].as_string();
+    out.pinned = rules.contains("pinned");
+    out.agent = rules[out.pinned ? "pinned" : "agent"].as_string();
     if (const Json& bound = rules["bound"]; bound.is_object())
         out.bound = Needs::Bound{bound["agent"].as_string(), bound["name"].as_string(), bound["user"].as_string(), bound["pushed"].as_bool()};
     return out;

@@ -10,9 +10,9 @@ Status SqliteWriter::put_person_job(AgentKey agent, JobKey job, std::string_view
     return db_->run("insert into person_jobs(agent, job, user, launch) values (?1, ?2, ?3, ?4)", agent, job, user, launch);
 }
 
-Result<std::string> SqliteWriter::launched(AgentKey agent, std::string_view launch)
+Result<std::string> SqliteWriter::launched(AgentKey agent, std::string_view user, std::string_view launch)
 {
-    Rows rows = db_->query("select j.uid from person_jobs p join jobs j on j.id = p.job where p.agent = ?1 and p.launch = ?2", agent, launch);
+    Rows rows = db_->query("select j.uid from person_jobs p join jobs j on j.id = p.job where p.agent = ?1 and p.user = ?2 and p.launch = ?3", agent, user, launch);
     if (!rows.next()) return none(rows, "launch", launch);
     return rows.string(0);
 }

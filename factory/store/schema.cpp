@@ -189,7 +189,7 @@ alter table agents add column user text not null default '';
 create table person_jobs(agent integer not null, job integer not null references jobs(id) on delete cascade, user text not null, launch text,
     primary key(agent, job)) without rowid;
 create index person_jobs_job on person_jobs(job);
-create unique index person_launches on person_jobs(agent, launch) where launch is not null;
+create unique index person_launches on person_jobs(agent, user, launch) where launch is not null;
 create table refusals(agent integer not null, trigger text not null, choice text not null, who text not null, said integer not null, until integer not null,
     job text not null, primary key(agent, trigger)) without rowid;
 )sql",

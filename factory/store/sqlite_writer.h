@@ -108,7 +108,7 @@ public:
     Result<std::vector<std::string>> due_questions(WallTime now, std::size_t limit) override;
     Status job_expires(JobKey job, std::optional<WallTime> when) override;
     Status put_person_job(AgentKey agent, JobKey job, std::string_view user, std::string_view launch) override;   ///< person.cpp
-    Result<std::string> launched(AgentKey agent, std::string_view launch) override;
+    Result<std::string> launched(AgentKey agent, std::string_view user, std::string_view launch) override;
     Status put_refusal(const KeptRefusal& refusal) override;
     Status forget_refusals(AgentKey agent, WallTime until) override;
     Result<std::vector<KeptRefusal>> refusals() override;

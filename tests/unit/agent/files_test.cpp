@@ -69,6 +69,10 @@ TEST_CASE("folders are allowed with what is in them", "[files]")
     CHECK_FALSE(is_within("/srv/into", {"/srv/in"}));
     CHECK_FALSE(is_within("/srv", {"/srv/in"}));
     CHECK_FALSE(is_within("/srv/in", {}));
+    CHECK_FALSE(is_within("/srv/in/../secret", {"/srv/in"}));
+    CHECK_FALSE(is_within("/srv/in/..", {"/srv/in"}));
+    CHECK_FALSE(is_within("/srv/in/./deep", {"/"}));
+    CHECK(is_within("/srv/in/..deep", {"/srv/in"}));
     CHECK(split_pattern("/srv/in/*.csv") == std::pair<std::string, std::string>("/srv/in", "*.csv"));
     CHECK(split_pattern("/x") == std::pair<std::string, std::string>("/", "x"));
     const auto policy = parse_policy("watch: [ /srv/in ]\n", "policy.yaml");

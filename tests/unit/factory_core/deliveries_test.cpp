@@ -42,6 +42,31 @@ using Verdict = DeliveryOutcome::Verdict;
 
 }  // namespace
 
+TEST_CASE("what a schema says is for no eyes is told to nobody, and the job has it", "[core][deliveries][questions]")
+{
+    CoreOptions options;
+    options.renderer = [](const Notification& n) -> Result<Rendered> { return Rendered{.wanted = true, .request = n.job["input"]}; };
+    World world(options);
+    world.orders();
+    world.put("Notifier", "chat", Json::object({{"trigger", "orders"}, {"on", "success"}}));
+    const auto srv = world.agent("srv-1");
+    const auto parking = world.park(srv);
+    const Json input = Json::object({{"user", "anna"}, {"pin", "s3cret"}});
+    const JobRecord job = world.run(input);
+    const auto record = world.core().reader()->job(job.uid);
+    REQUIRE(record);
+    const Json secret = Json::object({{"type", "string"}, {"format", "password"}});
+    REQUIRE(await<Nothing>([&](auto done) {
+        world.core().put_package_inputs(record->package_digest, Json::object({{record->workflow, Json::object({{"properties", Json::object({{"pin", secret}})}})}}), done);
+    }));
+    const auto offer = parking.value().offers.at(0);
+    CHECK(offer.input["pin"].as_string() == "s3cret");
+    world.report(srv, offer.id, {world.state(1, JobState::running), world.state(2, JobState::successful)});
+    const auto told = claim(world);
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].request == Json::object({{"user", "anna"}, {"pin", "…"}}));
+}
+
 TEST_CASE("a job's end and its deliveries are one commit, rendered once", "[core][deliveries]")
 {
     World world(rendering());

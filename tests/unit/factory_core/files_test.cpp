@@ -78,6 +78,61 @@ TEST_CASE("only an agent of the trigger's environment that is to watch reports f
     CHECK(source(world, srv, 1, "orders").error().code == Errc::denied);
 }
 
+TEST_CASE("what is reported is a file that the trigger looks for", "[core][files]")
+{
+    World world;
+    world.orders();
+    inbox(world);
+    const auto srv = world.agent("srv-1");
+    const auto report = [&](const std::string& path) { return await<FileSource>([&](auto done) { world.core().file_source(srv.id, {"inbox", path, 1, 3, {1'700'000'000'000'000}}, done); }); };
+    CHECK(report("/srv/in/b.csv"));
+    for (const char* wrong : {"/srv/in/../secret/b.csv", "/srv/in/deep/b.csv", "/srv/in/./b.csv", "/srv//in/b.csv", "/srv/in/b.txt", "/srv/in/.b.csv", "/srv/in/..", "/srv/in/", "/etc/b.csv", "b.csv", "/srv/in/b\n.csv",
+                              "/srv/in/\x7f.csv", "/srv/in/a/../b.csv"}) {
+        INFO(wrong);
+        const auto refused = report(wrong);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == Errc::invalid);
+    }
+}
+
+TEST_CASE("whoever drops a file at their own agent does not approve what it starts", "[core][files][questions]")
+{
+    World world;
+    world.orders();
+    inbox(world);
+    world.put("Trigger", "inbox", Json::object({{"deployment", "order-status"}, {"type", "event"}, {"approval", Json::object({{"by", Json::array({"user:anna", "user:otto"})}, {"within", "1h"}})},
+                                                {"event", Json::object({{"file", Json::object({{"agent", "srv-*"}, {"path", "/srv/in/*.csv"}, {"settledMs", 5000}})}})}}));
+    const auto srv = world.agent("srv-1");
+    AgentPatch patch;
+    patch.user = "anna";
+    REQUIRE(await<AgentRecord>([&](auto done) { world.core().set_agent("srv-1", patch, world.who, done); }));
+    const auto from = source(world, srv);
+    REQUIRE(from);
+    CHECK(from->user == "anna");
+    RunRequest request;
+    request.trigger = "inbox";
+    request.uid = from->job;
+    request.agent = from->agent;
+    request.context = Json::object({{"event", Json::object({{"user", from->user}})}});
+    const auto made = await<Accepted>([&](auto done) { world.core().accept_run(request, {"agent srv-1", {}}, done); });
+    REQUIRE(made);
+    QuestionQuery query;
+    query.job = made->job.uid;
+    const auto questions = world.core().reader()->questions(query);
+    REQUIRE(questions);
+    REQUIRE(questions->items.size() == 1);
+    const auto answer = [&](const std::string& name) {
+        QuestionAnswer said;
+        said.question = questions->items.front().id;
+        said.answer = true;
+        said.way = "desktop";
+        said.names = {"user:" + name};
+        return await<Answered>([&](auto done) { world.core().answer_question(said, {"user " + name, {}}, done); });
+    };
+    CHECK(answer("anna")->verdict == Answered::Verdict::own);
+    CHECK(answer("otto")->verdict == Answered::Verdict::taken);
+}
+
 TEST_CASE("a group of the environment may be who watches", "[core][files]")
 {
     World world;

@@ -82,6 +82,42 @@ TEST_CASE("what is started at an agent is for that agent alone, once for each id
     REQUIRE(await<AgentRecord>([&](auto done) { world.core().set_agent("pc-anna", patch, world.who, done); }));
     CHECK(offers(world, pc).empty());
     CHECK(world.codes(late->job.uid).front() == "other_agent");
+    // Nor has what he starts under an id that she used.
+    const auto his = launch(world, pc, "L1", {"user otto", {}});
+    REQUIRE(his);
+    CHECK_FALSE(his->repeated);
+    CHECK(his->job.uid != first->job.uid);
+}
+
+TEST_CASE("a file at her desk asks her like any other job, and so does its retry", "[core][person][files]")
+{
+    World world;
+    world.orders(Json::object({{"runOn", "attended"}}));
+    const AgentRecord pc = desk(world);
+    RunRequest request;
+    request.agent = "pc-anna";
+    const JobRecord job = world.run(Json::object(), request);
+    CHECK(offers(world, pc, session("locked")).empty());
+    CHECK(world.codes(job.uid) == std::vector<std::string>{"session_locked"});
+    CHECK(offers(world, pc, session("presentation")).empty());
+    Poll poll{pc.id, 1, {}, {}};
+    poll.wait = Milliseconds(0);
+    poll.session = session("active");
+    const auto asked = await<PollAnswer>([&](auto done) { world.core().park(poll, done); });
+    REQUIRE(asked);
+    REQUIRE(asked->offers.size() == 1);
+    CHECK(asked->consents.at(0).is_object());
+    (void)say(world, pc, asked->offers.front().id, {Consent::Word::declined, "not_today", world.clock().now() + minutes(300)}, 0);
+    CHECK(offers(world, pc).empty());
+    REQUIRE(await<JobRecord>([&](auto done) { world.core().cancel(job.uid, "", world.who, done); }));
+    const auto again = await<Accepted>([&](auto done) { world.core().retry(job.uid, true, {"user otto", {}}, done); });
+    REQUIRE(again);
+    CHECK(offers(world, pc).empty());
+    const auto codes = world.codes(again->job.uid);
+    CHECK(std::find(codes.begin(), codes.end(), "consent_refused") != codes.end());
+    world.pass(minutes(301));
+    CHECK(offers(world, pc, session("locked")).empty());
+    CHECK(offers(world, pc, session("active")).size() == 1);
 }
 
 TEST_CASE("a bound job expires as its trigger says, and keeps its agent when a version is taken back", "[core][person]")
