@@ -130,6 +130,7 @@ Needs read_needs(std::string trigger, std::string environment, const Json& rules
     if (const auto limit = parse_duration(rules["offlineLimit"].as_string()); limit) out.offline_limit = *limit;
     out.group = rules["group"].as_string();
     out.agent = rules[rules.contains("pinned") ? "pinned" : "agent"].as_string();
+    out.canary = !out.agent.empty() && !rules.contains("pinned");
     if (const Json& bound = rules["bound"]; bound.is_object())
         out.bound = Needs::Bound{bound["agent"].as_string(), bound["name"].as_string(), bound["user"].as_string(), bound["pushed"].as_bool()};
     return out;

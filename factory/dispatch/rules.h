@@ -30,7 +30,8 @@ struct Needs {
         bool pushed = false;
     };
     std::optional<Bound> bound;
-    bool is_own() const { return !agent.empty() || (bound && !bound->pushed); }   ///< nobody's consent is needed
+    bool canary = false;
+    bool is_own() const { return canary || (bound && !bound->pushed); }   ///< nobody's consent is needed
 };
 /// `rules`: {runOn, requires, labels, machineCredentials, concurrency, locks, offlineLimit, group, agent (of a canary) or pinned (its name), bound}. What cannot be read asks for nothing: it was validated when saved.
 Needs read_needs(std::string trigger, std::string environment, const Json& rules);
