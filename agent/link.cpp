@@ -14,6 +14,7 @@
 #include "platform/base/redact.h"
 #include "platform/crypto.h"
 #include "platform/network_watch.h"
+#include "protocol/canary.h"
 #include "protocol/version.h"
 
 namespace mill::agent {
@@ -171,11 +172,11 @@ Status Link::poll(const std::string& token, std::stop_token stop, Refusal& refus
     std::vector<OfferAnswer> answers;
     std::optional<Milliseconds> rest;
     Json session;
-    if (parts_.beside != nullptr) begin_granted();
+    if (may_begin()) begin_granted();
     {
         const std::scoped_lock lock(mutex_);
         if (parts_.beside != nullptr) {
-            if (parts_.beside->may_begin()) return {};   // said this moment: at once again
+            if (may_begin()) return {};   // said this moment: at once again
             session = parts_.beside->session();
             if (session == session_said_) session = Json();
         }
@@ -270,40 +271,57 @@ void Link::on_answer(const Json& answer)
     nothing_new_ = 0;
     bool all_known = !answer["offers"].empty() && answer["cancels"].empty();
     for (const Json& item : answer["offers"].as_array()) {
-        auto id = protocol::parse_attempt_id(item);
-        all_known = all_known && id && parts_.desk.holds(*id);
-        on_offer(item);
+        const bool is_new = on_offer(item);
+        all_known = all_known && !is_new;
     }
     if (!all_known) return;
-    // An offer is repeated until its first event: while its package is fetched there is no use in asking at full speed.
+    // An offer is repeated until its first event: while its package is fetched there is no use in asking at full speed. Nor is there when a factory that
+    // does not know why brings again what its person declined.
     nothing_new_ = std::min(before + 1, 6U);
     parts_.clock.sleep(Milliseconds(5LL << nothing_new_), {});
 }
 
-void Link::on_offer(const Json& json)
+bool Link::on_offer(const Json& json)
 {
     auto id = protocol::parse_attempt_id(json);
-    if (!id) return log::error("link", "an offer without a name: {}", id.error().what);
-    if (parts_.desk.holds(*id)) {
-        if (parts_.beside != nullptr && json["consent"].is_object()) parts_.beside->hear_again(*id, json);
-        return;
+    if (!id) {
+        log::error("link", "an offer without a name: {}", id.error().what);
+        return true;
     }
-    if (parts_.journal.is_open(*id)) return;  // its report is on the way
-    if (parts_.journal.knows(*id)) return parts_.desk.answer({*id, "not_held", "it is known here and does not run"});
+    if (parts_.desk.holds(*id)) {
+        if (parts_.beside != nullptr) parts_.beside->hear_again(*id, json);
+        return false;
+    }
+    if (parts_.journal.is_open(*id)) return true;  // its report is on the way
+    if (parts_.journal.knows(*id)) {
+        parts_.desk.answer({*id, "not_held", "it is known here and does not run"});
+        return true;
+    }
     auto offer = protocol::parse_offer(json);
     Holding holding{*id, json["repeatable"].as_bool(), period(json, "leaseMs", terms_.lease)};
     const SteadyTime end = lease_end(parts_.clock.steady(), holding.lease);
-    if (!parts_.desk.take(std::move(holding))) return parts_.desk.answer({*id, "busy", "all slots are taken"});
+    if (!parts_.desk.take(std::move(holding))) {
+        parts_.desk.answer({*id, "busy", "all slots are taken"});
+        return true;
+    }
     redact_in_log(json["attemptToken"].as_string());
-    if (!offer || !ask_first(*offer, json)) begin(*id, offer, json, end);
+    if (!offer || !ask_first(*offer, json)) {
+        begin(*id, offer, json, end);
+        return true;
+    }
+    return parts_.desk.holds(*id);
 }
 
-/// Another's job beside a person: true when it waits for that person's word, or was declined. What the policy refuses nobody is asked about.
+/// Beside a person, whatever the factory says of it: true when it waits for that person's word, or was declined. What the policy refuses nobody is asked
+/// about, nor about the canary, which may do nothing and shows whether jobs run here.
 bool Link::ask_first(const protocol::Offer& offer, const Json& json)
 {
-    if (parts_.beside == nullptr || !json["consent"].is_object() || !parts_.policy.admit(offer)) return false;
+    if (parts_.beside == nullptr || offer.package_digest == protocol::kCanaryDigest || !parts_.policy.admit(offer)) return false;
     return parts_.beside->hear(offer, json) != Beside::Word::granted;
 }
+
+/// Whose word is there begins as soon as something may begin here at all: who paused meanwhile, or stopped everything, is not passed over.
+bool Link::may_begin() const { return parts_.beside != nullptr && parts_.desk.unable().empty() && parts_.beside->may_begin(); }
 
 /// Those that the person said yes to since.
 void Link::begin_granted()
@@ -348,7 +366,7 @@ void Link::nudge()
     // A rest that began meanwhile ends by itself, and then the factory has to be asked.
     if ((wanted_ == 0 && (parts_.desk.free() > 0 || (!parked_rests_ && parts_.desk.resting()))) || (wanted_ > 0 && !parts_.desk.unable().empty()) || parts_.desk.has_answers() ||
         (parts_.questions != nullptr && parts_.questions->has_heard()) ||
-        (parts_.beside != nullptr && (parts_.beside->may_begin() || !(parts_.beside->session() == session_said_))))
+        may_begin() || (parts_.beside != nullptr && !(parts_.beside->session() == session_said_)))
         parked_.request_stop();
 }
 

@@ -62,8 +62,9 @@ public:
 private:
     Status open_session(const std::string& token, std::stop_token stop, Refusal& refusal);
     Status poll(const std::string& token, std::stop_token stop, Refusal& refusal);
-    void on_offer(const Json& json);
+    bool on_offer(const Json& json);   ///< something new came of it
     bool ask_first(const protocol::Offer& offer, const Json& json);
+    bool may_begin() const;
     void begin_granted();
     void begin(const protocol::AttemptId& id, const Result<protocol::Offer>& offer, const Json& json, SteadyTime end);
     void on_answer(const Json& answer);

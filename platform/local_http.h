@@ -43,7 +43,9 @@ using LaterHandler = std::function<void(const LocalRequest& request, LocalAnswer
 
 inline constexpr std::chrono::seconds kLongestWait{60};
 
-/// At most 32 callers at once, heads of 8 KiB, bodies of 64 KiB, 10 s from connection to request; one request a connection.
+/// At most 32 callers at once, on a socket 16 of one user, and 16 more whose answers come later; heads of 8 KiB, bodies of 64 KiB, 10 s from connection
+/// to request; one request a connection. When more come, those whose request is not whole are dropped, and those who wait for an answer told 503: the
+/// oldest first, and of the same user before others.
 class LocalServer {
 public:
     virtual ~LocalServer() = default;   ///< ends the thread; open requests are cut off

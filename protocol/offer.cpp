@@ -17,6 +17,7 @@ Json to_json(const Offer& offer)
     json.set("permissions", to_json(offer.permissions)).set("repeatable", offer.repeatable);
     if (!offer.run_as.empty()) json.set("runAs", offer.run_as);
     if (offer.trace) json.set("trace", true);
+    if (!offer.launch.empty()) json.set("launch", offer.launch);
     json.set("attemptToken", offer.attempt_token).set("leaseMs", static_cast<long long>(offer.lease.count()));
     return json;
 }
@@ -41,6 +42,7 @@ Result<Offer> parse_offer(const Json& json)
     offer.deployment = fields.text("deployment", "");
     offer.environment = fields.text("environment", "");
     offer.trigger = fields.text("trigger", "");
+    offer.launch = fields.text("launch", "");
     offer.input = fields.any("input", Json());
     offer.variables = fields.object("variables", Json::object());
     offer.credentials = fields.object("credentials", Json::object());

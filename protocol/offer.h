@@ -21,6 +21,7 @@ struct Offer {
     std::string deployment;
     std::string environment;
     std::string trigger;
+    std::string launch{};          ///< its agent's own person started it there, under this id; empty: somebody else did
     Json input;
     Json variables;                ///< NAME → value
     Json credentials;              ///< NAME in the package → name in the factory

@@ -50,6 +50,13 @@ Result<Said> call(const std::string& path, const char* method, const std::string
     return Said{answer->status, std::move(*json)};
 }
 
+/// Said where there are several factories.
+Json at_factory(Json body, const Json& row)
+{
+    if (const Json& factory = row["factory"]; factory.is_string()) body.set("factory", factory);
+    return body;
+}
+
 /// The person's conversation with the agent.
 class Attend {
 public:
@@ -157,7 +164,7 @@ Status Attend::on_item(const Item& item)
     case Item::Kind::question: {
         static const Json kYesNo = Json::object({{"type", "boolean"}});
         return fill_and_send(value["kind"].as_string() == "approval" ? kYesNo : value["schema"], "/v1/questions/" + percent_encode(id),
-                             [](Json answer) { return Json::object({{"answer", std::move(answer)}, {"comment", ""}}); }, [this](const Json&) { return words("question.sent"); });
+                             [&value](Json answer) { return at_factory(Json::object({{"answer", std::move(answer)}, {"comment", ""}}), value); }, [this](const Json&) { return words("question.sent"); });
     }
     case Item::Kind::tell: return post("/v1/tells/" + percent_encode(id), Json::object({}), words("tell.seen"));
     case Item::Kind::launchable: {
@@ -170,7 +177,7 @@ Status Attend::on_item(const Item& item)
         if (!*yes) return {};
         const std::string uid = new_uid(), trigger = value["trigger"].as_string();
         const Json schema = value["schema"].is_object() ? value["schema"] : Json::object({{"type", "object"}, {"properties", Json::object({})}});
-        return fill_and_send(schema, "/v1/launch", [uid, trigger](Json input) { return Json::object({{"id", uid}, {"trigger", trigger}, {"input", std::move(input)}}); },
+        return fill_and_send(schema, "/v1/launch", [uid, trigger, &value](Json input) { return at_factory(Json::object({{"id", uid}, {"trigger", trigger}, {"input", std::move(input)}}), value); },
                              [this, &item](const Json& said) { return words(said["queued"].as_bool() ? "launch.queued" : "launch.started", {{"title", one_line(item.title)}}); });
     }
     }

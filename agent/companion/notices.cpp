@@ -85,6 +85,13 @@ std::vector<std::pair<std::string, Json>> choices_of(const Json& question, Langu
     return fits ? out : std::vector<std::pair<std::string, Json>>();
 }
 
+/// Said where there are several factories.
+Json with_factory(Json body, const Json& row)
+{
+    if (const Json& factory = row["factory"]; factory.is_string()) body.set("factory", factory);
+    return body;
+}
+
 Shown of_question(const Json& question, Language language)
 {
     const std::string& id = question["id"].as_string();
@@ -104,7 +111,7 @@ Shown of_question(const Json& question, Language language)
     out.notice.actions.emplace_back("default", say(language, "notify.open"));
     out.deeds.emplace("default", open_page("question", id));
     for (std::size_t i = 0; i < choices.size(); ++i)
-        button(out, fmt::format("answer-{}", i), choices[i].first, post("/v1/questions/" + percent_encode(id), Json::object({{"answer", choices[i].second}, {"comment", ""}})));
+        button(out, fmt::format("answer-{}", i), choices[i].first, post("/v1/questions/" + percent_encode(id), with_factory(Json::object({{"answer", choices[i].second}, {"comment", ""}}), question)));
     return out;
 }
 

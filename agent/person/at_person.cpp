@@ -131,8 +131,9 @@ Status AtPerson::fetch(FactoryClient& factory, std::stop_token stop, Refusal& re
 
 Status AtPerson::hand_over(FactoryClient& factory, std::stop_token stop, Refusal& refusal)
 {
-    while (const auto launch = launches_.front()) {
+    while (const auto launch = launches_.front(user())) {
         refusal = {};
+        launches_.expect(*launch);
         auto said = factory.post(kLaunch, dump_json(Json::object({{"id", launch->id}, {"trigger", launch->trigger}, {"input", launch->input}})), kAnswerTime, stop, &refusal);
         if (said) launches_.handed_over(launch->id, (*said)["job"].as_string());
         else if (is_away(refusal)) return fail(std::move(said.error()));
@@ -148,7 +149,7 @@ void AtPerson::do_errand(Errand errand, FactoryClient& factory, std::stop_token 
     Refusal refusal;
     auto said = factory.post(errand.route, dump_json(errand.body), kAnswerTime, stop, &refusal);
     if (said && errand.launch) {
-        launches_.mine((*said)["job"].as_string());
+        launches_.has(errand.launch->id, (*said)["job"].as_string());
         errand.tell({200, Json::object({{"job", (*said)["job"]}, {"queued", false}})});
     } else if (said) {
         errand.tell({200, Json::object({})});
@@ -179,7 +180,9 @@ void AtPerson::launch(Launch launch, Tell tell)
         for (const Json& item : view_["launchable"].as_array())
             if (item["trigger"].as_string() == launch.trigger) launch.title = item["title"].as_string();
     }
+    launch.user = user();
     if (!is_online()) return tell(keep(std::move(launch)));
+    launches_.expect(launch);   // before it is said: it may be offered before it is answered
     Json body = Json::object({{"id", launch.id}, {"trigger", launch.trigger}, {"input", launch.input}});
     const Tell told = tell;
     if (!errands_.try_send({std::string(kLaunch), std::move(body), std::move(launch), std::move(tell)})) told({503, Json::object({{"detail", "the agent is busy: try again"}})});
@@ -205,26 +208,34 @@ void AtPerson::cancel(std::string job, std::string why, Tell tell)
 
 Beside::Word AtPerson::hear(const protocol::Offer& offer, const Json& said)
 {
+    if (!said["consent"].is_object() && launches_.is_own(offer.launch, offer.trigger, offer.id.job, mark_of(offer))) return Word::granted;
     const auto verdict = consents_.hear(offer, said);
     const Json until = verdict.until ? Json(format_time(*verdict.until)) : Json();
     if (verdict.word == Word::granted) {
-        parts_.desk.answer({offer.id, "consented", "", Json::object({{"by", verdict.by}, {"choice", verdict.choice}})});
+        if (said["consent"].is_object()) parts_.desk.answer({offer.id, "consented", "", Json::object({{"by", verdict.by}, {"choice", verdict.choice}})});
     } else if (verdict.word == Word::declined) {
         decline(offer.id, verdict.why, verdict.choice, verdict.by, until);
     } else {
-        log::info("person", "{}: asked whether it may run, until {}", offer.id.key(), until.as_string());
-        parts_.desk.answer({offer.id, "asking", "", Json::object({{"until", until}})});
-        parts_.changes.bump();
-        look();   // its time is to be watched
+        say_asking(offer.id, verdict, said);
     }
     return verdict.word;
+}
+
+/// A factory that does not say that it waits for a person's word knows no such answer: it is of before, or of the opinion that nobody is to be asked.
+void AtPerson::say_asking(const protocol::AttemptId& id, const Consents::Verdict& verdict, const Json& said)
+{
+    const Json until(format_time(*verdict.until));
+    log::info("person", "{}: asked whether it may run, until {}", id.key(), until.as_string());
+    if (said["consent"].is_object()) parts_.desk.answer({id, "asking", "", Json::object({{"until", until}})});
+    parts_.changes.bump();
+    look();   // its time is to be watched
 }
 
 void AtPerson::hear_again(const protocol::AttemptId& id, const Json& said)
 {
     const auto verdict = consents_.refresh(id, said);
     if (!verdict) return;
-    if (verdict->word == Word::asking) parts_.desk.answer({id, "asking", "", Json::object({{"until", format_time(*verdict->until)}})});
+    if (verdict->word == Word::asking) say_asking(id, *verdict, said);
     if (verdict->word == Word::declined) decline(id, verdict->why, verdict->choice, verdict->by, Json(format_time(*verdict->until)));
 }
 
@@ -232,7 +243,7 @@ std::vector<Json> AtPerson::granted()
 {
     std::vector<Json> out;
     for (Consents::Granted& each : consents_.granted()) {
-        parts_.desk.answer({each.id, "consented", "", Json::object({{"by", each.by}, {"choice", "now"}})});
+        if (each.offer["consent"].is_object()) parts_.desk.answer({each.id, "consented", "", Json::object({{"by", each.by}, {"choice", "now"}})});
         out.push_back(std::move(each.offer));
     }
     return out;
@@ -259,6 +270,11 @@ void AtPerson::settle(const Consents::Settled& settled)
     if (!settled.waited_for) return;   // told when it is offered again
     if (settled.choice == "now") return parts_.desk.stir();   // answered when it begins: one that is answered is not offered again
     decline(settled.id, words_of_choice(settled.choice, settled.by), settled.choice, settled.by, Json(format_time(settled.until)));
+}
+
+void AtPerson::postpone(const std::string& by)
+{
+    for (const auto& settled : consents_.postpone(by)) settle(settled);
 }
 
 void AtPerson::expire()

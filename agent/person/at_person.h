@@ -46,6 +46,7 @@ public:
     void answer(std::string question, Json answer, std::string comment, Tell tell);
     void cancel(std::string job, std::string why, Tell tell);
     Told choose(const std::string& consent, const std::string& choice, const std::string& by);
+    void postpone(const std::string& by);     ///< everything is stopped: what has not begun is for later
     /// {user, launchable, questions, jobs, tells} as the factory said last; `launchable` with `offline` and `unavailable`.
     Json view() const;
     const Consents& consents() const { return consents_; }
@@ -79,6 +80,7 @@ private:
     Status fetch(FactoryClient& factory, std::stop_token stop, Refusal& refusal);
     Status hand_over(FactoryClient& factory, std::stop_token stop, Refusal& refusal);
     void expire();
+    void say_asking(const protocol::AttemptId& id, const Consents::Verdict& verdict, const Json& said);
     void decline(const protocol::AttemptId& id, const std::string& why, const std::string& choice, const std::string& by, const Json& until);
     Told keep(Launch launch);
     void settle(const Consents::Settled& settled);

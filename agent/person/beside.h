@@ -17,8 +17,9 @@ public:
     virtual ~Beside() = default;
 
     enum class Word { asking, granted, declined };
-    /// What holds for an offer that needs the person's consent and has its slot: `offer` as the policy admitted it, `said` as it came. The answer
-    /// to the factory is given here, and the slot of one that is declined let go. The same offer again gets the same answer, also after a restart.
+    /// What holds for an offer that has its slot: `offer` as the policy admitted it, `said` as it came. All but what this person started here needs their
+    /// consent, whether the factory says so (`consent`) or not. The answer to the factory is given here, and the slot of one that is declined let go. The
+    /// same offer again gets the same answer, also after a restart.
     virtual Word hear(const protocol::Offer& offer, const Json& said) = 0;
     /// A session begins: the factory may be another process, which offers what it does not know to be held again, with another token.
     virtual void new_session() = 0;

@@ -5,8 +5,10 @@
 #include <fmt/format.h>
 
 #include "agent/person/does.h"
+#include "platform/base/encode.h"
 #include "platform/base/fields.h"
 #include "platform/base/log.h"
+#include "platform/crypto.h"
 #include "platform/files.h"
 
 namespace mill::agent {
@@ -26,6 +28,12 @@ Consents::Verdict declined(std::string choice, std::string by, WallTime until, s
 }
 
 }  // namespace
+
+std::string mark_of(const protocol::Offer& offer)
+{
+    const Json all = Json::array({offer.package_digest, offer.workflow, offer.trigger, offer.environment, offer.run_as, protocol::to_json(offer.permissions), offer.credentials, offer.variables, offer.input});
+    return to_hex(platform::sha256(dump_json(all)));
+}
 
 std::string words_of_choice(const std::string& choice, const std::string& by)
 {
@@ -49,7 +57,7 @@ Consents::Verdict Consents::hear(const protocol::Offer& offer, const Json& said)
 {
     const std::scoped_lock lock(mutex_);
     const WallTime now = clock_.now();
-    if (const auto known = entries_.find(offer.id.key()); known != entries_.end()) {
+    if (const auto known = entries_.find(offer.id.key()); known != entries_.end() && known->second.mark == mark_of(offer)) {
         Entry& entry = known->second;
         if (entry.choice.empty()) entry.offer = said;
         entry.expected = false;
@@ -60,7 +68,14 @@ Consents::Verdict Consents::hear(const protocol::Offer& offer, const Json& said)
         if (entry.choice == "now") entry.taken = true;
         return verdict_of(entry);
     }
-    // A person's own start needs no consent and comes without `consent`: these are others' jobs.
+    return ask_locked(offer, said);
+}
+
+/// A job of which nothing was said, or something that was shown otherwise.
+Consents::Verdict Consents::ask_locked(const protocol::Offer& offer, const Json& said)
+{
+    const WallTime now = clock_.now();
+    entries_.erase(offer.id.key());
     if (rules_.jobs == PersonRules::Jobs::never) return declined("none", "policy.yaml", now + kNever, "policy.yaml of this machine takes no jobs that others start: consent: { jobs: never }");
     if (const auto quiet = quiet_until(rules_.quiet, now))
         return declined("none", "policy.yaml", *quiet, fmt::format("quiet hours of this desktop until {} (quietHours in policy.yaml)", format_time(*quiet)));
@@ -73,7 +88,8 @@ Consents::Verdict Consents::hear(const protocol::Offer& offer, const Json& said)
     entry.trigger = offer.trigger;
     entry.title = cut(asked["title"].as_string().empty() ? offer.trigger : asked["title"].as_string());
     entry.description = cut(asked["description"].as_string());
-    entry.asker = cut(asked["asker"].as_string());
+    entry.asker = cut(asked["asker"].as_string().empty() ? "somebody at the factory" : asked["asker"].as_string());
+    entry.mark = mark_of(offer);
     entry.does = agent::to_json(does(offer.permissions));
     if (asked["expectedMs"].is_integer()) entry.expected_ms = asked["expectedMs"];
     entry.asked = now;
@@ -152,6 +168,9 @@ std::optional<Consents::Verdict> Consents::refresh(const protocol::AttemptId& id
     const std::scoped_lock lock(mutex_);
     const auto found = entries_.find(id.key());
     if (found == entries_.end() || found->second.taken || !found->second.expected) return std::nullopt;
+    const auto offer = protocol::parse_offer(said);
+    if (!offer) return std::nullopt;
+    if (found->second.mark != mark_of(*offer)) return ask_locked(*offer, said);
     found->second.expected = false;
     found->second.offer = said;
     return verdict_of(found->second);
@@ -166,6 +185,17 @@ std::vector<Consents::Granted> Consents::granted()
         entry.taken = true;
         out.push_back({entry.id, entry.by, std::exchange(entry.offer, Json())});
     }
+    return out;
+}
+
+std::vector<Consents::Settled> Consents::postpone(const std::string& by)
+{
+    const std::scoped_lock lock(mutex_);
+    std::vector<Settled> out;
+    for (auto& [key, entry] : entries_)
+        if (entry.choice.empty() || (entry.choice == "now" && !entry.taken)) out.push_back(settle_locked(entry, "later", by));
+    if (out.empty()) return out;
+    if (auto saved = save_locked(); !saved) log::warning("person", "that it is for later is not written down: {}", saved.error().what);
     return out;
 }
 
@@ -209,7 +239,7 @@ Json Consents::to_json(const Entry& entry)
 {
     Json out = protocol::to_json(entry.id);
     out.set("trigger", entry.trigger).set("title", entry.title).set("description", entry.description).set("asker", entry.asker).set("does", entry.does).set("expectedMs", entry.expected_ms);
-    out.set("asked", format_time(entry.asked)).set("until", format_time(entry.until));
+    out.set("mark", entry.mark).set("asked", format_time(entry.asked)).set("until", format_time(entry.until));
     if (!entry.choice.empty()) out.set("choice", entry.choice).set("by", entry.by).set("again", format_time(entry.again));
     return out;
 }
@@ -250,6 +280,7 @@ void Consents::load()
         entry.asker = item["asker"].as_string();
         entry.does = item["does"];
         entry.expected_ms = item["expectedMs"];
+        entry.mark = item["mark"].as_string();
         entry.asked = time(item, "asked");
         entry.until = time(item, "until");
         entry.choice = item["choice"].as_string();

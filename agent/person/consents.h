@@ -46,11 +46,14 @@ public:
         Json offer;
     };
     std::vector<Granted> granted();
+    /// Who stops everything lets nothing begin that has not begun: all that waits, and what was let run and has not begun, is for later.
+    std::vector<Settled> postpone(const std::string& by);
     bool may_begin() const;                      ///< there are some
     std::optional<Json> withdrawn(const protocol::AttemptId& id);
     /// None of them begins before it is offered again.
     void expect_again();
-    /// One was, for the first time since `expect_again`: what holds for it. Nothing: it is none of ours, has begun, or was offered before.
+    /// One was, for the first time since `expect_again`: what holds for it; another job under its name is asked about anew. Nothing: it is none of
+    /// ours, has begun, or was offered before.
     std::optional<Verdict> refresh(const protocol::AttemptId& id, const Json& said);
     /// As GET /v1/person shows those that wait for an answer, the most urgent first.
     Json list() const;
@@ -61,6 +64,7 @@ private:
         std::string trigger, title, description, asker;
         Json does;                   ///< [{code, what, text}]
         Json expected_ms;            ///< or null
+        std::string mark;            ///< of what the person was shown
         WallTime asked, until;
         std::string choice, by;      ///< empty: not answered
         WallTime again;              ///< answered: asked again from then on
@@ -75,6 +79,7 @@ private:
     static bool may_begin(const Entry& entry) { return entry.choice == "now" && !entry.taken && !entry.expected && !entry.offer.is_null(); }
     void load();
     Status save_locked();
+    Verdict ask_locked(const protocol::Offer& offer, const Json& said);
     Settled settle_locked(Entry& entry, std::string choice, std::string by);
     void unsettle_locked(Entry& entry);
     static Verdict verdict_of(const Entry& entry);
@@ -87,6 +92,10 @@ private:
     std::map<std::string, Entry> entries_;       // by the attempt's key
     std::map<std::string, Answer> said_;         // by trigger; not `now`
 };
+
+/// Of all that a person lets run with one word: the package's bytes, what goes into it, what it may do. The same for the same job offered again, whatever
+/// its token is; nothing of its input can be read from it but by who guesses all of the rest, too.
+std::string mark_of(const protocol::Offer& offer);
 
 /// "anna said: in ten minutes", for `why`.
 std::string words_of_choice(const std::string& choice, const std::string& by);

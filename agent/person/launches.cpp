@@ -13,12 +13,12 @@ namespace {
 
 Json launch_json(const Launch& launch)
 {
-    return Json::object({{"id", launch.id}, {"trigger", launch.trigger}, {"title", launch.title}, {"input", launch.input}, {"asked", format_time(launch.asked)}});
+    return Json::object({{"id", launch.id}, {"trigger", launch.trigger}, {"title", launch.title}, {"input", launch.input}, {"asked", format_time(launch.asked)}, {"user", launch.user}});
 }
 
 Launch launch_of(const Json& json)
 {
-    return {json["id"].as_string(), json["trigger"].as_string(), json["title"].as_string(), json["input"], parse_time(json["asked"].as_string()).value_or(WallTime{})};
+    return {json["id"].as_string(), json["trigger"].as_string(), json["title"].as_string(), json["input"], parse_time(json["asked"].as_string()).value_or(WallTime{}), json["user"].as_string()};
 }
 
 }  // namespace
@@ -36,12 +36,38 @@ Status Launches::add(Launch launch)
     return saved;
 }
 
-std::optional<Launch> Launches::front()
+std::optional<Launch> Launches::front(const std::string& user)
 {
     const std::scoped_lock lock(mutex_);
-    while (!waiting_.empty() && waiting_.front().asked + kLife <= clock_.now())
-        give_up_locked(fmt::format("the factory was away for more than {}", format_duration(kLife)));
-    return waiting_.empty() ? std::nullopt : std::optional(waiting_.front());
+    while (!waiting_.empty()) {
+        const Launch& next = waiting_.front();
+        if (next.asked + kLife <= clock_.now()) give_up_locked(fmt::format("the factory was away for more than {}", format_duration(kLife)));
+        else if (!next.user.empty() && next.user != user) give_up_locked(fmt::format("{} started it, and this is {} agent now", next.user, user.empty() ? "nobody's" : user + "'s"));
+        else return next;
+    }
+    return std::nullopt;
+}
+
+void Launches::expect(const Launch& launch)
+{
+    const std::scoped_lock lock(mutex_);
+    if (std::any_of(expected_.begin(), expected_.end(), [&](const Expected& each) { return each.id == launch.id; })) return;
+    expected_.push_back({launch.id, launch.trigger, "", ""});
+    if (expected_.size() > kRemembered) expected_.pop_front();
+    // Lost with the power the person is asked whether it may run: nothing begins unasked.
+    if (auto saved = save_locked(); !saved) log::warning("person", "{}", saved.error().what);
+}
+
+bool Launches::is_own(const std::string& launch, const std::string& trigger, const std::string& job, const std::string& mark)
+{
+    const std::scoped_lock lock(mutex_);
+    const auto found = std::find_if(expected_.begin(), expected_.end(), [&](const Expected& each) { return launch.empty() ? each.job == job : each.id == launch; });
+    if (found == expected_.end() || found->trigger != trigger || (!found->job.empty() && found->job != job)) return false;
+    if (!found->mark.empty()) return found->mark == mark;
+    found->job = job;
+    found->mark = mark;
+    if (auto saved = save_locked(); !saved) log::warning("person", "{}", saved.error().what);
+    return true;
 }
 
 void Launches::give_up_locked(const std::string& why)
@@ -56,8 +82,7 @@ void Launches::handed_over(const std::string& id, const std::string& job)
 {
     const std::scoped_lock lock(mutex_);
     std::erase_if(waiting_, [&](const Launch& each) { return each.id == id; });
-    mine_.push_back(job);
-    if (mine_.size() > kRemembered) mine_.pop_front();
+    mine_locked(id, job);
     // Lost with the power it is handed over once more, under the same id.
     if (auto saved = save_locked(); !saved) log::warning("person", "{}", saved.error().what);
 }
@@ -68,12 +93,19 @@ void Launches::refused(const std::string& id, const std::string& why)
     if (!waiting_.empty() && waiting_.front().id == id) give_up_locked(why);
 }
 
-void Launches::mine(const std::string& job)
+void Launches::mine_locked(const std::string& id, const std::string& job)
 {
-    const std::scoped_lock lock(mutex_);
+    for (Expected& each : expected_)
+        if (each.id == id && each.job.empty()) each.job = job;
     if (std::find(mine_.begin(), mine_.end(), job) != mine_.end()) return;
     mine_.push_back(job);
     if (mine_.size() > kRemembered) mine_.pop_front();
+}
+
+void Launches::has(const std::string& id, const std::string& job)
+{
+    const std::scoped_lock lock(mutex_);
+    mine_locked(id, job);
     if (auto saved = save_locked(); !saved) log::warning("person", "{}", saved.error().what);
 }
 
@@ -109,15 +141,16 @@ Json Launches::failed() const
 
 Status Launches::save_locked() const
 {
-    Json waiting = Json::array(), mine = Json::array(), failed = Json::array();
+    Json waiting = Json::array(), mine = Json::array(), expected = Json::array(), failed = Json::array();
     for (const Launch& each : waiting_) waiting.push(launch_json(each));
     for (const std::string& job : mine_) mine.push(Json(job));
+    for (const Expected& each : expected_) expected.push(Json::object({{"id", each.id}, {"trigger", each.trigger}, {"job", each.job}, {"mark", each.mark}}));
     for (const Failed& each : failed_) {
         Json row = launch_json(each.launch);
         row.erase("input");   // nobody needs it any more, and it may be private
         failed.push(row.set("why", each.why).set("at", format_time(each.at)));
     }
-    return platform::write_file(path_, dump_json(Json::object({{"waiting", std::move(waiting)}, {"mine", std::move(mine)}, {"failed", std::move(failed)}})) + "\n", 0600);
+    return platform::write_file(path_, dump_json(Json::object({{"waiting", std::move(waiting)}, {"mine", std::move(mine)}, {"expected", std::move(expected)}, {"failed", std::move(failed)}})) + "\n", 0600);
 }
 
 void Launches::load()
@@ -129,6 +162,7 @@ void Launches::load()
     for (const Json& item : (*json)["waiting"].as_array())
         if (Launch launch = launch_of(item); !launch.id.empty()) waiting_.push_back(std::move(launch));
     for (const Json& job : (*json)["mine"].as_array()) mine_.push_back(job.as_string());
+    for (const Json& item : (*json)["expected"].as_array()) expected_.push_back({item["id"].as_string(), item["trigger"].as_string(), item["job"].as_string(), item["mark"].as_string()});
     for (const Json& item : (*json)["failed"].as_array()) failed_.push_back({launch_of(item), item["why"].as_string(), parse_time(item["at"].as_string()).value_or(WallTime{})});
 }
 

@@ -17,6 +17,7 @@ struct Launch {
     std::string trigger, title;
     Json input;
     WallTime asked;
+    std::string user{};      ///< whose agent it was then; empty: not known
 };
 
 /// In order. Thread: any. Inputs lie in the file, which is its owner's alone.
@@ -29,14 +30,19 @@ public:
 
     /// It is on the disk when this returns. The same id again changes nothing. Errors: conflict (too many wait), unavailable.
     Status add(Launch launch);
-    /// The one to hand over next. Those that are too old are given up first.
-    std::optional<Launch> front();
+    /// The one to hand over next for `user`. Those that are too old, or somebody else's, are given up first.
+    std::optional<Launch> front(const std::string& user);
+    /// It is said to the factory now: what comes under its id is this person's own. The same again changes nothing.
+    void expect(const Launch& launch);
+    /// Whether an offer is what this person started: `launch` as the factory names it (empty: a factory of before, and the job counts), `mark` of what it is.
+    /// Once seen it is that job alone, and it has to stay the same.
+    bool is_own(const std::string& launch, const std::string& trigger, const std::string& job, const std::string& mark);
     /// The factory has it as `job`.
+    void has(const std::string& id, const std::string& job);
+    /// The same of one that waited.
     void handed_over(const std::string& id, const std::string& job);
     /// The factory does not want it, and says why.
     void refused(const std::string& id, const std::string& why);
-    /// A job that this person started from here.
-    void mine(const std::string& job);
     bool is_mine(const std::string& job) const;
     bool empty() const;
     /// [{id, trigger, title, asked}]
@@ -50,7 +56,12 @@ private:
         std::string why;
         WallTime at;
     };
+    struct Expected {
+        std::string id, trigger;
+        std::string job, mark;   ///< empty: not known yet
+    };
     void give_up_locked(const std::string& why);
+    void mine_locked(const std::string& id, const std::string& job);
     Status save_locked() const;
     void load();
 
@@ -58,7 +69,8 @@ private:
     const Clock& clock_;
     mutable std::mutex mutex_;
     std::deque<Launch> waiting_;
-    std::deque<std::string> mine_;     // jobs, the newest last
+    std::deque<std::string> mine_;     // jobs that this person started from here, the newest last
+    std::deque<Expected> expected_;    // the newest last
     std::deque<Failed> failed_;        // the newest first
 };
 

@@ -127,19 +127,29 @@ std::optional<Json> PersonRoom::job(const std::string& uid) const
     return here;
 }
 
-void PersonRoom::launch(Launch launch, Tell tell)
+std::vector<AtPerson*> PersonRoom::those(const std::string& factory, const std::function<bool(const AtPerson&)>& has) const
 {
+    std::vector<AtPerson*> out;
     for (const Factory& each : factories_)
-        if (each.person->may_launch(launch.trigger)) return each.person->launch(std::move(launch), std::move(tell));
-    factories_.front().person->launch(std::move(launch), std::move(tell));   // which says that there is none
+        if ((factory.empty() || each.url == factory) && has(*each.person)) out.push_back(each.person);
+    return out;
 }
 
-void PersonRoom::answer(const std::string& question, Json answer, std::string comment, Tell tell)
+void PersonRoom::launch(Launch launch, const std::string& factory, Tell tell)
 {
-    for (const Factory& each : factories_)
-        if (each.person->asks(question)) return each.person->answer(question, std::move(answer), std::move(comment), std::move(tell));
-    // One that was answered elsewhere meanwhile: the factory knows by whom.
-    factories_.front().person->answer(question, std::move(answer), std::move(comment), std::move(tell));
+    const auto found = those(factory, [&](const AtPerson& person) { return person.may_launch(launch.trigger); });
+    if (found.size() == 1) return found.front()->launch(std::move(launch), std::move(tell));
+    const std::string trigger = launch.trigger.substr(0, 200);
+    if (found.empty()) return tell({404, Json::object({{"detail", fmt::format("there is no '{}' that may be started here", trigger)}})});
+    tell({409, Json::object({{"detail", fmt::format("{} factories have a '{}' for this person: say which one (`factory`)", found.size(), trigger)}})});
+}
+
+void PersonRoom::answer(const std::string& question, const std::string& factory, Json answer, std::string comment, Tell tell)
+{
+    const auto found = those(factory, [&](const AtPerson& person) { return person.asks(question); });
+    if (found.size() == 1) return found.front()->answer(question, std::move(answer), std::move(comment), std::move(tell));
+    if (found.empty()) return tell({410, Json::object({{"detail", "nobody asks this person that (any more)"}})});
+    tell({409, Json::object({{"detail", fmt::format("{} factories ask a question of this name: say which one (`factory`)", found.size())}})});
 }
 
 Told PersonRoom::choose(const std::string& consent, const std::string& choice, const std::string& caller)
@@ -183,6 +193,7 @@ std::vector<std::string> PersonRoom::stop(const std::string& way, const std::str
         out.push_back(id.job);
     }
     for (const std::string& job : out) parts_.seen.cancelling(job);
+    for (const Factory& each : factories_) each.person->postpone(who);
     log::warning("person", "{} by {}: {} jobs end, none begins for {}", hold.why, who, out.size(), format_duration(kHold));
     if (!held_longer)
         if (auto kept = parts_.pause(hold); !kept) log::warning("person", "a restart of the agent would forget that: {}", kept.error().what);

@@ -41,11 +41,13 @@ public:
     /// As GET /v1/person answers.
     Json person() const;
     std::optional<Json> job(const std::string& uid) const;
-    void launch(Launch launch, Tell tell);
-    void answer(const std::string& question, Json answer, std::string comment, Tell tell);
+    /// `factory`: its address, as a row of `person` has it; empty: the only one that has such a trigger, or question. Else 409; a question that nobody asks
+    /// (any more): 410, and it is sent nowhere.
+    void launch(Launch launch, const std::string& factory, Tell tell);
+    void answer(const std::string& question, const std::string& factory, Json answer, std::string comment, Tell tell);
     Told choose(const std::string& consent, const std::string& choice, const std::string& caller);
     void cancel(const std::string& job, std::string why, const std::string& caller, Tell tell);
-    /// All that runs here ends, and nothing new begins for kHold. The jobs that were told.
+    /// All that runs here ends, what was let run and has not begun is for later, and nothing new begins for kHold. The jobs that were told.
     static constexpr std::chrono::seconds kHold{60};
     std::vector<std::string> stop(const std::string& way, const std::string& caller);
     Status pause(std::optional<WallTime> until, const std::string& caller);
@@ -66,6 +68,8 @@ public:
     const Clock& clock() const { return parts_.clock; }
 
 private:
+    /// Those factories that do what `has` says; all of them, or the one at that address.
+    std::vector<AtPerson*> those(const std::string& factory, const std::function<bool(const AtPerson&)>& has) const;
     std::string by(const std::string& caller) const;
     std::string user() const;
     Json faces_locked() const;

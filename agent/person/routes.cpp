@@ -104,10 +104,11 @@ void on_job(Call& call)
 void on_launch(Call& call)
 {
     Fields fields(call.body, "launch");
-    Launch launch{fields.text("id", new_uid()), fields.text("trigger"), "", fields.any("input", Json::object({})), call.room.clock().now()};
+    Launch launch{fields.text("id", new_uid()), fields.text("trigger"), "", fields.any("input", Json::object({})), call.room.clock().now(), ""};
+    const std::string factory = fields.text("factory", "");
     if (!is_id(launch.id)) fields.mistake("id", "is a name that the caller makes, of letters, digits and '-'");
     if (auto ok = fields.done(); !ok) return call.answer(no(400, ok.error().what));
-    call.room.launch(std::move(launch), call.tell());
+    call.room.launch(std::move(launch), factory, call.tell());
 }
 
 void on_question(Call& call)
@@ -115,9 +116,10 @@ void on_question(Call& call)
     Fields fields(call.body, "answer");
     Json answer = fields.any("answer");
     std::string comment = fields.text("comment", "");
+    const std::string factory = fields.text("factory", "");
     if (comment.size() > kMostComment) fields.mistake("comment", fmt::format("is longer than {} bytes", kMostComment));
     if (auto ok = fields.done(); !ok) return call.answer(no(400, ok.error().what));
-    call.room.answer(call.id, std::move(answer), std::move(comment), call.tell());
+    call.room.answer(call.id, factory, std::move(answer), std::move(comment), call.tell());
 }
 
 void on_consent(Call& call)

@@ -240,6 +240,8 @@ Json event_head(const StoredEvent& stored)
 Json with_body(const StoredEvent& stored)
 {
     Json out = event_head(stored);
+    if (const Json& body = stored.event.body; stored.event.kind == protocol::EventKind::gap && body["kind"].as_string() == "refused")
+        return out.set("level", "warning").set("text", Json(fmt::format("the factory refused what the job said here: {}", body["why"].as_string())));
     if (stored.event.kind == protocol::EventKind::gap) {
         out.set("gap", stored.event.body["lost"]);
         return out.set("text", Json(fmt::format("{} records over the quota were not kept", stored.event.body["lost"].as_integer())));

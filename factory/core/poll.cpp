@@ -236,9 +236,11 @@ Result<protocol::Offer> CoreImpl::offer_of(Active& active)
     const Binding& b = known.binding;
     auto signatures = signatures_of(b.package_digest);
     if (!signatures) return fail(signatures.error());
+    auto launch = known.needs.bound && !known.needs.bound->pushed ? writer_.launch_of(active.job) : Result<std::string>(std::string());
+    if (!launch) return fail(launch.error());
     return protocol::Offer{.id = {active.uid, active.epoch, active.attempt}, .package_name = b.package_name, .package_version = b.package_version,
                            .package_digest = b.package_digest, .signatures = std::move(*signatures), .workflow = b.workflow, .deployment = b.deployment, .environment = b.environment,
-                           .trigger = b.trigger, .input = *active.input, .variables = b.variables, .credentials = b.credentials,
+                           .trigger = b.trigger, .launch = std::move(*launch), .input = *active.input, .variables = b.variables, .credentials = b.credentials,
                            .permissions = known.permissions, .run_as = board_.environment(b.environment).run_as, .repeatable = b.repeatable, .trace = b.rules["trace"].as_bool(), .attempt_token = active.token, .lease = options_.lease};
 }
 

@@ -17,6 +17,14 @@ Result<std::string> SqliteWriter::launched(AgentKey agent, std::string_view user
     return rows.string(0);
 }
 
+Result<std::string> SqliteWriter::launch_of(JobKey job)
+{
+    Rows rows = db_->query("select launch from person_jobs where job = ?1 and launch is not null", job);
+    std::string out = rows.next() ? rows.string(0) : std::string();
+    if (!rows.status()) return fail(rows.status().error());
+    return out;
+}
+
 Status SqliteWriter::put_refusal(const KeptRefusal& r)
 {
     return db_->run("insert or replace into refusals(agent, trigger, choice, who, said, until, job) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)", r.agent, r.trigger, r.choice, r.who, r.said,

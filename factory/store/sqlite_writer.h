@@ -109,6 +109,7 @@ public:
     Status job_expires(JobKey job, std::optional<WallTime> when) override;
     Status put_person_job(AgentKey agent, JobKey job, std::string_view user, std::string_view launch) override;   ///< person.cpp
     Result<std::string> launched(AgentKey agent, std::string_view user, std::string_view launch) override;
+    Result<std::string> launch_of(JobKey job) override;
     Status put_refusal(const KeptRefusal& refusal) override;
     Status forget_refusals(AgentKey agent, WallTime until) override;
     Result<std::vector<KeptRefusal>> refusals() override;

@@ -177,6 +177,7 @@ public:
     /// A person started it at this agent (`launch`: the agent's own id of that), or it ran there; `user`: whose agent that was.
     virtual Status put_person_job(AgentKey agent, JobKey job, std::string_view user, std::string_view launch) = 0;
     virtual Result<std::string> launched(AgentKey agent, std::string_view user, std::string_view launch) = 0;   ///< uid of the job; not_found
+    virtual Result<std::string> launch_of(JobKey job) = 0;                               ///< empty: no person started it at an agent
     /// Until when the agent's user is not asked for jobs of the trigger again, and what was said.
     struct KeptRefusal { AgentKey agent = 0; std::string trigger, choice, who; WallTime said, until; std::string job; };
     virtual Status put_refusal(const KeptRefusal& refusal) = 0;   ///< in place of the one before

@@ -6,7 +6,6 @@
 #include <mutex>
 #include <thread>
 
-#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,6 +21,7 @@
 #include <fmt/format.h>
 
 #include "platform/base/os_error.h"
+#include "platform/http/local_callers.h"
 
 namespace mill::platform {
 namespace {
@@ -33,19 +33,10 @@ using ErrorCode = boost::system::error_code;
 using Local = asio::local::stream_protocol;
 using Tcp = asio::ip::tcp;
 
-constexpr std::size_t kCallers = 32;
 constexpr std::uint32_t kMostHead = 8 * 1024;
 constexpr std::uint64_t kMostBody = 64 * 1024, kMostAnswer = 16 * 1024 * 1024;
 constexpr std::chrono::seconds kPatience{10};
-
-std::string user_name(uid_t uid)
-{
-    passwd entry{};
-    passwd* found = nullptr;
-    char text[4096];
-    if (getpwuid_r(uid, &entry, text, sizeof text, &found) == 0 && found != nullptr) return found->pw_name;
-    return std::to_string(uid);
-}
+constexpr std::chrono::milliseconds kNoRoom{100};   // this program has no descriptor left: not asked again at once
 
 std::optional<std::uint32_t> caller(Local::socket& socket)
 {
@@ -74,57 +65,79 @@ struct Door {
 template <class Protocol>
 class Exchange : public std::enable_shared_from_this<Exchange<Protocol>> {
 public:
-    using Waiting = std::map<std::uint64_t, std::shared_ptr<Exchange>>;   ///< whose answers come later
-
-    Exchange(typename Protocol::socket socket, std::uint64_t number, const LaterHandler& handler, Waiting& waiting, std::shared_ptr<Door> door, std::size_t& callers)
-        : uid_(caller(socket)), number_(number), stream_(std::move(socket)), handler_(handler), waiting_(waiting), door_(std::move(door)), callers_(callers)
+    Exchange(typename Protocol::socket socket, std::optional<std::uint32_t> uid, std::uint64_t number, const LaterHandler& handler, Crowd<Exchange>& crowd, std::shared_ptr<Door> door)
+        : uid_(uid), number_(number), stream_(std::move(socket)), handler_(handler), crowd_(crowd), door_(std::move(door))
     {
-        ++callers_;
+        crowd_.enter(uid_);
+        crowd_.silent.emplace(number_, this);
         parser_.header_limit(kMostHead);
         parser_.body_limit(kMostBody);
     }
-    ~Exchange() { --callers_; }
+    ~Exchange()
+    {
+        crowd_.silent.erase(number_);
+        if (counts_) crowd_.leave(uid_);
+    }
+    const std::optional<std::uint32_t>& uid() const { return uid_; }
 
     void start()
     {
         stream_.expires_after(kPatience);
         http::async_read(stream_, buffer_, parser_, [self = this->shared_from_this()](ErrorCode error, std::size_t) {
+            if (!self->counts_) return;   // it has made room
+            self->crowd_.silent.erase(self->number_);
             if (error == http::error::body_limit || error == http::error::header_limit)
                 return self->answer({413, R"({"detail":"the request is too large"})"});
             if (!error) self->handle();
         });
     }
+    /// Others want its place.
+    void drop()
+    {
+        crowd_.silent.erase(number_);
+        count(false);
+        stream_.close();
+    }
 
 private:
+    void count(bool counts)
+    {
+        if (std::exchange(counts_, counts) == counts) return;
+        if (counts) crowd_.enter(uid_);
+        else crowd_.leave(uid_);
+    }
     void handle()
     {
         const auto& asked = parser_.get();
-        LocalRequest request{std::string(asked.method_string()), std::string(asked.target()), asked.body(), uid_ ? user_name(*uid_) : std::string(), uid_};
+        LocalRequest request{std::string(asked.method_string()), std::string(asked.target()), asked.body(), uid_ ? crowd_.names.of(*uid_) : std::string(), uid_};
         for (const auto& field : asked) request.headers.emplace_back(small_letters({field.name_string().data(), field.name_string().size()}), std::string(field.value()));
-        waiting_.emplace(number_, this->shared_from_this());
+        crowd_.parked.emplace(number_, this->shared_from_this());
         wait_.expires_after(kLongestWait);
         wait_.async_wait([self = this->shared_from_this()](ErrorCode error) {
             if (!error) self->answer({503, R"({"detail":"no answer in time"})"});
         });
-        handler_(request, [door = door_, waiting = &waiting_, number = number_](LocalResponse said) {
+        handler_(request, [door = door_, parked = &crowd_.parked, number = number_](LocalResponse said) {
             const std::scoped_lock lock(door->mutex);
             if (door->context == nullptr) return;
-            asio::dispatch(*door->context, [waiting, number, said = std::move(said)]() mutable {
-                const auto found = waiting->find(number);
-                if (found != waiting->end()) found->second->answer(std::move(said));
+            asio::dispatch(*door->context, [parked, number, said = std::move(said)]() mutable {
+                const auto found = parked->find(number);
+                if (found != parked->end()) std::shared_ptr(found->second)->answer(std::move(said));
             });
         });
-        if (waiting_.contains(number_)) watch();
+        if (!crowd_.parked.contains(number_)) return;
+        count(false);
+        watch();
+        if (crowd_.parked.size() > kParked) std::shared_ptr(Crowd<Exchange>::oldest(crowd_.parked, uid_, number_)->second)->answer({503, R"({"detail":"too many wait for an answer: ask again"})"});
     }
 
     /// One that hangs up meanwhile makes room at once.
     void watch()
     {
         stream_.socket().async_wait(Protocol::socket::wait_read, [self = this->shared_from_this()](ErrorCode error) {
-            if (error || !self->waiting_.contains(self->number_)) return;
+            if (error || !self->crowd_.parked.contains(self->number_)) return;
             char next = 0;
             if (::recv(self->stream_.socket().native_handle(), &next, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return;
-            self->waiting_.erase(self->number_);
+            self->crowd_.parked.erase(self->number_);
             self->wait_.cancel();
             self->stream_.close();
         });
@@ -133,7 +146,8 @@ private:
     void answer(LocalResponse said)
     {
         const auto self = this->shared_from_this();
-        waiting_.erase(number_);
+        crowd_.parked.erase(number_);
+        count(true);
         wait_.cancel();
         answer_.result(static_cast<unsigned>(said.status));
         answer_.set(http::field::content_type, said.type);
@@ -147,6 +161,7 @@ private:
         http::async_write(stream_, answer_, [self](ErrorCode, std::size_t) {
             ErrorCode ignored;
             self->stream_.socket().shutdown(Protocol::socket::shutdown_send, ignored);
+            self->stream_.socket().cancel(ignored);   // nobody watches any more whether it hangs up: it is over
         });
     }
 
@@ -158,9 +173,9 @@ private:
     http::request_parser<http::string_body> parser_;
     http::response<http::string_body> answer_;
     const LaterHandler& handler_;
-    Waiting& waiting_;
+    Crowd<Exchange>& crowd_;
     const std::shared_ptr<Door> door_;
-    std::size_t& callers_;
+    bool counts_ = true;   // not: it is parked, or has made room
 };
 
 template <class Protocol>
@@ -181,6 +196,7 @@ public:
         }
         context_->stop();
         thread_.join();
+        crowd_.parked.clear();   // their sockets, before the context
         if (!path_.empty()) ::unlink(path_.c_str());
     }
     const std::string& address() const override { return address_; }
@@ -190,19 +206,26 @@ private:
     {
         acceptor_.async_accept([this](ErrorCode error, typename Protocol::socket socket) {
             if (error == asio::error::operation_aborted) return;
-            if (!error && callers_ < kCallers) std::make_shared<Exchange<Protocol>>(std::move(socket), next_++, handler_, waiting_, door_, callers_)->start();
+            if (error) {
+                pause_.expires_after(kNoRoom);
+                return pause_.async_wait([this](ErrorCode stopped) {
+                    if (!stopped) accept();
+                });
+            }
+            const auto uid = caller(socket);
+            if (crowd_.make_room(uid, next_)) std::make_shared<Exchange<Protocol>>(std::move(socket), uid, next_++, handler_, crowd_, door_)->start();
             accept();
         });
     }
 
-    std::size_t callers_ = 0;   // before the exchanges that count themselves down: the context's, too
+    Crowd<Exchange<Protocol>> crowd_;   // before the exchanges that leave it: the context's, too
     std::unique_ptr<asio::io_context> context_;
     typename Protocol::acceptor acceptor_;
+    asio::steady_timer pause_{*context_};
     const std::string address_, path_;
     const LaterHandler handler_;
     const std::shared_ptr<Door> door_ = std::make_shared<Door>();
     std::uint64_t next_ = 0;
-    typename Exchange<Protocol>::Waiting waiting_;
     std::jthread thread_;
 };
 

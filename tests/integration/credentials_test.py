@@ -261,6 +261,7 @@ class OnTheMachine(Credentials):
     def test_an_attended_agent_has_the_keyring_of_its_session(self):
         self.world.run("apply", "-f", self.world.write("any.yaml", "kind: Trigger\nname: orders-api\ndeployment: orders\ntype: api\nrunOn: any\n"))
         self.data = self.world.enrol("desk-1", mode="attended")
+        (self.data / "policy.yaml").write_text("unsigned: true\nconsent: { jobs: always }\n")
         value = self.put(self.world.folder / "session/value", json.dumps({"token": SECRET}))
         session = self.world.write("session/start", f"""#!/bin/sh
 echo | gnome-keyring-daemon --unlock --components=secrets >/dev/null

@@ -142,10 +142,10 @@ class Page implements App {
         if (!first) requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector("h1")?.focus()));
     }
     private view_at(hash: string): View {
-        const [what = "", id = ""] = hash.replace(/^#\/?/, "").split("/").map(each => { try { return decodeURIComponent(each); } catch { return each; } });
+        const [what = "", id = "", more = ""] = hash.replace(/^#\/?/, "").split("/").map(each => { try { return decodeURIComponent(each); } catch { return each; } });
         if (what === "") return new HomeView(this);
         if (what === "history") return new HistoryView(this);
-        if (id && what === "start") return new StartView(this, id);
+        if (id && what === "start") return new StartView(this, id, more);
         if (id && what === "question") return new QuestionView(this, id);
         if (id && what === "consent") return new ConsentView(this, id);
         if (id && what === "job") return new JobView(this, id);

@@ -31,3 +31,8 @@ export function error_text(error: unknown): string {
     const words = [one["title"], one["detail"]].filter((each): each is string => typeof each === "string" && each !== "");
     return words.length ? words.join(": ") : json_pretty(error);
 }
+
+/** Said back with what a row is about, where there are several factories. */
+export const at_factory = (row: { factory?: string }): Record<string, string> => row.factory ? { factory: row.factory } : {};
+/** Where its form is. */
+export const start_address = (row: { trigger: string; factory?: string }): string => `#/start/${encodeURIComponent(row.trigger)}${row.factory ? `/${encodeURIComponent(row.factory)}` : ""}`;

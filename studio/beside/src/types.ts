@@ -1,4 +1,4 @@
-// What the agent says to the person (DIR/person), and what is said back.
+// What the agent says to the person (DIR/person), and what is said back. `factory` in a row: there are several.
 
 export type Value = null | boolean | number | bigint | string | Value[] | { [name: string]: Value };
 export interface Schema { [keyword: string]: unknown }
@@ -8,7 +8,7 @@ export interface Launchable {
     trigger: string; title: string; description: string; environment: string; package?: { name: string; version: string };
     schema: Schema | null; last: Last | null; paused: string; offline?: boolean; unavailable?: string; factory?: string;
 }
-export interface Question { id: string; kind: string; text: string; mark?: string; schema: Schema | null; deadline: string | null; job: string; trigger: string; title: string; asked: string }
+export interface Question { id: string; factory?: string; kind: string; text: string; mark?: string; schema: Schema | null; deadline: string | null; job: string; trigger: string; title: string; asked: string }
 /** The same as a line of `does`, for a language that the agent does not speak. */
 export interface Deed { code: string; what: string; text: string }
 export interface Consent { id: string; title: string; description: string; asker: string; trigger: string; does: string[]; deeds?: Deed[]; expectedMs: number | null; until: string; choices: string[] }

@@ -295,6 +295,88 @@ TEST_CASE("a job that its factory ends while the person is asked is asked about 
     CHECK(consents.choose(kOne.key(), "now", "anna").error().code == Errc::not_found);
 }
 
+TEST_CASE("another job under a name that was answered for is asked about anew", "[consent]")
+{
+    Asking world;
+    std::optional<Consents> opened;
+    opened.emplace(world.path, world.rules, world.clock);
+    Asking::hear(*opened, kOne);
+    const auto with = [&](const char* member, Json value) { return Asking::said(kOne).set(member, std::move(value)).set("attemptToken", "mw_attempt_2"); };
+    const Json other = GENERATE_COPY(with("package", Json::object({{"name", "order-status"}, {"version", "1.0.0"}, {"digest", "sha256:" + std::string(64, 'b')}})),
+                                     with("permissions", Json::object({{"network", Json::array({"https://evil.example"})}})), with("input", Json::object({{"all", true}})));
+    const bool said_now = GENERATE(true, false);
+    if (said_now) REQUIRE(opened->choose(kOne.key(), "now", "anna"));
+    SECTION("in another session")
+    {
+        opened->expect_again();
+        const auto verdict = opened->refresh(kOne, other);
+        REQUIRE(verdict);
+        CHECK(verdict->word == Word::asking);
+    }
+    SECTION("after a restart of this agent")
+    {
+        opened.emplace(world.path, world.rules, world.clock);
+        CHECK(opened->hear(*protocol::parse_offer(other), other).word == Word::asking);
+    }
+    Consents& consents = *opened;
+    CHECK(consents.granted().empty());
+    REQUIRE(consents.list().size() == 1);
+    REQUIRE(consents.choose(kOne.key(), "now", "anna"));
+    const auto granted = consents.granted();
+    REQUIRE(granted.size() == 1);
+    CHECK(granted[0].offer == other);
+}
+
+TEST_CASE("who stops everything has said later to all that has not begun", "[consent]")
+{
+    Asking world;
+    Consents consents = world.open();
+    Asking::hear(consents, kOne);
+    Asking::hear(consents, kTwo, "another");
+    const AttemptId begun{"job-3", 1, 1};
+    Asking::hear(consents, begun, "third");
+    REQUIRE(consents.choose(begun.key(), "now", "anna"));
+    REQUIRE(consents.granted().size() == 1);
+    consents.expect_again();                                     // the factory is away
+    REQUIRE(consents.choose(kOne.key(), "now", "anna"));
+    const auto settled = consents.postpone("anna");
+    REQUIRE(settled.size() == 2);
+    for (const auto& each : settled) CHECK(each.choice == "later");
+    CHECK(consents.postpone("anna").empty());
+    CHECK(consents.list().empty());
+    CHECK(consents.refresh(kOne, Asking::said(kOne))->word == Word::declined);
+    CHECK(consents.granted().empty());
+    Consents again = world.open();
+    CHECK(Asking::hear(again, kOne).word == Word::declined);
+    CHECK(Asking::hear(again, kTwo, "another").word == Word::declined);
+}
+
+TEST_CASE("what a person started is their own: once that job, and as it was offered first", "[launch]")
+{
+    TemporaryFolder folder;
+    FakeClock clock;
+    const std::string path = folder.path + "/launches.json";
+    std::optional<Launches> launches;
+    launches.emplace(path, clock);
+    CHECK_FALSE(launches->is_own("a", "report", "job-1", "m1"));
+    launches->expect({"a", "report", "Report", Json::object(), clock.now(), "anna"});
+    if (GENERATE(true, false)) launches.emplace(path, clock);     // a restart between the start and the offer
+    CHECK_FALSE(launches->is_own("", "report", "job-1", "m1"));
+    CHECK_FALSE(launches->is_own("b", "report", "job-1", "m1"));
+    CHECK_FALSE(launches->is_own("a", "other", "job-1", "m1"));
+    CHECK(launches->is_own("a", "report", "job-1", "m1"));
+    launches.emplace(path, clock);
+    CHECK(launches->is_own("a", "report", "job-1", "m1"));        // its second attempt
+    CHECK_FALSE(launches->is_own("a", "report", "job-1", "m2"));
+    CHECK_FALSE(launches->is_own("a", "report", "job-2", "m1"));
+    // A factory of before names no starts: what it said the job is counts.
+    launches->expect({"c", "report", "Report", Json::object(), clock.now(), "anna"});
+    CHECK_FALSE(launches->is_own("", "report", "job-9", "m9"));
+    launches->has("c", "job-9");
+    CHECK_FALSE(launches->is_own("c", "report", "job-8", "m9"));
+    CHECK(launches->is_own("", "report", "job-9", "m9"));
+}
+
 TEST_CASE("starts that wait for the factory outlive a restart, in order, each once", "[launch]")
 {
     TemporaryFolder folder;
@@ -302,21 +384,21 @@ TEST_CASE("starts that wait for the factory outlive a restart, in order, each on
     const std::string path = folder.path + "/launches.json";
     std::optional<Launches> launches;
     launches.emplace(path, clock);
-    const auto launch = [&](const std::string& id) { return agent::Launch{id, "report", "Report", Json::object({{"month", 3}}), clock.now()}; };
+    const auto launch = [&](const std::string& id) { return agent::Launch{id, "report", "Report", Json::object({{"month", 3}}), clock.now(), "anna"}; };
     REQUIRE(launches->add(launch("a")));
     REQUIRE(launches->add(launch("b")));
     REQUIRE(launches->add(launch("a")));
     CHECK(launches->waiting().size() == 2);
     launches.emplace(path, clock);
-    REQUIRE(launches->front());
-    CHECK(launches->front()->id == "a");
-    CHECK(launches->front()->input == Json::object({{"month", 3}}));
+    REQUIRE(launches->front("anna"));
+    CHECK(launches->front("anna")->id == "a");
+    CHECK(launches->front("anna")->input == Json::object({{"month", 3}}));
     launches->handed_over("a", "job-9");
     CHECK(launches->is_mine("job-9"));
     launches.emplace(path, clock);
     CHECK(launches->is_mine("job-9"));
-    REQUIRE(launches->front());
-    CHECK(launches->front()->id == "b");
+    REQUIRE(launches->front("anna"));
+    CHECK(launches->front("anna")->id == "b");
     SECTION("what the factory refuses is shown, with its reason and without its input")
     {
         launches->refused("b", "no such trigger");
@@ -330,8 +412,16 @@ TEST_CASE("starts that wait for the factory outlive a restart, in order, each on
     SECTION("what nobody expects any more does not begin")
     {
         clock.advance(std::chrono::hours(24));
-        CHECK_FALSE(launches->front());
+        CHECK_FALSE(launches->front("anna"));
         CHECK_THAT(launches->failed()[std::size_t{0}]["reason"].as_string(), Catch::Contains("away for more than"));
+    }
+    SECTION("whose agent it is not any more starts nothing there")
+    {
+        CHECK_FALSE(launches->front("otto"));
+        CHECK(launches->empty());
+        CHECK(launches->failed()[std::size_t{0}]["reason"] == Json("anna started it, and this is otto's agent now"));
+        launches.emplace(path, clock);
+        CHECK_FALSE(launches->front("anna"));
     }
     SECTION("there is an end to it")
     {

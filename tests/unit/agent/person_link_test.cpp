@@ -1,5 +1,6 @@
 // The link and the person: what the factory hears of consents, of the desktop, of starts; against a factory that the test plays.
 #include "agent/person/at_person.h"
+#include "protocol/canary.h"
 #include "tests/unit/agent/agent_world.h"
 
 using namespace mill;
@@ -149,11 +150,86 @@ TEST_CASE("in quiet hours an offer is turned away at once; what the policy refus
         world.command<agent::command::Take>();
         CHECK(world.command<agent::command::End>().cause.reason == Reason::refused);
     }
-    SECTION("what this person started needs no consent")
+}
+
+TEST_CASE("the policy of an attended agent holds whatever its factory says, but for the canary and what this person started", "[person]")
+{
+    PersonRules rules;
+    const Json unasked = offer_json();   // no `consent`: of a factory of before, or one that does not want to be told no
+    SECTION("never")
     {
+        rules.jobs = PersonRules::Jobs::never;
+        PersonWorld world(rules);
         world.start();
-        world.factory.offer(offers({offer_json()}));
+        world.factory.offer(offers({unasked}));
+        CHECK_THAT(world.answered("busy")["why"].as_string(), Catch::Contains("jobs: never"));
+        CHECK_FALSE(world.commands.receive_for(50ms));
+        const AttemptId canary{"0192-canary", 1, 1};
+        Json of_canary = offer_json(canary);
+        of_canary.set("package", Json::object({{"name", protocol::kCanaryName}, {"version", protocol::kCanaryVersion}, {"digest", protocol::kCanaryDigest}}));
+        world.factory.offer(offers({of_canary}));
+        CHECK(world.command<agent::command::Take>().id == canary);
+    }
+    SECTION("always")
+    {
+        rules.jobs = PersonRules::Jobs::always;
+        PersonWorld world(rules);
+        world.start();
+        world.factory.offer(offers({unasked}));
         CHECK(world.command<agent::command::Take>().id == kJob);
+    }
+    SECTION("ask: the person is, and a factory that does not wait for it is told nothing that it does not know")
+    {
+        PersonWorld world(rules);
+        world.start();
+        world.factory.offer(offers({unasked}));
+        REQUIRE(world.factory.until([&](auto&) { return world.person->consents().list().size() == 1; }));
+        CHECK(world.person->consents().list()[std::size_t{0}]["asker"] == Json("somebody at the factory"));
+        CHECK_FALSE(world.commands.receive_for(50ms));
+        CHECK(world.person->choose(kJob.key(), "now", "anna").status == 200);
+        CHECK(world.command<agent::command::Take>().id == kJob);
+        world.factory.offer(Json::object());
+        for (std::size_t n = 1; n <= world.factory.count("/agent/v1/offers"); ++n) CHECK(world.factory.request("/agent/v1/offers", n)["answers"].empty());
+    }
+    SECTION("a start of this person, as soon as it was made; another one's is asked about")
+    {
+        rules.jobs = PersonRules::Jobs::never;
+        PersonWorld world(rules);
+        world.factory.on("/agent/v1/person/launch", [](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
+            reply.status = 202;
+            reply.body = dump_json(Json::object({{"job", kJob.job}, {"state", "ready"}}));
+            return true;
+        });
+        world.start();
+        REQUIRE(world.factory.until([&](auto&) { return world.person->may_launch("report"); }));
+        CHECK(world.wait([&](agent::Tell tell) { world.person->launch({"l1", "report", "", Json::object(), system_clock().now(), ""}, std::move(tell)); }).status == 200);
+        world.factory.offer(offers({offer_json({"0192-other", 1, 1}).set("trigger", "report").set("launch", "l2"), offer_json().set("trigger", "report").set("launch", "l1")}));
+        CHECK(world.command<agent::command::Take>().id == kJob);
+        CHECK_FALSE(world.commands.receive_for(50ms));
+    }
+}
+
+TEST_CASE("who said now and then paused, or stopped everything, sees nothing begin", "[person]")
+{
+    PersonWorld world;
+    world.start();
+    world.factory.offer(offers({asked_offer()}));
+    world.answered("asking");
+    world.slots.pause("paused by anna", std::nullopt);
+    CHECK(world.person->choose(kJob.key(), "now", "anna").status == 200);
+    CHECK_FALSE(world.commands.receive_for(100ms));
+    SECTION("it begins when the pause is over")
+    {
+        world.slots.resume();
+        CHECK(world.command<agent::command::Take>().id == kJob);
+    }
+    SECTION("after a stop it does not")
+    {
+        world.person->postpone("anna");
+        world.slots.resume();
+        CHECK(world.answered("busy")["consent"]["choice"] == Json("later"));
+        CHECK_FALSE(world.commands.receive_for(50ms));
+        CHECK_FALSE(world.desk.holds(kJob));
     }
 }
 
@@ -198,7 +274,7 @@ TEST_CASE("a factory that knows no persons is asked once a session, and nothing 
     world.factory.on("/agent/v1/person", [](const factory::HttpCall&, const Json&, factory::HttpReply&) { return false; });   // 404
     world.start();
     world.factory.request("/agent/v1/person");
-    CHECK(world.wait([&](agent::Tell tell) { world.person->launch({"l1", "report", "", Json::object(), {}}, std::move(tell)); }).status == 404);
+    CHECK(world.wait([&](agent::Tell tell) { world.person->launch({"l1", "report", "", Json::object(), {}, ""}, std::move(tell)); }).status == 404);
     CHECK(world.factory.count("/agent/v1/person") == 1);
 }
 
@@ -223,7 +299,7 @@ TEST_CASE("a start goes to the factory; its refusals come back with their mistak
     world.start();
     REQUIRE(world.factory.until([&](auto&) { return world.person->may_launch("report"); }));
     const auto launch = [&](const char* id) {
-        return world.wait([&](agent::Tell tell) { world.person->launch({id, "report", "", Json::object({{"month", 3}}), system_clock().now()}, std::move(tell)); });
+        return world.wait([&](agent::Tell tell) { world.person->launch({id, "report", "", Json::object({{"month", 3}}), system_clock().now(), ""}, std::move(tell)); });
     };
     const Told well = launch("l1");
     CHECK(well.status == 200);
@@ -236,7 +312,7 @@ TEST_CASE("a start goes to the factory; its refusals come back with their mistak
     CHECK(refused.status == 400);
     CHECK(refused.body["detail"] == Json("'order' is missing"));
     CHECK(refused.body["mistakes"][std::size_t{0}]["path"] == Json("/order"));
-    CHECK(world.wait([&](agent::Tell tell) { world.person->launch({"l9", "other", "", Json(), {}}, std::move(tell)); }).status == 404);
+    CHECK(world.wait([&](agent::Tell tell) { world.person->launch({"l9", "other", "", Json(), {}, ""}, std::move(tell)); }).status == 404);
 
     mode = 2;
     const Told kept = launch("l3");

@@ -154,6 +154,46 @@ TEST_CASE("GET changes answers at once when something changed, and else at the n
     CHECK(world.ask("GET", "/v1/changes?before=1").status == 400);
 }
 
+TEST_CASE("of two factories the one that is meant gets the start and the answer", "[room]")
+{
+    RoomWorld world;
+    TemporaryFolder first, second;
+    const auto person = [&](const std::string& folder, const char* triggers) {
+        REQUIRE(platform::write_file(folder + "/person.json", std::string(R"({"user":"anna","version":1,"launchable":)") + triggers + "}"));
+        return std::make_unique<AtPerson>(AtPerson::Parts{folder, {}, world.desk, world.clock, world.changes, [] { return Json(); }, [] { return Json(); }});
+    };
+    const auto one = person(first.path, R"([{"trigger":"report"},{"trigger":"only"}])"), two = person(second.path, R"([{"trigger":"report"}])");
+    world.room.serve({{one.get(), "pc-1", "https://one.example"}, {two.get(), "pc-1", "https://two.example"}});
+    CHECK(world.get("/v1/person")["launchable"][std::size_t{2}]["factory"] == Json("https://two.example"));
+    const auto ambiguous = world.ask("POST", "/v1/launch", R"({"trigger":"report","id":"l1"})");
+    CHECK(ambiguous.status == 409);
+    CHECK_THAT(ambiguous.body, Catch::Contains("`factory`"));
+    CHECK(one->launches().empty());
+    CHECK(two->launches().empty());
+    CHECK(world.ask("POST", "/v1/launch", R"({"trigger":"report","id":"l2","factory":"https://two.example"})").status == 200);
+    CHECK(one->launches().empty());
+    CHECK(two->launches().waiting().size() == 1);
+    CHECK(world.ask("POST", "/v1/launch", R"({"trigger":"only","id":"l3"})").status == 200);
+    CHECK(one->launches().waiting().size() == 1);
+    CHECK(world.ask("POST", "/v1/launch", R"({"trigger":"only","id":"l4","factory":"https://two.example"})").status == 404);
+    CHECK(world.ask("POST", "/v1/launch", R"({"trigger":"report","id":"l5","factory":"https://three.example"})").status == 404);
+    CHECK(world.ask("POST", "/v1/questions/q1", R"({"answer":true,"factory":"https://two.example"})").status == 410);
+}
+
+TEST_CASE("a stop sends back what waits for a word, and what got it and has not begun", "[room]")
+{
+    RoomWorld world;
+    const Json json = offer_json().set("consent", Json::object({{"asker", "user otto"}, {"title", "Report"}}));
+    REQUIRE(world.desk.take({kJob}));
+    CHECK(world.person.hear(*protocol::parse_offer(json), json) == Beside::Word::asking);
+    if (GENERATE(true, false)) CHECK(world.ask("POST", "/v1/consents/" + kJob.key(), R"({"choice":"now"})").status == 200);
+    CHECK(world.ask("POST", "/v1/stop", R"({"way":"key"})").status == 200);
+    CHECK(world.get("/v1/person")["consents"].empty());
+    CHECK(world.person.granted().empty());
+    CHECK_FALSE(world.desk.holds(kJob));
+    CHECK(world.ask("POST", "/v1/consents/" + kJob.key(), R"({"choice":"now"})").status == 409);
+}
+
 TEST_CASE("stop: new jobs are held off, then all that runs is cancelled, and only then is anything written", "[room]")
 {
     RoomWorld world;
@@ -251,7 +291,7 @@ TEST_CASE("wrong calls are told what is right, and another user gets nothing", "
     CHECK(world.ask("POST", "/v1/launch", R"({"trigger":"x"})").status == 404);
     CHECK(world.ask("GET", "/v1/jobs/a%2Fb").status == 404);
     CHECK(world.ask("POST", "/v1/questions/q1", R"({"comment":"x"})").status == 400);
-    CHECK(world.ask("POST", "/v1/questions/q1", R"({"answer":true})").status == 503);
+    CHECK(world.ask("POST", "/v1/questions/q1", R"({"answer":true})").status == 410);   // and sent nowhere
     for (const char* target : {"/v1/person", "/v1/changes"}) CHECK(world.ask("GET", target, "", 12345).status == 403);
     CHECK(world.ask("POST", "/v1/stop", "", 12345).status == 403);
     CHECK(world.said.empty());

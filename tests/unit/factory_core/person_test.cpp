@@ -75,6 +75,7 @@ TEST_CASE("what is started at an agent is for that agent alone, once for each id
     const auto got = offers(world, pc);
     REQUIRE(got.size() == 1);
     CHECK(got.front().id.job == first->job.uid);
+    CHECK(got.front().launch == "L1");   // its agent knows that it is its own person's
     // Whose agent it is now has nothing to do with who started it.
     const auto late = launch(world, pc, "L2");
     AgentPatch patch;
@@ -195,6 +196,24 @@ TEST_CASE("a refusal has a bound, is of its trigger, and of its user", "[core][p
     CHECK(offers(world, pc).size() == 1);             // what she starts herself she does not decline
     world.pass(minutes(60 * 24 * 7 + 1));
     CHECK(offers(world, pc).size() == 1);             // a week at most
+}
+
+TEST_CASE("what somebody else wants at that desktop alone is asked about, too", "[core][person]")
+{
+    World world;
+    world.orders(Json::object({{"runOn", "any"}}));
+    const AgentRecord pc = desk(world);
+    RunRequest there;
+    there.agent = "pc-anna";
+    const JobRecord job = world.run(Json::object(), there);
+    const auto asked = world.park(pc).value();
+    REQUIRE(asked.offers.size() == 1);
+    CHECK(asked.consents.at(0)["asker"].as_string() == "admin");
+    CHECK(asked.offers.front().launch.empty());
+    (void)say(world, pc, asked.offers.front().id, {Consent::Word::declined, "not_today", world.clock().now() + minutes(60)});
+    CHECK(offers(world, pc).empty());
+    const auto codes = world.codes(job.uid);
+    CHECK(std::find(codes.begin(), codes.end(), "consent_refused") != codes.end());
 }
 
 TEST_CASE("an attempt is not lost while its user thinks", "[core][person]")

@@ -1,14 +1,18 @@
 #include "platform/local_http.h"
 
 #include <condition_variable>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <thread>
 
+#include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -32,21 +36,51 @@ struct Folder {
     std::string at(const char* name) const { return (path / name).string(); }
 };
 
-/// Bytes as they are, and all that comes back.
-std::string raw(const std::string& path, const std::string& bytes)
+bool connect_to(int out, const std::string& path)
 {
-    const int out = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_un to{};
     to.sun_family = AF_UNIX;
     path.copy(to.sun_path, sizeof to.sun_path - 1);
-    if (connect(out, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) return "not connected";
+    return connect(out, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+}
+
+int connected(const std::string& path)
+{
+    const int out = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(connect_to(out, path));
+    return out;
+}
+
+int connected_to_port(const std::string& address)
+{
+    const int out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+    REQUIRE(connect(out, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
+    return out;
+}
+
+/// All that comes back when these bytes are said, too. Closes it.
+std::string said_over(int out, const std::string& bytes)
+{
     (void)!send(out, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    shutdown(out, SHUT_WR);
     std::string back;
     char piece[4096];
     for (ssize_t got = 0; (got = read(out, piece, sizeof piece)) > 0;) back.append(piece, static_cast<std::size_t>(got));
     close(out);
     return back;
+}
+
+/// Bytes as they are, and all that comes back.
+std::string raw(const std::string& path, const std::string& bytes)
+{
+    const int out = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (!connect_to(out, path)) return "not connected";
+    (void)!send(out, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    shutdown(out, SHUT_WR);
+    return said_over(out, "");
 }
 
 }  // namespace
@@ -119,28 +153,112 @@ TEST_CASE("what is no request, or too large a one, reaches nobody", "[local_http
     CHECK(calls == 1);
 }
 
-TEST_CASE("many callers at once are served or turned away, and it goes on", "[local_http]")
+TEST_CASE("who connects and says nothing makes room for who asks", "[local_http]")
 {
     const Folder folder;
     auto server = serve_local_socket(folder.at("control"), [&](const LocalRequest&) { return LocalResponse{}; });
+    auto port = serve_loopback("127.0.0.1:0", [&](const LocalRequest&) { return LocalResponse{200, "here"}; });
     REQUIRE(server);
-    std::vector<int> idle;   // connected, and silent
+    REQUIRE(port);
+    std::vector<int> idle;
     for (int i = 0; i < 40; ++i) {
-        const int out = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        sockaddr_un to{};
-        to.sun_family = AF_UNIX;
-        folder.at("control").copy(to.sun_path, sizeof to.sun_path - 1);
-        (void)connect(out, reinterpret_cast<const sockaddr*>(&to), sizeof to);
-        idle.push_back(out);
+        idle.push_back(connected(folder.at("control")));
+        idle.push_back(connected_to_port((*port)->address()));
     }
-    CHECK_FALSE(call_local_socket(folder.at("control"), {}, 500ms).has_value());
+    CHECK(call_local_socket(folder.at("control"), {}, 5s).has_value());
+    const int last = connected_to_port((*port)->address());
+    CHECK_THAT(said_over(last, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Catch::EndsWith("here"));
+    // The newest of the silent ones was not dropped for it: it may still speak.
+    CHECK_THAT(said_over(idle.back(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Catch::EndsWith("here"));
+    idle.pop_back();
     for (const int one : idle) close(one);
-    bool served = false;
-    for (int i = 0; i < 100 && !served; ++i) {
-        served = call_local_socket(folder.at("control"), {}, 5s).has_value();
-        if (!served) std::this_thread::yield();
+}
+
+TEST_CASE("those whose answers come later take nobody's place, and of too many the oldest is sent away", "[local_http]")
+{
+    const Folder folder;
+    std::mutex mutex;
+    std::condition_variable came;
+    std::vector<LocalAnswer> parked;
+    auto server = serve_local_socket(folder.at("control"), LaterHandler([&](const LocalRequest& request, LocalAnswer answer) {
+                                         if (request.target == "/now") return answer({200, "now"});
+                                         const std::scoped_lock lock(mutex);
+                                         parked.push_back(std::move(answer));
+                                         came.notify_all();
+                                     }));
+    REQUIRE(server);
+    std::vector<int> waiting;
+    for (std::size_t i = 0; i < 40; ++i) {
+        waiting.push_back(connected(folder.at("control")));
+        const std::string bytes = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n";
+        REQUIRE(send(waiting.back(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
+        std::unique_lock lock(mutex);
+        REQUIRE(came.wait_for(lock, 5s, [&] { return parked.size() == i + 1; }));
     }
-    CHECK(served);
+    CHECK(call_local_socket(folder.at("control"), {"GET", "/now"}, 5s).value_or(LocalResponse{}).body == "now");
+    CHECK_THAT(said_over(waiting.front(), ""), Catch::StartsWith("HTTP/1.1 503"));
+    parked.back()({200, "later"});
+    CHECK_THAT(said_over(waiting.back(), ""), Catch::EndsWith("later"));
+    for (std::size_t i = 1; i + 1 < waiting.size(); ++i) close(waiting[i]);
+}
+
+TEST_CASE("another user who takes all the answers that there are, and reads none, shuts nobody out", "[local_http]")
+{
+    if (geteuid() != 0) {   // who alone can call as another user
+        WARN("not looked at without root");
+        return;
+    }
+    const Folder folder;
+    REQUIRE(chmod(folder.path.c_str(), 0755) == 0);
+    const std::string large(8 * 1024 * 1024, 'x');
+    auto server = serve_local_socket(folder.at("door"), LocalHandler([&](const LocalRequest& request) { return LocalResponse{200, request.target == "/large" ? large : "small"}; }), 0666);
+    REQUIRE(server);
+    std::vector<int> others;
+    for (int i = 0; i < 30; ++i) others.push_back(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const pid_t child = fork();   // the kernel keeps who connected
+    if (child == 0) {
+        if (setuid(12345) != 0) _exit(1);
+        for (const int one : others) {
+            connect_to(one, folder.at("door"));
+            (void)!send(one, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n", 36, MSG_NOSIGNAL);
+            usleep(20'000);
+        }
+        _exit(0);
+    }
+    int status = 1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    REQUIRE(status == 0);
+    for (int i = 0; i < 10; ++i) CHECK(call_local_socket(folder.at("door"), {"GET", "/"}, 5s).value_or(LocalResponse{}).body == "small");
+    std::size_t turned_away = 0;   // at once, not after its patience
+    for (const int one : others) {
+        char next = 0;
+        if (recv(one, &next, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) ++turned_away;
+        close(one);
+    }
+    CHECK(turned_away == 14);
+}
+
+TEST_CASE("a program without a descriptor left waits, and burns no core", "[local_http]")
+{
+    const Folder folder;
+    auto server = serve_local_socket(folder.at("control"), [&](const LocalRequest&) { return LocalResponse{200, "served"}; });
+    REQUIRE(server);
+    const int one = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    rlimit before{}, used{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    used = before;
+    used.rlim_cur = 0;
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &used) == 0);
+    connect_to(one, folder.at("control"));
+    const std::clock_t cpu = std::clock();
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable never;
+    never.wait_for(lock, 500ms);
+    const double burnt = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC;
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK(burnt < 0.1);
+    CHECK_THAT(said_over(one, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Catch::EndsWith("served"));
 }
 
 TEST_CASE("loopback only, with a port", "[local_http]")

@@ -3,7 +3,7 @@ import { Child, h } from "../../../console/src/dom";
 import { Problem } from "../api";
 import { duration_text, precise_text, time_text } from "../format";
 import { t } from "../messages";
-import { error_text, pill, text, value_shown } from "../parts";
+import { error_text, pill, start_address, text, value_shown } from "../parts";
 import { Job, Past } from "../types";
 import { App, View } from "../view";
 
@@ -49,7 +49,7 @@ export class JobView implements View {
         return [
             h("p", { key: "state" }, pill(job.state), job.text && [" ", text(job.text)]),
             h("p", { class: "dim", key: "times" }, job.started && t("job.started", { time: time_text(job.started) }), job.ended && [" · ", t("job.ended", { time: time_text(job.ended) })], took(job) && [" · ", took(job)], job.reason && [" · ", t("job.reason", { reason: text(job.reason) })]),
-            again && h("p", { key: "again" }, h("a", { class: "button", href: `#/start/${encodeURIComponent(job.trigger)}` }, t("job.again"))),
+            again && h("p", { key: "again" }, h("a", { class: "button", href: start_address(again) }, t("job.again"))),
             section("error", t("job.error"), job.error ? h("p", { class: "bad long" }, text(error_text(job.error))) : null),
             section("result", t("job.result"), value_shown(job.output)),
             section("files", t("job.files"), files(job.files)),

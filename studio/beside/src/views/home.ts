@@ -2,7 +2,7 @@
 import { Child, h } from "../../../console/src/dom";
 import { time_text } from "../format";
 import { count, state_text, t } from "../messages";
-import { pill, text } from "../parts";
+import { pill, start_address, text } from "../parts";
 import { Launchable, Running } from "../types";
 import { App, View } from "../view";
 import { start_now } from "./start";
@@ -61,12 +61,12 @@ export class HomeView implements View {
     private tile(each: Launchable): Child {
         const title = text(each.title), name = t("launch.start.named", { title });
         const why = each.paused ? t("launch.paused", { why: text(each.paused) }) : text(each.unavailable);
-        return h("li", { class: "card", key: each.trigger },
+        return h("li", { class: "card", key: start_address(each) },
             h("h3", null, title), each.description && h("p", null, text(each.description)),
             h("p", { class: "dim" }, each.last ? t("launch.last", { state: text(state_text(each.last.state)), time: time_text(each.last.ended) }) : t("launch.never"), each.offline && [" · ", h("span", { class: "offline" }, t("launch.offline"))]),
             why && h("p", { class: "why", id: `why-${each.trigger}` }, why),
             h("div", { class: "actions" }, why ? h("button", { disabled: true, "aria-label": name, "aria-describedby": `why-${each.trigger}` }, t("launch.start"))
-                : each.schema ? h("a", { class: "button", href: `#/start/${encodeURIComponent(each.trigger)}`, "aria-label": name }, t("launch.open"))
+                : each.schema ? h("a", { class: "button", href: start_address(each), "aria-label": name }, t("launch.open"))
                     : h("button", { class: "main", disabled: this.app.busy, "aria-label": name, onClick: () => void start_now(this.app, each) }, t("launch.start"))));
     }
 }

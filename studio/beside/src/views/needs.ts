@@ -2,7 +2,7 @@
 import { Child, h } from "../../../console/src/dom";
 import { duration_text, time_text } from "../format";
 import { deed_text, Key, t } from "../messages";
-import { text } from "../parts";
+import { at_factory, text } from "../parts";
 import { Consent, Question, Tell } from "../types";
 import { App } from "../view";
 
@@ -33,7 +33,7 @@ export function question_head(each: Question): Child {
 }
 
 export function question_card(app: App, each: Question): Child {
-    const answer = (yes: boolean) => app.act(() => app.api.post(`questions/${encodeURIComponent(each.id)}`, { answer: yes, comment: "" }), t("question.sent"));
+    const answer = (yes: boolean) => app.act(() => app.api.post(`questions/${encodeURIComponent(each.id)}`, { answer: yes, comment: "", ...at_factory(each) }), t("question.sent"));
     const address = `#/question/${encodeURIComponent(each.id)}`;
     return h("article", { class: "card need", key: `question-${each.id}`, "aria-labelledby": `question-${each.id}` },
         question_head(each), h("h2", { class: "long", id: `question-${each.id}` }, text(each.text)),

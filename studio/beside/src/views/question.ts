@@ -2,7 +2,7 @@
 import { Child, h } from "../../../console/src/dom";
 import { Form } from "../form/form";
 import { t } from "../messages";
-import { text } from "../parts";
+import { at_factory, text } from "../parts";
 import { Value } from "../types";
 import { App, View } from "../view";
 import { consent_card, due_text, question_head, yes_or_no } from "./needs";
@@ -27,7 +27,7 @@ export class QuestionView implements View {
         if (!simple && !this.form) this.form = new Form(it.schema ?? {}, t("question.answer"), () => app.draw());
         const form = this.form;
         const send = (answer: Value) => app.act(async () => {
-            await app.api.post(`questions/${encodeURIComponent(it.id)}`, { answer, comment: this.comment });
+            await app.api.post(`questions/${encodeURIComponent(it.id)}`, { answer, comment: this.comment, ...at_factory(it) });
             if (this.here) app.go("#/");
         }, t("question.sent"), form && (mistakes => form.refused(mistakes)));
         const submit = (event: Event) => {

@@ -3,24 +3,25 @@ import { Child, h } from "../../../console/src/dom";
 import { Mistake, Problem } from "../api";
 import { t } from "../messages";
 import { Form } from "../form/form";
-import { text } from "../parts";
+import { at_factory, text } from "../parts";
 import { Launchable, Value } from "../types";
 import { App, View } from "../view";
 
 const wishes = new Map<string, string>();
 
 async function start(app: App, each: Launchable, input: Value, started: () => void, refused?: (mistakes: Mistake[]) => void): Promise<boolean> {
-    const id = wishes.get(each.trigger) ?? crypto.randomUUID();
-    wishes.set(each.trigger, id);
+    const wish = `${each.factory ?? ""} ${each.trigger}`;
+    const id = wishes.get(wish) ?? crypto.randomUUID();
+    wishes.set(wish, id);
     let queued = false;
     return app.act(async () => {
         try {
-            queued = ((await app.api.post<{ queued?: boolean }>("launch", { id, trigger: each.trigger, input })).queued) === true;
+            queued = ((await app.api.post<{ queued?: boolean }>("launch", { id, trigger: each.trigger, input, ...at_factory(each) })).queued) === true;
         } catch (error) {
-            if (error instanceof Problem && error.status > 0 && error.status < 500) wishes.delete(each.trigger);   // said no: the next one is another wish
+            if (error instanceof Problem && error.status > 0 && error.status < 500) wishes.delete(wish);   // said no: the next one is another wish
             throw error;
         }
-        wishes.delete(each.trigger);
+        wishes.delete(wish);
         started();
     }, () => t(queued ? "launch.queued" : "launch.started", { title: text(each.title) }), refused);
 }
@@ -30,9 +31,9 @@ export class StartView implements View {
     private form: Form | undefined;
     private here = true;   ///< nobody went elsewhere meanwhile
     private made = "";
-    constructor(private readonly app: App, private readonly trigger: string) {}
+    constructor(private readonly app: App, private readonly trigger: string, private readonly factory = "") {}
 
-    private get it(): Launchable | undefined { return this.app.person.launchable.find(each => each.trigger === this.trigger); }
+    private get it(): Launchable | undefined { return this.app.person.launchable.find(each => each.trigger === this.trigger && (this.factory === "" || each.factory === this.factory)); }
     title(): string { return this.it ? text(this.it.title) : t("launch.gone"); }
     leave(): void {
         this.here = false;
