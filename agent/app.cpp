@@ -34,6 +34,7 @@ namespace mill::agent {
 namespace {
 
 constexpr int kTryAgain = 2, kBadConfiguration = 78;
+constexpr unsigned kMostWaitAttended = 8;   // somebody works at that machine
 constexpr std::chrono::seconds kDrain{10}, kAlive{10}, kLastWord{3};
 
 int exit_status(const Error& error)
@@ -226,6 +227,9 @@ int serve(const ServeOptions& options)
     std::vector<Unserved> unserved;
     auto factories = open_factories({options.data_folder, *config, clock, slots, vitals, true, options.config_path}, unserved);
     if (!factories) return exit_status(factories.error());
+
+    const bool attended = std::any_of(factories->begin(), factories->end(), [](const auto& each) { return each->identity().mode == protocol::AgentMode::attended; });
+    if (attended) slots.let_wait(kMostWaitAttended);
 
     Departure departure(host);
     const LogCopy copy(log_targets(*factories));
