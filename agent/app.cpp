@@ -290,7 +290,9 @@ int serve(const ServeOptions& options)
     Json facts = platform::find_facts();
     facts.set("millwright", protocol::kProgramVersion);   // packages may require one
     if (!runs.isolation().is_null()) facts.set("isolation", runs.isolation());  // the keeper knows, who starts the sandboxes
-    if (beside != nullptr) beside->serve([&runs](Command command) { runs.post(std::move(command)); });
+    if (beside != nullptr) beside->serve([&runs](Command command) {   // on the thread that answers the person: it waits for nobody
+        if (!runs.try_post(std::move(command))) log::error("person", "a stop is not passed on: the runs do not take commands");
+    });
     std::once_flag ready;
     for (const auto& factory : *factories) {
         Json own = facts;
