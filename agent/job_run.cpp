@@ -23,7 +23,7 @@ constexpr std::chrono::seconds kCancelWait{8};    // from the word to the kill: 
 constexpr std::chrono::seconds kLeaveWait{5};     // a runner that was told that its last event is safe
 constexpr std::chrono::seconds kDiskWait{1};
 constexpr std::chrono::seconds kResumeWait{10};   // a runner that was taken over says again what it said
-constexpr std::chrono::hours kLongest{24 * 366};
+constexpr std::chrono::hours kLongestKept{24 * 366};
 constexpr std::chrono::minutes kAgainWait{60};    // one that goes on after a restart of the machine: the factory may be away
 
 }  // namespace
@@ -100,7 +100,7 @@ void JobRun::commit()
     if (phase_ != Phase::opening || !ready_ || !opened_ || cause_) return;
     const SteadyTime now = ports_.clock.steady();
     if (goes_on()) {
-        const auto kept = [&](const char* member) { return Milliseconds(std::clamp<std::int64_t>(spec_.snapshot[member].as_integer(), 0, Milliseconds(kLongest).count())); };
+        const auto kept = [&](const char* member) { return Milliseconds(std::clamp<std::int64_t>(spec_.snapshot[member].as_integer(), 0, Milliseconds(kLongestKept).count())); };
         waited_ = kept("waitedMs");
         begun_at_ = now - kept("ranMs") - waited_;
         wall_end_ = std::max(begun_at_ + spec_.grants.limits.time + waited_, now + kStartWait);   // it waits in a moment

@@ -185,6 +185,7 @@ void JobRun::on_answered(const Json& answered)
     if (phase_ != Phase::running || final_recorded() || !asked_.contains(question)) return ports_.ledger.heard(spec_.id, question);
     if (!forget_kept()) return;  // it is said again
     asked_.erase(question);
+    keep_at_.reset();   // an answer is none of the runner's making
     if (spec_.asks == "factory") go_on();  // what a person at a terminal says may be none: then it is asked again, and waits on
     send(Json::object({{"answered", answered}}));
     ports_.ledger.heard(spec_.id, question);
