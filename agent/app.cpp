@@ -34,6 +34,7 @@ namespace mill::agent {
 namespace {
 
 constexpr int kTryAgain = 2, kBadConfiguration = 78;
+constexpr unsigned kMostWaitAttended = 8;   // somebody works at that machine
 constexpr std::chrono::seconds kDrain{10}, kAlive{10}, kLastWord{3};
 
 int exit_status(const Error& error)
@@ -227,6 +228,9 @@ int serve(const ServeOptions& options)
     auto factories = open_factories({options.data_folder, *config, clock, slots, vitals, true, options.config_path}, unserved);
     if (!factories) return exit_status(factories.error());
 
+    const bool attended = std::any_of(factories->begin(), factories->end(), [](const auto& each) { return each->identity().mode == protocol::AgentMode::attended; });
+    if (attended) slots.let_wait(kMostWaitAttended);
+
     Departure departure(host);
     const LogCopy copy(log_targets(*factories));
     log::info("agent", "millwright-agent {} started as process {}", protocol::kProgramVersion, platform::process_number());
@@ -286,7 +290,9 @@ int serve(const ServeOptions& options)
     Json facts = platform::find_facts();
     facts.set("millwright", protocol::kProgramVersion);   // packages may require one
     if (!runs.isolation().is_null()) facts.set("isolation", runs.isolation());  // the keeper knows, who starts the sandboxes
-    if (beside != nullptr) beside->serve([&runs](Command command) { runs.post(std::move(command)); });
+    if (beside != nullptr) beside->serve([&runs](Command command) {   // on the thread that answers the person: it waits for nobody
+        if (!runs.try_post(std::move(command))) log::error("person", "a stop is not passed on: the runs do not take commands");
+    });
     std::once_flag ready;
     for (const auto& factory : *factories) {
         Json own = facts;

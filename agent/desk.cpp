@@ -24,10 +24,10 @@ unsigned Slots::free() const
 
 unsigned Slots::taken_locked() const
 {
-    std::size_t out = 0;
+    std::size_t run = 0, wait = 0;
     for (const Desk* desk : desks_)
-        for (const auto& [id, holding] : desk->held_) out += holding.waiting ? 0 : 1;
-    return static_cast<unsigned>(out);
+        for (const auto& [id, holding] : desk->held_) ++(holding.waiting ? wait : run);
+    return static_cast<unsigned>(run + wait - std::min<std::size_t>(wait, most_waiting_));
 }
 
 void Slots::set(const std::function<void()>& change)
@@ -65,6 +65,11 @@ void Slots::resume()
         pause_words_.clear();
         pause_until_.reset();
     });
+}
+
+void Slots::let_wait(unsigned most)
+{
+    set([&] { most_waiting_ = most; });
 }
 
 void Slots::disable(std::string why)

@@ -19,7 +19,7 @@ struct Holding {
     protocol::AttemptId id;
     bool repeatable = false;
     Milliseconds lease{60'000};
-    bool waiting = false;     ///< for a person: it takes no slot
+    bool waiting = false;     ///< for a person: it takes no slot, as long as few do
 };
 
 struct OfferAnswer {
@@ -38,6 +38,8 @@ public:
     Slots(unsigned total, const Clock& clock) : total_(total), clock_(clock) {}
 
     unsigned total() const { return total_; }
+    /// So many may wait for people beside those that run, each with a sandbox of its own; any more take slots. 4 for each slot unless said.
+    void let_wait(unsigned most);
     unsigned taken() const;
     unsigned free() const;
     /// A person wants no new ones until `until`, or until `resume`; what runs goes on. `words` is what the factories are told.
@@ -60,6 +62,7 @@ private:
     unsigned taken_locked() const;
 
     const unsigned total_;
+    unsigned most_waiting_ = 4 * total_;
     const Clock& clock_;
     mutable std::mutex mutex_;   // the desks', too
     std::vector<Desk*> desks_;

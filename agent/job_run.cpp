@@ -23,6 +23,7 @@ constexpr std::chrono::seconds kCancelWait{8};    // from the word to the kill: 
 constexpr std::chrono::seconds kLeaveWait{5};     // a runner that was told that its last event is safe
 constexpr std::chrono::seconds kDiskWait{1};
 constexpr std::chrono::seconds kResumeWait{10};   // a runner that was taken over says again what it said
+constexpr std::chrono::hours kLongestKept{24 * 366};
 constexpr std::chrono::minutes kAgainWait{60};    // one that goes on after a restart of the machine: the factory may be away
 
 }  // namespace
@@ -47,7 +48,8 @@ void JobRun::adopt(platform::Channel job, SteadyTime started, std::uint64_t last
 {
     job_ = std::move(job);
     last_sequence_ = acked_ = last;
-    begun_ = resumed_ = true;
+    begun_ = resumed_ = recount_ = true;
+    outbox_.clear();
     heard_ = ports_.clock.steady();
     begun_at_ = started;
     // What it has waited for people does not count: it says so in a moment.
@@ -70,6 +72,7 @@ void JobRun::adopt(platform::Channel job, SteadyTime started, std::uint64_t last
 void JobRun::on_started(platform::Channel job, std::string nonce, const std::vector<std::string>& notes)
 {
     job_ = std::move(job);
+    outbox_.clear();
     nonce_ = std::move(nonce);
     notes_ = notes;
     if (phase_ != Phase::starting) return;
@@ -97,7 +100,10 @@ void JobRun::commit()
     if (phase_ != Phase::opening || !ready_ || !opened_ || cause_) return;
     const SteadyTime now = ports_.clock.steady();
     if (goes_on()) {
-        begun_at_ = now - Milliseconds(spec_.snapshot["ranMs"].as_integer()) - Milliseconds(spec_.snapshot["waitedMs"].as_integer());
+        const auto kept = [&](const char* member) { return Milliseconds(std::clamp<std::int64_t>(spec_.snapshot[member].as_integer(), 0, Milliseconds(kLongestKept).count())); };
+        waited_ = kept("waitedMs");
+        begun_at_ = now - kept("ranMs") - waited_;
+        wall_end_ = std::max(begun_at_ + spec_.grants.limits.time + waited_, now + kStartWait);   // it waits in a moment
         heard_ = now;
         kill_at_.reset();
         phase_ = Phase::committing;
@@ -153,9 +159,10 @@ void JobRun::after_sync()
     }
     if (final_recorded() && stuck_.empty()) synced_final_ = true;
     keep_if_due();
+    if (job_.valid()) outbox_.go_on(job_, ports_.clock.steady());
     const std::uint64_t safe = stuck_.empty() ? last_sequence_ : stuck_.front().sequence - 1;
-    if (safe > acked_ && job_.valid()) {
-        // A runner that does not read must not hold up the others: a later acknowledgement says the same and more.
+    if (safe > acked_ && job_.valid() && !outbox_.waits()) {   // else behind what waits, in the turn that sent it
+        // A later acknowledgement says the same and more.
         const std::string ack = dump_json(Json::object({{"ack", safe}}));
         const auto sent = job_.send(ack, nullptr, {}, std::chrono::milliseconds(0));
         if (sent) acked_ = safe;
@@ -166,10 +173,7 @@ void JobRun::after_sync()
 
 void JobRun::send(const Json& message)
 {
-    if (!job_.valid()) return;
-    // A runner that is gone shows by its end; nothing more is to be done here.
-    if (auto sent = job_.send(dump_json(message), nullptr, {}, std::chrono::seconds(10)); !sent)
-        log::debug("job", "{}: {}", key_, sent.error().what);
+    if (job_.valid() && !outbox_.say(job_, dump_json(message), ports_.clock.steady())) broken("it does not read what it is told");
 }
 
 const platform::Channel* JobRun::channel() const
@@ -207,7 +211,7 @@ void JobRun::on_message(const Json& message, std::size_t bytes)
         ask_metric(*read);
     } else if (message.contains("cloudEvent") || message.contains("trace")) {
         if (spec_.events || spec_.trace) ports_.ledger.extra(spec_.id, message);
-    } else if (!on_asking(message) && !on_watched(message)) {
+    } else if (!on_asking(message, bytes) && !on_watched(message)) {
         broken("it sent a message that is not in the contract");
     }
 }
@@ -234,6 +238,7 @@ void JobRun::ask_metric(const Json& asked)
     const auto number = static_cast<std::uint64_t>(asked["id"].as_integer());
     if (!begun_ || !protocol::admits_metric(spec_.grants.read_metrics, asked["metric"]["name"].as_string())) return broken("it asks for a metric that it may not read");
     heard_ = ports_.clock.steady();
+    go_on();
     if (!ports_.read || !ports_.read({spec_.id, number, asked["metric"], spec_.attempt_token}))
         on_read(number, Json::object({{"error", Json::object({{"type", "communication"}, {"status", 503}, {"detail", "no factory can be asked for metrics now"}})}}));
 }
@@ -270,6 +275,8 @@ void JobRun::on_event(Event event, std::size_t bytes)
     }
     if (event.kind == protocol::EventKind::metric && !protocol::admits_metric(spec_.grants.publish_metrics, event.body["name"].as_string()))
         return broken("it publishes a metric that it may not");
+    // One that waits for people says nothing new but lines of its log.
+    if (event.kind != protocol::EventKind::log && event.body["state"].as_string() != protocol::name(JobState::waiting)) go_on();
     mask_event(event, redactor_);
     if (event.body["tell"].as_bool()) ports_.ledger.told(spec_.id, event);
     record(std::move(event));
@@ -393,6 +400,8 @@ void JobRun::tick(SteadyTime now)
     }
     if (phase_ == Phase::over || killed_) return;
     if (seal_at_ && now >= *seal_at_) ask_for_box();
+    if (keep_at_ && now >= *keep_at_) keep_at_.reset();
+    if (const auto end = outbox_.end(); end && now >= *end) return broken("it does not read what it is told");
     if (wall_end_ && now >= *wall_end_ && !final_recorded() && !paused_since_) {
         stop_now({JobState::failed, Reason::timeout, fmt::format("the job ran longer than its {}", format_duration(spec_.grants.limits.time)), Json()});
     } else if (const auto end = idle_end(); end && now >= *end && !final_recorded() && !paused_since_) {
@@ -427,6 +436,8 @@ std::optional<SteadyTime> JobRun::next_tick() const
     if (phase_ != Phase::over && !killed_) {
         earlier(kill_at_);
         earlier(seal_at_);
+        earlier(outbox_.end());
+        if (to_keep_.is_object()) earlier(keep_at_);
         if (!final_recorded()) {
             if (!paused_since_) earlier(wall_end_);
             if (!paused_since_) earlier(idle_end());

@@ -10,6 +10,7 @@
 #include "agent/job_words.h"
 #include "agent/keeper_client.h"
 #include "agent/ledger.h"
+#include "agent/outbox.h"
 #include "agent/run_spec.h"
 #include "platform/base/redact.h"
 
@@ -58,6 +59,9 @@ public:
     std::optional<SteadyTime> next_tick() const;
     /// To be polled; null while nothing should be read.
     const platform::Channel* channel() const;
+    /// To be waited for until it can be sent on; null: nothing waits.
+    const platform::Channel* unsent() const { return job_.valid() && outbox_.waits() ? &job_ : nullptr; }
+    void on_room() { outbox_.go_on(job_, ports_.clock.steady()); }
     Phase phase() const { return phase_; }
     const RunSpec& spec() const { return spec_; }
     const std::string& key() const { return key_; }
@@ -67,10 +71,15 @@ private:
     void on_event(protocol::Event event, std::size_t bytes);
     bool on_watched(const Json& message);
     // job_run_waiting.cpp
-    bool on_asking(const Json& message);
-    void on_waits(const Json& waits);
+    bool on_asking(const Json& message, std::size_t bytes);
+    void on_ask(const Json& ask, std::size_t bytes);
+    void on_unask(const Json& unask);
+    void on_waits(const Json& waits, std::size_t bytes);
     void on_goes(const Json& goes);
-    void keep_if_due();
+    void go_on();
+    void tell_time();
+    Milliseconds claimed(const Json& waited, SteadyTime now) const;
+    void keep_if_due(bool at_once = false);
     bool forget_kept();
     void let_go();
     bool leave_waiting();
@@ -100,6 +109,7 @@ private:
     Ports ports_;
     Phase phase_ = Phase::starting;
     platform::Channel job_;
+    Outbox outbox_;
     bool ready_ = false, opened_ = false, begun_ = false, killed_ = false;
     bool resumed_ = false;                    // taken over, and what was asked for again is not here yet
     std::uint64_t last_sequence_ = 0;         // recorded
@@ -119,8 +129,12 @@ private:
 
     // Of a run that asks people.
     std::set<std::string> asked_;             // open questions
+    std::size_t asks_ = 0;                    // ever
+    bool waits_ = false;                      // for people: since paused_since_
     SteadyTime begun_at_;                     // its time counts from here, and `waited_` does not count
-    Milliseconds waited_{0};
+    Milliseconds waited_{0};                  // on our clock
+    bool recount_ = false;                    // taken over: what it waited before only the runner knows
+    std::optional<SteadyTime> keep_at_;       // not before: a snapshot is large
     Json to_keep_;                            // as soon as the events up to keep_after_ are on the disk
     std::uint64_t keep_after_ = 0;
     bool kept_ = false;                       // on the disk

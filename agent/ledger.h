@@ -26,7 +26,7 @@ public:
     virtual void heard(const protocol::AttemptId&, const std::string& /*question*/) {}
     /// What the job told a person; its event is recorded, too.
     virtual void told(const protocol::AttemptId&, const protocol::Event&) {}
-    /// It waits for people: it holds no slot meanwhile.
+    /// It waits for people: it holds no slot meanwhile (Slots::let_wait).
     virtual void waits(const protocol::AttemptId&, bool /*waits*/) {}
     /// What it goes on from after a restart of the machine; null: nothing, from now on. On the disk when it returns.
     virtual Status keep(const protocol::AttemptId&, std::uint64_t /*after*/, const Json& /*snapshot*/) { return {}; }

@@ -16,10 +16,10 @@ constexpr std::size_t kMostHeard = 10'000;
 
 void Questions::ask(const protocol::AttemptId& id, Json ask)
 {
-    const std::string question = ask["question"].as_string();
+    Name name{id, ask["question"].as_string()};
     {
         const std::scoped_lock lock(mutex_);
-        waiting_.insert_or_assign(question, Item{id, std::move(ask), {}});
+        waiting_.insert_or_assign(std::move(name), Item{std::move(ask), {}});
     }
     changed_.notify_all();
 }
@@ -28,7 +28,7 @@ void Questions::withdraw(const protocol::AttemptId& id, const std::string& quest
 {
     {
         const std::scoped_lock lock(mutex_);
-        waiting_.insert_or_assign(question, Item{id, Json::object({{"question", question}}), why.empty() ? "it is not wanted any more" : why});
+        waiting_.insert_or_assign(Name{id, question}, Item{Json(), why.empty() ? "it is not wanted any more" : why});
     }
     changed_.notify_all();
 }
@@ -36,7 +36,7 @@ void Questions::withdraw(const protocol::AttemptId& id, const std::string& quest
 void Questions::over(const protocol::AttemptId& id)
 {
     const std::scoped_lock lock(mutex_);
-    std::erase_if(waiting_, [&](const auto& each) { return each.second.id == id; });
+    std::erase_if(waiting_, [&](const auto& each) { return each.first.first == id; });
 }
 
 void Questions::heard(const std::string& question)
@@ -73,7 +73,7 @@ void Questions::run(std::stop_token stop)
     Backoff backoff;
     bool away = false;
     while (!stop.stop_requested()) {
-        std::pair<std::string, Item> next;
+        std::pair<Name, Item> next;
         {
             std::unique_lock lock(mutex_);
             if (!changed_.wait(lock, stop, [&] { return !waiting_.empty(); })) return;
@@ -94,10 +94,10 @@ void Questions::run(std::stop_token stop)
     }
 }
 
-Json Questions::body_of(const std::string& question, const Item& item) const
+Json Questions::body_of(const Name& name, const Item& item) const
 {
-    Json body = to_json(item.id);
-    body.set("question", question);
+    Json body = to_json(name.first);
+    body.set("question", name.second);
     if (!item.withdrawn.empty()) return body.set("withdraw", item.withdrawn);
     for (const char* member : {"kind", "text", "schema", "by", "atDeadline", "task"})
         if (const Json* value = item.ask.find(member)) body.set(member, *value);
@@ -109,18 +109,19 @@ Json Questions::body_of(const std::string& question, const Item& item) const
     return body;
 }
 
-bool Questions::bring(const std::string& question, const Item& item, std::stop_token stop, Refusal& refusal)
+bool Questions::bring(const Name& name, const Item& item, std::stop_token stop, Refusal& refusal)
 {
-    auto answer = factory_.post(protocol::route::kAsk, dump_json(body_of(question, item)), kBringing, stop, &refusal);
+    const auto& [id, question] = name;
+    auto answer = factory_.post(protocol::route::kAsk, dump_json(body_of(name, item)), kBringing, stop, &refusal);
     if (!answer && (is_retryable(answer.error()) || refusal.status == 401 || answer.error().code == Errc::cancelled)) return false;
     if (!item.withdrawn.empty()) return true;  // whatever it says: nobody waits for it here
     if (answer) {
-        if ((*answer)["state"].as_string() != "open") tell_(command::Answered{item.id, std::move(*answer)});
+        if ((*answer)["state"].as_string() != "open") tell_(command::Answered{id, std::move(*answer)});
         return true;
     }
     const std::string why = refusal.status == 404 ? "the factory is older than this agent and cannot ask people: upgrade it" : answer.error().what;
-    log::warning("questions", "{}: question {} is not asked: {}", item.id.key(), question, why);
-    tell_(command::Answered{item.id, Json::object({{"question", question}, {"state", "failed"}, {"why", why}})});
+    log::warning("questions", "{}: question {} is not asked: {}", id.key(), question, why);
+    tell_(command::Answered{id, Json::object({{"question", question}, {"state", "failed"}, {"why", why}})});
     return true;
 }
 

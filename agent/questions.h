@@ -6,6 +6,7 @@
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/factory_client.h"
@@ -33,20 +34,20 @@ public:
 
 private:
     struct Item {
-        protocol::AttemptId id;
         Json ask;
         std::string withdrawn;   ///< why; empty: it is asked
     };
-    Json body_of(const std::string& question, const Item& item) const;
+    using Name = std::pair<protocol::AttemptId, std::string>;   // what one job asks is nothing of another's
+    Json body_of(const Name& name, const Item& item) const;
     /// True: the factory has said what comes of it.
-    bool bring(const std::string& question, const Item& item, std::stop_token stop, Refusal& refusal);
+    bool bring(const Name& name, const Item& item, std::stop_token stop, Refusal& refusal);
 
     FactoryClient& factory_;
     const Clock& clock_;
     const std::function<void(Command)> tell_;
     mutable std::mutex mutex_;
     std::condition_variable_any changed_;
-    std::map<std::string, Item> waiting_;       // by question
+    std::map<Name, Item> waiting_;
     std::vector<std::string> heard_;
     std::function<void()> on_heard_;
 };

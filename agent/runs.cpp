@@ -7,6 +7,7 @@
 #include "agent/job_words.h"
 #include "platform/base/encode.h"
 #include "platform/base/log.h"
+#include "platform/channel_room.h"
 
 namespace mill::agent {
 namespace {
@@ -15,6 +16,7 @@ using protocol::JobState;
 using protocol::Reason;
 
 constexpr int kMessagesATurn = 256;  // then one sync for all of them
+constexpr Milliseconds kTurnMost{50};           // …or as soon as somebody's time is over
 constexpr std::chrono::seconds kTurn{60};      // it is spoken to every ten
 constexpr std::chrono::minutes kSlowDisk{10};  // to start the agent again mends no disk, and would end the renewals, too
 
@@ -33,6 +35,13 @@ void Runs::post(Command command)
 {
     commands_.send(std::move(command));
     if (!rung_.exchange(true)) (void)bell_in_.send("!");
+}
+
+bool Runs::try_post(Command command)
+{
+    const bool taken = commands_.try_send(std::move(command));
+    if (taken && !rung_.exchange(true)) (void)bell_in_.send("!");
+    return taken;
 }
 
 JobRun* Runs::find(const std::string& key)
@@ -161,15 +170,21 @@ std::optional<Milliseconds> Runs::wait_time() const
 Status Runs::turn(std::stop_token stop)
 {
     std::optional<Milliseconds> wait = wait_time();
+    std::optional<SteadyTime> end;
     for (int i = 0; i < kMessagesATurn; ++i) {
         std::vector<const platform::Channel*> channels{&bell_out_, &keeper_.channel(), broker_.valid() ? &broker_ : nullptr};
         std::vector<JobRun*> order;
         for (const auto& [key, run] : runs_) order.push_back(run.get());
         if (!order.empty()) std::rotate(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(first_++ % order.size()), order.end());
-        for (JobRun* run : order) channels.push_back(run->channel());
-        auto ready = platform::wait_any(channels, wait, stop);
+        std::vector<const platform::Channel*> room;
+        for (JobRun* run : order) {
+            channels.push_back(run->channel());
+            room.push_back(run->unsent());
+        }
+        auto ready = platform::wait_any(channels, room, wait, stop);
         if (!ready) return fail(std::move(ready.error()));
         if (!*ready) break;
+        if (!end) end = clock_.steady() + std::clamp(wait_time().value_or(kTurnMost), Milliseconds(0), kTurnMost);
         wait = Milliseconds(0);  // the first wait was the long one
         switch (**ready) {
         case 0: {
@@ -186,8 +201,11 @@ Status Runs::turn(std::stop_token stop)
             break;
         }
         case 2: on_broker_readable(); break;
-        default: order[**ready - 3]->on_readable();
+        default:
+            if (**ready < channels.size()) order[**ready - 3]->on_readable();
+            else order[**ready - channels.size()]->on_room();
         }
+        if (clock_.steady() >= *end) break;
     }
     const SteadyTime now = clock_.steady();
     for (const auto& [key, run] : runs_) run->tick(now);

@@ -62,7 +62,8 @@ public:
     void read_by(MetricReader reader) { reader_ = std::move(reader); }
     void watch(Vitals::Loop& loop) { vital_ = &loop; }
 
-    void post(Command command);
+    void post(Command command);     ///< blocks while tens of thousands wait
+    bool try_post(Command command); ///< never blocks; false: so many wait
     /// Matches what the journal remembers with what the keeper still holds. Call once, before `run`. Errors: unavailable (keeper gone).
     Status recover(std::vector<Remembered> remembered, Milliseconds wait);
     /// Until `stop` is requested, or StopAll was said and nothing runs any more. Errors: unavailable (the keeper is gone).

@@ -4,12 +4,13 @@
 #include <fmt/ranges.h>
 
 #include "platform/base/ids.h"
+#include "platform/base/units.h"
+#include "protocol/asks.h"
 #include "workflows/schema.h"
 
 namespace mill::runner {
 namespace {
 
-constexpr std::size_t kMostOpen = 100;   // as the factory has it
 constexpr std::string_view kHandleMark = "\xEE\x80\x80";
 
 std::vector<std::string> mistakes_of(const Json& schema, const Json& answer)
@@ -46,9 +47,14 @@ void Asking::start(const workflows::EffectRequest& request, WallTime now)
     if (dump_json(said).find(kHandleMark) != std::string::npos) return refuse("authorization", 403, fmt::format("{} takes no secret", request.call));
     if (whom_ == "nobody") return refuse("configuration", 400, fmt::format("{} asks a person, and nobody can be asked here: run it at a terminal, or as a job", request.call));
     if (whom_.empty()) return refuse("configuration", 400, fmt::format("{} asks a person, which the agent here does not know: upgrade millwright-agent", request.call));
-    if (open_.size() >= kMostOpen) return refuse("runtime", 500, fmt::format("{} questions are open already", open_.size()));
+    if (open_.size() >= protocol::kMostAsked) return refuse("runtime", 500, fmt::format("{} questions are open already", open_.size()));
+    if (asks_ >= protocol::kMostAsks) return refuse("runtime", 500, fmt::format("this run has asked {} questions already", asks_));
+    const Json message = Json::object({{"ask", said}});
+    if (const std::size_t size = dump_json(message).size(); size > protocol::kMaxAskBytes)
+        return refuse("validation", 400, fmt::format("the question has {} with its schema and `otherwise`, at most {} are asked", format_bytes(ByteCount{size}), format_bytes(ByteCount{protocol::kMaxAskBytes})));
+    ++asks_;
     open_.emplace(request.id, said);
-    send_(Json::object({{"ask", said}}));
+    send_(message);
 }
 
 void Asking::cancel(std::uint64_t effect, std::string_view why)

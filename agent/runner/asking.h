@@ -40,6 +40,7 @@ public:
 private:
     std::map<std::uint64_t, Json> open_;     // by the interpreter's number
     std::vector<Effects::Answer> answers_;
+    std::size_t asks_ = 0;                   // ever
     std::string whom_;
     Send send_;
 };

@@ -1,4 +1,5 @@
 #include "platform/channel.h"
+#include "platform/channel_room.h"
 
 #include <array>
 #include <cerrno>
@@ -190,12 +191,39 @@ Result<std::optional<Message>> Channel::receive(std::optional<std::chrono::milli
     }
 }
 
+Result<bool> send_some(const Channel& channel, std::string_view text, std::size_t& sent, bool& begun)
+{
+    if (!channel.valid()) return fail(Errc::unavailable, "no channel");
+    if (text.size() > Channel::kMaxMessage) return fail(Errc::too_large, fmt::format("a message of {} bytes, more than {}", text.size(), Channel::kMaxMessage));
+    Header header;
+    header.total = static_cast<std::uint32_t>(text.size());
+    do {
+        const std::string_view piece = text.substr(sent, kPiece);
+        header.first = begun ? 0 : 1;
+        header.last = sent + piece.size() == text.size() ? 1 : 0;
+        if (auto done = send_packet(channel.handle().native(), header, piece, -1, std::chrono::steady_clock::now(), {}); !done) {
+            if (done.error().code == Errc::timeout) return false;
+            return fail(std::move(done.error()));
+        }
+        sent += piece.size();
+        begun = true;
+    } while (header.last == 0);
+    return true;
+}
+
 Result<std::optional<std::size_t>> wait_any(const std::vector<const Channel*>& channels, std::optional<std::chrono::milliseconds> wait,
                                             std::stop_token stop)
 {
+    return wait_any(channels, {}, wait, std::move(stop));
+}
+
+Result<std::optional<std::size_t>> wait_any(const std::vector<const Channel*>& channels, const std::vector<const Channel*>& room,
+                                            std::optional<std::chrono::milliseconds> wait, std::stop_token stop)
+{
     std::vector<pollfd> set;
-    for (const Channel* channel : channels)
-        set.push_back({channel != nullptr && channel->valid() ? channel->handle().native() : -1, POLLIN, 0});
+    for (const auto& [each, events] : {std::pair(&channels, POLLIN), std::pair(&room, POLLOUT)})
+        for (const Channel* channel : *each)
+            set.push_back({channel != nullptr && channel->valid() ? channel->handle().native() : -1, static_cast<short>(events), 0});
     const auto ready = wait_ready(set, deadline_of(wait), stop);
     if (!ready) return fail(ready.error());
     for (std::size_t i = 0; i < set.size(); ++i)

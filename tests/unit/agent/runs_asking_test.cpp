@@ -144,3 +144,127 @@ TEST_CASE("after a restart of the machine a waiting run goes on in a new runner,
         CHECK(world.ledger.events()[0].body["reason"] == Json("outcome_unknown"));
     }
 }
+
+namespace {
+
+/// Up to a run that works and may ask.
+struct Asker : World {
+    explicit Asker(Milliseconds time = Milliseconds(600'000))
+    {
+        go();
+        auto given = spec();
+        given.asks = "factory";
+        given.grants.limits.time = time;
+        up_to_begin(std::move(given));
+    }
+    void killed_as(const char* reason, const std::string& why)
+    {
+        CHECK(heard() == keeper::Words{"kill", id.key()});
+        ended("0", "9", "killed");
+        REQUIRE(ledger.wait_released());
+        const Json body = ledger.events().back().body;
+        CHECK(body["reason"] == Json(reason));
+        CHECK_THAT(dump_json(body), Catch::Contains(why));
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a run that asks nobody does not wait: its time goes on", "[runs][asking]")
+{
+    Asker world(Milliseconds(700));
+    SECTION("it asked nothing") {}
+    SECTION("it withdrew what it asked")
+    {
+        world.to_runner_end(ask("q-1"));
+        world.to_runner_end(Json::object({{"unask", Json::object({{"question", "q-1"}, {"why", "x"}})}}));
+    }
+    world.to_runner_end(waits(1, Json::object({{"run", Json::object({})}})));
+    world.killed_as("timeout", "700ms");
+    CHECK_FALSE(world.ledger.waits_);
+    CHECK(world.ledger.kept_.is_null());
+}
+
+TEST_CASE("a run that was answered, or works, waits no more, whatever it says", "[runs][asking]")
+{
+    Waiting world(Milliseconds(900));
+    SECTION("an answer")
+    {
+        world.runs->post(agent::command::Answered{world.id, answered("q-1")});
+        CHECK(world.from(world.runner).contains("answered"));
+    }
+    SECTION("a step")
+    {
+        world.tell({3, WallTime{1}, EventKind::step, Json::object({{"task", "/do/1/x"}, {"name", "x"}, {"type", "set"}, {"state", "started"}})});
+    }
+    SECTION("it took its question back") { world.to_runner_end(Json::object({{"unask", Json::object({{"question", "q-1"}, {"why", "x"}})}})); }
+    SECTION("a timer of its own")
+    {
+        world.to_runner_end(Json::object({{"leave", true}}));
+        CHECK(world.from(world.runner)["go"] == Json(true));
+    }
+    SECTION("it says so, and how long it has waited counts on our clock") { world.to_runner_end(Json::object({{"goes", Json::object({{"waitedMs", 9'000'000'000'000'000'000}})}})); }
+    const auto words = world.heard();
+    REQUIRE(words[0] == "time");
+    CHECK(std::stoll(words[2]) <= 900);
+    REQUIRE(world.ledger.until([](auto& l) { return !l.waits_; }));
+    world.to_runner_end(Json::object({{"goes", Json::object({{"waitedMs", 600'000}})}}));   // nothing any more
+    CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
+}
+
+TEST_CASE("a line in its log leaves a waiting run waiting", "[runs][asking]")
+{
+    Waiting world;
+    world.tell(log_event(3));
+    while (world.from(world.runner)["ack"] != Json(3)) {}
+    CHECK(world.ledger.waits_);
+}
+
+TEST_CASE("a run that waits for nobody is not let go", "[runs][asking]")
+{
+    Asker world;
+    world.to_runner_end(Json::object({{"leave", true}}));
+    const auto none = world.runner.receive(300ms);
+    CHECK((none && !*none));
+}
+
+TEST_CASE("what a run goes on from is written now and then, and at the agent's stop", "[runs][asking]")
+{
+    Waiting world;
+    world.to_runner_end(waits(2, Json::object({{"run", Json::object({{"version", 2}})}})));
+    std::this_thread::sleep_for(400ms);
+    CHECK(world.ledger.kept_["run"]["version"] == Json(1));
+    world.runs->post(agent::command::StopAll{"the agent is stopping", true});
+    REQUIRE(world.ledger.wait_released());
+    CHECK(world.ledger.kept_["run"]["version"] == Json(2));
+    CHECK(world.ledger.kept_["waitedMs"] == Json(0));
+}
+
+TEST_CASE("what a run asks has bounds on the agent, too", "[runs][asking]")
+{
+    Asker world;
+    std::string why;
+    SECTION("the name")
+    {
+        why = "without a name";
+        world.to_runner_end(ask(GENERATE("", "../x", "a question")));
+    }
+    SECTION("a long name")
+    {
+        why = "without a name";
+        world.to_runner_end(ask(std::string(65, 'q')));
+    }
+    SECTION("the size")
+    {
+        why = "bytes";
+        Json large = ask("q-1")["ask"];
+        world.to_runner_end(Json::object({{"ask", large.set("text", std::string(128 * 1024, 'x'))}}));
+    }
+    SECTION("how many are open")
+    {
+        why = "more than 100";
+        for (int i = 0; i <= 100; ++i) world.to_runner_end(ask("q-" + std::to_string(i)));
+    }
+    world.killed_as("internal", why);
+    CHECK(world.ledger.asked_.size() == (why == "more than 100" ? 100 : 0));
+}

@@ -311,3 +311,54 @@ TEST_CASE("while the disk is full nothing is acknowledged, afterwards all of it 
     if (ack["ack"] == Json(2)) ack = world.from(world.runner);
     CHECK(ack["ack"] == Json(3));
 }
+
+TEST_CASE("a runner that asks and never reads is ended, and holds up nobody meanwhile", "[runs]")
+{
+    RunsWorld world;
+    world.go();
+    auto given = world.spec();
+    given.grants.read_metrics = {"*"};
+    world.up_to_begin(std::move(given));
+    const std::string read = dump_json(Json::object({{"read", Json::object({{"id", 1}, {"metric", Json::object({{"name", "x"}})}})}}));
+    for (int i = 0; i < 20'000; ++i)
+        if (!world.runner.send(read, nullptr, {}, 1s)) break;
+    CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
+    world.ended("0", "9", "killed");
+    REQUIRE(world.ledger.wait_released());
+    CHECK_THAT(dump_json(world.ledger.events().back().body), Catch::Contains("does not read"));
+}
+
+TEST_CASE("a stop reaches the keeper while a runner does not read", "[runs]")
+{
+    RunsWorld world;
+    world.go();
+    auto given = world.spec();
+    given.grants.read_metrics = {"*"};
+    world.up_to_begin(std::move(given));
+    const std::string read = dump_json(Json::object({{"read", Json::object({{"id", 1}, {"metric", Json::object({{"name", "x"}})}})}}));
+    for (int i = 0; i < 600; ++i)   // more than its channel holds
+        if (!world.runner.send(read, nullptr, {}, 1s)) break;
+    const auto before = std::chrono::steady_clock::now();
+    world.runs->post(agent::command::Drop{world.id, "somebody else's"});
+    CHECK(world.heard() == keeper::Words{"kill", world.id.key()});
+    CHECK(std::chrono::steady_clock::now() - before < 5s);
+}
+
+TEST_CASE("what is larger than a runner's channel reaches it whole", "[runs]")
+{
+    RunsWorld world;
+    world.go();
+    auto given = world.spec();
+    given.input.set("text", std::string(5'000'000, 'x'));
+    world.up_to_begin(std::move(given));
+    world.tell(log_event(2));
+    CHECK(world.from(world.runner)["ack"] == Json(2));
+}
+
+TEST_CASE("who must not wait is told that too many commands do", "[runs]")
+{
+    RunsWorld world;   // nobody takes them
+    int taken = 0;
+    while (taken < 100'000 && world.runs->try_post(agent::command::Flush{})) ++taken;
+    CHECK(taken == 65'536);
+}

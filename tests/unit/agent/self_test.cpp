@@ -131,6 +131,26 @@ TEST_CASE("a paused desk gives no slot, says why, and opens at its time", "[agen
     CHECK(desk.unable().empty());
 }
 
+TEST_CASE("jobs that wait for people take no slot, as long as they are few", "[agent][self]")
+{
+    FakeClock clock;
+    Slots slots(2, clock);
+    slots.let_wait(3);
+    Desk desk(slots);
+    const auto job = [](int number) { return protocol::AttemptId{"j" + std::to_string(number), 1, 1}; };
+    for (int i = 0; i < 5; ++i) {
+        REQUIRE(desk.take({job(i)}));
+        desk.set_waiting(job(i), true);
+    }
+    CHECK(slots.taken() == 2);   // five wait
+    CHECK_FALSE(desk.take({job(5)}));
+    desk.set_waiting(job(0), false);
+    CHECK(slots.taken() == 2);
+    desk.release(job(1));
+    CHECK(slots.taken() == 1);
+    CHECK(desk.take({job(5)}));
+}
+
 TEST_CASE("two factories share the slots: who was turned away gets the next one, and nobody the other's attempt", "[agent][self]")
 {
     FakeClock clock;
