@@ -89,7 +89,7 @@ TEST_CASE("a private environment is stripped, moved and stilled by its user and 
 TEST_CASE("an environment that credentials belong to is not deleted: made anew for everybody it would give them away", "[factory][api][private]")
 {
     Private factory;
-    REQUIRE(factory.as_admin("PUT", "/v1/credentials/shop", R"({"type":"bearer","environment":"it-services","value":{"token":"s3cret"}})").status == 201);
+    REQUIRE(factory.as_admin("PUT", "/v1/credentials/shop", R"({"kind":"bearer","environment":"it-services","value":{"token":"s3cret"}})").status == 201);
     REQUIRE(factory.with_token(factory.anna, "DELETE", "/v1/triggers/order-status-api").status == 204);
     REQUIRE(factory.with_token(factory.anna, "DELETE", "/v1/deployments/order-status").status == 204);
     for (const std::string& who : {factory.anna, factory.admin}) {
