@@ -156,6 +156,7 @@ void AtPerson::do_errand(Errand errand, FactoryClient& factory, std::stop_token 
     } else if (errand.launch && is_away(refusal)) {
         errand.tell(keep(std::move(*errand.launch)));
     } else {
+        if (errand.launch) launches_.forget(errand.launch->id);
         errand.tell(refusal_words(said.error(), refusal));
     }
     if (!said) return;

@@ -58,10 +58,19 @@ void Launches::expect(const Launch& launch)
     if (auto saved = save_locked(); !saved) log::warning("person", "{}", saved.error().what);
 }
 
+void Launches::forget(const std::string& id)
+{
+    const std::scoped_lock lock(mutex_);
+    if (std::erase_if(expected_, [&](const Expected& each) { return each.id == id; }) == 0) return;
+    if (auto saved = save_locked(); !saved) log::warning("person", "{}", saved.error().what);
+}
+
 bool Launches::is_own(const std::string& launch, const std::string& trigger, const std::string& job, const std::string& mark)
 {
     const std::scoped_lock lock(mutex_);
-    const auto found = std::find_if(expected_.begin(), expected_.end(), [&](const Expected& each) { return launch.empty() ? each.job == job : each.id == launch; });
+    auto found = std::find_if(expected_.begin(), expected_.end(), [&](const Expected& each) { return launch.empty() ? each.job == job : each.id == launch; });
+    if (launch.empty() && found == expected_.end())
+        found = std::find_if(expected_.begin(), expected_.end(), [&](const Expected& each) { return each.job.empty() && each.trigger == trigger; });
     if (found == expected_.end() || found->trigger != trigger || (!found->job.empty() && found->job != job)) return false;
     if (!found->mark.empty()) return found->mark == mark;
     found->job = job;
@@ -90,13 +99,14 @@ void Launches::handed_over(const std::string& id, const std::string& job)
 void Launches::refused(const std::string& id, const std::string& why)
 {
     const std::scoped_lock lock(mutex_);
+    std::erase_if(expected_, [&](const Expected& each) { return each.id == id; });
     if (!waiting_.empty() && waiting_.front().id == id) give_up_locked(why);
 }
 
 void Launches::mine_locked(const std::string& id, const std::string& job)
 {
     for (Expected& each : expected_)
-        if (each.id == id && each.job.empty()) each.job = job;
+        if (each.id == id && each.job != job) each = {id, each.trigger, job, ""};
     if (std::find(mine_.begin(), mine_.end(), job) != mine_.end()) return;
     mine_.push_back(job);
     if (mine_.size() > kRemembered) mine_.pop_front();

@@ -34,8 +34,10 @@ public:
     std::optional<Launch> front(const std::string& user);
     /// It is said to the factory now: what comes under its id is this person's own. The same again changes nothing.
     void expect(const Launch& launch);
-    /// Whether an offer is what this person started: `launch` as the factory names it (empty: a factory of before, and the job counts), `mark` of what it is.
-    /// Once seen it is that job alone, and it has to stay the same.
+    /// The factory does not want it: nothing is expected of it any more.
+    void forget(const std::string& id);
+    /// Whether an offer is what this person started: `launch` as the factory names it (empty: a factory of before, and the job counts, or the trigger of a
+    /// start that it has not answered yet), `mark` of what it is. Once seen it is that job alone, and it has to stay the same.
     bool is_own(const std::string& launch, const std::string& trigger, const std::string& job, const std::string& mark);
     /// The factory has it as `job`.
     void has(const std::string& id, const std::string& job);

@@ -361,7 +361,7 @@ TEST_CASE("what a person started is their own: once that job, and as it was offe
     CHECK_FALSE(launches->is_own("a", "report", "job-1", "m1"));
     launches->expect({"a", "report", "Report", Json::object(), clock.now(), "anna"});
     if (GENERATE(true, false)) launches.emplace(path, clock);     // a restart between the start and the offer
-    CHECK_FALSE(launches->is_own("", "report", "job-1", "m1"));
+    CHECK_FALSE(launches->is_own("", "other", "job-1", "m1"));
     CHECK_FALSE(launches->is_own("b", "report", "job-1", "m1"));
     CHECK_FALSE(launches->is_own("a", "other", "job-1", "m1"));
     CHECK(launches->is_own("a", "report", "job-1", "m1"));
@@ -371,10 +371,17 @@ TEST_CASE("what a person started is their own: once that job, and as it was offe
     CHECK_FALSE(launches->is_own("a", "report", "job-2", "m1"));
     // A factory of before names no starts: what it said the job is counts.
     launches->expect({"c", "report", "Report", Json::object(), clock.now(), "anna"});
-    CHECK_FALSE(launches->is_own("", "report", "job-9", "m9"));
     launches->has("c", "job-9");
     CHECK_FALSE(launches->is_own("c", "report", "job-8", "m9"));
+    CHECK_FALSE(launches->is_own("", "report", "job-8", "m9"));
     CHECK(launches->is_own("", "report", "job-9", "m9"));
+    // It may offer it before it answers; what it refused it does not offer.
+    launches->expect({"d", "report", "Report", Json::object(), clock.now(), "anna"});
+    CHECK(launches->is_own("", "report", "job-10", "m9"));
+    CHECK_FALSE(launches->is_own("", "report", "job-11", "m9"));
+    launches->expect({"e", "report", "Report", Json::object(), clock.now(), "anna"});
+    launches->forget("e");
+    CHECK_FALSE(launches->is_own("", "report", "job-11", "m9"));
 }
 
 TEST_CASE("starts that wait for the factory outlive a restart, in order, each once", "[launch]")
