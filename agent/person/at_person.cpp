@@ -210,6 +210,8 @@ void AtPerson::cancel(std::string job, std::string why, Tell tell)
 Beside::Word AtPerson::hear(const protocol::Offer& offer, const Json& said)
 {
     if (!said["consent"].is_object() && launches_.is_own(offer.launch, offer.trigger, offer.id.job, mark_of(offer))) return Word::granted;
+    // An agent that is nobody's does as the factory says, unless this machine's owner said how it is to be.
+    if (!said["consent"].is_object() && user().empty() && !parts_.rules.stated) return Word::granted;
     const auto verdict = consents_.hear(offer, said);
     const Json until = verdict.until ? Json(format_time(*verdict.until)) : Json();
     if (verdict.word == Word::granted) {

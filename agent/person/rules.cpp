@@ -85,6 +85,7 @@ std::optional<WallTime> ends(const QuietTime& quiet, WallTime now)
 PersonRules read_person_rules(Fields& fields)
 {
     PersonRules out;
+    out.stated = fields.has("consent") || fields.has("quietHours");
     Fields consent(fields.object("consent", Json::object()), "consent");
     auto within = parse_duration(consent.text("within", "2m"));
     if (within && *within >= std::chrono::seconds(5) && *within <= std::chrono::hours(1)) out.within = *within;

@@ -21,6 +21,7 @@ struct PersonRules {
     Jobs jobs = Jobs::ask;
     Milliseconds within{120'000};             ///< so long the person is asked
     std::vector<QuietTime> quiet;             ///< then not even that
+    bool stated = false;                      ///< the file says one of the two: it holds also while the agent is nobody's
 };
 
 /// Takes `consent` and `quietHours` of policy.yaml; mistakes stay with `fields`.

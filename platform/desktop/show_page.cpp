@@ -8,7 +8,7 @@
 namespace mill::platform {
 namespace {
 
-constexpr std::chrono::seconds kHandOver{10};
+constexpr std::chrono::seconds kHandOver{3};
 
 std::string as_attribute(std::string_view url)
 {
@@ -29,10 +29,11 @@ Status show_page(const std::string& url, const std::string& file)
     if (auto written = write_file(file, page, 0600); !written) return fail(file, std::move(written.error()));
     ProcessSpec spec;
     spec.program = kApart;   // a browser outlives whoever asked for it, and is nobody's child
-    spec.arguments = {"--fork", kOpen, file};
+    spec.arguments = {"--fork", "--wait", kOpen, file};   // waited for: what ended at once would take along what has no session of its own yet
     spec.environment = environment_for_children();
     auto done = run_process(spec, {}, 4096, kHandOver);
     if (!done) return fail(kOpen, std::move(done.error()));
+    if (done->ending.timed_out) return {};   // it is the browser itself, and stays
     if (done->ending.signal != 0 || done->ending.exit_code != 0) return fail(Errc::unavailable, fmt::format("{} failed: {}", kOpen, done->err));
     return {};
 }

@@ -155,6 +155,7 @@ TEST_CASE("in quiet hours an offer is turned away at once; what the policy refus
 TEST_CASE("the policy of an attended agent holds whatever its factory says, but for the canary and what this person started", "[person]")
 {
     PersonRules rules;
+    rules.stated = true;
     const Json unasked = offer_json();   // no `consent`: of a factory of before, or one that does not want to be told no
     SECTION("never")
     {
@@ -169,6 +170,13 @@ TEST_CASE("the policy of an attended agent holds whatever its factory says, but 
         of_canary.set("package", Json::object({{"name", protocol::kCanaryName}, {"version", protocol::kCanaryVersion}, {"digest", protocol::kCanaryDigest}}));
         world.factory.offer(offers({of_canary}));
         CHECK(world.command<agent::command::Take>().id == canary);
+    }
+    SECTION("nobody's agent, whose owner said nothing of it, does as the factory says")
+    {
+        PersonWorld world;
+        world.start();
+        world.factory.offer(offers({unasked}));
+        CHECK(world.command<agent::command::Take>().id == kJob);
     }
     SECTION("always")
     {
