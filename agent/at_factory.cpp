@@ -76,6 +76,7 @@ std::vector<Remembered> AtFactory::remember()
                 going_on_.push_back({*offer, *grants, offer->repeatable ? std::optional(machine_.clock.steady() + offer->lease / 2) : std::nullopt, std::move(kept->snapshot), held.last_sequence});
             }
         }
+        if (item.spec.snapshot.is_null()) (void)waiting_.forget(held.id);   // nobody goes on from it
         item.spec.id = held.id;
         // When it was renewed last is not known: half of a lease is left at least, and the first renewal says more.
         if (offer && offer->repeatable) item.lease_end = machine_.clock.steady() + offer->lease / 2;
@@ -119,7 +120,6 @@ void AtFactory::start(Runtime runtime)
                                                [this] { return files_.version(); }, [this](const Json& list) { files_.set(list); }});
     desk_.set_on_change([this] { link_->nudge(); });
     questions_.set_on_heard([this] { link_->nudge(); });
-    for (Fetch& each : std::exchange(going_on_, {})) (void)fetches_.send(std::move(each));
 
     const auto begin = [this](auto work) {
         threads_.emplace_back([this, work = std::move(work)](std::stop_token stop) {
@@ -131,6 +131,7 @@ void AtFactory::start(Runtime runtime)
         begin([this, tell](std::stop_token stop) {
             Fetcher(Packages(machine_.data_folder, identity_, machine_.config), fetches_, machine_.config, machine_.clock, tell).run(std::move(stop));
         });
+    for (Fetch& each : std::exchange(going_on_, {})) (void)fetches_.send(std::move(each));   // taken from by now: it may be more than the box holds
     begin([this, tell](std::stop_token stop) { SealedFetcher(identity_, machine_.config, seals_, tell).run(std::move(stop)); });
     begin([this](std::stop_token stop) { questions_.run(std::move(stop)); });
     begin([this, tell](std::stop_token stop) { MetricReader(identity_, machine_.config, reads_, tell).run(std::move(stop)); });

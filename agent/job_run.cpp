@@ -55,6 +55,7 @@ void JobRun::adopt(platform::Channel job, SteadyTime started, std::uint64_t last
     // What it has waited for people does not count: it says so in a moment.
     wall_end_ = std::max(started + spec_.grants.limits.time, *heard_ + kResumeWait);
     kept_ = !spec_.snapshot.is_null();
+    if (kept_) ports_.ledger.waits(spec_.id, false);   // until it says so itself
     spec_.snapshot = Json();
     phase_ = Phase::running;
     if (ended) {
@@ -106,6 +107,7 @@ void JobRun::commit()
         wall_end_ = std::max(begun_at_ + spec_.grants.limits.time + waited_, now + kStartWait);   // it waits in a moment
         heard_ = now;
         kill_at_.reset();
+        ports_.ledger.waits(spec_.id, false);   // until it says so itself
         phase_ = Phase::committing;
         return;
     }

@@ -42,7 +42,7 @@ bool JobRun::on_asking(const Json& message, std::size_t bytes)
     } else if (const Json* goes = message.find("goes")) {
         on_goes(*goes);
     } else if (message.contains("leave")) {
-        if (!waits_) return true;  // what lets it go is on its way to it, or it says it again
+        if (!waits_ && !kept_) return true;   // what lets it go is on its way to it. kept_: it goes on from before, and its timer is due
         leaves_ = true;
         let_go();
     } else {

@@ -72,12 +72,15 @@ void Questions::run(std::stop_token stop)
 {
     Backoff backoff;
     bool away = false;
+    Name last;   // the next one after it: one that is not taken holds up no other
     while (!stop.stop_requested()) {
         std::pair<Name, Item> next;
         {
             std::unique_lock lock(mutex_);
             if (!changed_.wait(lock, stop, [&] { return !waiting_.empty(); })) return;
-            next = *waiting_.begin();
+            const auto after = waiting_.upper_bound(last);
+            next = after != waiting_.end() ? *after : *waiting_.begin();
+            last = next.first;
         }
         Refusal refusal;
         const bool brought = bring(next.first, next.second, stop, refusal);

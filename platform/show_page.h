@@ -8,7 +8,7 @@
 namespace mill::platform {
 
 /// Through `file` (mode 600, replaced), which leads there: a link that lets in whoever has it stands in no list of processes.
-/// Blocks until the desktop has taken it over, at most ten seconds. Errors: not_found (there is no xdg-open), unavailable, denied.
+/// Blocks until the desktop has taken it over, at most three seconds. Errors: not_found (there is no xdg-open), unavailable, denied.
 Status show_page(const std::string& url, const std::string& file);
 
 }  // namespace mill::platform

@@ -7,6 +7,7 @@
 
 #include "agent/attend/form.h"
 #include "agent/attend/person_words.h"
+#include "agent/complain.h"
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
 #include "platform/base/printable.h"
@@ -21,14 +22,7 @@ namespace {
 
 using companion::say;
 
-constexpr int kNoAnswer = 2, kNotRunning = 3, kRefused = 78;
-constexpr std::chrono::seconds kPatience{20};
-
-int complain(int status, const std::string& words)
-{
-    std::fprintf(stderr, "millwright-agent: %s\n", one_line(redacted(words)).c_str());
-    return status;
-}
+constexpr std::chrono::seconds kFacePatience{20};
 
 struct Said {
     int status = 0;
@@ -43,7 +37,7 @@ Result<Said> call(const std::string& path, const char* method, const std::string
     request.method = method;
     request.target = target;
     if (!body.is_null()) request.body = dump_json(body);
-    auto answer = platform::call_local_socket(path, request, kPatience);
+    auto answer = platform::call_local_socket(path, request, kFacePatience);
     if (!answer) return fail(std::move(answer.error()));
     auto json = parse_json(answer->body);
     if (!json) return fail(Errc::corrupt, path + ": the answer is no JSON");

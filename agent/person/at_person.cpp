@@ -63,7 +63,7 @@ void AtPerson::run(FactoryClient& factory, Vitals::Loop& vital, std::stop_token 
         Refusal refusal;
         Status done;
         if (is_online() && wants_fetch()) done = fetch(factory, stop, refusal);
-        if (done && is_online()) done = hand_over(factory, stop, refusal);
+        if (done && is_online()) done = hand_over(factory, vital, stop, refusal);
         if (done) {
             vital.good();
             backoff.reset();
@@ -129,9 +129,10 @@ Status AtPerson::fetch(FactoryClient& factory, std::stop_token stop, Refusal& re
     return {};
 }
 
-Status AtPerson::hand_over(FactoryClient& factory, std::stop_token stop, Refusal& refusal)
+Status AtPerson::hand_over(FactoryClient& factory, Vitals::Loop& vital, std::stop_token stop, Refusal& refusal)
 {
     while (const auto launch = launches_.front(user())) {
+        vital.within(kVital);
         refusal = {};
         launches_.expect(*launch);
         auto said = factory.post(kLaunch, dump_json(Json::object({{"id", launch->id}, {"trigger", launch->trigger}, {"input", launch->input}})), kAnswerTime, stop, &refusal);
@@ -186,7 +187,10 @@ void AtPerson::launch(Launch launch, Tell tell)
     launches_.expect(launch);   // before it is said: it may be offered before it is answered
     Json body = Json::object({{"id", launch.id}, {"trigger", launch.trigger}, {"input", launch.input}});
     const Tell told = tell;
-    if (!errands_.try_send({std::string(kLaunch), std::move(body), std::move(launch), std::move(tell)})) told({503, Json::object({{"detail", "the agent is busy: try again"}})});
+    const std::string id = launch.id;
+    if (errands_.try_send({std::string(kLaunch), std::move(body), std::move(launch), std::move(tell)})) return;
+    launches_.forget(id);
+    told({503, Json::object({{"detail", "the agent is busy: try again"}})});
 }
 
 void AtPerson::answer(std::string question, Json answer, std::string comment, Tell tell)

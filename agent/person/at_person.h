@@ -78,7 +78,7 @@ private:
     void look();
     void do_errand(Errand errand, FactoryClient& factory, std::stop_token stop);
     Status fetch(FactoryClient& factory, std::stop_token stop, Refusal& refusal);
-    Status hand_over(FactoryClient& factory, std::stop_token stop, Refusal& refusal);
+    Status hand_over(FactoryClient& factory, Vitals::Loop& vital, std::stop_token stop, Refusal& refusal);
     void expire();
     void say_asking(const protocol::AttemptId& id, const Consents::Verdict& verdict, const Json& said);
     void decline(const protocol::AttemptId& id, const std::string& why, const std::string& choice, const std::string& by, const Json& until);

@@ -23,7 +23,7 @@ public:
     void expire(SteadyTime now);            ///< an agent that does not answer, or was replaced
     std::optional<SteadyTime> next_deadline() const;
     std::vector<Effects::Answer> take();    ///< what is to be told to the interpreter
-    bool answered() const { return answers_.empty(); }
+    bool answered() const { return !answers_.empty(); }
     bool idle() const { return answers_.empty() && open_.empty(); }
 
 private:

@@ -110,7 +110,7 @@ std::optional<Milliseconds> Runner::wait_time() const
         if (const auto wake = interpreter_->wake_at(); wake && !throttled() && !standing_.asked_to_go()) consider(pace_.real(*wake));
         consider(effects_.next_deadline());
         consider(metrics_.next_deadline());
-        if (!effects_.answered() || !metrics_.answered() || asking_.answered()) consider(clock_.steady());
+        if (!effects_.answered() || metrics_.answered() || asking_.answered()) consider(clock_.steady());
     }
     if (!first) return std::nullopt;
     return std::max(std::chrono::ceil<Milliseconds>(*first - clock_.steady()), Milliseconds(0));

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/complain.h"
 #include "agent/self/control.h"
 #include "agent/self/status.h"
 #include "platform/base/printable.h"
@@ -14,17 +15,11 @@
 namespace mill::agent {
 namespace {
 
-constexpr int kWrong = 1, kNoAnswer = 2, kNotRunning = 3, kUsage = 64, kRefused = 78;
+constexpr int kWrong = 1, kUsage = 64;
 constexpr std::chrono::seconds kPatience{10};
 constexpr std::chrono::seconds kRestart{30};
 
-int complain(int status, const std::string& words)
-{
-    std::fprintf(stderr, "millwright-agent: %s\n", one_line(redacted(words)).c_str());
-    return status;
-}
-
-int complain(const Error& error, const std::string& data_folder)
+int complain_of(const Error& error, const std::string& data_folder)
 {
     if (error.code == Errc::not_found)
         return complain(kNotRunning, fmt::format("no agent runs with the data folder {} (millwright-agent run, or systemctl status millwright-agent)", data_folder));
@@ -45,7 +40,7 @@ Result<Json> ask(const ControlOptions& options, const std::string& method, const
 int show_status(const ControlOptions& options)
 {
     auto status = ask(options, "GET", "/status", Json());
-    if (!status) return complain(status.error(), options.data_folder);
+    if (!status) return complain_of(status.error(), options.data_folder);
     if (options.json) fmt::print("{}\n", dump_json(*status));
     else fmt::print("{}", words_of_status(*status, system_clock().now()));
     return (*status)["problems"].empty() ? 0 : kWrong;
@@ -72,7 +67,7 @@ int wait_for_drained(const ControlOptions& options)
     while (true) {
         auto status = ask(options, "GET", "/status", Json());
         // A reload or a crash: the pause outlives it.
-        if (!status && status.error().code != Errc::not_found) return complain(status.error(), options.data_folder);
+        if (!status && status.error().code != Errc::not_found) return complain_of(status.error(), options.data_folder);
         if (status && (*status)["slots"]["taken"].as_integer() == 0) {
             if ((*status)["outbox"]["events"].as_integer() == 0) {
                 fmt::print("drained: nothing runs, all reports are delivered; it takes no new jobs until: millwright-agent resume --data {}\n", options.data_folder);
@@ -108,7 +103,7 @@ int run_control(const ControlOptions& options)
 {
     if (options.verb == "status") return show_status(options);
     auto before = ask(options, "GET", "/status", Json());
-    if (!before) return complain(before.error(), options.data_folder);
+    if (!before) return complain_of(before.error(), options.data_folder);
     Json body = Json::object({});
     if (!options.why.empty()) body.set("why", options.why);
     if (!options.until.empty()) body.set("until", options.until);
@@ -117,7 +112,7 @@ int run_control(const ControlOptions& options)
     if (!options.within.empty()) body.set("within", options.within);
     int status = 0;
     auto answer = ask(options, "POST", options.verb == "drain" ? "/pause" : "/" + options.verb, body, &status);
-    if (!answer) return complain(answer.error(), options.data_folder);
+    if (!answer) return complain_of(answer.error(), options.data_folder);
     if (status >= 400) return complain(status == 400 ? kUsage : kRefused, (*answer)["detail"].as_string());
     if (options.json) fmt::print("{}\n", dump_json(*answer));
     if (options.verb == "reload" || options.verb == "renew") return options.no_wait ? 0 : wait_for_new(options, (*before)["pid"].as_integer());

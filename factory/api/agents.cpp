@@ -184,6 +184,9 @@ void invite(Service& service, const CallPtr& call)
     add_approvals(place, approve_in);
     if (!permitted(service, *call, Role::admin, place, fmt::format("inviting agents to environment '{}'", environment))) return;
     if (!user.empty() && !may_say_whose(service, *call)) return;
+    // Whoever holds the name may be of another environment.
+    if (take_over)
+        if (const auto holder = find_agent(service, pattern); holder && !permitted(service, *call, Role::admin, place_of_agent(*holder, true), fmt::format("taking over agent '{}'", pattern))) return;
     // Who takes a name over gets its user only from somebody who may give it.
     if (const auto holder = take_over && user.empty() && call->identity.has(Role::admin, Place{}) ? find_agent(service, pattern) : std::nullopt) user = holder->user;
     const auto token = protocol::make_token("code");

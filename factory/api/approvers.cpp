@@ -32,7 +32,7 @@ std::vector<std::string> approvers(Reader& reader, const Json& by, const std::st
     }
     if (const auto agents = reader.agents())   // at her desktop nobody needs a token
         for (const AgentRecord& agent : *agents) {
-            const bool may = !agent.user.empty() && std::any_of(by.as_array().begin(), by.as_array().end(), [&](const Json& one) { return one.as_string() == "user:" + agent.user; });
+            const bool may = !agent.user.empty() && !vouched_elsewhere(agent, environment) && std::any_of(by.as_array().begin(), by.as_array().end(), [&](const Json& one) { return one.as_string() == "user:" + agent.user; });
             if (std::string who = "user " + agent.user; may && std::find(out.begin(), out.end(), who) == out.end()) out.push_back(std::move(who));
         }
     return out;

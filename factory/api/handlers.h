@@ -71,6 +71,7 @@ void list_locks(Service&, const CallPtr&);        // locks.cpp
 void publish_metrics(Service&, const CallPtr&);   // metrics.cpp
 void list_metrics(Service&, const CallPtr&);
 void get_metric(Service&, const CallPtr&);
+void agent_read_metric(Service&, const CallPtr&);
 void retention(Service&, const CallPtr&);
 void cancel(Service&, const CallPtr&);
 void retry(Service&, const CallPtr&);
@@ -141,7 +142,7 @@ void agent_join(Service&, const CallPtr&);
 // attempt_side.cpp
 void agent_package(Service&, const CallPtr&);
 void agent_credentials(Service&, const CallPtr&);
-void agent_read_metric(Service&, const CallPtr&);
+
 void agent_sealed_credentials(Service&, const CallPtr&);
 // watch.cpp
 void events(Service&, const CallPtr&);

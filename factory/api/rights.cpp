@@ -301,7 +301,8 @@ bool permitted_in_private(Service& service, const Call& call, const Identity& id
 bool may_write(Service& service, const Call& call, const SpecOf& spec_of, std::string_view kind, const std::string& name, const Json& spec, const Json& stored)
 {
     const std::string action = fmt::format("writing {} '{}'", kind, name);
-    const SpecOf now = specs_in(*service.core.reader());
+    const auto reader = service.core.reader();
+    const SpecOf now = specs_in(*reader);
     if (!stored.is_null() && !permitted(service, call, Role::developer, place_of_document(now, kind, name, stored), action)) return false;
     const Place place = place_of_document(spec_of, kind, name, spec);
     if (!permitted(service, call, Role::developer, place, action)) return false;

@@ -46,8 +46,11 @@ Result<AgentRecord> CoreImpl::join(AgentRecord record, bool take_over, const Who
         if (auto ok = give_key(agent, record.public_key, true); !ok) return fail(ok.error());
         agent.record.frozen = false;
         agent.record.approved = record.approved;
+        agent.record.sessions = false;   // who may vouch is said anew by whoever may say it
+        const bool another = agent.record.user != record.user;
         agent.record.user = record.user;
-        agent.fetched = agent.told = 0;
+        if (another)
+            if (auto ok = user_changed(agent); !ok) return fail(ok.error());
         if (record.approved) agent.record.approved_in = approvals(agent.record.environment, record.approved_in);
         if (!agent.mode_set) agent.record.mode = record.mode;
         if (!record.labels.empty()) agent.record.labels = record.labels;

@@ -110,13 +110,8 @@ void CoreImpl::set_agent(std::string name, AgentPatch patch, Who who, Done<Agent
             changes.set("revoked", true).set("key", platform::fingerprint(agent.record.public_key));
             if (auto ok = give_key(agent, {}, false); !ok) return fail(ok.error());
         }
-        if (record.user != user_before) {   // what another said there is not this one's word
-            if (auto ok = writer_.forget_refusals(agent.key, WallTime{std::numeric_limits<std::int64_t>::max()}); !ok) return fail(ok.error());
-            agent.refusals.clear();
-            show_refusals(agent);
-            agent.fetched = agent.told = 0;
-            news_for(agent);
-        }
+        if (record.user != user_before)
+            if (auto ok = user_changed(agent); !ok) return fail(ok.error());
         if (auto ok = keep(agent); !ok) return fail(ok.error());
         if (auto ok = audit(who, "set", "Agent", name, changes); !ok) return fail(ok.error());
         if (auto ok = feed({.time = clock_.now(), .kind = "agent", .subject = name, .what = "changed", .agent = {}, .reason = {}, .detail = changes}); !ok)

@@ -1,6 +1,7 @@
 // A job of somebody else beside a person: the agent asks, the person says now, later or not today, or does not answer. The factory keeps what was
 // said, gives the job to another agent that may have it, and asks there no more until the time that was said.
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -106,8 +107,8 @@ Status CoreImpl::hear_consent(Agent& agent, Active& active, const OfferAnswer& s
         return job_line(active.job, "consent_asked", now, active.attempt, name, {},
                         Json::object({{"by", user}, {"until", format_time(until)}, {"text", fmt::format("{} is asked at {}, until {}", user, name, clock_text(until))}}));
     }
-    Writer::KeptRefusal refusal{agent.key, active.binding->binding.trigger, consent.choice.empty() ? std::string("none") : consent.choice.substr(0, 40), consent.choice == "none" ? std::string() : user, now,
-                                until, active.uid};
+    const std::string choice = consent.choice.empty() ? std::string("none") : consent.choice.substr(0, 40);
+    Writer::KeptRefusal refusal{agent.key, active.binding->binding.trigger, choice, choice == "none" ? std::string() : user, now, until, active.uid};
     if (auto ok = writer_.put_refusal(refusal); !ok) return ok;
     std::string text = refusal_words(agent, refusal);
     const Json detail = Json::object({{"by", refusal.who}, {"choice", refusal.choice}, {"until", format_time(until)}, {"text", text}});
@@ -115,6 +116,17 @@ Status CoreImpl::hear_consent(Agent& agent, Active& active, const OfferAnswer& s
     agent.refusals.insert_or_assign(refusal.trigger, std::move(refusal));
     show_refusals(agent);
     return back_to_ready(active, code, said.why, detail);
+}
+
+/// What another said there is not this one's word.
+Status CoreImpl::user_changed(Agent& agent)
+{
+    if (auto ok = writer_.forget_refusals(agent.key, WallTime{std::numeric_limits<std::int64_t>::max()}); !ok) return ok;
+    agent.refusals.clear();
+    show_refusals(agent);
+    agent.fetched = agent.told = 0;
+    news_for(agent);
+    return {};
 }
 
 void CoreImpl::show_refusals(Agent& agent)

@@ -213,6 +213,7 @@ private:
     Status hear_consent(Agent& agent, Active& active, const OfferAnswer& said);
     Status load_refusals();
     Status tick_refusals(Agent& agent, WallTime now);
+    Status user_changed(Agent& agent);
     void show_refusals(Agent& agent);
     static std::string_view consent_code(const std::string& choice);   ///< of a line of the timeline and a reason
     std::string refusal_words(const Agent& agent, const Writer::KeptRefusal& refusal) const;

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "factory/core/core_impl.h"
-#include "protocol/permissions.h"
+#include "protocol/metric.h"
 
 namespace mill::factory::core {
 
@@ -151,13 +151,12 @@ Status CoreImpl::take_state(Active& active, const Event& event, std::optional<En
 /// Published in the transaction that acknowledges it, so it is there once; what cannot be is said in the job's log.
 Status CoreImpl::take_metric(const Active& active, const Event& event, std::string& refused)
 {
-    const auto granted = protocol::parse_permissions(active.binding->binding.permissions, "permissions");
     Json said = event.body;
     // An agent whose clock is far ahead: of now, and no two at the same time, which would be one.
     if (event.time > clock_.now() + std::chrono::minutes(5)) said.set("time", format_time(clock_.now() + Microseconds(static_cast<std::int64_t>(event.sequence % 1'000'000))));
     const auto point = protocol::parse_metric(said, "metric.publish", clock_.now());
     if (!point) refused = point.error().what;
-    else if (!granted || !protocol::admits_metric(granted->publish_metrics, point->name)) refused = fmt::format("metric '{}' may not be published by this deployment", point->name);
+    else if (!protocol::admits_metric(active.binding->permissions.publish_metrics, point->name)) refused = fmt::format("metric '{}' may not be published by this deployment", point->name);
     if (!refused.empty()) return {};
     auto done = writer_.publish(*point, clock_.now());
     if (done || (done.error().code != Errc::conflict && done.error().code != Errc::too_large)) return done;

@@ -28,6 +28,8 @@ void CoreImpl::join_session(SessionJoin request, Done<AgentRecord> done)
 
         AgentRecord record;
         record.name = fmt::format("{}-{}", machine.name, request.user);
+        std::replace_if(record.name.begin(), record.name.end(), [](char c) { return c == '@' || c == '+'; }, '.');   // an agent's name has neither
+        if (record.name.size() > 100) return fail(Errc::invalid, fmt::format("the name '{}' would have more than 100 bytes: a code with a shorter one is needed (`millwright agents invite`)", record.name));
         const auto known = agent_by_name(record.name);
         if (known && ((*known)->record.machine != machine.id || (*known)->record.user != request.user))
             return fail(Errc::conflict, fmt::format("there is an agent '{}' already, which is not {}'s of this machine: an administrator renames or removes it", record.name, request.user));

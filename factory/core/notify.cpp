@@ -144,8 +144,12 @@ Status CoreImpl::tell(const Json& notifier, const Tale& tale, const Json& docume
     if (writer_.delivery_job(delivery.id)) return {};
     Json told = document;
     const Json& of_job = document["job"];
-    if (const auto schemas = of_job.is_object() ? writer_.read().package_inputs(of_job["package"]["digest"].as_string()) : Result<Json>(Json()); schemas)
-        if (const Json& schema = (*schemas)[of_job["workflow"].as_string()]; schema.is_object()) told.set("input", SecretFields::hidden_in(schema, document["input"]));
+    if (of_job.is_object()) {
+        const auto schemas = writer_.read().package_inputs(of_job["package"]["digest"].as_string());
+        if (!schemas && schemas.error().code != Errc::not_found) told.set("input", "…");   // nobody can say what in it is a secret
+        if (schemas)
+            if (const Json& schema = (*schemas)[of_job["workflow"].as_string()]; schema.is_object()) told.set("input", SecretFields::hidden_in(schema, document["input"]));
+    }
     auto rendered = options_.renderer({delivery.id, event, told, notifier});
     if (rendered && !rendered->wanted) return {};
     if (rendered) {

@@ -71,7 +71,13 @@ Result<BindingRef> CoreImpl::binding_for_launch(const std::string& trigger, cons
 /// What was started at a desktop is for that desktop again; but whoever retries it is not its user sitting there, so the user is asked.
 Result<BindingRef> CoreImpl::binding_for_retry(const BindingRef& old, const std::string& trigger, bool same_version)
 {
-    if (!old->needs.bound) return same_version ? Result<BindingRef>(old) : binding_for_job(trigger);
+    if (!old->needs.bound && same_version) return old;
+    if (!old->needs.bound && old->needs.pinned) {   // the file is there, and perhaps nowhere else
+        BindingWish wish;
+        wish.agent = old->needs.agent;
+        return binding_of_trigger(trigger, wish);
+    }
+    if (!old->needs.bound) return binding_for_job(trigger);
     const dispatch::Needs::Bound& bound = *old->needs.bound;
     if (!agent_ids_.contains(bound.agent)) return fail(Errc::conflict, fmt::format("the job was bound to agent '{}', which is not there any more: start trigger '{}' anew", bound.name, trigger));
     if (!same_version) {

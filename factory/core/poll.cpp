@@ -45,7 +45,7 @@ std::uint64_t CoreImpl::park(Poll poll, Done<PollAnswer> done)
         if (!poll.session.is_null())
             if (auto ok = desktop_changed(agent, poll.session); !ok) return fail(ok.error());
         for (const JobKey job : agent.holds)   // its user has time to answer: it is not silent meanwhile
-            if (Active& active = active_.at(job); active.asking) active.renewed = clock_.steady();
+            if (Active& active = active_.at(job); active.asking && *active.asking > clock_.now()) active.renewed = clock_.steady();
         heard(agent, poll.heard);
         for (const OfferAnswer& said : poll.answers)
             if (auto ok = answer_offer(agent, said); !ok) return fail(ok.error());

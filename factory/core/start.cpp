@@ -93,7 +93,7 @@ Status CoreImpl::load()
         if (kept.reported < hold_.epoch) awaited_.insert(kept.key);
         board_.put_agent(kept.key, agent.record);
     }
-    last_news_ = std::max(last_news_, static_cast<std::uint64_t>(clock_.now().microseconds / 1000));
+    last_news_ = std::max(last_news_, static_cast<std::uint64_t>(clock_.now().microseconds));
     news_for_people();
     show_hold();
     if (auto ok = load_refusals(); !ok) return ok;

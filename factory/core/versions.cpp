@@ -119,7 +119,7 @@ Status CoreImpl::rebind_waiting(const std::string& deployment, const std::string
     }
     std::vector<BindingRef> waiting;
     for (const auto& [id, ref] : bindings_)
-        if (ref && ref->binding.deployment == deployment && ref->needs.agent.empty() && (board_.ready_count(id) > 0 || asked.contains(id))) waiting.push_back(ref);
+        if (ref && ref->binding.deployment == deployment && !ref->needs.is_canary() && (board_.ready_count(id) > 0 || asked.contains(id))) waiting.push_back(ref);
     const WallTime now = clock_.now();
     for (const BindingRef& old : waiting) {
         if (!version.empty() && version != old->binding.package_name + "@" + old->binding.package_version) continue;
@@ -129,6 +129,7 @@ Status CoreImpl::rebind_waiting(const std::string& deployment, const std::string
         const auto& unapproved = asked[old->binding.id];
         jobs->insert(jobs->end(), unapproved.begin(), unapproved.end());
         BindingWish wish{.traced = old->binding.rules["trace"].as_bool(), .even_paused = true};
+        if (old->needs.pinned) wish.agent = old->needs.agent;
         if (const auto& bound = old->needs.bound; bound && agent_ids_.contains(bound->agent)) {
             wish.bound = bound->agent;
             wish.pushed = bound->pushed;

@@ -28,8 +28,8 @@ std::optional<int> preference(const Needs& needs, const Environment& environment
             if (is_in_group(environment.members[i], needs.group) && has_member(environment.members[i], agent)) return static_cast<int>(i);
         return std::nullopt;
     }
-    if (needs.agent.empty()) return preference(environment, agent);
-    return needs.agent == agent.name ? std::optional<int>(0) : std::nullopt;
+    if (!needs.agent.empty() && needs.agent != agent.name) return std::nullopt;
+    return needs.is_canary() ? std::optional<int>(0) : preference(environment, agent);
 }
 
 namespace {
@@ -112,7 +112,7 @@ std::vector<Lack> lacks(const Needs& needs, const Environment& environment, cons
     if (!needs.agent.empty() && needs.agent != agent.name) out.push_back({"other_agent", fmt::format("the job is for {} alone", needs.agent), ""});
     else if (needs.bound && needs.bound->agent != agent.id) out.push_back({"other_agent", fmt::format("the job is bound to {}, where {} started it", needs.bound->name, needs.bound->user), ""});
     else if (needs.bound && needs.bound->user != agent.user) out.push_back({"other_agent", fmt::format("{} is not the agent of {} any more, who started the job there", agent.name, needs.bound->user), ""});
-    else if (needs.agent.empty() && !environment.user.empty() && agent.user != environment.user)
+    else if (!needs.is_canary() && !environment.user.empty() && agent.user != environment.user)
         out.push_back({"private_environment", fmt::format("{} is not the agent of {}, whose own environment '{}' is (access: private)", agent.name, environment.user, environment.name),
                        agent.environment == environment.name ? fmt::format("millwright agents set {} --user {}", agent.name, environment.user) : ""});
     else if (!needs.group.empty() && !preference(needs, environment, agent) && preference(environment, agent))

@@ -18,7 +18,7 @@ struct Lack {
 /// The place of the agent in the environment's order of preference (0 first), when it belongs to it.
 std::optional<int> preference(const Environment& environment, const AgentRecord& agent);
 
-/// The same for these jobs: one that is pinned to an agent asks for no place in the environment.
+/// The same for these jobs: a canary's asks for no place in the environment.
 std::optional<int> preference(const Needs& needs, const Environment& environment, const AgentRecord& agent);
 
 /// It passes by itself: the person is away from the desktop.

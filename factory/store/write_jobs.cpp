@@ -68,7 +68,7 @@ Result<std::size_t> SqliteWriter::ready_before(JobKey job, std::int64_t binding,
 Status SqliteWriter::count_turns(const std::function<std::int64_t(int, WallTime)>& turn)
 {
     std::vector<std::pair<JobKey, std::int64_t>> turns;
-    Rows rows = db_->query("select id, priority, created from jobs where state = 0");
+    Rows rows = db_->query("select id, priority, created from jobs where state < 4");
     while (rows.next()) turns.emplace_back(rows.integer(0), turn(static_cast<int>(rows.integer(1)), rows.time(2)));
     if (!rows.status()) return rows.status();
     for (const auto& [job, value] : turns)

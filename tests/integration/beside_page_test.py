@@ -58,7 +58,11 @@ class Beside(unittest.TestCase):
         self.addCleanup(self.end)
         first = self.server.stdout.readline().split()
         if not first:
-            self.skipTest("these programs were built without pages (MILL_CONSOLE=OFF)")
+            self.server.wait(20)
+            said = pathlib.Path(self.log.name).read_text(errors="replace")
+            if self.server.returncode == 1 and "MILL_CONSOLE=OFF" in said:
+                self.skipTest("these programs were built without pages (MILL_CONSOLE=OFF)")
+            self.fail(f"the page did not start: status {self.server.returncode}: {said}")
         self.url = first[1]
         self.host = self.url.removeprefix("http://")
 

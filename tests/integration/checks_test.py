@@ -151,6 +151,7 @@ class Checks(Test):
         wait_for("the hanging check", self.staged)
         wait_for("its sandbox, and the program in it", lambda: factory.children("millwright-runner") or factory.children("python3"))
         inside = factory.children("bwrap")
+        self.assertTrue(inside)
         factory.kill(signal.SIGKILL)
         wait_for("the end of the sandbox", lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in inside))
         self.assertNotEqual(self.staged(), [])

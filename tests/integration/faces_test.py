@@ -454,7 +454,7 @@ class Life(unittest.TestCase):
             threads = len(os.listdir(f"/proc/{companion.pid}/task"))
             print(f"companion: PSS {pss_kib(companion.pid) / 1024:.1f} MiB, {spent:.0f} ms of processor a minute, {threads} threads")
             self.assertLessEqual(spent, 20)
-            self.assertLess(pss_kib(companion.pid), 8 * 1024)
+            self.assertLess(pss_kib(companion.pid), 6 * 1024)
             self.assertLessEqual(threads, 8)
 
 

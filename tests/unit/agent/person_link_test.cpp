@@ -174,6 +174,7 @@ TEST_CASE("the policy of an attended agent holds whatever its factory says, but 
     SECTION("nobody's agent, whose owner said nothing of it, does as the factory says")
     {
         PersonWorld world;
+        world.factory.on("/agent/v1/person", [](const factory::HttpCall&, const Json&, factory::HttpReply&) { return false; });
         world.start();
         world.factory.offer(offers({unasked}));
         CHECK(world.command<agent::command::Take>().id == kJob);

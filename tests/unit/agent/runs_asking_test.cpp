@@ -132,6 +132,9 @@ TEST_CASE("after a restart of the machine a waiting run goes on in a new runner,
         CHECK(begin["input"].is_null());
         CHECK(begin["snapshot"]["run"]["version"] == Json(1));
         CHECK(world.ledger.events().empty());   // it does not start twice
+        CHECK_FALSE(world.ledger.waits_);        // its slot is its own until it says that it waits
+        world.to_runner_end(Json::object({{"leave", true}}));   // a timer of it was due before it could say so
+        CHECK(world.from(world.runner)["go"] == Json(true));
         world.tell(log_event(8));
         CHECK(world.from(world.runner)["ack"] == Json(8));
     }

@@ -205,7 +205,7 @@ TEST_CASE("those whose answers come later take nobody's place, and of too many t
 TEST_CASE("another user who takes all the answers that there are, and reads none, shuts nobody out", "[local_http]")
 {
     if (geteuid() != 0) {   // who alone can call as another user
-        WARN("not looked at without root");
+        WARN("SKIP: only root can call as another user");
         return;
     }
     const Folder folder;
