@@ -35,7 +35,7 @@ namespace {
 
 constexpr int kTryAgain = 2, kBadConfiguration = 78;
 constexpr unsigned kMostWaitAttended = 8;   // somebody works at that machine
-constexpr std::chrono::seconds kDrain{10}, kAlive{10}, kLastWord{3};
+constexpr std::chrono::seconds kDrain{10}, kAlive{10}, kLastWord{3}, kReadyAnyway{10};
 
 int exit_status(const Error& error)
 {
@@ -293,20 +293,23 @@ int serve(const ServeOptions& options)
     if (beside != nullptr) beside->serve([&runs](Command command) {   // on the thread that answers the person: it waits for nobody
         if (!runs.try_post(std::move(command))) log::error("person", "a stop is not passed on: the runs do not take commands");
     });
-    std::once_flag ready;
+    std::atomic<bool> subscribed = false;
     for (const auto& factory : *factories) {
         Json own = facts;
         own.set("credentials", held_here(runs.credentials(), factory->identity().mode));
         factory->start({[&runs](Command command) { runs.post(std::move(command)); }, std::move(own), [&] {
-                            std::call_once(ready, [&] {
-                                runs.say_ready("subscribed");
-                                std::puts("ready");
-                                std::fflush(stdout);
-                            });
+                            if (subscribed.exchange(true)) return;
+                            runs.say_ready("subscribed");
+                            std::puts("ready");
+                            std::fflush(stdout);
                         },
                         beside != nullptr ? beside->of(*factory) : nullptr});
     }
     if (beside != nullptr) beside->watch();
+    // systemd ends a service that is not ready in time, and with it what a person started: a factory that is away is no reason.
+    const std::jthread ready_anyway([&](std::stop_token stop) {
+        if (clock.sleep(kReadyAnyway, stop) && !subscribed) runs.say_ready("no factory has answered yet");
+    });
 
     const auto status = [&] {
         return status_of({*factories, unserved, options.data_folder, clock, slots, vitals, standing, runs.isolation(), since, beside != nullptr ? beside->about() : Json()});

@@ -38,15 +38,24 @@ AtFactory::AtFactory(const Machine& machine, Identity identity, Policy policy, s
       tokens_(identity_, machine.config, machine.clock), for_link_(identity_, machine.config, tokens_), for_uplink_(identity_, machine.config, tokens_),
       for_lease_(identity_, machine.config, tokens_), for_log_(identity_, machine.config, tokens_), for_person_(identity_, machine.config, tokens_), for_questions_(identity_, machine.config, tokens_),
       for_files_(identity_, machine.config, tokens_), for_sessions_(identity_, machine.config, tokens_), questions_(for_questions_, machine.clock, [this](Command command) { tell_runs_(std::move(command)); }),
-      waiting_(identity_.folder + "/waiting"), ledger_(*journal_, desk_, questions_, waiting_), fetches_(kMostFetches), seals_(kMostSeals), reads_(kMostReads),
+      waiting_(identity_.folder + "/waiting"), ledger_(*journal_, desk_, questions_, waiting_), fetches_(kMostFetches),
+      starts_here_({machine_.data_folder, *journal_, desk_, questions_, fetches_, machine_.clock, [this](const protocol::Offer& offer) { return admit(offer); }, [this](Command command) { tell_runs_(std::move(command)); }}),
+      seals_(kMostSeals), reads_(kMostReads),
       rounds_({machine.data_folder, machine.config_path, true, identity_.factory_id}, identity_, machine.config, tokens_), files_({identity_.folder, policy_.watch, machine.clock, for_files_})
 {
+    questions_.hold_back([this](const protocol::AttemptId& id) { return journal_->is_withheld(id); });
     auto own_log = OwnLog::open(identity_.folder + "/log", machine.clock);
     if (own_log) own_log_ = std::move(*own_log);
     else log::warning("log", "the factory {} does not get this log: {}", identity_.factory_url, own_log.error().what);
 }
 
 AtFactory::~AtFactory() { stop(); }
+
+Result<protocol::Permissions> AtFactory::admit(const protocol::Offer& offer) const
+{
+    const std::scoped_lock lock(policy_mutex_);
+    return policy_.admit(offer);
+}
 
 Vitals::Loop& AtFactory::loop(std::string name)
 {
@@ -65,7 +74,9 @@ std::vector<Remembered> AtFactory::remember()
         auto json = parse_json(held.offer);
         auto offer = json ? protocol::parse_offer(*json) : Result<protocol::Offer>(fail(Errc::corrupt, "no offer"));
         if (offer) {
-            redact_in_log(offer->attempt_token);
+            if (!offer->attempt_token.empty()) redact_in_log(offer->attempt_token);
+            const bool begun_here = !offer->terms.empty() && held.acknowledged == 0;   // the factory may not have been told yet
+            if (begun_here) journal_->withhold(held.id);
             auto grants = policy_.admit(*offer);
             protocol::Permissions none;  // the policy was tightened meanwhile: no further effect
             none.limits = offer->permissions.limits;
@@ -73,14 +84,15 @@ std::vector<Remembered> AtFactory::remember()
             auto kept = item.started && !item.ended && grants ? waiting_.find(held.id) : std::nullopt;
             if (kept && kept->after == held.last_sequence) {
                 item.spec.snapshot = kept->snapshot;
-                going_on_.push_back({*offer, *grants, offer->repeatable ? std::optional(machine_.clock.steady() + offer->lease / 2) : std::nullopt, std::move(kept->snapshot), held.last_sequence});
+                going_on_.push_back({*offer, *grants, offer->repeatable && !begun_here ? std::optional(machine_.clock.steady() + offer->lease / 2) : std::nullopt, std::move(kept->snapshot), held.last_sequence});
             }
         }
         if (item.spec.snapshot.is_null()) (void)waiting_.forget(held.id);   // nobody goes on from it
         item.spec.id = held.id;
         // When it was renewed last is not known: half of a lease is left at least, and the first renewal says more.
-        if (offer && offer->repeatable) item.lease_end = machine_.clock.steady() + offer->lease / 2;
-        desk_.keep({held.id, item.spec.repeatable, offer ? offer->lease : Milliseconds(60'000), !item.spec.snapshot.is_null()});
+        const bool begun_here = journal_->is_withheld(held.id);
+        if (offer && offer->repeatable && !begun_here) item.lease_end = machine_.clock.steady() + offer->lease / 2;
+        desk_.keep({held.id, item.spec.repeatable, offer ? offer->lease : Milliseconds(60'000), !item.spec.snapshot.is_null(), begun_here});
         out.push_back(std::move(item));
     }
     return out;
@@ -137,6 +149,8 @@ void AtFactory::start(Runtime runtime)
     begin([this, tell](std::stop_token stop) { MetricReader(identity_, machine_.config, reads_, tell).run(std::move(stop)); });
     begin([this](std::stop_token stop) { uplink_->run(std::move(stop)); });
     begin([this](std::stop_token stop) { lease_->run(std::move(stop)); });
+    if (runtime.person == nullptr)   // nobody is beside this agent any more, and nobody else tells of it
+        for (const Journal::Held& held : journal_->withheld()) starts_here_.refuse(held.id, "this agent is nobody's any more");
     if (runtime.person != nullptr)
         begin([this, person = runtime.person, &vital = loop("person")](std::stop_token stop) { person->run(for_person_, vital, std::move(stop)); });
     if (own_log_) begin([this, &vital = loop("log")](std::stop_token stop) { ship_log(*own_log_, for_log_, machine_.clock, vital, std::move(stop)); });
@@ -170,7 +184,10 @@ void AtFactory::revoke(const std::set<std::string>& keys, const std::function<vo
     const auto fresh = keep_revoked(identity_.folder, keys);
     revoked_kept_ = fresh.has_value();
     if (!fresh) log::error("policy", "keys that {} says were revoked are refused until this agent ends, and could not be written down: {}", identity_.factory_url, fresh.error().what);
-    policy_.revoke(prints);
+    {
+        const std::scoped_lock lock(policy_mutex_);
+        policy_.revoke(prints);
+    }
     if (!fresh || fresh->empty()) return;
     for (const std::string& key : *fresh) log::warning("policy", "the key {} of a publisher was revoked: no package starts by its signature any more", platform::fingerprint(key));
     tell(command::Flush{});

@@ -13,6 +13,7 @@
 #include "agent/journal_ledger.h"
 #include "agent/lease.h"
 #include "agent/link.h"
+#include "agent/local_starts.h"
 #include "agent/person/at_person.h"
 #include "agent/policy.h"
 #include "agent/questions.h"
@@ -44,6 +45,10 @@ public:
     Ledger& ledger() { return ledger_; }
     Desk& desk() { return desk_; }
     const Desk& desk() const { return desk_; }
+    /// What a person starts here while the factory is away. Any thread.
+    StartsHere& starts_here() { return starts_here_; }
+    /// Told of what began here while the factory was away and was given back before it started. Before the runs begin.
+    void on_lost(std::function<void(const protocol::AttemptId& id, const std::string& why)> lost) { ledger_.on_lost(std::move(lost)); }
     /// What policy.yaml says of the person; it stands from the start on.
     const PersonRules& person_rules() const { return person_rules_; }
     OwnLog* own_log() { return own_log_.get(); }  ///< null when it could not be opened
@@ -75,6 +80,7 @@ public:
 private:
     AtFactory(const Machine& machine, Identity identity, Policy policy, std::unique_ptr<Journal> journal);
     Vitals::Loop& loop(std::string name);
+    Result<protocol::Permissions> admit(const protocol::Offer& offer) const;
     /// The factory wants an attempt ended that a person is asked about: it ends before it began. False: nobody is.
     bool withdraw(AtPerson& person, const Command& command, const std::function<void(Command)>& to_runs);
     /// The factory says that these keys of publishers were revoked: kept on disk, and what is held ready goes.
@@ -82,7 +88,8 @@ private:
 
     Machine machine_;
     const Identity identity_;
-    Policy policy_;                               // after the start the link's thread alone reads and changes it
+    Policy policy_;                               // after the start the link's thread alone changes it, and others read it under the mutex
+    mutable std::mutex policy_mutex_;
     const PersonRules person_rules_;
     bool revoked_kept_ = true;                    // the last time that keys were revoked they were written down
     const std::unique_ptr<Journal> journal_;
@@ -96,6 +103,7 @@ private:
     std::vector<Fetch> going_on_;                 // what waited for people when this machine went down
     JournalLedger ledger_;
     Mailbox<Fetch> fetches_;
+    LocalStarts starts_here_;
     Mailbox<SealRequest> seals_;
     Mailbox<ReadRequest> reads_;
     Rounds rounds_;

@@ -181,6 +181,12 @@ void Desk::set_waiting(const protocol::AttemptId& id, bool waiting)
     slots_.changed();
 }
 
+void Desk::is_known(const protocol::AttemptId& id)
+{
+    const std::scoped_lock lock(slots_.mutex_);
+    if (const auto found = held_.find(id); found != held_.end()) found->second.begun_here = false;
+}
+
 bool Desk::holds(const protocol::AttemptId& id) const
 {
     const std::scoped_lock lock(slots_.mutex_);

@@ -20,6 +20,7 @@ struct Holding {
     bool repeatable = false;
     Milliseconds lease{60'000};
     bool waiting = false;     ///< for a person: it takes no slot, as long as few do
+    bool begun_here = false;  ///< while its factory was away, which does not know of it yet
 };
 
 struct OfferAnswer {
@@ -87,6 +88,8 @@ public:
     void release(const protocol::AttemptId& id);
     /// It waits for people, or goes on. It gets its slot back at once, even when others have taken it meanwhile.
     void set_waiting(const protocol::AttemptId& id, bool waiting);
+    /// Its factory knows of it now.
+    void is_known(const protocol::AttemptId& id);
     bool holds(const protocol::AttemptId& id) const;
     std::vector<Holding> held() const;
     unsigned free() const;

@@ -52,9 +52,53 @@ std::vector<Journal::Held> Journal::held() const
     std::vector<Held> out;
     for (const auto& [id, entry] : state_.open()) {
         auto offer = text_locked(entry.offer);
-        out.push_back({id, entry.stage, offer ? std::move(*offer) : std::string(), entry.started, entry.last_sequence, entry.acknowledged});
+        out.push_back({id, entry.stage, offer ? std::move(*offer) : std::string(), entry.started, entry.last_sequence, entry.acknowledged, withheld_.contains(id)});
     }
     return out;
+}
+
+std::vector<Journal::Held> Journal::withheld() const
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        if (withheld_.empty()) return {};
+    }
+    std::vector<Held> out = held();
+    std::erase_if(out, [this](const Held& item) { return !item.withheld || is_refused(item.id); });
+    return out;
+}
+
+void Journal::withhold(const protocol::AttemptId& id)
+{
+    const std::scoped_lock lock(mutex_);
+    withheld_.insert(id);
+}
+
+void Journal::give(const protocol::AttemptId& id)
+{
+    {
+        const std::scoped_lock lock(mutex_);
+        withheld_.erase(id);
+    }
+    durable_.notify_all();
+}
+
+void Journal::refuse(const protocol::AttemptId& id)
+{
+    const std::scoped_lock lock(mutex_);
+    if (withheld_.contains(id)) refused_.insert(id);
+}
+
+bool Journal::is_refused(const protocol::AttemptId& id) const
+{
+    const std::scoped_lock lock(mutex_);
+    return refused_.contains(id);
+}
+
+bool Journal::is_withheld(const protocol::AttemptId& id) const
+{
+    const std::scoped_lock lock(mutex_);
+    return withheld_.contains(id);
 }
 
 bool Journal::knows(const protocol::AttemptId& id) const
@@ -110,7 +154,11 @@ Status Journal::add(const protocol::AttemptId& id, const protocol::Event& event)
 
 Status Journal::finish(const protocol::AttemptId& id)
 {
-    return append({RecordType::finished, id, 0, static_cast<std::uint64_t>(clock_.now().microseconds), {}, 0});
+    auto done = append({RecordType::finished, id, 0, static_cast<std::uint64_t>(clock_.now().microseconds), {}, 0});
+    const std::scoped_lock lock(mutex_);
+    withheld_.erase(id);
+    refused_.erase(id);
+    return done;
 }
 
 Status Journal::sync()
@@ -138,7 +186,7 @@ Status Journal::sync()
 bool Journal::pending_locked() const
 {
     for (const auto& [id, entry] : state_.open())
-        if (!entry.events.empty() && entry.events.front().offset < safe_) return true;
+        if (!entry.events.empty() && entry.events.front().offset < safe_ && !withheld_.contains(id)) return true;
     return false;
 }
 
@@ -171,6 +219,7 @@ Result<std::vector<Journal::Batch>> Journal::pending(std::size_t max_bytes)
     for (std::size_t i = 0; i < attempts.size(); ++i, ++at) {
         if (at == attempts.end()) at = attempts.begin();
         const auto& [id, entry] = *at;
+        if (withheld_.contains(id)) continue;
         Batch batch{id, {}};
         for (const EventRef& ref : entry.events) {
             if (ref.offset >= safe_) break;
@@ -281,7 +330,7 @@ bool Journal::wait_empty(Milliseconds wait)
 bool Journal::empty_locked() const
 {
     for (const auto& [id, entry] : state_.open())
-        if (!entry.events.empty()) return false;
+        if (!entry.events.empty() && !withheld_.contains(id)) return false;
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -33,6 +34,7 @@ public:
         std::string offer;                  ///< JSON text; empty when lost to damage
         SteadyTime started;
         std::uint64_t last_sequence = 0, acknowledged = 0;
+        bool withheld = false;
     };
     struct Batch {
         protocol::AttemptId id;
@@ -73,6 +75,13 @@ public:
     /// Events that are safe on disk and not acknowledged, at most about `max_bytes` (at least one).
     Result<std::vector<Batch>> pending(std::size_t max_bytes);
     Status acknowledge(const protocol::AttemptId& id, std::uint64_t sequence);
+    /// What began here is nothing to its factory before that was told of it: none of its events is to be reported until then. Not on the disk.
+    void withhold(const protocol::AttemptId& id);
+    void give(const protocol::AttemptId& id);          ///< its factory knows of it
+    void refuse(const protocol::AttemptId& id);        ///< …and wants nothing of it: it is finished when it has ended
+    bool is_refused(const protocol::AttemptId& id) const;
+    bool is_withheld(const protocol::AttemptId& id) const;
+    std::vector<Held> withheld() const;
     bool empty() const;  ///< nothing to report
     struct Depth {
         std::size_t attempts = 0, events = 0;   ///< not acknowledged
@@ -109,6 +118,7 @@ private:
     std::uint64_t needed_ = 0;            // up to here a sync is wanted
     std::uint64_t compact_at_ = 0;
     protocol::AttemptId last_served_;
+    std::set<protocol::AttemptId> withheld_, refused_;
 };
 
 }  // namespace mill::agent

@@ -1,6 +1,8 @@
 // agent/journal_ledger.h -- the runs' record of a factory's attempts: the journal, the desk and the answers.
 #pragma once
 
+#include <functional>
+
 #include "agent/desk.h"
 #include "agent/journal.h"
 #include "agent/ledger.h"
@@ -35,8 +37,11 @@ public:
     }
     void not_held(const protocol::AttemptId& id, const std::string& why) override
     {
+        const bool here_alone = journal_.is_withheld(id);
+        if (here_alone && lost_) lost_(id, why);
         // Also when the disk is full: without the record the next start of the agent says the same again.
         (void)journal_.finish(id);
+        if (here_alone) return;
         desk_.answer({id, "not_held", why});
         desk_.rest(std::chrono::seconds(2), why);
     }
@@ -44,13 +49,17 @@ public:
     {
         questions_.over(id);
         desk_.release(id);
+        if (journal_.is_refused(id)) (void)journal_.finish(id);
     }
+    /// Told of what began here while the factory was away and came to nothing. Before the runs begin.
+    void on_lost(std::function<void(const protocol::AttemptId& id, const std::string& why)> lost) { lost_ = std::move(lost); }
 
 private:
     Journal& journal_;
     Desk& desk_;
     Questions& questions_;
     WaitingRuns& waiting_;
+    std::function<void(const protocol::AttemptId&, const std::string&)> lost_;
 };
 
 }  // namespace mill::agent

@@ -47,7 +47,8 @@ void Lease::run(std::stop_token stop)
 
 Status Lease::renew(std::stop_token stop, Refusal& refusal)
 {
-    const std::vector<Holding> held = desk_.held();
+    std::vector<Holding> held = desk_.held();
+    std::erase_if(held, [](const Holding& holding) { return holding.begun_here; });
     if (held.empty()) return {};
     Json::Array attempts;
     for (const Holding& holding : held) attempts.push_back(to_json(holding.id));

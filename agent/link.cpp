@@ -109,6 +109,7 @@ Status Link::open_session(const std::string& token, std::stop_token stop, Refusa
     const std::string challenge = to_base64(random_bytes(32));
     Json::Array held;
     for (const Journal::Held& item : parts_.journal.held()) {
+        if (item.withheld) continue;   // the factory is told of it first
         Json entry = to_json(item.id);
         entry.set("acknowledged", item.acknowledged);
         held.push_back(std::move(entry));

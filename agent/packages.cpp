@@ -29,6 +29,13 @@ Result<std::string> hex_of(const std::string& digest)
 
 }  // namespace
 
+Result<std::string> package_path(const std::string& data_folder, const std::string& digest)
+{
+    auto hex = hex_of(digest);
+    if (!hex) return fail(std::move(hex.error()));
+    return data_folder + "/packages/" + *hex + ".mwp";
+}
+
 Packages::Packages(const std::string& data_folder, const Identity& identity, const Config& config)
     : folder_(data_folder + "/packages"), identity_(identity), quota_(config.package_quota),
       client_(platform::make_http_client(http_options(config, identity.factory_url)))

@@ -9,7 +9,10 @@
 
 namespace mill::agent {
 
-/// DIR/packages/HEX.mwp. Thread: one (each fetcher has its own); several may share a folder.
+/// DIR/packages/HEX.mwp of a digest. Errors: invalid (it is none).
+Result<std::string> package_path(const std::string& data_folder, const std::string& digest);
+
+/// Thread: one (each fetcher has its own); several may share a folder.
 class Packages {
 public:
     Packages(const std::string& data_folder, const Identity& identity, const Config& config);

@@ -68,6 +68,16 @@ void Questions::set_on_heard(std::function<void()> on_heard)
     on_heard_ = std::move(on_heard);
 }
 
+const std::pair<const Questions::Name, Questions::Item>* Questions::after_locked(const Name& last) const
+{
+    auto at = waiting_.upper_bound(last);
+    for (std::size_t i = 0; i < waiting_.size(); ++i, ++at) {
+        if (at == waiting_.end()) at = waiting_.begin();
+        if (!held_back_ || !held_back_(at->first.first)) return &*at;
+    }
+    return nullptr;
+}
+
 void Questions::run(std::stop_token stop)
 {
     Backoff backoff;
@@ -77,9 +87,9 @@ void Questions::run(std::stop_token stop)
         std::pair<Name, Item> next;
         {
             std::unique_lock lock(mutex_);
-            if (!changed_.wait(lock, stop, [&] { return !waiting_.empty(); })) return;
-            const auto after = waiting_.upper_bound(last);
-            next = after != waiting_.end() ? *after : *waiting_.begin();
+            const std::pair<const Name, Item>* found = nullptr;
+            if (!changed_.wait(lock, stop, [&] { return (found = after_locked(last)) != nullptr; })) return;
+            next = *found;
             last = next.first;
         }
         Refusal refusal;

@@ -23,6 +23,9 @@ public:
     void ask(const protocol::AttemptId& id, Json ask);                                   ///< `ask` of the job channel
     void withdraw(const protocol::AttemptId& id, const std::string& question, const std::string& why);
     void over(const protocol::AttemptId& id);                                            ///< its attempt has ended here
+    /// Questions of attempts of which this is true wait here; `stir` when it may have changed. Say it before `run`.
+    void hold_back(std::function<bool(const protocol::AttemptId&)> held_back) { held_back_ = std::move(held_back); }
+    void stir() { changed_.notify_all(); }
     /// Until stopped. A factory that is away is asked again; the question's time goes on meanwhile.
     void run(std::stop_token stop);
 
@@ -39,6 +42,7 @@ private:
     };
     using Name = std::pair<protocol::AttemptId, std::string>;   // what one job asks is nothing of another's
     Json body_of(const Name& name, const Item& item) const;
+    const std::pair<const Name, Item>* after_locked(const Name& last) const;   ///< the next one round that may be brought; null: none
     /// True: the factory has said what comes of it.
     bool bring(const Name& name, const Item& item, std::stop_token stop, Refusal& refusal);
 
@@ -50,6 +54,7 @@ private:
     std::map<Name, Item> waiting_;
     std::vector<std::string> heard_;
     std::function<void()> on_heard_;
+    std::function<bool(const protocol::AttemptId&)> held_back_;
 };
 
 }  // namespace mill::agent

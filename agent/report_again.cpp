@@ -24,6 +24,7 @@ Status report_again(Journal& journal, FactoryClient& factory, const std::string&
         if (more) {
             at = (*said)->id;
             if ((*said)->offer.empty()) continue;  // lost to damage: it cannot be told what it was
+            if (journal.is_withheld(at)) continue;  // never said yet
             item = dump_json(to_json(at));
             item.pop_back();
             item += R"(,"offer":)" + (*said)->offer + R"(,"events":[)";

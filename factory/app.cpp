@@ -85,7 +85,7 @@ Status run_factory(const Config& config, platform::ServiceHost& host)
     core_options.input_maker = [](const Json& trigger, const Json& document) -> Result<Json> {
         const auto made = render_json(trigger["event"]["input"], document, {notification_language().members, false});
         if (!made) return fail(made.error());
-        return merge_input(trigger["input"], *made);
+        return protocol::merge_input(trigger["input"], *made);
     };
     auto core = start_core(core_options, clock);   // locks the folder
     if (!core) return fail(core.error());

@@ -128,6 +128,8 @@ public:
     virtual void release(std::string environment, Who who, Done<Nothing> done) = 0;
     /// What its user may see is fetched now: said in polls again once it has changed. Errors: denied (it is nobody's).
     virtual void person(std::string agent, Done<PersonState> done) = 0;
+    /// By what its user may start these triggers' jobs there while this factory is away; those that may not, or could not run there, are left out.
+    virtual void offline_terms(std::string agent, std::vector<std::string> triggers, Done<OfflineTerms> done) = 0;
     virtual void goodbye(std::string agent, std::string why, Done<Nothing> done) = 0;
     /// Has the agent examine itself; asked again meanwhile it is the same ask. Errors: not_found, conflict (it is away, or too old for that).
     virtual void ask_doctor(std::string name, Who who, Done<DoctorState> done) = 0;

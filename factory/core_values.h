@@ -24,6 +24,13 @@ struct Who {
     std::string remote;   ///< address, may be empty
 };
 
+/// A person's start that its agent did not have to wait with: the factory was away, and `terms` of `offline_terms` were known there.
+struct Begun {
+    protocol::AttemptId id;             ///< the agent's own; its first attempt
+    std::string terms;
+    WallTime asked;                     ///< by that machine's clock
+};
+
 struct RunRequest {
     std::string trigger;                ///< name
     Json input;                         ///< already checked and merged over the trigger's own
@@ -34,6 +41,7 @@ struct RunRequest {
     std::string body_sha256;            ///< compared when the key was seen before
     bool trace = false;                 ///< its steps keep their input and output
     std::string launch_agent{}, launch{};   ///< a person starts it at this agent (id), under the agent's own id of that: twice is the same job. Else empty
+    std::optional<Begun> begun{};       ///< …and it runs, or ran, there already
     std::string uid{};                  ///< of the job, when its cause has a name of its own; a job that is there is the same run
     std::string agent{};                ///< name of the only one that may run it; empty: any that fits
     Json callback{};                    ///< {url, secret}: who is told of its end, as the caller asks and the trigger allows; null: nobody
@@ -216,6 +224,9 @@ struct PersonState {
     std::string agent, user;   ///< names
     std::uint64_t version = 0;
 };
+
+/// By trigger: an Offer as JSON without what is of one job (its id and token); `input` is the trigger's own, `terms` names the binding.
+using OfflineTerms = std::map<std::string, Json>;
 
 /// How it stands with an agent's examination of itself, and what the last one found. In memory: a restart of the factory forgets it.
 struct DoctorState {

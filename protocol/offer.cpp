@@ -4,6 +4,17 @@
 
 namespace mill::protocol {
 
+Json merge_input(const Json& below, const Json& above)
+{
+    if (!below.is_object() || !above.is_object()) return above.is_null() ? below : above;
+    Json out = below;
+    for (const auto& [key, value] : above.as_object()) {
+        const Json* under = out.find(key);
+        out.set(key, under != nullptr && under->is_object() && value.is_object() ? merge_input(Json(*under), value) : value);
+    }
+    return out;
+}
+
 Json to_json(const Offer& offer)
 {
     const auto map = [](const Json& value) { return value.is_null() ? Json::object() : value; };
@@ -18,6 +29,7 @@ Json to_json(const Offer& offer)
     if (!offer.run_as.empty()) json.set("runAs", offer.run_as);
     if (offer.trace) json.set("trace", true);
     if (!offer.launch.empty()) json.set("launch", offer.launch);
+    if (!offer.terms.empty()) json.set("terms", offer.terms);
     json.set("attemptToken", offer.attempt_token).set("leaseMs", static_cast<long long>(offer.lease.count()));
     return json;
 }
@@ -43,6 +55,7 @@ Result<Offer> parse_offer(const Json& json)
     offer.environment = fields.text("environment", "");
     offer.trigger = fields.text("trigger", "");
     offer.launch = fields.text("launch", "");
+    offer.terms = fields.text("terms", "");
     offer.input = fields.any("input", Json());
     offer.variables = fields.object("variables", Json::object());
     offer.credentials = fields.object("credentials", Json::object());
@@ -52,7 +65,7 @@ Result<Offer> parse_offer(const Json& json)
     offer.run_as = fields.text("runAs", "");
     offer.repeatable = fields.boolean("repeatable", false);
     offer.trace = fields.boolean("trace", false);
-    offer.attempt_token = fields.text("attemptToken");
+    offer.attempt_token = offer.terms.empty() ? fields.text("attemptToken") : fields.text("attemptToken", "");   // nobody gave it one
     offer.lease = std::chrono::milliseconds(fields.integer("leaseMs", 1, 86'400'000, 60'000));
     if (auto ok = fields.done(); !ok) return fail(ok.error());
     if (auto ok = package.done(); !ok) return fail(ok.error());

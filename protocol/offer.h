@@ -22,6 +22,7 @@ struct Offer {
     std::string environment;
     std::string trigger;
     std::string launch{};          ///< its agent's own person started it there, under this id; empty: somebody else did
+    std::string terms{};           ///< its agent began it by itself while the factory was away, by these of the factory's bindings; empty: it was offered
     Json input;
     Json variables;                ///< NAME → value
     Json credentials;              ///< NAME in the package → name in the factory
@@ -32,6 +33,9 @@ struct Offer {
     std::string attempt_token;     ///< fetches this package and these credentials; secret
     std::chrono::milliseconds lease{60'000};
 };
+
+/// A job's input: its caller's members over its trigger's own; objects are merged, everything else replaced.
+Json merge_input(const Json& below, const Json& above);
 
 Json to_json(const Offer& offer);
 Result<Offer> parse_offer(const Json& json);

@@ -146,7 +146,7 @@ Manifest read_manifest(const Json& json, const Complaint& complain)
         return out;
     }
     static const std::vector<std::string> kKeys = {"name", "version", "title", "description", "workflow", "workflows", "permissions",
-                                                   "variables", "credentials", "dependencies", "requires", "repeatable", "schedules"};
+                                                   "variables", "credentials", "dependencies", "requires", "repeatable", "offline", "schedules"};
     for (const auto& [key, value] : json.as_object())
         if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) complain("/" + key, fmt::format("package.yaml has no '{}'{}", key, did_you_mean(key, kKeys)));
     for (const char* key : {"name", "version", "title", "description", "workflow"})
@@ -192,6 +192,8 @@ Manifest read_manifest(const Json& json, const Complaint& complain)
     out.schedules = json["schedules"];
     if (json.contains("repeatable") && !json["repeatable"].is_bool()) complain("/repeatable", "'repeatable' is true or false");
     out.repeatable = json["repeatable"].as_bool();
+    if (json.contains("offline") && !json["offline"].is_bool()) complain("/offline", "'offline' is true or false");
+    out.offline = json["offline"].as_bool();
     return out;
 }
 
@@ -210,6 +212,7 @@ Json to_json(const Manifest& manifest)
     for (const auto& [name, version] : manifest.dependencies) dependencies.set(name, version);
     Json out = Json::object({{"name", manifest.name}, {"version", manifest.version}, {"workflows", std::move(workflows)},
                              {"permissions", manifest.asked.is_null() ? Json::object() : manifest.asked}, {"repeatable", manifest.repeatable}});
+    if (manifest.offline) out.set("offline", true);   // unsaid: the bytes of packages that know no such thing stay as they are
     if (!manifest.title.empty()) out.set("title", manifest.title);
     if (!manifest.description.empty()) out.set("description", manifest.description);
     if (!variables.empty()) out.set("variables", std::move(variables));

@@ -31,6 +31,7 @@ struct Manifest {
     Json requirements;                              ///< `requires:`
     Json schedules;                                 ///< workflow → its `schedule`, a proposal; not written in package.yaml
     bool repeatable = false;
+    bool offline = false;                           ///< a person may start it at their agent while the factory is away
 };
 Json to_json(const Manifest& manifest);                     ///< manifest.json
 Result<Manifest> parse_manifest(const Json& manifest_json); ///< the factory and the agent read only this

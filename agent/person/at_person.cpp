@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kPerson = "/agent/v1/person", kLaunch = "/agent/v1/person/launch", kAnswer = "/agent/v1/person/answer", kCancel = "/agent/v1/person/cancel";
 constexpr std::chrono::seconds kAnswerTime{10}, kVital{60};
+constexpr std::chrono::hours kSeenKept{1};   // how old the time on the disk at which the factory was there may be
 
 Told refusal_words(const Error& error, const Refusal& refusal)
 {
@@ -41,6 +42,7 @@ void AtPerson::load()
     if (!text) return;
     if (auto json = parse_json(*text); json && json->is_object()) view_ = std::move(*json);
     view_.set("questions", Json::array());   // who may have answered them since, nobody here knows
+    seen_ = seen_kept_ = parse_time(view_["seen"].as_string()).value_or(WallTime{});
 }
 
 void AtPerson::look() { (void)errands_.try_send({}); }
@@ -63,7 +65,9 @@ void AtPerson::run(FactoryClient& factory, Vitals::Loop& vital, std::stop_token 
         Refusal refusal;
         Status done;
         if (is_online() && wants_fetch()) done = fetch(factory, stop, refusal);
+        if (done && is_online()) done = tell_of_begun(factory, vital, stop, refusal);
         if (done && is_online()) done = hand_over(factory, vital, stop, refusal);
+        if (is_online()) keep_view(false);
         if (done) {
             vital.good();
             backoff.reset();
@@ -87,6 +91,7 @@ std::optional<Milliseconds> AtPerson::wait_time(std::optional<SteadyTime> again)
     std::optional<Microseconds> out;
     if (const auto next = consents_.next()) out = *next - parts_.clock.now();
     if (again && is_online()) out = std::min(out.value_or(Microseconds::max()), *again - parts_.clock.steady());
+    if (parts_.here != nullptr && is_online()) out = std::min<Microseconds>(out.value_or(Microseconds::max()), kSeenKept);
     if (!out) return std::nullopt;
     return std::clamp(std::chrono::ceil<Milliseconds>(*out), Milliseconds(0), Milliseconds(3'600'000));
 }
@@ -123,9 +128,49 @@ Status AtPerson::fetch(FactoryClient& factory, std::stop_token stop, Refusal& re
         view_ = *said;
         news_ = std::max(news_, (*said)["version"].as_integer());
     }
-    if (keep)
-        if (auto saved = platform::write_file(parts_.folder + "/person.json", dump_json(*said) + "\n", 0600); !saved) log::warning("person", "what may be started is not kept: {}", saved.error().what);
+    keep_view(keep);
     if (new_facts) parts_.changes.bump();
+    return {};
+}
+
+/// On the disk: what may be started, and how fresh that is.
+void AtPerson::keep_view(bool changed)
+{
+    Json view;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (online_) seen_ = parts_.clock.now();
+        if (!changed && (parts_.here == nullptr || seen_ - seen_kept_ < kSeenKept || view_["launchable"].empty())) return;
+        seen_kept_ = seen_;
+        view = view_;
+    }
+    view.set("seen", format_time(seen_kept_));
+    if (auto saved = platform::write_file(parts_.folder + "/person.json", dump_json(view) + "\n", 0600); !saved) log::warning("person", "what may be started is not kept: {}", saved.error().what);
+}
+
+/// What began here meanwhile: the factory makes its job of it, under the name that it has here.
+Status AtPerson::tell_of_begun(FactoryClient& factory, Vitals::Loop& vital, std::stop_token stop, Refusal& refusal)
+{
+    if (parts_.here == nullptr) return {};
+    for (const Json& offer : parts_.here->begun()) {
+        vital.within(kVital);
+        refusal = {};
+        const auto id = protocol::parse_attempt_id(offer);
+        if (!id) continue;
+        Json begun = to_json(*id).set("terms", offer["terms"]).set("asked", offer["asked"]);
+        auto said = factory.post(kLaunch, dump_json(Json::object({{"id", offer["launch"]}, {"trigger", offer["trigger"]}, {"input", offer["input"]}, {"begun", std::move(begun)}})), kAnswerTime, stop, &refusal);
+        if (!said && is_away(refusal)) return fail(std::move(said.error()));
+        if (said && (*said)["job"].as_string() == id->job) {
+            parts_.here->is_known(*id);
+            log::info("person", "{}: the factory knows of it", id->key());
+        } else {
+            const std::string why = said ? "it has another job of that start" : refusal_words(said.error(), refusal).body["detail"].as_string();
+            log::warning("person", "{}: what ran here while the factory was away is refused: {}: {}", id->key(), offer["trigger"].as_string(), why);
+            launches_.lost(id->job, offer["title"].as_string(), fmt::format("it began here while the factory was away, and the factory does not take it: {}", why));
+            parts_.here->refuse(*id, why);
+        }
+        parts_.changes.bump();
+    }
     return {};
 }
 
@@ -174,16 +219,35 @@ Told AtPerson::keep(Launch launch)
     return {200, Json::object({{"job", Json()}, {"launch", id}, {"queued", true}})};
 }
 
-void AtPerson::launch(Launch launch, Tell tell)
+/// What needs nothing of the factory begins; the rest waits for it.
+Told AtPerson::begin_or_keep(Launch launch)
 {
-    if (!may_launch(launch.trigger)) return tell({404, Json::object({{"detail", fmt::format("there is no '{}' that may be started here", launch.trigger.substr(0, 200))}})});
+    if (const std::string job = launches_.job_of(launch.id); !job.empty()) return {200, Json::object({{"job", job}, {"queued", false}})};   // pressed twice
+    Json terms;
     {
         const std::scoped_lock lock(mutex_);
         for (const Json& item : view_["launchable"].as_array())
-            if (item["trigger"].as_string() == launch.trigger) launch.title = item["title"].as_string();
+            if (item["trigger"].as_string() == launch.trigger) terms = terms_locked(item);
     }
+    if (terms.is_null()) return keep(std::move(launch));
+    launches_.expect(launch);
+    const auto job = parts_.here->begin(launch, terms);
+    if (!job) {
+        launches_.forget(launch.id);
+        log::warning("person", "{} waits for the factory: {}", launch.trigger, job.error().what);
+        return keep(std::move(launch));
+    }
+    launches_.has(launch.id, *job);
+    parts_.changes.bump();
+    return {200, Json::object({{"job", *job}, {"queued", false}})};
+}
+
+void AtPerson::launch(Launch launch, Tell tell)
+{
+    if (!may_launch(launch.trigger)) return tell({404, Json::object({{"detail", fmt::format("there is no '{}' that may be started here", launch.trigger.substr(0, 200))}})});
+    launch.title = title_of(launch.trigger);
     launch.user = user();
-    if (!is_online()) return tell(keep(std::move(launch)));
+    if (!is_online()) return tell(begin_or_keep(std::move(launch)));
     launches_.expect(launch);   // before it is said: it may be offered before it is answered
     Json body = Json::object({{"id", launch.id}, {"trigger", launch.trigger}, {"input", launch.input}});
     const Tell told = tell;
@@ -339,6 +403,37 @@ std::string AtPerson::user() const
     return view_["user"].as_string();
 }
 
+Json AtPerson::terms_locked(const Json& item) const
+{
+    const Json& terms = item["offer"];
+    if (parts_.here == nullptr || !terms.is_object() || !item["paused"].as_string().empty()) return {};
+    const bool fresh = online_ || parts_.clock.now() - seen_ < kTermsHold;
+    return fresh && parts_.here->has_package(terms["package"]["digest"].as_string()) ? terms : Json();
+}
+
+std::string AtPerson::title_of(const std::string& trigger) const
+{
+    const std::scoped_lock lock(mutex_);
+    for (const Json& item : view_["launchable"].as_array())
+        if (item["trigger"].as_string() == trigger) return item["title"].as_string();
+    return {};
+}
+
+/// It waits for the factory, as it would have without terms.
+void AtPerson::lost(const protocol::AttemptId& id, const std::string& why)
+{
+    for (const Json& offer : parts_.here->begun()) {
+        if (offer["job"].as_string() != id.job) continue;
+        launches_.forget(offer["launch"].as_string());
+        const auto asked = parse_time(offer["asked"].as_string());
+        const auto kept = launches_.add({offer["launch"].as_string(), offer["trigger"].as_string(), offer["title"].as_string(), offer["given"], asked.value_or(parts_.clock.now()), user()});
+        log::warning("person", "{}: {}; it waits for the factory{}", id.key(), why, kept ? "" : ", and a restart forgets it: " + kept.error().what);
+        return parts_.changes.bump();
+    }
+    launches_.lost(id.job, {}, fmt::format("it began here while the factory was away, and came to nothing: {}", why));
+    parts_.changes.bump();
+}
+
 bool AtPerson::may_launch(const std::string& trigger) const
 {
     const std::scoped_lock lock(mutex_);
@@ -358,8 +453,8 @@ Json AtPerson::view() const
     const std::scoped_lock lock(mutex_);
     Json launchable = Json::array();
     for (Json item : view_["launchable"].as_array()) {
-        // While the factory is away a start is kept for it: nothing here begins without it.
-        item.set("offline", false).set("unavailable", item["paused"].as_string());
+        item.set("offline", !terms_locked(item).is_null()).set("unavailable", item["paused"].as_string());
+        item.erase("offer");   // the factory's word to this agent, and nobody else's
         launchable.push(std::move(item));
     }
     Json out = Json::object({{"user", view_["user"].as_string()}, {"launchable", std::move(launchable)}});

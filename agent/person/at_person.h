@@ -13,6 +13,7 @@
 #include "agent/person/changes.h"
 #include "agent/person/consents.h"
 #include "agent/person/launches.h"
+#include "agent/person/starts_here.h"
 #include "agent/self/vitals.h"
 #include "platform/base/mailbox.h"
 
@@ -35,7 +36,10 @@ public:
         const Clock& clock;
         Changes& changes;
         std::function<Json()> facts, session;     ///< as they are now: `session` and `faces`; the first of them alone
+        StartsHere* here = nullptr;               ///< none: everything waits for the factory
     };
+    /// So long after the factory was seen last what it allowed still holds.
+    static constexpr std::chrono::hours kTermsHold{24 * 7};
     explicit AtPerson(Parts parts);
 
     /// `factory` is this thread's own. `vital` says how it goes.
@@ -51,6 +55,8 @@ public:
     Json view() const;
     const Consents& consents() const { return consents_; }
     const Launches& launches() const { return launches_; }
+    /// What began here while the factory was away was given back before it started.
+    void lost(const protocol::AttemptId& id, const std::string& why);
     std::string user() const;
     bool is_online(std::string* why = nullptr) const;
     bool may_launch(const std::string& trigger) const;
@@ -83,6 +89,12 @@ private:
     void say_asking(const protocol::AttemptId& id, const Consents::Verdict& verdict, const Json& said);
     void decline(const protocol::AttemptId& id, const std::string& why, const std::string& choice, const std::string& by, const Json& until);
     Told keep(Launch launch);
+    Told begin_or_keep(Launch launch);
+    Status tell_of_begun(FactoryClient& factory, Vitals::Loop& vital, std::stop_token stop, Refusal& refusal);
+    /// By what it may begin here now, while the factory is away; null: it may not.
+    Json terms_locked(const Json& item) const;
+    std::string title_of(const std::string& trigger) const;
+    void keep_view(bool changed);
     void settle(const Consents::Settled& settled);
     void load();
     std::optional<Milliseconds> wait_time(std::optional<SteadyTime> again) const;
@@ -98,6 +110,7 @@ private:
     std::string offline_why_ = "the agent has just started";
     std::int64_t news_ = 0;                   // the version that the factory named last
     Json view_ = Json::object({});
+    WallTime seen_, seen_kept_;               // the factory was there last; as the file says
 };
 
 }  // namespace mill::agent

@@ -36,7 +36,8 @@ Result<std::unique_ptr<Attendance>> Attendance::open(const Machine& machine, con
     for (AtFactory* factory : attended) {
         PersonRoom* room = out->room_.get();
         out->persons_.emplace_back(factory, std::make_unique<AtPerson>(AtPerson::Parts{factory->identity().folder, factory->person_rules(), factory->desk(), machine.clock, out->changes_,
-                                                                                       [room] { return room->facts(); }, [room] { return room->session(); }}));
+                                                                                       [room] { return room->facts(); }, [room] { return room->session(); }, &factory->starts_here()}));
+        factory->on_lost([person = out->persons_.back().second.get()](const protocol::AttemptId& id, const std::string& why) { person->lost(id, why); });
         served.push_back({out->persons_.back().second.get(), factory->identity().name, factory->identity().factory_url});
         out->seen_.remember(factory->journal());
     }

@@ -119,6 +119,24 @@ void Launches::has(const std::string& id, const std::string& job)
     if (auto saved = save_locked(); !saved) log::warning("person", "{}", saved.error().what);
 }
 
+std::string Launches::job_of(const std::string& id) const
+{
+    const std::scoped_lock lock(mutex_);
+    const auto found = std::find_if(expected_.begin(), expected_.end(), [&](const Expected& each) { return each.id == id; });
+    return found == expected_.end() ? std::string() : found->job;
+}
+
+void Launches::lost(const std::string& job, const std::string& title, const std::string& why)
+{
+    const std::scoped_lock lock(mutex_);
+    const auto found = std::find_if(expected_.begin(), expected_.end(), [&](const Expected& each) { return each.job == job; });
+    if (found == expected_.end()) return log::warning("person", "job {}: {}", job, why);
+    failed_.push_front({Launch{found->id, found->trigger, title.empty() ? found->trigger : title, Json(), clock_.now()}, why, clock_.now()});
+    if (failed_.size() > kShown) failed_.pop_back();
+    expected_.erase(found);
+    if (auto saved = save_locked(); !saved) log::warning("person", "{}", saved.error().what);
+}
+
 bool Launches::is_mine(const std::string& job) const
 {
     const std::scoped_lock lock(mutex_);

@@ -45,6 +45,10 @@ public:
     void handed_over(const std::string& id, const std::string& job);
     /// The factory does not want it, and says why.
     void refused(const std::string& id, const std::string& why);
+    /// The job of a start, when it is known; empty: not.
+    std::string job_of(const std::string& id) const;
+    /// It began here while the factory was away and came to nothing, or the factory does not take it.
+    void lost(const std::string& job, const std::string& title, const std::string& why);
     bool is_mine(const std::string& job) const;
     bool empty() const;
     /// [{id, trigger, title, asked}]

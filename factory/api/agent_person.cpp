@@ -143,10 +143,44 @@ Json launchable(Look& look, const Json& jobs)
         out.push(Json::object({{"trigger", trigger.name}, {"title", title.empty() ? trigger.name : title}, {"description", look.words(trigger.spec, package->manifest, "description")},
                                {"environment", environment}, {"deployment", deployment->name}, {"workflow", workflow},
                                {"package", Json::object({{"name", package->name}, {"version", package->version}, {"digest", package->digest}})},
-                               {"schema", inputs ? (*inputs)[workflow] : Json()}, {"permissions", std::move(permissions)}, {"repeatable", package->manifest["repeatable"].as_bool()},
+                               {"schema", inputs ? (*inputs)[workflow] : Json()}, {"permissions", std::move(permissions)}, {"repeatable", package->manifest["repeatable"].as_bool()}, {"offline", package->manifest["offline"].as_bool()},
                                {"last", std::move(last)}, {"paused", paused}}));
     }
     return out;
+}
+
+/// Each that may be started while this factory is away, with `offer`: by what terms.
+void add_offline_terms(Service& service, const Call& call, Look& look, Json& launchable)
+{
+    std::vector<std::string> triggers;
+    for (const Json& item : launchable.as_array())
+        if (item["offline"].as_bool() && item["paused"].as_string().empty()) triggers.push_back(item["trigger"].as_string());
+    const auto terms = triggers.empty() ? Result<OfflineTerms>(OfflineTerms{})
+                                        : await<OfflineTerms>([&](Done<OfflineTerms> done) { service.core.offline_terms(look.agent.id, triggers, std::move(done)); });
+    if (!terms) log::error("api", "agent {} is not told what may be started there while this factory is away: {}", call.agent, terms.error().what);
+    Json out = Json::array();
+    for (Json item : launchable.as_array()) {
+        item.erase("offline");
+        if (terms)
+            if (const auto found = terms->find(item["trigger"].as_string()); found != terms->end()) item.set("offer", found->second);
+        out.push(std::move(item));
+    }
+    launchable = std::move(out);
+}
+
+/// What says that it runs, or ran, there already.
+std::optional<Begun> begun_in(Fields& launch)
+{
+    const Json said = launch.object("begun");
+    Fields fields(said, "launch: begun");
+    fields.ignore_unknown();
+    const auto id = protocol::parse_attempt_id(said);
+    const auto asked = parse_time(fields.text("asked"));
+    Begun out{id ? *id : protocol::AttemptId{}, fields.text("terms"), asked.value_or(WallTime{})};
+    const auto done = fields.done();
+    if (id && asked && done) return out;
+    launch.mistake("begun", !id ? id.error().what : !done ? done.error().what : "asked: is no time");
+    return std::nullopt;
 }
 
 /// Open ones that name this person, the newest first, as far as anybody could look at them.
@@ -189,7 +223,9 @@ void agent_person(Service& service, const CallPtr& call)
     Look look{*reader, *agent, service.clock.now(), {}, {}};
     Json jobs = jobs_of(look);
     Json out = Json::object({{"user", agent->user}, {"version", state->version}});
-    out.set("launchable", launchable(look, jobs)).set("questions", questions_for(look)).set("jobs", std::move(jobs));
+    Json starts = launchable(look, jobs);
+    add_offline_terms(service, *call, look, starts);
+    out.set("launchable", std::move(starts)).set("questions", questions_for(look)).set("jobs", std::move(jobs));
     reply(*call, 200, out);
 }
 
@@ -204,6 +240,8 @@ void agent_launch(Service& service, const CallPtr& call)
     RunCall given;
     given.context = Json::object();
     given.input = fields.object("input", Json::object());
+    std::optional<Begun> begun;
+    if (json->contains("begun")) begun = begun_in(fields);
     if (auto done = fields.done(); !done) return reply_error(*call, done.error());
     const auto agent = agent_of_person(service, *call);
     if (!agent) return;
@@ -225,6 +263,16 @@ void agent_launch(Service& service, const CallPtr& call)
             return reply_problem(*call, 403, fmt::format("trigger '{}' is not assigned to {}", trigger->name, agent->user), "not_assigned");
     }
     call->http.body = {};
+    if (begun) {   // its input was put together there, and is as large as one that is sent may be
+        again.trigger = name;
+        again.input = std::move(given.input);
+        again.begun = std::move(begun);
+        return service.core.accept_run(again, {"user " + agent->user, call->http.remote}, [&service, call, started](const Result<Accepted>& accepted) {
+            if (!passed(*call, accepted)) return;
+            ++service.runs;
+            started(*accepted);
+        });
+    }
     start_run(service, call, std::move(*trigger), {std::move(given), {}, {}, 0, started, StartRun::Launch{agent->id, id, agent->user}});
 }
 

@@ -127,15 +127,4 @@ Json sample_of(const Json& schema)
     return sample_of(schema, 0);
 }
 
-Json merge_input(const Json& below, const Json& above)
-{
-    if (!below.is_object() || !above.is_object()) return above.is_null() ? below : above;
-    Json out = below;
-    for (const auto& [key, value] : above.as_object()) {
-        const Json* under = out.find(key);
-        out.set(key, under != nullptr && under->is_object() && value.is_object() ? merge_input(Json(*under), value) : value);
-    }
-    return out;
-}
-
 }  // namespace mill::factory

@@ -24,7 +24,4 @@ std::string find_placeholder(const Json& value);
 /// A value that fits most schemas of this shape: defaults, examples and required members, of the right types.
 Json sample_of(const Json& schema);
 
-/// The caller's members over the trigger's own; objects are merged, everything else replaced.
-Json merge_input(const Json& below, const Json& above);
-
 }  // namespace mill::factory

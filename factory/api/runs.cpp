@@ -133,7 +133,7 @@ void start_run(Service& service, const CallPtr& call, Document trigger, StartRun
         run->request.launch = run->launch->id;
     }
     run->request.trigger = trigger.name;
-    run->request.input = merge_input(trigger.spec["input"], given.call.input);
+    run->request.input = protocol::merge_input(trigger.spec["input"], given.call.input);
     run->request.context = std::move(given.call.context);
     run->request.trace = given.call.trace;
     run->request.uid = std::move(given.uid);

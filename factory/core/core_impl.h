@@ -64,6 +64,7 @@ public:
     void holds(Done<std::vector<Hold>> done) override;
     void release(std::string environment, Who who, Done<Nothing> done) override;
     void person(std::string agent, Done<PersonState> done) override;   ///< person.cpp
+    void offline_terms(std::string agent, std::vector<std::string> triggers, Done<OfflineTerms> done) override;
     void goodbye(std::string agent, std::string why, Done<Nothing> done) override;
     void ask_doctor(std::string name, Who who, Done<DoctorState> done) override;
     void doctor_state(std::string name, Done<DoctorState> done) override;
@@ -207,6 +208,10 @@ private:
     Result<BindingRef> binding_for_retry(const BindingRef& old, const std::string& trigger, bool same_version);
     Status desktop_changed(Agent& agent, const Json& session);
 
+    // offline.cpp: what that person starts while this factory is away
+    Result<Json> terms_for(const std::string& trigger, const Agent& agent);
+    Result<Accepted> begun(const RunRequest& run, const Who& who, Agent& agent, NewJob job);
+
     // consent.cpp: what its user says to jobs of others
     bool asks_first(const Agent& agent, const KnownBinding& known) const;
     Result<Json> consent_of(const Active& active);   ///< what the person is shown
@@ -239,6 +244,14 @@ private:
     Status went_back(const Agent& agent, const protocol::AttemptId& id, std::uint64_t theirs, std::uint64_t ours);
     Status await_no_more(AgentKey agent, std::string_view why);
     std::string untrue(const Agent& agent, const protocol::Offer& offer);
+    struct HeldAlready {
+        JobKey job = 0;
+        protocol::AttemptId id;
+        WallTime since;
+        std::string token_record;                  ///< of its attempt's tokens; empty: it has none
+    };
+    /// An agent has this attempt, which nobody here offered: its job is no ready one, and its events are taken from now on.
+    Result<Active*> holds_already(Agent& agent, const WaitingJob& row, const BindingRef& binding, HeldAlready held, Json detail);
     Result<Active*> adopt(Agent& agent, const EventBatch& batch);   ///< null: the job ended, or a later attempt has its place
     Result<JobKey> job_again(Agent& agent, const protocol::Offer& offer, const Json& text, WallTime created);
     std::optional<WhyReason> why_hold(const std::string& environment) const;

@@ -311,27 +311,34 @@ Result<Active*> CoreImpl::adopt(Agent& agent, const EventBatch& batch)
     if (!binding) return fail(binding.error());
     board_.remove_ready(*key, row->binding, turn_of(row->priority, row->created));
     if (auto ok = withdraw_questions(*key, "it has started, as its agent says: somebody approved it in what was lost"); !ok) return fail(ok.error());
+    std::string token_record;
+    if (const auto token = protocol::parse_token(offer->attempt_token); token && token->kind == "attempt")
+        token_record = token->id + " " + to_hex(platform::sha256(offer->attempt_token));
+    return holds_already(agent, *row, *binding, {*key, batch.id, first, std::move(token_record)}, Json::object({{"saidAgain", true}}));
+}
+
+Result<Active*> CoreImpl::holds_already(Agent& agent, const WaitingJob& row, const BindingRef& binding, HeldAlready held, Json detail)
+{
     Active active;
-    active.job = *key;
-    active.uid = batch.id.job;
-    active.binding = *binding;
-    active.priority = row->priority;
-    active.attempt = batch.id.attempt;
-    active.epoch = batch.id.epoch;
+    active.job = held.job;
+    active.uid = held.id.job;
+    active.binding = binding;
+    active.priority = row.priority;
+    active.attempt = held.id.attempt;
+    active.epoch = held.id.epoch;
     active.agent = agent.key;
     active.reloaded = active.named = true;
     active.renewed = clock_.steady();
     active.heard = clock_.now();
-    active.created = row->created;
-    active.assigned = first;
-    if (const auto token = protocol::parse_token(offer->attempt_token); token && token->kind == "attempt")
-        active.token_record = token->id + " " + to_hex(platform::sha256(offer->attempt_token));
-    if (auto ok = writer_.adopt({active.job, active.attempt, active.agent, first, active.token_record, active.epoch}); !ok) return fail(ok.error());
-    if (auto ok = job_line(*key, "assigned", first, active.attempt, agent.record.name, {}, Json::object({{"saidAgain", true}})); !ok) return fail(ok.error());
-    agent.holds.insert(*key);
-    board_.occupy(row->binding, *key);
-    active_uids_[active.uid] = *key;
-    Active& kept = active_.insert_or_assign(*key, std::move(active)).first->second;
+    active.created = row.created;
+    active.assigned = held.since;
+    active.token_record = std::move(held.token_record);
+    if (auto ok = writer_.adopt({active.job, active.attempt, active.agent, held.since, active.token_record, active.epoch}); !ok) return fail(ok.error());
+    if (auto ok = job_line(held.job, "assigned", held.since, active.attempt, agent.record.name, {}, std::move(detail)); !ok) return fail(ok.error());
+    agent.holds.insert(held.job);
+    board_.occupy(row.binding, held.job);
+    active_uids_[active.uid] = held.job;
+    Active& kept = active_.insert_or_assign(held.job, std::move(active)).first->second;
     restore_tokens(kept);
     return &kept;
 }

@@ -111,6 +111,7 @@ Result<Accepted> CoreImpl::launch(const RunRequest& run, const Who& who, NewJob 
     } else if (known.error().code != Errc::not_found) {
         return fail(known.error());
     }
+    if (run.begun) return begun(run, who, agent, std::move(job));
     const auto binding = binding_for_launch(run.trigger, agent);
     if (!binding) return fail(binding.error());
     const dispatch::Needs& needs = (*binding)->needs;

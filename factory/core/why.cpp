@@ -340,6 +340,8 @@ Status CoreImpl::add_past_waits(Why& out, bool consents_alone)
         if (row.what.starts_with("consent_") && std::none_of(out.reasons.begin(), out.reasons.end(), [&](const WhyReason& one) { return one.code == row.what && one.subject == row.agent; }))
             out.reasons.push_back({row.what, row.agent, fmt::format("at {}: {}", clock_text(row.time), row.detail["text"].as_string()), ""});
         if (row.what == "ready" || row.what == "approved") ready = row.time;
+        if (const auto told = parse_time(row.detail["toldAt"].as_string()); told && row.what == "assigned")
+            out.reasons.push_back({"begun_away", row.agent, fmt::format("{}, at {}; the agent told of it at {}", row.detail["text"].as_string(), clock_text(row.time), clock_text(*told)), ""});
         if (consents_alone || row.what != "assigned" || ready.microseconds == 0) continue;
         if (const Json& what = row.detail["waitedFor"]; what.is_string())
             out.reasons.push_back({"waited", row.agent, fmt::format("it was ready for {}, until {} took it at {}: {}",

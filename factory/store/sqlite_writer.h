@@ -76,6 +76,7 @@ public:
     Result<JobKey> insert_job(const NewJob& job) override;
     Result<JobKey> job_key(std::string_view uid) override { return reader_.job_key(uid); }
     Result<WaitingJob> waiting_job(JobKey job) override;
+    Result<std::int64_t> binding_id(std::string_view key) override;
     Result<std::int64_t> job_binding(JobKey job) override;
     Status change_job(const JobChange& change) override;
     Result<std::uint64_t> rebind_ready(std::int64_t from, std::int64_t to) override;

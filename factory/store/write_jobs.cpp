@@ -35,6 +35,13 @@ Result<std::int64_t> SqliteWriter::put_binding(const Binding& b)
     return db_->last_id();
 }
 
+Result<std::int64_t> SqliteWriter::binding_id(std::string_view key)
+{
+    Rows rows = db_->query("select id from bindings where key = ?1", key);
+    if (!rows.next()) return none(rows, "binding", std::string(key));
+    return rows.integer(0);
+}
+
 Result<std::vector<std::pair<std::int64_t, std::size_t>>> SqliteWriter::ready_counts()
 {
     // Those that nobody approved yet are on no board, here and below.

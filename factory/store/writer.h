@@ -209,6 +209,7 @@ public:
     virtual Result<JobKey> insert_job(const NewJob& job) = 0;
     virtual Result<JobKey> job_key(std::string_view uid) = 0;
     virtual Result<WaitingJob> waiting_job(JobKey job) = 0;
+    virtual Result<std::int64_t> binding_id(std::string_view key) = 0;   ///< errors: not_found
     virtual Result<std::int64_t> job_binding(JobKey job) = 0;
     virtual Status change_job(const JobChange& change) = 0;
     /// All that are ready go to another binding of the same trigger; how many. One statement: thousands would each look through what the savepoint keeps.

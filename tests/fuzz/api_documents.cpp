@@ -30,6 +30,6 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     for (const bool sap : {false, true})
         if (const auto call = parse_run_call(*json, sap); call && (!call->context.is_object() || !call->input.is_object())) std::abort();
     (void)sample_of(*json);
-    (void)merge_input(*json, Json::object({{"input", *json}}));
+    (void)protocol::merge_input(*json, Json::object({{"input", *json}}));
     return 0;
 }

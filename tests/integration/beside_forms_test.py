@@ -59,7 +59,7 @@ class Forms(Pages):
         else:
             wait_for(f"what is said; it is {page.script(SAID)}", lambda: page.script(SAID) == case["says"], 8)
             # Each is tied to its field, and the first has the focus.
-            self.assertTrue(page.script("const e = document.activeElement; return e.getAttribute('aria-invalid') === 'true' || e.tagName === 'LEGEND'"), page.script(FOCUSED))
+            wait_for("the first to have the focus", lambda: page.script("const e = document.activeElement; return e.getAttribute('aria-invalid') === 'true' || e.tagName === 'LEGEND'"), 8)
             self.assertEqual(page.script("return [...document.querySelectorAll('[aria-invalid=true]')].filter(e => !(e.getAttribute('aria-describedby') || '').split(' ').some(i => i.endsWith('-wrong') && document.getElementById(i).innerText)).length"), 0)
             self.assertEqual(len(self.agent.told("/v1/launch")), before)
 

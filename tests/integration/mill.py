@@ -53,7 +53,7 @@ class Program:
         world.programs.append(self)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        self.first = self._wait_line(ready)
+        self.first = self._wait_line(ready) if ready else ""
 
     def _read(self):
         for line in self.process.stdout:

@@ -54,7 +54,8 @@ Json package_schema()
                               {"credentials", map_of(object({{"kind", kind}}, Json::array({"kind"}), false), "the credentials that a deployment binds; read as $secrets.NAME.FIELD")},
                               {"dependencies", map_of(Json::object({{"type", "string"}}), "packages whose workflows this one runs: name and version each")},
                               {"requires", typed("object", "what the agent must have")},
-                              {"repeatable", boolean("true: running it twice does no harm, so a lost attempt may be tried again")}},
+                              {"repeatable", boolean("true: running it twice does no harm, so a lost attempt may be tried again")},
+                              {"offline", boolean("true: a person may start it at their agent while the factory is away; it needs nothing of the factory then")}},
                              Json::array({"name", "version"}));
     for (const auto& [key, value] : body.as_object()) out.set(key, value);
     return out;

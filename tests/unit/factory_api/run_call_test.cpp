@@ -52,9 +52,9 @@ TEST_CASE("a run call takes its two members and SAP's token, nothing else", "[fa
 
 TEST_CASE("the caller's input lies over the trigger's own", "[factory][api]")
 {
-    CHECK(merge_input(json(R"({"region":"eu","deep":{"a":1,"b":2},"list":[1]})"), json(R"({"deep":{"b":3},"list":[2],"order":"x"})")) ==
+    CHECK(protocol::merge_input(json(R"({"region":"eu","deep":{"a":1,"b":2},"list":[1]})"), json(R"({"deep":{"b":3},"list":[2],"order":"x"})")) ==
           json(R"({"region":"eu","deep":{"a":1,"b":3},"list":[2],"order":"x"})"));
-    CHECK(merge_input(json(R"({"a":1})"), json("{}")) == json(R"({"a":1})"));
+    CHECK(protocol::merge_input(json(R"({"a":1})"), json("{}")) == json(R"({"a":1})"));
 }
 
 TEST_CASE("a sample has what the schema requires, with its own examples", "[factory][api]")

@@ -1,0 +1,69 @@
+#include "agent/local_starts.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "agent/packages.h"
+#include "platform/base/ids.h"
+#include "platform/base/log.h"
+#include "platform/files.h"
+#include "protocol/offer.h"
+
+namespace mill::agent {
+
+bool LocalStarts::has_package(const std::string& digest) const
+{
+    const auto path = package_path(parts_.data_folder, digest);
+    return path && platform::exists(*path);
+}
+
+Result<std::string> LocalStarts::begin(const Launch& launch, const Json& terms)
+{
+    Json said = terms;
+    said.set("job", new_uid()).set("attempt", 1).set("attemptToken", "").set("launch", launch.id).set("input", protocol::merge_input(terms["input"], launch.input));
+    said.set("given", launch.input).set("title", launch.title).set("asked", format_time(launch.asked));
+    const auto offer = protocol::parse_offer(said);
+    if (!offer) return fail(Errc::corrupt, fmt::format("what the factory said beforehand cannot be read: {}", offer.error().what));
+    if (offer->terms.empty()) return fail(Errc::corrupt, "the factory said nothing of it beforehand");
+    auto grants = parts_.admit(*offer);
+    if (!grants) return fail(std::move(grants.error()));
+    if (!has_package(offer->package_digest)) return fail(Errc::not_found, fmt::format("package {} {} is not on this machine", offer->package_name, offer->package_version));
+    const protocol::AttemptId& id = offer->id;
+    if (!parts_.desk.take({id, false, offer->lease, false, true})) {
+        const std::string unable = parts_.desk.unable();
+        return fail(Errc::conflict, unable.empty() ? "all slots are taken" : unable);
+    }
+    parts_.journal.withhold(id);
+    parts_.tell(command::Take{id, dump_json(said)});
+    if (!parts_.fetches.try_send({*offer, std::move(*grants), {}})) parts_.tell(command::GiveBack{id, "too many packages are being looked for"});
+    log::info("person", "{}: {} begins while the factory is away", id.key(), offer->trigger);
+    return id.job;
+}
+
+std::vector<Json> LocalStarts::begun() const
+{
+    std::vector<Json> out;
+    for (const Journal::Held& held : parts_.journal.withheld()) {
+        auto offer = parse_json(held.offer);
+        if (offer && offer->is_object()) out.push_back(std::move(*offer));
+        else log::error("person", "{}: what it was is lost, and the factory cannot be told of it", held.id.key());
+    }
+    return out;
+}
+
+void LocalStarts::is_known(const protocol::AttemptId& id)
+{
+    parts_.desk.is_known(id);
+    parts_.journal.give(id);
+    parts_.questions.stir();
+}
+
+void LocalStarts::refuse(const protocol::AttemptId& id, const std::string& why)
+{
+    parts_.journal.refuse(id);   // first: one that is released this moment sees it, or we that it is
+    if (parts_.desk.holds(id)) return parts_.tell(command::Drop{id, "the factory does not take it: " + why});
+    if (parts_.journal.is_open(id)) (void)parts_.journal.finish(id);
+}
+
+}  // namespace mill::agent
