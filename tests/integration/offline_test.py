@@ -239,6 +239,22 @@ class Offline(Test):
         status = self.world.command(BIN / "millwright-agent", "status", "--data", self.data, "--json").stdout
         self.assertNotIn(over, status)
 
+    def test_its_service_manager_is_told_that_it_is_up_without_its_factory(self):
+        self.wire.cut()
+        heard = self.world.folder / "notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+            told.bind(str(heard))
+            heard.chmod(0o666)
+            told.settimeout(20)
+            self.program = Program(self.world, "agent", [BIN / "millwright-agent", "run", "--data", self.data], "", {"NOTIFY_SOCKET": str(heard)})
+            words = ""
+            while "READY=1" not in words:   # else systemd would end it after 90 s, and what runs with it
+                words = told.recv(4096).decode()
+            self.assertIn("STATUS=no factory has answered yet", words)
+            self.wire.mend()
+            while "STATUS=subscribed" not in words:
+                words = told.recv(4096).decode()
+
     def test_a_newer_version_meanwhile_does_not_change_what_ran(self):
         trigger = self.deploy()
         self.agent()
