@@ -210,7 +210,7 @@ class Desktop:
     # Notices, by the server that Debian has.
     def dunst(self):
         (self.folder / "dunstrc").write_text(f"[global]\n    dmenu = {self.folder}/pick\n    browser = /bin/true\n    markup = full\n    idle_threshold = 0\n    history_length = 50\n"
-                                             "    notification_limit = 0\n")
+                                             "    notification_limit = 0\n    mouse_right_click = context\n")
         self.own()
         self.start("dunst", "dunst", "-conf", self.folder / "dunstrc")
         wait_for("dunst", lambda: self.run("dunstctl", "is-paused", check=False).returncode == 0)
@@ -234,6 +234,13 @@ class Desktop:
         (self.folder / "wanted").write_text(label)
         self.own()
         self.run("dunstctl", "context")
+
+    def click(self, label):
+        """The same with the mouse: on the one notice that is shown, which opens its menu."""
+        (self.folder / "wanted").write_text(label)
+        self.own()
+        window = self.run("xdotool", "search", "--onlyvisible", "--class", "Dunst").stdout.split()[-1]
+        self.run("xdotool", "mousemove", "--window", window, "20", "20", "click", "3")
 
     def keys(self, *symbols):
         """Presses them together, by this process: no program's start stands between the key and its effect. Says when."""
@@ -264,6 +271,12 @@ class Desktop:
     def property(self, service, path, interface, name):
         done = self.run("busctl", "--user", "--json=short", "get-property", service, path, interface, name, check=False)
         return json.loads(done.stdout)["data"] if done.returncode == 0 else None
+
+
+def history(desktop):
+    """What dunst has shown and closed: [(title, body)], the newest first."""
+    said = json.loads(desktop.run("dunstctl", "history").stdout)["data"][0]
+    return [(one["summary"]["data"], one["body"]["data"]) for one in said]
 
 
 def connect_as(number, path):

@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from desktop import Desktop, Person, connect_as, user
+from desktop import Desktop, Person, connect_as, history, user
 from mill import BIN, World, wait_for
 
 CONSENT = {"id": "J 1 1", "title": "Invoices <b>& more</b>", "description": "Books <i>all</i> & sundry", "asker": "user otto", "trigger": "invoices", "expectedMs": 120000,
@@ -27,12 +27,6 @@ def processor_ms(pid):
 
 def pss_kib(pid):
     return next(int(line.split()[1]) for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
-
-
-def history(desktop):
-    """What dunst has shown and closed: [(title, body)], the newest first."""
-    said = json.loads(desktop.run("dunstctl", "history").stdout)["data"][0]
-    return [(one["summary"]["data"], one["body"]["data"]) for one in said]
 
 
 class Notices(unittest.TestCase):
