@@ -10,12 +10,10 @@ import socket
 import socketserver
 import subprocess
 import tempfile
-import threading
 import time
 import unittest
-from http.server import BaseHTTPRequestHandler
 
-from mill import BIN, NOBODY, Failure, wait_for
+from mill import BIN, NOBODY, Failure, user, wait_for
 
 NEEDED = ("Xvfb", "dbus-daemon", "dunst", "dunstctl", "xdotool")
 BUSCONF = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -27,97 +25,6 @@ PICK = """#!/bin/sh
 cat > {folder}/offered
 grep -F "$(cat {folder}/wanted)" {folder}/offered | head -n 1
 """
-
-
-def user():
-    """As whom the programs of a session run: never root."""
-    return {} if os.getuid() != 0 else {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-
-
-class Person:
-    """DIR/person, as the agent serves it: a state that a test sets, and what was posted."""
-
-    def __init__(self, data):
-        self.path = pathlib.Path(data) / "person"
-        self.changed = threading.Condition()
-        self.version, self.posts, self.answers, self.server = int(time.time() * 1000), [], {}, None
-        self.state = {"agent": {"name": "anna-pc", "factory": "http://127.0.0.1:7460", "state": "online", "why": "", "mode": "attended"}, "user": "anna",
-                      "session": {"state": "active", "user": "anna", "since": "2026-11-27T13:00:00Z", "display": "x11"}, "paused": None, "running": [], "launchable": [], "questions": [],
-                      "consents": [], "tells": [], "history": [], "stop": None}
-
-    def start(self):
-        person = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self, status, body):
-                text = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def do_GET(self):
-                if self.path == "/v1/person":
-                    with person.changed:
-                        return self.answer(200, {"version": person.version, **person.state})
-                if self.path.startswith("/v1/changes?after="):
-                    after, server = int(self.path.partition("=")[2]), person.server
-                    with person.changed:
-                        person.changed.wait_for(lambda: person.version != after or person.server is not server, 25)
-                        return self.answer(200, {"version": person.version})
-                return self.answer(404, {"detail": "no such thing"})
-
-            def do_POST(self):
-                arrived = time.monotonic()
-                body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"null")
-                with person.changed:
-                    person.posts.append({"path": self.path, "body": body, "at": arrived})
-                    status, said = person.answers.get(self.path, (200, {"stopped": [job["job"] for job in person.state["running"]]} if self.path == "/v1/stop" else {}))
-                self.answer(status, said)
-
-            def address_string(self):
-                return "local"
-
-            def log_message(self, *_):
-                pass
-
-        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-            daemon_threads, request_queue_size, block_on_close = True, 64, False
-
-            def handle_error(self, *_):
-                pass   # whoever asked is gone
-
-        self.path.unlink(missing_ok=True)
-        self.server = Server(str(self.path), Handler)
-        os.chmod(self.path, 0o600)
-        if os.getuid() == 0:
-            os.chown(self.path, NOBODY, NOBODY)
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def stop(self):
-        """As if the agent were killed: its socket stays, nobody listens."""
-        server, self.server = self.server, None
-        with self.changed:
-            self.changed.notify_all()
-        if server:
-            server.shutdown()
-            server.server_close()
-
-    def set(self, **state):
-        with self.changed:
-            self.state.update(state)
-            self.version += 1
-            self.changed.notify_all()
-
-    def posted(self, path):
-        with self.changed:
-            return [post for post in self.posts if post["path"] == path]
-
-    def faces(self):
-        said = self.posted("/v1/faces")
-        return said[-1]["body"] if said else None
 
 
 class Desktop:
