@@ -73,7 +73,7 @@ struct RetentionState {
 struct EnrolRequest {
     std::string code_id, code_sha256;   ///< of protocol::Token
     std::string name, public_key;
-    protocol::AgentMode mode = protocol::AgentMode::unattended;
+    std::optional<protocol::AgentMode> mode;   ///< nothing: as the invitation says, else unattended
     Json facts;
 };
 

@@ -29,7 +29,7 @@ class Consent(Test):
         self.otto = world.api("POST", "/v1/tokens", {"kind": "user", "name": "otto", "role": "operator"}).json["token"]
         code = world.run("agents", "invite", "--mode", "attended", "--user", "anna", "--name", "pc-anna", "--approve").stdout.split()[0]
         data = self.data = world.folder / "pc-anna"
-        world.command(BIN / "millwright-agent", "enrol", "--data", data, "--factory", world.url, "--name", "pc-anna", "--mode", "attended", "--code", code)
+        world.command(BIN / "millwright-agent", "enrol", "--data", data, "--factory", world.url, "--name", "pc-anna", "--code", code)   # attended, as the invitation says
         (data / "policy.yaml").write_text(f"unsigned: true\nconsent: {{ within: {WITHIN}s }}\n")
         desktop.dunst()
         self.agent = Program(world, "agent", [BIN / "millwright-agent", "run", "--data", data], "ready", desktop.environment)
