@@ -45,6 +45,8 @@ public:
     void launch(Launch launch, Tell tell);
     void answer(std::string question, Json answer, std::string comment, Tell tell);
     void cancel(std::string job, std::string why, Tell tell);
+    /// Of a restart, before anything else: what of an attempt's consent was used is what the journal knows.
+    void begun(const std::function<bool(const protocol::AttemptId&)>& known) { consents_.begun(known); }
     Told choose(const std::string& consent, const std::string& choice, const std::string& by);
     void postpone(const std::string& by);     ///< everything is stopped: what has not begun is for later
     /// {user, launchable, questions, jobs, tells} as the factory said last; `launchable` with `offline` and `unavailable`.

@@ -38,6 +38,7 @@ Result<std::unique_ptr<Attendance>> Attendance::open(const Machine& machine, con
         out->persons_.emplace_back(factory, std::make_unique<AtPerson>(AtPerson::Parts{factory->identity().folder, factory->person_rules(), factory->desk(), machine.clock, out->changes_,
                                                                                        [room] { return room->facts(); }, [room] { return room->session(); }}));
         served.push_back({out->persons_.back().second.get(), factory->identity().name, factory->identity().factory_url});
+        out->persons_.back().second->begun([&](const protocol::AttemptId& id) { return factory->journal().knows(id); });
         out->seen_.remember(factory->journal());
     }
     out->room_->serve(std::move(served));
@@ -78,8 +79,21 @@ void Attendance::watch()
 {
     auto watch = platform::watch_desktop([this](const platform::DesktopSession& session) { seen(session); });
     if (!watch) return log::warning("person", "who sits at this desktop is not seen: {}", watch.error().what);
-    watch_ = std::move(*watch);
-    seen(watch_->now());
+    const platform::DesktopSession now = (*watch)->now();
+    {
+        const std::scoped_lock lock(mutex_);
+        watch_ = std::move(*watch);
+        if (!told_.display.empty()) watch_->look_at(told_);
+    }
+    seen(now);
+}
+
+/// A service of this user may have begun before there was a desktop; whoever shows its face there knows where it is.
+void Attendance::look_at(const platform::DesktopPlace& place)
+{
+    const std::scoped_lock lock(mutex_);
+    told_ = place;
+    if (watch_) watch_->look_at(place);
 }
 
 void Attendance::close()
