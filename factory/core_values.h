@@ -211,12 +211,6 @@ struct PollAnswer {
     std::uint64_t person = 0;                ///< what its user may see has this version now; 0: nothing new
 };
 
-/// Whose agent it is. `version`: of what that person may see; it only grows, over restarts, too.
-struct PersonState {
-    std::string agent, user;   ///< names
-    std::uint64_t version = 0;
-};
-
 /// How it stands with an agent's examination of itself, and what the last one found. In memory: a restart of the factory forgets it.
 struct DoctorState {
     std::string agent;                    ///< name

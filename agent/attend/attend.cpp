@@ -12,8 +12,7 @@
 #include "platform/base/ids.h"
 #include "platform/base/printable.h"
 #include "platform/base/redact.h"
-#include "platform/local_http.h"
-#include "platform/own_user.h"
+#include "platform/own_socket.h"
 #include "platform/show_page.h"
 #include "platform/terminal.h"
 
@@ -24,24 +23,9 @@ using companion::say;
 
 constexpr std::chrono::seconds kFacePatience{20};
 
-struct Said {
-    int status = 0;
-    Json body;
-    bool well() const { return status >= 200 && status < 300; }
-};
-
-Result<Said> call(const std::string& path, const char* method, const std::string& target, const Json& body)
+Result<platform::Said> call(const std::string& path, const char* method, const std::string& target, const Json& body)
 {
-    if (auto ours = platform::is_ours_or_roots(path); !ours) return fail(std::move(ours.error()));
-    platform::LocalRequest request;
-    request.method = method;
-    request.target = target;
-    if (!body.is_null()) request.body = dump_json(body);
-    auto answer = platform::call_local_socket(path, request, kFacePatience);
-    if (!answer) return fail(std::move(answer.error()));
-    auto json = parse_json(answer->body);
-    if (!json) return fail(Errc::corrupt, path + ": the answer is no JSON");
-    return Said{answer->status, std::move(*json)};
+    return platform::ask_own_socket(path, method, target, body, kFacePatience);
 }
 
 /// Said where there are several factories.

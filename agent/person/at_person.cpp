@@ -363,7 +363,7 @@ Json AtPerson::view() const
         launchable.push(std::move(item));
     }
     Json out = Json::object({{"user", view_["user"].as_string()}, {"launchable", std::move(launchable)}});
-    for (const char* list : {"questions", "jobs", "tells"}) out.set(list, view_[list].is_array() ? view_[list] : Json::array());
+    for (const char* list : {"questions", "jobs"}) out.set(list, view_[list].is_array() ? view_[list] : Json::array());
     return out;
 }
 

@@ -49,7 +49,7 @@ public:
     void begun(const std::function<bool(const protocol::AttemptId&)>& known) { consents_.begun(known); }
     Told choose(const std::string& consent, const std::string& choice, const std::string& by);
     void postpone(const std::string& by);     ///< everything is stopped: what has not begun is for later
-    /// {user, launchable, questions, jobs, tells} as the factory said last; `launchable` with `offline` and `unavailable`.
+    /// {user, launchable, questions, jobs} as the factory said last; `launchable` with `offline` and `unavailable`.
     Json view() const;
     const Consents& consents() const { return consents_; }
     const Launches& launches() const { return launches_; }

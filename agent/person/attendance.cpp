@@ -46,7 +46,7 @@ Result<std::unique_ptr<Attendance>> Attendance::open(const Machine& machine, con
 }
 
 Attendance::Attendance(const Machine& machine, platform::Handle lock)
-    : machine_(machine), lock_(std::move(lock)), changes_(machine.clock.now()), seen_(machine.ledger, machine.clock)
+    : machine_(machine), lock_(std::move(lock)), changes_(machine.clock.now()), seen_(machine.ledger)
 {
     room_ = std::make_unique<PersonRoom>(PersonRoom::Parts{machine_.clock, changes_, seen_, [this](Command command) { to_runs_(std::move(command)); }, machine_.paused, machine_.hold, machine_.pause});
     seen_.on_change([this] { changes_.bump(); });

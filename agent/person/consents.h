@@ -26,7 +26,7 @@ public:
     };
     struct Settled {
         protocol::AttemptId id;
-        std::string choice, by, title;
+        std::string choice, by;
         WallTime until;              ///< asked again from then on
         bool waited_for = false;     ///< its offer is here: an answer is due
     };

@@ -46,7 +46,6 @@ Json PersonRoom::running() const
     for (Json row : rows.as_array()) {
         const std::string job = row["job"].as_string();
         row.set("mine", is_mine(factories_, job));
-        row.erase("pushed");
         out.push(std::move(row));
     }
     return out;
@@ -80,7 +79,7 @@ Json PersonRoom::history() const
 Json PersonRoom::person() const
 {
     const std::int64_t version = parts_.changes.version();   // before anything is read: what changes meanwhile is seen again
-    Json launchable = Json::array(), questions = Json::array(), consents = Json::array(), queued = Json::array(), tells = Json::array(), agents = Json::array();
+    Json launchable = Json::array(), questions = Json::array(), consents = Json::array(), queued = Json::array(), agents = Json::array();
     const auto append = [&](Json& list, const Json& items, const Factory& factory) {
         for (Json item : items.as_array()) list.push(factories_.size() > 1 ? std::move(item.set("factory", factory.url)) : std::move(item));
     };
@@ -90,7 +89,6 @@ Json PersonRoom::person() const
         append(questions, view["questions"], each);
         append(consents, each.person->consents().list(), each);
         append(queued, each.person->launches().waiting(), each);
-        append(tells, view["tells"], each);
         std::string why;
         const bool online = each.person->is_online(&why);
         agents.push(Json::object({{"name", each.agent}, {"factory", each.url}, {"state", online ? "online" : "offline"}, {"why", online ? "" : why}, {"mode", "attended"}}));
@@ -104,8 +102,6 @@ Json PersonRoom::person() const
     Json history_rows = history();
     const std::scoped_lock lock(mutex_);
     Json shown = Json::array();
-    for (const Json& each : tells.as_array())
-        if (!dismissed_.contains(each["id"].as_string())) shown.push(each);
     for (const auto& [id, each] : tells_) shown.push(each);
     out.set("session", session_).set("tells", std::move(shown)).set("history", std::move(history_rows)).set("faces", faces_locked()).set("stop", stop_key_locked());
     return out;
@@ -240,15 +236,9 @@ void PersonRoom::tell(Json tell)
 
 bool PersonRoom::dismiss(const std::string& id)
 {
-    bool known = false;
-    for (const Factory& each : factories_) {
-        const Json view = each.person->view();
-        for (const Json& item : view["tells"].as_array()) known = known || item["id"].as_string() == id;
-    }
     {
         const std::scoped_lock lock(mutex_);
-        known = tells_.erase(id) > 0 || known || dismissed_.contains(id);
-        if (!known) return false;
+        if (tells_.erase(id) == 0 && !dismissed_.contains(id)) return false;
         dismissed_.insert(id);
         if (dismissed_.size() > 1000) dismissed_.erase(dismissed_.begin());
     }

@@ -35,7 +35,7 @@ struct RoomWorld {
     FakeClock clock;
     NoLedger nothing;
     Changes changes{clock.now()};
-    SeenJobs seen{nothing, clock};
+    SeenJobs seen{nothing};
     agent::Slots slots{2, clock};
     Desk desk{slots};
     std::vector<Command> said;
