@@ -186,7 +186,7 @@ Json Faces::report() const
     if (parts_.page.empty()) problem("faces.no_page", parts_.no_page);
     const std::string key = !key_there_ || !parts_.keys ? "" : portal_ ? portal_->granted() : platform::format_key(*parts_.keys);
     return Json::object({{"kind", "companion"}, {"pid", platform::process_number()}, {"notifications", notifications}, {"tray", tray}, {"stopKey", key.empty() ? Json() : Json(key)},
-                         {"page", parts_.page.empty() ? Json() : Json(parts_.page)}, {"problems", std::move(problems)}});
+                         {"page", parts_.page.empty() ? Json() : Json(parts_.page)}, {"display", parts_.display}, {"authority", parts_.authority}, {"problems", std::move(problems)}});
 }
 
 /// One after the other: what was said first must not arrive last.

@@ -8,14 +8,14 @@
 namespace mill::agent {
 namespace {
 
-/// One agent for each desktop session: two would ask the same person twice, and each take half of the desktop for its own.
+/// One agent for each person: two would ask the same person twice, and each take half of the desktop for its own.
 Result<platform::Handle> lock_desktop(const std::string& data_folder)
 {
     const std::string path = platform::desktop_lock_path("millwright-agent");
-    if (path.empty()) return platform::Handle();   // no desktop's session that could have another
+    if (path.empty()) return platform::Handle();   // no session that could have another
     auto lock = platform::lock_file(path);
     if (!lock && lock.error().code == Errc::conflict)
-        return fail(Errc::conflict, fmt::format("an attended agent runs in this desktop session already ({}); one is enough for all factories: end that one (millwright-agent stop --data ITS_FOLDER), "
+        return fail(Errc::conflict, fmt::format("an attended agent of this user runs already ({}); one is enough for all factories: end that one (millwright-agent stop --data ITS_FOLDER), "
                                                 "or enrol it at this factory, too; {} starts when it has ended", lock.error().what, data_folder));
     if (!lock) log::warning("person", "whether another agent stands beside this person is not known: {}", lock.error().what);
     return lock ? std::move(*lock) : platform::Handle();
@@ -48,7 +48,8 @@ Result<std::unique_ptr<Attendance>> Attendance::open(const Machine& machine, con
 Attendance::Attendance(const Machine& machine, platform::Handle lock)
     : machine_(machine), lock_(std::move(lock)), changes_(machine.clock.now()), seen_(machine.ledger)
 {
-    room_ = std::make_unique<PersonRoom>(PersonRoom::Parts{machine_.clock, changes_, seen_, [this](Command command) { to_runs_(std::move(command)); }, machine_.paused, machine_.hold, machine_.pause});
+    room_ = std::make_unique<PersonRoom>(PersonRoom::Parts{machine_.clock, changes_, seen_, [this](Command command) { to_runs_(std::move(command)); }, machine_.paused, machine_.hold, machine_.pause,
+                                                                [this](const platform::DesktopPlace& place) { look_at(place); }});
     seen_.on_change([this] { changes_.bump(); });
     seen_.on_tell([this](Json tell) { room_->tell(std::move(tell)); });
 }

@@ -211,7 +211,7 @@ Status PersonRoom::resume()
     return done;
 }
 
-void PersonRoom::set_face(std::int64_t process, Json face)
+void PersonRoom::set_face(std::int64_t process, Json face, const platform::DesktopPlace& place)
 {
     {
         const std::scoped_lock lock(mutex_);
@@ -219,6 +219,7 @@ void PersonRoom::set_face(std::int64_t process, Json face)
         if (faces_.size() >= kMostFaces && !faces_.contains(process)) faces_.erase(faces_.begin());
         faces_[process] = std::move(face);
     }
+    if (parts_.desktop && !place.display.empty()) parts_.desktop(place);
     parts_.changes.bump();
 }
 

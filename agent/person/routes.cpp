@@ -172,7 +172,13 @@ void on_pause(Call& call)
 void on_resume(Call& call)
 {
     auto done = call.room.resume();
-    call.answer(done ? yes(Json::object({})) : no(503, done.error().what));
+    call.answer(done ? yes(Json::object({})) : no(503, "not_kept", done.error().what));
+}
+
+/// An X server of this machine: ":0", ":0.1"; not one at the other end of a tunnel.
+bool is_display_here(std::string_view text)
+{
+    return text.size() >= 2 && text.size() <= 16 && text.front() == ':' && text.find_first_not_of("0123456789.", 1) == text.npos;
 }
 
 void on_faces(Call& call)
@@ -188,8 +194,9 @@ void on_faces(Call& call)
                               {"stopKey", Json()}, {"page", Json()}, {"problems", std::move(problems)}});
     for (const char* member : {"stopKey", "page"})
         if (const std::string text = fields.text(member, ""); !text.empty()) face.set(member, text.substr(0, 200));
-    if (auto ok = fields.done(); !ok) return call.answer(no(400, ok.error().what));
-    call.room.set_face(process, std::move(face));
+    const platform::DesktopPlace place{fields.text("display", ""), fields.text("authority", "")};
+    if (auto ok = fields.done(); !ok) return call.answer(wrong(ok.error().what));
+    call.room.set_face(process, std::move(face), is_display_here(place.display) ? place : platform::DesktopPlace{});
     call.answer(yes(Json::object({})));
 }
 

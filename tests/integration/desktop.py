@@ -1,5 +1,6 @@
-"""A desktop session for tests: an X server without a screen, a message bus of its own, what Debian has to show notices and icons, and an agent that
-is played by a script (DIR/person), so that a test decides what the person is told."""
+"""A desktop session for tests: an X server without a screen, a message bus of its own, what Debian has to show notices and icons. Its agent is a real one, or
+played (person_stand_in.py)."""
+import contextlib
 import ctypes
 import json
 import os
@@ -7,7 +8,7 @@ import pathlib
 import shutil
 import signal
 import socket
-import socketserver
+import struct
 import subprocess
 import tempfile
 import time
@@ -30,17 +31,17 @@ grep -F "$(cat {folder}/wanted)" {folder}/offered | head -n 1
 class Desktop:
     """Use as a context."""
 
-    def __init__(self, display=True, bus=True):
+    def __init__(self, display=True, bus=True, cookie=False):
         missing = [name for name in NEEDED if not shutil.which(name)]
         if missing:
             raise unittest.SkipTest(f"SKIP: not installed: {' '.join(missing)} (packaging/install-packages test)")
-        self.wants = (display, bus)
+        self.wants = (display, bus, cookie)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mw-desk-"))
         self.running, self.environment = {}, {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.folder), "XDG_CONFIG_HOME": str(self.folder / "config"),
                                               "LANG": "C.UTF-8", "NO_AT_BRIDGE": "1", "GIO_USE_VFS": "local", "GSETTINGS_BACKEND": "memory"}
 
     def __enter__(self):
-        display, bus = self.wants
+        display, bus, cookie = self.wants
         (self.folder / "config").mkdir()
         (self.folder / "pick").write_text(PICK.format(folder=self.folder))
         (self.folder / "pick").chmod(0o755)
@@ -52,7 +53,13 @@ class Desktop:
             self.environment["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={self.folder}/bus"
         if display:
             read, write = os.pipe()
-            self.start("x", "Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-noreset", pass_fds=(write,))
+            closed = []
+            if cookie:   # nobody without it: one entry, of any machine and any display
+                (self.folder / "authority").write_bytes(b"".join(struct.pack(">H", 65535) if part is None else struct.pack(">H", len(part)) + part for part in (None, b"", b"", b"MIT-MAGIC-COOKIE-1", os.urandom(16))))
+                self.own()
+                closed = ["-auth", self.folder / "authority"]
+                self.environment["XAUTHORITY"] = str(self.folder / "authority")
+            self.start("x", "Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-noreset", *closed, pass_fds=(write,))
             os.close(write)
             with os.fdopen(read) as number:
                 self.environment["DISPLAY"] = ":" + number.readline().strip()
@@ -167,6 +174,32 @@ class Desktop:
         x11.XSync(display, 0)
         x11.XCloseDisplay(display)
         return pressed
+
+    @contextlib.contextmanager
+    def full_screen(self):
+        """A window that a window manager would say to be in front and over the whole screen."""
+        x11 = ctypes.CDLL("libX11.so.6")
+        x11.XOpenDisplay.restype = ctypes.c_void_p
+        x11.XDefaultRootWindow.restype = x11.XCreateSimpleWindow.restype = x11.XInternAtom.restype = ctypes.c_ulong
+        before = os.environ.get("XAUTHORITY")
+        os.environ["XAUTHORITY"] = self.environment.get("XAUTHORITY", "")
+        display = ctypes.c_void_p(x11.XOpenDisplay(self.environment["DISPLAY"].encode()))
+        os.environ.pop("XAUTHORITY") if before is None else os.environ.update(XAUTHORITY=before)
+        root = ctypes.c_ulong(x11.XDefaultRootWindow(display))
+        window = ctypes.c_ulong(x11.XCreateSimpleWindow(display, root, 0, 0, 640, 480, 0, ctypes.c_ulong(0), ctypes.c_ulong(0)))
+        atom = lambda name: ctypes.c_ulong(x11.XInternAtom(display, name, 0))
+
+        def say(of, name, kind, value):
+            x11.XChangeProperty(display, of, atom(name), atom(kind), 32, 0, ctypes.byref(value), 1)
+            x11.XSync(display, 0)
+
+        try:
+            say(window, b"_NET_WM_STATE", b"ATOM", atom(b"_NET_WM_STATE_FULLSCREEN"))
+            say(root, b"_NET_ACTIVE_WINDOW", b"WINDOW", window)
+            yield
+            say(root, b"_NET_ACTIVE_WINDOW", b"WINDOW", ctypes.c_ulong(0))
+        finally:
+            x11.XCloseDisplay(display)
 
     def call(self, service, path, interface, method, *arguments, signature=None):
         """One D-Bus call, by a process of the session's user."""

@@ -461,6 +461,31 @@ class WithTheAgent(unittest.TestCase):
             self.assertEqual(refused.returncode, 3, refused.stderr)
             self.assertIn("no companion runs", world.command(BIN / "millwright-agent", "status", "--data", data, check=False).stdout)
 
+    def test_an_agent_that_began_before_the_desktop_learns_where_it_is(self):
+        with Desktop(cookie=True) as desktop, World() as world:
+            world.start_factory()
+            data = world.enrol("anna-pc", mode="attended")
+            run = [BIN / "millwright-agent", "run", "--data", data]
+            # As a user's systemd starts it with the login: the session's folder is there, its display is not.
+            Program(world, "agent", run, "ready", {"XDG_RUNTIME_DIR": str(desktop.folder)})
+            session = lambda: json.loads(world.command(BIN / "millwright-agent", "status", "--data", data, "--json", check=False).stdout)["person"]["session"]
+            self.assertEqual(session()["display"], "none")
+            desktop.companion(data)
+            wait_for("the display", lambda: session()["display"] == "x11")
+            with desktop.full_screen():
+                wait_for("what is shown", lambda: session()["state"] == "presentation")
+                wait_for("the factory knows it", lambda: world.api("GET", "/v1/agents/anna-pc").json["facts"]["session"]["state"] == "presentation")
+            wait_for("its end", lambda: session()["state"] == "active")
+            # From a terminal inside the session it is the same person's.
+            run[-1] = world.enrol("second", mode="attended")
+            refused = desktop.run(*run, check=False, environment={"XDG_SESSION_ID": "7"})
+            self.assertEqual(refused.returncode, 78, refused.stderr)
+            self.assertIn("an attended agent of this user runs already", refused.stderr)
+            # The session ends, and the next one has another display.
+            desktop.end("companion")
+            desktop.end("x")
+            wait_for("it is gone", lambda: session()["display"] == "none")
+
     def test_without_systemd_the_companion_starts_the_agent_and_ends_it_with_the_session(self):
         with Desktop() as desktop, World() as world:
             world.start_factory()

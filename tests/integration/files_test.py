@@ -171,7 +171,7 @@ class Files(Test):
             world.is_watching()
             world.run("triggers", "pause", "inbox")
             world.put("a.csv")
-            wait_for("the agent to have noted it", lambda: "a.csv" in world.notes())
+            time.sleep(2)   # nothing says that it is left alone
             self.assertEqual(world.jobs(), [])
             world.run("triggers", "resume", "inbox")
             wait_for("its job", lambda: world.paths() == ["a.csv"], 60)

@@ -31,6 +31,7 @@ struct NoLedger : Ledger {
 };
 
 struct RoomWorld {
+    std::vector<platform::DesktopPlace> places;
     TemporaryFolder folder;
     FakeClock clock;
     NoLedger nothing;
@@ -55,7 +56,8 @@ struct RoomWorld {
                          pause = std::move(wanted);
                          order.emplace_back("disk");
                          return Status{};
-                     }}};
+                     },
+                     [this](const platform::DesktopPlace& place) { places.push_back(place); }}};
     AtPerson person{AtPerson::Parts{folder.path, {}, desk, clock, changes, [this] { return room.facts(); }, [this] { return room.session(); }}};
     platform::LaterHandler handler = person_routes(room);
 
@@ -281,6 +283,39 @@ TEST_CASE("wrong calls are told what is right, and another user gets nothing", "
     CHECK(world.ask("GET", "/v1/nothing").status == 404);
     CHECK(world.ask("GET", "/v2/person").status == 404);
     CHECK(world.ask("GET", "/").status == 404);
+TEST_CASE("a face says where it stands, and a display of another machine is none", "[room]")
+{
+    RoomWorld world;
+    const std::string us = std::to_string(platform::process_number());
+    const auto say = [&](const std::string& display) { return world.ask("POST", "/v1/faces", R"({"kind":"companion","pid":)" + us + R"(,"display":")" + display + R"(","authority":"/run/x"})").status; };
+    for (const char* elsewhere : {"", "localhost:10.0", "tcp/evil:0", ":", ":0/../../x", "0"}) CHECK(say(elsewhere) == 200);
+    CHECK(world.places.empty());
+    CHECK(say(":0") == 200);
+    REQUIRE(world.places.size() == 1);
+    CHECK(world.places.front().display == ":0");
+    CHECK(world.places.front().authority == "/run/x");
+}
+
+TEST_CASE("what is refused has a code that faces have words for", "[room]")
+{
+    RoomWorld world;
+    CHECK(world.code("/v1/launch", R"({"trigger":"x"})") == "unknown");
+    CHECK(world.code("/v1/launch", R"({"trigger":"x","inputs":{}})") == "invalid_request");
+    CHECK(world.code("/v1/questions/q1", R"({"answer":true})") == "expired");
+    CHECK(world.code("/v1/tells/t1", "{}") == "expired");
+    CHECK(world.code("/v1/jobs/" + kJob.job + "/cancel", "{}") == "unknown");
+    CHECK(world.code("/v1/stop", "{}", 12345) == "not_your_agent");
+    const Json json = offer_json().set("consent", Json::object({{"asker", "user otto"}, {"title", "Report"}}));
+    REQUIRE(world.desk.take({kJob}));
+    CHECK(world.person.hear(*protocol::parse_offer(json), json) == Beside::Word::asking);
+    CHECK(world.code("/v1/consents/other", R"({"choice":"now"})") == "expired");
+    CHECK(world.ask("POST", "/v1/consents/" + kJob.key(), R"({"choice":"later"})").status == 200);
+    CHECK(world.code("/v1/consents/" + kJob.key(), R"({"choice":"now"})") == "answered");
+    world.run(kJob);
+    world.event(kJob, 2, protocol::EventKind::state, Json::object({{"state", "successful"}}));
+    CHECK(world.code("/v1/jobs/" + kJob.job + "/cancel", "{}") == "over");
+}
+
     CHECK(world.ask("GET", "").status == 404);
     CHECK(world.ask("POST", "/v1/person", "{}").status == 405);
     CHECK(world.ask("GET", "/v1/stop").status == 405);
