@@ -49,6 +49,7 @@ private:
     Status fill_and_send(const Json& schema, const std::string& target, const std::function<Json(Json)>& body, const std::function<std::string(const Json&)>& done);
     Status post(const std::string& target, const Json& body, const std::string& done);
     std::string words(std::string_view key, std::initializer_list<companion::Argument> with = {}) const { return say(dialogue_.language, key, with); }
+    std::string failed(const Json& refusal) const { return words("app.failed", {{"why", one_line(companion::why_not(dialogue_.language, refusal))}}); }
     void print(const std::string& line) const { dialogue_.print(line + "\n"); }
     Result<bool> sure(std::string_view key) const;
 
@@ -92,7 +93,7 @@ Status Attend::post(const std::string& target, const Json& body, const std::stri
 {
     auto said = call(path_, "POST", target, body);
     if (!said) return fail(std::move(said.error()));
-    print(said->well() ? done : words("app.failed", {{"why", one_line(said->body["detail"].as_string())}}));
+    print(said->well() ? done : failed(said->body));
     return {};
 }
 
@@ -110,7 +111,7 @@ Status Attend::fill_and_send(const Json& schema, const std::string& target, cons
             print(done(said->body));
             return {};
         }
-        print(words("app.failed", {{"why", one_line(said->body["detail"].as_string())}}));
+        print(failed(said->body));
         if (said->status != 400 || said->body["mistakes"].empty()) return {};
         for (const Json& mistake : said->body["mistakes"].as_array()) print(fmt::format("  {}: {}", one_line(mistake["path"].as_string()), one_line(mistake["text"].as_string())));
         auto again = sure("attend.again");
@@ -168,7 +169,7 @@ Status Attend::on_command(const std::string& word)
         auto said = call(path_, "POST", "/v1/stop", Json::object({{"way", "terminal"}}));   // at once: nobody is asked whether that is meant
         if (!said) return fail(std::move(said.error()));
         const std::size_t jobs = said->body["stopped"].size();
-        print(!said->well() ? words("app.failed", {{"why", one_line(said->body["detail"].as_string())}}) : jobs == 0 ? words("stop.none") : companion::say_count(dialogue_.language, "stop", jobs));
+        print(!said->well() ? failed(said->body) : jobs == 0 ? words("stop.none") : companion::say_count(dialogue_.language, "stop", jobs));
         return {};
     }
     if (word == "p") return post("/v1/pause", Json::object({{"for", "1h"}}), words("pause.done"));

@@ -47,13 +47,13 @@ std::string words_of_choice(const std::string& choice, const std::string& by)
 
 Consents::Consents(std::string path, PersonRules rules, const Clock& clock) : path_(std::move(path)), rules_(std::move(rules)), clock_(clock) { load(); }
 
-Consents::Verdict Consents::verdict_of(const Entry& entry)
 void Consents::begun(const std::function<bool(const protocol::AttemptId&)>& known)
 {
     const std::scoped_lock lock(mutex_);
     for (auto& [key, entry] : entries_) entry.taken = entry.choice == "now" && known(entry.id);
 }
 
+Consents::Verdict Consents::verdict_of(const Entry& entry)
 {
     if (entry.choice.empty()) return {Word::asking, "", entry.by, entry.until};
     if (entry.choice == "now") return {Word::granted, "now", entry.by};

@@ -136,16 +136,16 @@ void PersonRoom::launch(Launch launch, const std::string& factory, Tell tell)
     const auto found = those(factory, [&](const AtPerson& person) { return person.may_launch(launch.trigger); });
     if (found.size() == 1) return found.front()->launch(std::move(launch), std::move(tell));
     const std::string trigger = launch.trigger.substr(0, 200);
-    if (found.empty()) return tell({404, Json::object({{"detail", fmt::format("there is no '{}' that may be started here", trigger)}})});
-    tell({409, Json::object({{"detail", fmt::format("{} factories have a '{}' for this person: say which one (`factory`)", found.size(), trigger)}})});
+    if (found.empty()) return tell(told_no(404, "unknown", fmt::format("there is no '{}' that may be started here", trigger)));
+    tell(told_no(409, "several", fmt::format("{} factories have a '{}' for this person: say which one (`factory`)", found.size(), trigger)));
 }
 
 void PersonRoom::answer(const std::string& question, const std::string& factory, Json answer, std::string comment, Tell tell)
 {
     const auto found = those(factory, [&](const AtPerson& person) { return person.asks(question); });
     if (found.size() == 1) return found.front()->answer(question, std::move(answer), std::move(comment), std::move(tell));
-    if (found.empty()) return tell({410, Json::object({{"detail", "nobody asks this person that (any more)"}})});
-    tell({409, Json::object({{"detail", fmt::format("{} factories ask a question of this name: say which one (`factory`)", found.size())}})});
+    if (found.empty()) return tell(told_no(410, "expired", "nobody asks this person that (any more)"));
+    tell(told_no(409, "several", fmt::format("{} factories ask a question of this name: say which one (`factory`)", found.size())));
 }
 
 Told PersonRoom::choose(const std::string& consent, const std::string& choice, const std::string& caller)
@@ -166,13 +166,13 @@ void PersonRoom::cancel(const std::string& job, std::string why, const std::stri
         parts_.seen.cancelling(job);
         return tell({200, Json::object({})});
     }
-    if (const auto known = parts_.seen.job(job)) return tell({409, Json::object({{"detail", fmt::format("it is over: {}", (*known)["state"].as_string())}})});
+    if (const auto known = parts_.seen.job(job)) return tell(told_no(409, "over", fmt::format("it is over: {}", (*known)["state"].as_string())));
     for (const Factory& each : factories_) {
         const Json view = each.person->view();
         for (const Json& row : view["jobs"].as_array())
             if (row["job"].as_string() == job) return each.person->cancel(job, std::move(why), std::move(tell));
     }
-    tell({404, Json::object({{"detail", "no such job runs here or was started from here"}})});
+    tell(told_no(404, "unknown", "no such job runs here or was started from here"));
 }
 
 std::vector<std::string> PersonRoom::stop(const std::string& way, const std::string& caller)

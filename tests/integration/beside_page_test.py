@@ -355,6 +355,17 @@ class BesidePage(Beside):
                        paused={"until": later(60), "why": "lunch", "by": "anna"})
         return {"home": "", "start": "start/invoice", "question": "question/q1", "yes-no": "question/q2", "consent": "consent/c1", "history": "history", "job": "job/j9", "nowhere": "nowhere"}
 
+    def test_why_something_was_not_done_is_said_in_german_too(self):
+        self.agent.say(questions=[self.question(kind="approval", schema=None)], consents=[self.consent()])
+        for target, refusal in (("/v1/questions/", (409, {"code": "answered", "by": "otto", "detail": "otto was first"})), ("/v1/consents/", (410, {"code": "expired", "detail": "its time is over"}))):
+            self.agent.refusals[target] = refusal
+        page = self.open(language="de")
+        page.click(".need button", "Ja")
+        page.sees("otto hat das schon beantwortet.", ".said")
+        page.click(".need button", "Jetzt")
+        page.sees("Die Zeit dafür ist vorbei", ".said")
+        self.assertNotIn("its time is over", page.text())
+
     def test_every_view_in_light_and_dark_large_and_small_has_no_barrier(self):
         views = self.furnish()
         page = self.open()

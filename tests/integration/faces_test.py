@@ -66,6 +66,22 @@ class Notices(unittest.TestCase):
             desktop.run("dunstctl", "close-all")
             self.assertIn(("This question is not open any more.", "otto was first: green, a moment ago"), wait_for("history", lambda: history(desktop)))
 
+    def test_a_late_answer_is_told_in_the_persons_language(self):
+        with Desktop() as desktop:
+            desktop.dunst()
+            data = desktop.data()
+            person = PersonStandIn(data / "person").start()
+            person.said["questions"] = [CHOICE]
+            person.refusals["/v1/questions/q2"] = (409, {"code": "answered", "by": "otto", "detail": "otto was first: green, a moment ago"})
+            desktop.companion(data, environment={"LANG": "de_DE.UTF-8"})
+            wait_for("the question", lambda: desktop.notices() == 1)
+            desktop.press("red")
+            wait_for("who was first", lambda: person.told("/v1/questions/q2"))
+            person.say(questions=[])
+            wait_for("it is told", lambda: desktop.notices() == 1)
+            desktop.run("dunstctl", "close-all")
+            wait_for("it is told", lambda: ("Diese Frage ist nicht mehr offen.", "otto hat das schon beantwortet.") in history(desktop))
+
     def test_messages_and_the_ends_of_own_jobs_are_told_once(self):
         with Desktop() as desktop:
             desktop.dunst()
