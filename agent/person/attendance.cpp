@@ -80,13 +80,10 @@ void Attendance::watch()
 {
     auto watch = platform::watch_desktop([this](const platform::DesktopSession& session) { seen(session); });
     if (!watch) return log::warning("person", "who sits at this desktop is not seen: {}", watch.error().what);
-    const platform::DesktopSession now = (*watch)->now();
-    {
-        const std::scoped_lock lock(mutex_);
-        watch_ = std::move(*watch);
-        if (!told_.display.empty()) watch_->look_at(told_);
-    }
-    seen(now);
+    const std::scoped_lock lock(mutex_);
+    watch_ = std::move(*watch);
+    seen(watch_->now());   // before it looks elsewhere: what it sees then is newer
+    if (!told_.display.empty()) watch_->look_at(told_);
 }
 
 /// A service of this user may have begun before there was a desktop; whoever shows its face there knows where it is.

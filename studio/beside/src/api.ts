@@ -58,7 +58,10 @@ export class Api {
                 this.leave();
                 this.ended();
             }
-            const word = (name: string, other = ""): string => typeof said[name] === "string" ? said[name] : other;
+            const word = (name: string, other = ""): string => {
+                const one = said[name];
+                return typeof one === "string" ? one : other;
+            };
             throw new Problem(response.status, word("detail", String(response.status)), mistakes_of(said["mistakes"]), word("code"), word("by"));
         } catch (error) {
             throw error instanceof Problem ? error : new Problem(0, "");

@@ -76,8 +76,8 @@ struct RoomWorld {
     /// Of a refusal.
     std::string code(const std::string& target, const std::string& body, std::optional<std::uint32_t> uid = {})
     {
-        const auto said = parse_json(ask("POST", target, body, uid).body);
-        return said && !(*said)["detail"].as_string().empty() ? (*said)["code"].as_string() : "";
+        const auto answer = parse_json(ask("POST", target, body, uid).body);
+        return answer && !(*answer)["detail"].as_string().empty() ? (*answer)["code"].as_string() : "";
     }
     Json get(const std::string& target)
     {
