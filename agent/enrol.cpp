@@ -126,13 +126,14 @@ Result<Json> swap_code(platform::HttpClient& client, const EnrolOptions& options
     request.method = "POST";
     request.uri = url + std::string(protocol::route::kEnrol);
     request.headers = {{"Content-Type", "application/json"}};
-    request.body = dump_json(Json::object({{"version", protocol::kVersion},
-                                           {"must", Json::array()},
-                                           {"code", options.code},
-                                           {"name", name},
-                                           {"mode", std::string(protocol::name(options.mode))},
-                                           {"publicKey", to_base64(key.public_key)},
-                                           {"facts", platform::find_facts()}}));
+    Json body = Json::object({{"version", protocol::kVersion},
+                              {"must", Json::array()},
+                              {"code", options.code},
+                              {"name", name},
+                              {"publicKey", to_base64(key.public_key)},
+                              {"facts", platform::find_facts()}});
+    if (options.mode) body.set("mode", std::string(protocol::name(*options.mode)));
+    request.body = dump_json(body);
     return call(client, std::move(request), std::move(stop), &refusal);
 }
 
@@ -188,7 +189,7 @@ Result<Identity> identity_in(const Json& said, const EnrolOptions& options, cons
     Identity identity;
     identity.factory_url = url;
     identity.private_key.set(key.private_key);
-    identity.mode = options.mode;
+    identity.mode = options.mode ? *options.mode : protocol::parse_mode(said["mode"].as_string()).value_or(protocol::AgentMode::unattended);   // an older factory says none
     auto pinned = from_base64(said["factoryKey"].as_string());
     identity.agent_id = said["agentId"].as_string();
     identity.factory_id = said["factoryId"].as_string();
@@ -245,7 +246,7 @@ Result<Enrolled> enrol(const EnrolOptions& options, std::stop_token stop)
                                dump_json(Json::object({{"factory", *url}, {"publicKey", to_base64(key->public_key)}, {"facts", platform::find_facts()}})), refusal);
         if (!options.code.empty()) return swap_code(*client, options, *url, name, *key, stop, refusal);
         const auto show = options.show ? options.show : [](const Waiting&) {};
-        return be_admitted(*client, {*url, name, options.environment, options.mode, *key}, show, system_clock(), stop, refusal);
+        return be_admitted(*client, {*url, name, options.environment, options.mode.value_or(protocol::AgentMode::unattended), *key}, show, system_clock(), stop, refusal);
     };
     auto answer = ask();
     out.note = clock_note(refusal);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -16,7 +17,7 @@ struct EnrolOptions {
     std::string factory;           ///< URL
     std::string code;              ///< secret; empty: an administrator admits it while it waits
     std::string name;              ///< empty: as it was enrolled before, else the host's
-    protocol::AgentMode mode = protocol::AgentMode::unattended;
+    std::optional<protocol::AgentMode> mode{};   ///< nothing: as the invitation says, else unattended
     bool insecure = false;         ///< plain text to another machine
     std::string environment{};     ///< wished, without a code
     std::string through{};         ///< socket of the machine's agent, which says who this person is: no code, attended; `factory` may be left out

@@ -258,6 +258,8 @@ std::string help_text()
       the machine (a service) says who the person is, if an administrator allows that (millwright agents set MACHINE --sessions on).
       A folder whose agent was revoked or deleted, or whose key was copied, is enrolled again in place. Another factory's URL
       adds that factory: one agent may serve several.
+      --mode          attended: beside a person (docs/attended.md). Without it as the invitation says (millwright agents invite
+                      --mode attended), else unattended; another one than it says is refused
       --code-file -   reads the code from standard input, so that it is in no process list
       --insecure      plain text to a factory on another machine
   millwright-agent run --data DIR [--config FILE]

@@ -126,8 +126,9 @@ public:
     virtual void holds(Done<std::vector<Hold>> done) = 0;   ///< by environment; empty: as ever
     /// What is awaited there is awaited no longer: it may run twice. Errors: conflict (nothing is held there).
     virtual void release(std::string environment, Who who, Done<Nothing> done) = 0;
-    /// What its user may see is fetched now: said in polls again once it has changed. Errors: denied (it is nobody's).
-    virtual void person(std::string agent, Done<PersonState> done) = 0;
+    /// What its user may see is fetched now: said in polls again once it has changed. The version of that, which only grows, over restarts, too.
+    /// Errors: denied (it is nobody's).
+    virtual void person(std::string agent, Done<std::uint64_t> done) = 0;
     /// By what its user may start these triggers' jobs there while this factory is away; those that may not, or could not run there, are left out.
     virtual void offline_terms(std::string agent, std::vector<std::string> triggers, Done<OfflineTerms> done) = 0;
     virtual void goodbye(std::string agent, std::string why, Done<Nothing> done) = 0;

@@ -81,7 +81,7 @@ struct RetentionState {
 struct EnrolRequest {
     std::string code_id, code_sha256;   ///< of protocol::Token
     std::string name, public_key;
-    protocol::AgentMode mode = protocol::AgentMode::unattended;
+    std::optional<protocol::AgentMode> mode;   ///< nothing: as the invitation says, else unattended
     Json facts;
 };
 
@@ -217,12 +217,6 @@ struct PollAnswer {
     std::vector<Json> consents{};            ///< one for each of `offers`: {asker, trigger, title, description, expectedMs} where its user is to be asked; else null
     Json files{};                            ///< {version, watches: [{trigger, path, settledMs}]}: what it watches from now on; null: as before
     std::uint64_t person = 0;                ///< what its user may see has this version now; 0: nothing new
-};
-
-/// Whose agent it is. `version`: of what that person may see; it only grows, over restarts, too.
-struct PersonState {
-    std::string agent, user;   ///< names
-    std::uint64_t version = 0;
 };
 
 /// By trigger: an Offer as JSON without what is of one job (its id and token); `input` is the trigger's own, `terms` names the binding.

@@ -43,18 +43,9 @@ DesktopSession session_of(const DesktopSigns& signs)
 
 std::string desktop_lock_path(std::string_view program)
 {
-    const auto variable = [](const char* name) {
-        const char* value = std::getenv(name);
-        return std::string(value == nullptr ? "" : value);
-    };
-    const std::string folder = variable("XDG_RUNTIME_DIR");
-    if (folder.empty() || folder.front() != '/' || !is_folder(folder)) return {};
-    std::string session;
-    for (const char* each : {"XDG_SESSION_ID", "WAYLAND_DISPLAY", "DISPLAY"})
-        if (session.empty()) session = variable(each);
-    for (char& c : session)
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-')) c = '_';
-    return folder + "/" + std::string(program) + (session.empty() ? "" : "-" + session.substr(0, 64)) + ".lock";
+    const char* folder = std::getenv("XDG_RUNTIME_DIR");
+    if (folder == nullptr || *folder != '/' || !is_folder(folder)) return {};
+    return std::string(folder) + "/" + std::string(program) + ".lock";
 }
 
 }  // namespace mill::platform

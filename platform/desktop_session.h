@@ -32,6 +32,12 @@ struct DesktopSigns {
 };
 DesktopSession session_of(const DesktopSigns& signs);
 
+/// Where an X server is, for a program that was not started inside its session.
+struct DesktopPlace {
+    std::string display;                     ///< ":0"; empty: nowhere
+    std::string authority;                   ///< the file with its cookies (XAUTHORITY); empty: the user's own
+};
+
 /// Where its parts are asked. As the environment of the process says, when empty.
 struct DesktopOptions {
     std::chrono::milliseconds idle_after{300'000};   ///< without a key or a mouse
@@ -42,13 +48,17 @@ class DesktopWatch {
 public:
     virtual ~DesktopWatch() = default;       ///< ends the thread; `changed` runs no more afterwards
     virtual DesktopSession now() const = 0;  ///< Thread: any
+    /// Somebody inside a desktop says where it is: looked at from now on, unless an X server is watched already. Of one that ends another one may be
+    /// told. Thread: any; does not block.
+    virtual void look_at(DesktopPlace place) = 0;
 };
 
 /// Looks once, then waits for what logind, the session's bus and the X server say of themselves; asks nobody again and again. `changed` runs on
 /// the watch's own thread, with what holds from now on; must not block. What cannot be reached is left out, and said in `unknown`. Errors: unavailable (no thread).
 Result<std::unique_ptr<DesktopWatch>> watch_desktop(std::function<void(const DesktopSession&)> changed, const DesktopOptions& options = {});
 
-/// Names this desktop session for a lock: $XDG_RUNTIME_DIR and the session's or display's name. Empty: there is no such folder.
+/// A lock for what a person has once, in $XDG_RUNTIME_DIR: of the user, because a service of theirs may begin before it knows its session and
+/// its display. Empty: there is no such folder.
 std::string desktop_lock_path(std::string_view program);
 
 }  // namespace mill::platform

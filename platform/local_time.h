@@ -16,5 +16,7 @@ LocalTime local_time(WallTime time);
 /// The begin of that minute; a day beyond the month's last is one of the next month, a minute beyond the day's last one of the next day. A minute that the clock
 /// skips is the one that it goes on with; of one that it shows twice it is one of the two.
 WallTime from_local(int year, int month, int day, int minute);
+/// The next midnight.
+WallTime next_day(WallTime now);
 
 }  // namespace mill::platform

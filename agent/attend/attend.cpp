@@ -12,8 +12,7 @@
 #include "platform/base/ids.h"
 #include "platform/base/printable.h"
 #include "platform/base/redact.h"
-#include "platform/local_http.h"
-#include "platform/own_user.h"
+#include "platform/own_socket.h"
 #include "platform/show_page.h"
 #include "platform/terminal.h"
 
@@ -24,24 +23,9 @@ using companion::say;
 
 constexpr std::chrono::seconds kFacePatience{20};
 
-struct Said {
-    int status = 0;
-    Json body;
-    bool well() const { return status >= 200 && status < 300; }
-};
-
-Result<Said> call(const std::string& path, const char* method, const std::string& target, const Json& body)
+Result<platform::Said> call(const std::string& path, const char* method, const std::string& target, const Json& body)
 {
-    if (auto ours = platform::is_ours_or_roots(path); !ours) return fail(std::move(ours.error()));
-    platform::LocalRequest request;
-    request.method = method;
-    request.target = target;
-    if (!body.is_null()) request.body = dump_json(body);
-    auto answer = platform::call_local_socket(path, request, kFacePatience);
-    if (!answer) return fail(std::move(answer.error()));
-    auto json = parse_json(answer->body);
-    if (!json) return fail(Errc::corrupt, path + ": the answer is no JSON");
-    return Said{answer->status, std::move(*json)};
+    return platform::ask_own_socket(path, method, target, body, kFacePatience);
 }
 
 /// Said where there are several factories.
@@ -65,6 +49,7 @@ private:
     Status fill_and_send(const Json& schema, const std::string& target, const std::function<Json(Json)>& body, const std::function<std::string(const Json&)>& done);
     Status post(const std::string& target, const Json& body, const std::string& done);
     std::string words(std::string_view key, std::initializer_list<companion::Argument> with = {}) const { return say(dialogue_.language, key, with); }
+    std::string failed(const Json& refusal) const { return words("app.failed", {{"why", one_line(companion::why_not(dialogue_.language, refusal))}}); }
     void print(const std::string& line) const { dialogue_.print(line + "\n"); }
     Result<bool> sure(std::string_view key) const;
 
@@ -108,7 +93,7 @@ Status Attend::post(const std::string& target, const Json& body, const std::stri
 {
     auto said = call(path_, "POST", target, body);
     if (!said) return fail(std::move(said.error()));
-    print(said->well() ? done : words("app.failed", {{"why", one_line(said->body["detail"].as_string())}}));
+    print(said->well() ? done : failed(said->body));
     return {};
 }
 
@@ -126,7 +111,7 @@ Status Attend::fill_and_send(const Json& schema, const std::string& target, cons
             print(done(said->body));
             return {};
         }
-        print(words("app.failed", {{"why", one_line(said->body["detail"].as_string())}}));
+        print(failed(said->body));
         if (said->status != 400 || said->body["mistakes"].empty()) return {};
         for (const Json& mistake : said->body["mistakes"].as_array()) print(fmt::format("  {}: {}", one_line(mistake["path"].as_string()), one_line(mistake["text"].as_string())));
         auto again = sure("attend.again");
@@ -184,7 +169,7 @@ Status Attend::on_command(const std::string& word)
         auto said = call(path_, "POST", "/v1/stop", Json::object({{"way", "terminal"}}));   // at once: nobody is asked whether that is meant
         if (!said) return fail(std::move(said.error()));
         const std::size_t jobs = said->body["stopped"].size();
-        print(!said->well() ? words("app.failed", {{"why", one_line(said->body["detail"].as_string())}}) : jobs == 0 ? words("stop.none") : companion::say_count(dialogue_.language, "stop", jobs));
+        print(!said->well() ? failed(said->body) : jobs == 0 ? words("stop.none") : companion::say_count(dialogue_.language, "stop", jobs));
         return {};
     }
     if (word == "p") return post("/v1/pause", Json::object({{"for", "1h"}}), words("pause.done"));

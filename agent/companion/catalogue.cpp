@@ -19,6 +19,12 @@ constexpr Row kTexts[] = {
 };
 static_assert(std::is_sorted(std::begin(kTexts), std::end(kTexts), [](const Row& a, const Row& b) { return a.key < b.key; }));
 
+const Row* find(std::string_view key)
+{
+    const Row* row = std::lower_bound(std::begin(kTexts), std::end(kTexts), key, [](const Row& each, std::string_view wanted) { return each.key < wanted; });
+    return row != std::end(kTexts) && row->key == key ? row : nullptr;
+}
+
 }  // namespace
 
 Language language_of(std::string_view locale)
@@ -36,8 +42,8 @@ Language session_language()
 
 std::string say(Language language, std::string_view key, std::initializer_list<Argument> arguments)
 {
-    const Row* row = std::lower_bound(std::begin(kTexts), std::end(kTexts), key, [](const Row& each, std::string_view wanted) { return each.key < wanted; });
-    check(row != std::end(kTexts) && row->key == key, fmt::format("the catalogue has no text '{}'", key));
+    const Row* row = find(key);
+    check(row != nullptr, fmt::format("the catalogue has no text '{}'", key));
     std::string_view rest = language == Language::german ? row->german : row->english;
     std::string out;
     while (true) {
@@ -49,6 +55,14 @@ std::string say(Language language, std::string_view key, std::initializer_list<A
         out += given == arguments.end() ? rest.substr(open, close - open + 1) : given->value;
         rest.remove_prefix(close + 1);
     }
+}
+
+std::string why_not(Language language, const Json& refusal)
+{
+    const std::string &code = refusal["code"].as_string(), &by = refusal["by"].as_string(), &detail = refusal["detail"].as_string();
+    const std::string key = "why." + code;
+    if (!by.empty() && find(key + ".by") != nullptr) return say(language, key + ".by", {{"by", by}});
+    return find(key) == nullptr ? detail : say(language, key, {{"why", detail}});
 }
 
 std::string say_count(Language language, std::string_view key, std::size_t count)

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "platform/base/json.h"
+
 namespace mill::companion {
 
 enum class Language { english, german };
@@ -22,6 +24,9 @@ struct Argument {
 /// The text with its {arguments} put in, each once and as it is: what is in a value is never looked at again.
 /// A key that is not there ends the process: it is our own mistake. Thread: any.
 std::string say(Language language, std::string_view key, std::initializer_list<Argument> arguments = {});
+
+/// Why something was not done: what the `code` of a refusal of DIR/person has for words ("why.CODE"), else its `detail`.
+std::string why_not(Language language, const Json& refusal);
 
 /// say(key + ".one") or say(key + ".many", {count}).
 std::string say_count(Language language, std::string_view key, std::size_t count);

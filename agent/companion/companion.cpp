@@ -36,10 +36,10 @@ int complain(const std::string& words)
     return kBadConfiguration;
 }
 
-bool said_in_environment(const char* name)
+std::string environment(const char* name)
 {
     const char* value = std::getenv(name);
-    return value != nullptr && *value != '\0';
+    return value == nullptr ? "" : value;
 }
 
 /// Some factory knows this agent as one beside a person.
@@ -143,7 +143,7 @@ int run_companion(const Options& options)
     if (!lock) return complain(lock.error().what);
 
     auto bus = platform::SessionBus::open();
-    const bool wayland = said_in_environment("WAYLAND_DISPLAY"), x11 = said_in_environment("DISPLAY") && !wayland;
+    const bool wayland = !environment("WAYLAND_DISPLAY").empty(), x11 = !environment("DISPLAY").empty() && !wayland;
     if (!bus && !x11) return complain(fmt::format("there is no desktop session here ({}); in a terminal: millwright-agent attend --data {}", bus.error().what, options.data));
 
     const PersonClient client(options.data + "/person");
@@ -155,7 +155,7 @@ int run_companion(const Options& options)
 
     Inbox inbox;
     Errands errands(inbox.wake());
-    FacesParts parts{session_language(), client, errands, bus ? bus->get() : nullptr, bus ? "" : bus.error().what, *keys, wayland, page ? (*page)->address() : "", no_page, {}};
+    FacesParts parts{session_language(), client, errands, bus ? bus->get() : nullptr, bus ? "" : bus.error().what, *keys, wayland, environment("DISPLAY"), environment("XAUTHORITY"), page ? (*page)->address() : "", no_page, {}};
     parts.show_page = [&](const std::string& what, const std::string& id) -> Status {
         if (!page) return fail(Errc::not_found, no_page);
         return platform::show_page((*page)->link(what, id), link_file);

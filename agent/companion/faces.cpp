@@ -110,8 +110,8 @@ void Faces::act(const std::string& name, const Deed& deed)
 void Faces::answered(const std::string& name, const Deed& deed, const Result<Said>& said)
 {
     if (said && said->well()) return;
-    const std::string why = said ? said->detail() : said.error().what;
-    log::info("faces", "{} was refused: {}", deed.target.empty() ? "the page" : deed.target, why);
+    log::info("faces", "{} was refused: {}", deed.target.empty() ? "the page" : deed.target, said ? said->detail() : said.error().what);
+    const std::string why = said ? why_not(parts_.language, said->body) : said.error().what;
     // A message that was dismissed meanwhile: nobody misses it.
     if (said && deed.target.starts_with("/v1/tells/")) return;
     const bool over = said && (said->status == 404 || said->status == 409 || said->status == 410);
@@ -135,7 +135,7 @@ void Faces::stop(const std::string& way)
 void Faces::stopped(const Result<Said>& how)
 {
     if (how && how->well()) say("stop", stopped_notice(parts_.language, how->body["stopped"].size()));
-    else say("stop", not_stopped_notice(parts_.language, how ? how->detail() : how.error().what));
+    else say("stop", not_stopped_notice(parts_.language, how ? why_not(parts_.language, how->body) : how.error().what));
 }
 
 void Faces::say(const std::string& name, platform::Notice notice)
@@ -186,7 +186,7 @@ Json Faces::report() const
     if (parts_.page.empty()) problem("faces.no_page", parts_.no_page);
     const std::string key = !key_there_ || !parts_.keys ? "" : portal_ ? portal_->granted() : platform::format_key(*parts_.keys);
     return Json::object({{"kind", "companion"}, {"pid", platform::process_number()}, {"notifications", notifications}, {"tray", tray}, {"stopKey", key.empty() ? Json() : Json(key)},
-                         {"page", parts_.page.empty() ? Json() : Json(parts_.page)}, {"problems", std::move(problems)}});
+                         {"page", parts_.page.empty() ? Json() : Json(parts_.page)}, {"display", parts_.display}, {"authority", parts_.authority}, {"problems", std::move(problems)}});
 }
 
 /// One after the other: what was said first must not arrive last.

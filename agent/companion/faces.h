@@ -26,6 +26,7 @@ struct FacesParts {
     std::string no_bus = {};                                ///< why
     std::optional<platform::KeyCombination> keys = {};      ///< none: this person wants no stop key
     bool wayland = false;
+    std::string display = {}, authority = {};               ///< DISPLAY and XAUTHORITY: for an agent that began before there was a desktop
     std::string page = {}, no_page = {};                    ///< its address, or why there is none
     /// Opens the page in the browser. Blocks; any thread.
     std::function<Status(const std::string& what, const std::string& id)> show_page;

@@ -5,6 +5,7 @@
 
 #include "agent/companion/words.h"
 #include "platform/base/encode.h"
+#include "platform/local_time.h"
 
 namespace mill::companion {
 namespace {
@@ -101,7 +102,7 @@ std::optional<Deed> deed_of(const std::string& name, WallTime now)
     if (name == "stop") return post("/v1/stop", Json::object({{"way", "tray"}}));
     if (name.starts_with("stop/")) return post("/v1/jobs/" + percent_encode(name.substr(5)) + "/cancel", Json::object({{"why", ""}}));
     if (name == "pause/1h") return post("/v1/pause", Json::object({{"for", "1h"}}));
-    if (name == "pause/day") return post("/v1/pause", Json::object({{"until", format_time(next_day(now))}}));
+    if (name == "pause/day") return post("/v1/pause", Json::object({{"until", format_time(platform::next_day(now))}}));
     if (name == "pause/open") return post("/v1/pause");
     if (name == "resume") return post("/v1/resume");
     return std::nullopt;

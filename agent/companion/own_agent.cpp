@@ -6,9 +6,8 @@
 #include "platform/base/json.h"
 #include "platform/base/log.h"
 #include "platform/files.h"
-#include "platform/local_http.h"
 #include "platform/machine.h"
-#include "platform/own_user.h"
+#include "platform/own_socket.h"
 
 namespace mill::companion {
 namespace {
@@ -17,13 +16,11 @@ constexpr std::chrono::seconds kControlAnswer{5}, kAgentEnd{25}, kAgentKill{5};
 
 Result<platform::LocalResponse> control(const std::string& data, const char* method, const char* target, std::string body)
 {
-    const std::string path = data + "/control";
-    if (auto ours = platform::is_ours_or_roots(path); !ours) return fail(std::move(ours.error()));
     platform::LocalRequest request;
     request.method = method;
     request.target = target;
     request.body = std::move(body);
-    return platform::call_local_socket(path, request, kControlAnswer);
+    return platform::call_own_socket(data + "/control", request, kControlAnswer);
 }
 
 }  // namespace

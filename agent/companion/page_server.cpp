@@ -41,6 +41,8 @@ LocalResponse with_headers(LocalResponse response)
 }
 
 LocalResponse refusal(int status, std::string_view detail) { return {status, dump_json(Json::object({{"detail", detail}}))}; }
+/// That a person can meet: as DIR/person says it.
+LocalResponse refusal(int status, std::string_view code, std::string_view detail) { return {status, dump_json(Json::object({{"code", code}, {"detail", detail}}))}; }
 
 std::size_t count_of(const LocalRequest& request, std::string_view name)
 {
@@ -170,7 +172,7 @@ private:
         }
         const LocalAnswer full = answer;
         if (!passing_.try_send({LocalRequest{.method = request.method, .target = target, .body = request.body, .user = {}, .uid = {}, .headers = {}}, std::move(answer)}))
-            full(refusal(503, "too much is asked at once"));
+            full(refusal(503, "too_many", "too much is asked at once"));
     }
 
     /// Until something changed; the page itself asks again after a while.
@@ -194,7 +196,7 @@ private:
     {
         while (auto next = passing_.receive(stop)) {
             Result<LocalResponse> said = ports_.forward(next->request, kForwardWait);
-            if (!said) next->answer(refusal(503, "the agent does not answer: " + said.error().what));
+            if (!said) next->answer(refusal(503, "agent_away", "the agent does not answer: " + said.error().what));
             else next->answer({said->status, std::move(said->body)});   // JSON, whatever it says that it is
         }
     }

@@ -6,7 +6,6 @@
 
 #include "platform/base/clock.h"
 #include "platform/base/log.h"
-#include "platform/own_user.h"
 
 namespace mill::companion {
 namespace {
@@ -20,21 +19,12 @@ constexpr Milliseconds kBetween{100};
 
 Result<platform::LocalResponse> PersonClient::forward(const platform::LocalRequest& request, std::chrono::milliseconds wait) const
 {
-    if (auto ours = platform::is_ours_or_roots(path_); !ours) return fail(std::move(ours.error()));
-    return platform::call_local_socket(path_, request, wait);
+    return platform::call_own_socket(path_, request, wait);
 }
 
 Result<Said> PersonClient::ask(const std::string& method, const std::string& target, const Json& body, std::chrono::milliseconds wait) const
 {
-    platform::LocalRequest request;
-    request.method = method;
-    request.target = target;
-    if (!body.is_null()) request.body = dump_json(body);
-    auto answer = forward(request, wait);
-    if (!answer) return fail(std::move(answer.error()));
-    auto json = parse_json(answer->body);
-    if (!json) return fail(Errc::corrupt, fmt::format("{}: the answer is no JSON: {}", path_, json.error().what));
-    return Said{answer->status, std::move(*json)};
+    return platform::ask_own_socket(path_, method, target, body, wait);
 }
 
 void watch_person(const PersonClient& client, const std::function<void(News)>& news, std::stop_token stop)

@@ -7,16 +7,11 @@
 #include <string>
 
 #include "platform/base/json.h"
-#include "platform/local_http.h"
+#include "platform/own_socket.h"
 
 namespace mill::companion {
 
-struct Said {
-    int status = 0;
-    Json body;
-    bool well() const { return status >= 200 && status < 300; }
-    const std::string& detail() const { return body["detail"].as_string(); }
-};
+using platform::Said;
 
 /// Thread: any.
 class PersonClient {

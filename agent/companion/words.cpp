@@ -1,10 +1,9 @@
 #include "agent/companion/words.h"
 
-#include <ctime>
-
 #include <fmt/format.h>
 
 #include "platform/base/printable.h"
+#include "platform/local_time.h"
 
 namespace mill::companion {
 
@@ -23,9 +22,8 @@ std::string time_of_day(std::string_view time)
 {
     const auto read = parse_time(time);
     if (!read) return {};
-    const std::time_t seconds = read->microseconds / 1'000'000;
-    std::tm local{};
-    return localtime_r(&seconds, &local) == nullptr ? std::string() : fmt::format("{:02}:{:02}", local.tm_hour, local.tm_min);
+    const int minute = platform::local_time(*read).minute;
+    return fmt::format("{:02}:{:02}", minute / 60, minute % 60);
 }
 
 std::string duration_words(Language language, std::int64_t milliseconds)
@@ -36,17 +34,6 @@ std::string duration_words(Language language, std::int64_t milliseconds)
                                : seconds < 86400 ? std::pair<std::string_view, std::int64_t>("duration.h", (seconds + 1800) / 3600)
                                                  : std::pair<std::string_view, std::int64_t>("duration.d", (seconds + 43200) / 86400);
     return say(language, key, {{"n", std::to_string(number)}});
-}
-
-WallTime next_day(WallTime now)
-{
-    const std::time_t seconds = now.microseconds / 1'000'000;
-    std::tm local{};
-    if (localtime_r(&seconds, &local) == nullptr) return now + std::chrono::hours(24);
-    ++local.tm_mday;
-    local.tm_hour = local.tm_min = local.tm_sec = 0;
-    local.tm_isdst = -1;
-    return {static_cast<std::int64_t>(std::mktime(&local)) * 1'000'000};
 }
 
 }  // namespace mill::companion

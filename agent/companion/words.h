@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "agent/companion/catalogue.h"
-#include "platform/base/clock.h"
 
 namespace mill::companion {
 
@@ -15,7 +14,5 @@ std::string short_line(std::string_view text, std::size_t most = 60);
 /// "14:05", of this machine's zone; empty: `time` is none.
 std::string time_of_day(std::string_view time);
 std::string duration_words(Language language, std::int64_t milliseconds);
-/// The next midnight of this machine's zone.
-WallTime next_day(WallTime now);
 
 }  // namespace mill::companion

@@ -15,14 +15,31 @@ constexpr std::string_view kPerson = "/agent/v1/person", kLaunch = "/agent/v1/pe
 constexpr std::chrono::seconds kAnswerTime{10}, kVital{60};
 constexpr std::chrono::hours kSeenKept{1};   // how old the time on the disk at which the factory was there may be
 
+/// A refusal of the factory: by its own name, where that says more than its status.
+std::string_view code_of(const Refusal& refusal)
+{
+    for (const std::string_view name : {"answered", "paused"})
+        if (refusal.name == name) return name;
+    switch (refusal.status) {
+    case 400:
+    case 422: return "invalid_input";
+    case 403: return "not_yours";
+    case 404: return "unknown";
+    case 409: return "conflict";
+    case 410: return "expired";
+    case 429: return "too_many";
+    default: return "factory_away";
+    }
+}
+
 Told refusal_words(const Error& error, const Refusal& refusal)
 {
-    Told out{503, Json::object({{"detail", error.what}})};
+    Told out = told_no(503, code_of(refusal), error.what);
     const bool said = refusal.status == 400 || refusal.status == 403 || refusal.status == 404 || refusal.status == 409 || refusal.status == 410 || refusal.status == 422;
     if (said) out.status = refusal.status == 422 ? 400 : refusal.status;
     if (const std::string& detail = refusal.body["detail"].as_string(); said && !detail.empty()) out.body.set("detail", detail);
-    for (const char* member : {"mistakes", "by", "when", "at"})
-        if (const Json* value = refusal.body.find(member); said && value != nullptr) out.body.set(member, *value);
+    if (const Json* mistakes = refusal.body.find("mistakes"); said && mistakes != nullptr) out.body.set("mistakes", *mistakes);
+    if (const Json& by = refusal.body["question"]["answeredBy"]; said && by.is_string()) out.body.set("by", by);
     return out;
 }
 
@@ -77,7 +94,7 @@ void AtPerson::run(FactoryClient& factory, Vitals::Loop& vital, std::stop_token 
         }
     }
     for (Errand& left : errands_.drain())
-        if (left.tell) left.tell({503, Json::object({{"detail", "the agent is stopping"}})});
+        if (left.tell) left.tell(told_no(503, "stopping", "the agent is stopping"));
 }
 
 bool AtPerson::wants_fetch() const
@@ -214,7 +231,7 @@ void AtPerson::do_errand(Errand errand, FactoryClient& factory, std::stop_token 
 Told AtPerson::keep(Launch launch)
 {
     const std::string id = launch.id;
-    if (auto kept = launches_.add(std::move(launch)); !kept) return {kept.error().code == Errc::conflict ? 409 : 503, Json::object({{"detail", kept.error().what}})};
+    if (auto kept = launches_.add(std::move(launch)); !kept) return kept.error().code == Errc::conflict ? told_no(409, "too_many", kept.error().what) : told_no(503, "not_kept", kept.error().what);
     parts_.changes.bump();
     return {200, Json::object({{"job", Json()}, {"launch", id}, {"queued", true}})};
 }
@@ -222,7 +239,6 @@ Told AtPerson::keep(Launch launch)
 /// What needs nothing of the factory begins; the rest waits for it.
 Told AtPerson::begin_or_keep(Launch launch)
 {
-    if (const std::string job = launches_.job_of(launch.id); !job.empty()) return {200, Json::object({{"job", job}, {"queued", false}})};   // pressed twice
     Json terms;
     {
         const std::scoped_lock lock(mutex_);
@@ -244,7 +260,8 @@ Told AtPerson::begin_or_keep(Launch launch)
 
 void AtPerson::launch(Launch launch, Tell tell)
 {
-    if (!may_launch(launch.trigger)) return tell({404, Json::object({{"detail", fmt::format("there is no '{}' that may be started here", launch.trigger.substr(0, 200))}})});
+    if (!may_launch(launch.trigger)) return tell(told_no(404, "unknown", fmt::format("there is no '{}' that may be started here", launch.trigger.substr(0, 200))));
+    if (const std::string job = launches_.job_of(launch.id); !job.empty()) return tell({200, Json::object({{"job", job}, {"queued", false}})});   // pressed twice
     launch.title = title_of(launch.trigger);
     launch.user = user();
     if (!is_online()) return tell(begin_or_keep(std::move(launch)));
@@ -254,25 +271,25 @@ void AtPerson::launch(Launch launch, Tell tell)
     const std::string id = launch.id;
     if (errands_.try_send({std::string(kLaunch), std::move(body), std::move(launch), std::move(tell)})) return;
     launches_.forget(id);
-    told({503, Json::object({{"detail", "the agent is busy: try again"}})});
+    told(told_no(503, "too_many", "the agent is busy: try again"));
 }
 
 void AtPerson::answer(std::string question, Json answer, std::string comment, Tell tell)
 {
     std::string why;
-    if (!is_online(&why)) return tell({503, Json::object({{"detail", fmt::format("the factory is away, and takes no answer now: {}", why)}})});
+    if (!is_online(&why)) return tell(told_no(503, "factory_away", fmt::format("the factory is away, and takes no answer now: {}", why)));
     Json body = Json::object({{"question", std::move(question)}, {"answer", std::move(answer)}, {"comment", std::move(comment)}});
     const Tell told = tell;
-    if (!errands_.try_send({std::string(kAnswer), std::move(body), {}, std::move(tell)})) told({503, Json::object({{"detail", "the agent is busy: try again"}})});
+    if (!errands_.try_send({std::string(kAnswer), std::move(body), {}, std::move(tell)})) told(told_no(503, "too_many", "the agent is busy: try again"));
 }
 
 void AtPerson::cancel(std::string job, std::string why, Tell tell)
 {
     std::string away;
-    if (!is_online(&away)) return tell({503, Json::object({{"detail", fmt::format("this job does not run here, and the factory is away: {}", away)}})});
+    if (!is_online(&away)) return tell(told_no(503, "factory_away", fmt::format("this job does not run here, and the factory is away: {}", away)));
     Json body = Json::object({{"job", std::move(job)}, {"why", std::move(why)}});
     const Tell told = tell;
-    if (!errands_.try_send({std::string(kCancel), std::move(body), {}, std::move(tell)})) told({503, Json::object({{"detail", "the agent is busy: try again"}})});
+    if (!errands_.try_send({std::string(kCancel), std::move(body), {}, std::move(tell)})) told(told_no(503, "too_many", "the agent is busy: try again"));
 }
 
 Beside::Word AtPerson::hear(const protocol::Offer& offer, const Json& said)
@@ -360,9 +377,14 @@ Told AtPerson::choose(const std::string& consent, const std::string& choice, con
         settle(*settled);
         return {200, Json::object({{"choice", choice}, {"until", choice == "now" ? Json() : Json(format_time(settled->until))}})};
     }
-    const Errc code = settled.error().code;
-    const int status = code == Errc::not_found ? 404 : code == Errc::conflict ? 409 : code == Errc::timeout ? 410 : code == Errc::invalid ? 400 : 503;
-    return {status, Json::object({{"detail", settled.error().what}})};
+    const std::string& why = settled.error().what;
+    switch (settled.error().code) {
+    case Errc::not_found: return told_no(404, "expired", why);
+    case Errc::conflict: return told_no(409, "answered", why);
+    case Errc::timeout: return told_no(410, "expired", why);
+    case Errc::invalid: return told_no(400, "invalid_request", why);
+    default: return told_no(503, "not_kept", why);
+    }
 }
 
 void AtPerson::has_news(std::int64_t version)
@@ -458,7 +480,7 @@ Json AtPerson::view() const
         launchable.push(std::move(item));
     }
     Json out = Json::object({{"user", view_["user"].as_string()}, {"launchable", std::move(launchable)}});
-    for (const char* list : {"questions", "jobs", "tells"}) out.set(list, view_[list].is_array() ? view_[list] : Json::array());
+    for (const char* list : {"questions", "jobs"}) out.set(list, view_[list].is_array() ? view_[list] : Json::array());
     return out;
 }
 

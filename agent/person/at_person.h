@@ -14,17 +14,11 @@
 #include "agent/person/consents.h"
 #include "agent/person/launches.h"
 #include "agent/person/starts_here.h"
+#include "agent/person/told.h"
 #include "agent/self/vitals.h"
 #include "platform/base/mailbox.h"
 
 namespace mill::agent {
-
-/// How a call ended, for the face that asked: 200, or {detail, mistakes?}.
-struct Told {
-    int status = 200;
-    Json body = Json::object({});
-};
-using Tell = std::function<void(Told)>;
 
 /// Thread: `run` its own, which calls the factory; everything else any, and never waits for the network.
 class AtPerson : public Beside {
@@ -51,12 +45,14 @@ public:
     void cancel(std::string job, std::string why, Tell tell);
     Told choose(const std::string& consent, const std::string& choice, const std::string& by);
     void postpone(const std::string& by);     ///< everything is stopped: what has not begun is for later
-    /// {user, launchable, questions, jobs, tells} as the factory said last; `launchable` with `offline` and `unavailable`.
+    /// {user, launchable, questions, jobs} as the factory said last; `launchable` with `offline` and `unavailable`.
     Json view() const;
     const Consents& consents() const { return consents_; }
     const Launches& launches() const { return launches_; }
     /// What began here while the factory was away was given back before it started.
     void lost(const protocol::AttemptId& id, const std::string& why);
+    /// Of a restart, before anything else: what of an attempt's consent was used is what the journal knows.
+    void begun(const std::function<bool(const protocol::AttemptId&)>& known) { consents_.begun(known); }
     std::string user() const;
     bool is_online(std::string* why = nullptr) const;
     bool may_launch(const std::string& trigger) const;

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "agent/at_factory.h"
@@ -39,6 +40,7 @@ public:
 private:
     Attendance(const Machine& machine, platform::Handle lock);
     void seen(const platform::DesktopSession& session);
+    void look_at(const platform::DesktopPlace& place);
 
     Machine machine_;
     const platform::Handle lock_;
@@ -47,7 +49,9 @@ private:
     std::function<void(Command)> to_runs_;
     std::unique_ptr<PersonRoom> room_;
     std::vector<std::pair<AtFactory*, std::unique_ptr<AtPerson>>> persons_;
+    std::mutex mutex_;
     std::unique_ptr<platform::DesktopWatch> watch_;
+    platform::DesktopPlace told_;             // before there was a watch
     PersonSocket socket_;
 };
 

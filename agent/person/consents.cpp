@@ -10,6 +10,7 @@
 #include "platform/base/log.h"
 #include "platform/crypto.h"
 #include "platform/files.h"
+#include "platform/local_time.h"
 
 namespace mill::agent {
 namespace {
@@ -45,6 +46,12 @@ std::string words_of_choice(const std::string& choice, const std::string& by)
 }
 
 Consents::Consents(std::string path, PersonRules rules, const Clock& clock) : path_(std::move(path)), rules_(std::move(rules)), clock_(clock) { load(); }
+
+void Consents::begun(const std::function<bool(const protocol::AttemptId&)>& known)
+{
+    const std::scoped_lock lock(mutex_);
+    for (auto& [key, entry] : entries_) entry.taken = entry.choice == "now" && known(entry.id);
+}
 
 Consents::Verdict Consents::verdict_of(const Entry& entry)
 {
@@ -106,9 +113,9 @@ Consents::Settled Consents::settle_locked(Entry& entry, std::string choice, std:
     const WallTime now = clock_.now();
     entry.choice = std::move(choice);
     entry.by = std::move(by);
-    entry.again = entry.choice == "not_today" ? tomorrow(now) : now + kLater;
+    entry.again = entry.choice == "not_today" ? platform::next_day(now) : now + kLater;
     if (entry.choice != "now") said_[entry.trigger] = {entry.choice, entry.by, entry.again};
-    return {entry.id, entry.choice, entry.by, entry.title, entry.again, !entry.offer.is_null()};
+    return {entry.id, entry.choice, entry.by, entry.again, !entry.offer.is_null()};
 }
 
 void Consents::unsettle_locked(Entry& entry)

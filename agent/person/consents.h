@@ -1,6 +1,7 @@
 // agent/person/consents.h -- jobs that others sent to this desktop: asked about, answered, remembered over restarts.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -25,7 +26,7 @@ public:
     };
     struct Settled {
         protocol::AttemptId id;
-        std::string choice, by, title;
+        std::string choice, by;
         WallTime until;              ///< asked again from then on
         bool waited_for = false;     ///< its offer is here: an answer is due
     };
@@ -33,6 +34,8 @@ public:
     /// Damage is said in the log, and what it held is asked about again.
     Consents(std::string path, PersonRules rules, const Clock& clock);
 
+    /// After a restart, before anything is heard: those that `known` (the journal) says were taken have begun, and none can begin again.
+    void begun(const std::function<bool(const protocol::AttemptId&)>& known);
     Verdict hear(const protocol::Offer& offer, const Json& said);
     /// `id`: AttemptId::key(). `choice`: now, later, not_today. Errors: not_found, conflict (said already, and what), timeout (its time is over),
     /// invalid (the choice), unavailable (it cannot be written down: nothing was said).

@@ -46,7 +46,6 @@ Json PersonRoom::running() const
     for (Json row : rows.as_array()) {
         const std::string job = row["job"].as_string();
         row.set("mine", is_mine(factories_, job));
-        row.erase("pushed");
         out.push(std::move(row));
     }
     return out;
@@ -80,7 +79,7 @@ Json PersonRoom::history() const
 Json PersonRoom::person() const
 {
     const std::int64_t version = parts_.changes.version();   // before anything is read: what changes meanwhile is seen again
-    Json launchable = Json::array(), questions = Json::array(), consents = Json::array(), queued = Json::array(), tells = Json::array(), agents = Json::array();
+    Json launchable = Json::array(), questions = Json::array(), consents = Json::array(), queued = Json::array(), agents = Json::array();
     const auto append = [&](Json& list, const Json& items, const Factory& factory) {
         for (Json item : items.as_array()) list.push(factories_.size() > 1 ? std::move(item.set("factory", factory.url)) : std::move(item));
     };
@@ -90,7 +89,6 @@ Json PersonRoom::person() const
         append(questions, view["questions"], each);
         append(consents, each.person->consents().list(), each);
         append(queued, each.person->launches().waiting(), each);
-        append(tells, view["tells"], each);
         std::string why;
         const bool online = each.person->is_online(&why);
         agents.push(Json::object({{"name", each.agent}, {"factory", each.url}, {"state", online ? "online" : "offline"}, {"why", online ? "" : why}, {"mode", "attended"}}));
@@ -104,8 +102,6 @@ Json PersonRoom::person() const
     Json history_rows = history();
     const std::scoped_lock lock(mutex_);
     Json shown = Json::array();
-    for (const Json& each : tells.as_array())
-        if (!dismissed_.contains(each["id"].as_string())) shown.push(each);
     for (const auto& [id, each] : tells_) shown.push(each);
     out.set("session", session_).set("tells", std::move(shown)).set("history", std::move(history_rows)).set("faces", faces_locked()).set("stop", stop_key_locked());
     return out;
@@ -140,16 +136,16 @@ void PersonRoom::launch(Launch launch, const std::string& factory, Tell tell)
     const auto found = those(factory, [&](const AtPerson& person) { return person.may_launch(launch.trigger); });
     if (found.size() == 1) return found.front()->launch(std::move(launch), std::move(tell));
     const std::string trigger = launch.trigger.substr(0, 200);
-    if (found.empty()) return tell({404, Json::object({{"detail", fmt::format("there is no '{}' that may be started here", trigger)}})});
-    tell({409, Json::object({{"detail", fmt::format("{} factories have a '{}' for this person: say which one (`factory`)", found.size(), trigger)}})});
+    if (found.empty()) return tell(told_no(404, "unknown", fmt::format("there is no '{}' that may be started here", trigger)));
+    tell(told_no(409, "several", fmt::format("{} factories have a '{}' for this person: say which one (`factory`)", found.size(), trigger)));
 }
 
 void PersonRoom::answer(const std::string& question, const std::string& factory, Json answer, std::string comment, Tell tell)
 {
     const auto found = those(factory, [&](const AtPerson& person) { return person.asks(question); });
     if (found.size() == 1) return found.front()->answer(question, std::move(answer), std::move(comment), std::move(tell));
-    if (found.empty()) return tell({410, Json::object({{"detail", "nobody asks this person that (any more)"}})});
-    tell({409, Json::object({{"detail", fmt::format("{} factories ask a question of this name: say which one (`factory`)", found.size())}})});
+    if (found.empty()) return tell(told_no(410, "expired", "nobody asks this person that (any more)"));
+    tell(told_no(409, "several", fmt::format("{} factories ask a question of this name: say which one (`factory`)", found.size())));
 }
 
 Told PersonRoom::choose(const std::string& consent, const std::string& choice, const std::string& caller)
@@ -170,13 +166,13 @@ void PersonRoom::cancel(const std::string& job, std::string why, const std::stri
         parts_.seen.cancelling(job);
         return tell({200, Json::object({})});
     }
-    if (const auto known = parts_.seen.job(job)) return tell({409, Json::object({{"detail", fmt::format("it is over: {}", (*known)["state"].as_string())}})});
+    if (const auto known = parts_.seen.job(job)) return tell(told_no(409, "over", fmt::format("it is over: {}", (*known)["state"].as_string())));
     for (const Factory& each : factories_) {
         const Json view = each.person->view();
         for (const Json& row : view["jobs"].as_array())
             if (row["job"].as_string() == job) return each.person->cancel(job, std::move(why), std::move(tell));
     }
-    tell({404, Json::object({{"detail", "no such job runs here or was started from here"}})});
+    tell(told_no(404, "unknown", "no such job runs here or was started from here"));
 }
 
 std::vector<std::string> PersonRoom::stop(const std::string& way, const std::string& caller)
@@ -215,7 +211,7 @@ Status PersonRoom::resume()
     return done;
 }
 
-void PersonRoom::set_face(std::int64_t process, Json face)
+void PersonRoom::set_face(std::int64_t process, Json face, const platform::DesktopPlace& place)
 {
     {
         const std::scoped_lock lock(mutex_);
@@ -223,6 +219,7 @@ void PersonRoom::set_face(std::int64_t process, Json face)
         if (faces_.size() >= kMostFaces && !faces_.contains(process)) faces_.erase(faces_.begin());
         faces_[process] = std::move(face);
     }
+    if (parts_.desktop && !place.display.empty()) parts_.desktop(place);
     parts_.changes.bump();
 }
 
@@ -240,15 +237,9 @@ void PersonRoom::tell(Json tell)
 
 bool PersonRoom::dismiss(const std::string& id)
 {
-    bool known = false;
-    for (const Factory& each : factories_) {
-        const Json view = each.person->view();
-        for (const Json& item : view["tells"].as_array()) known = known || item["id"].as_string() == id;
-    }
     {
         const std::scoped_lock lock(mutex_);
-        known = tells_.erase(id) > 0 || known || dismissed_.contains(id);
-        if (!known) return false;
+        if (tells_.erase(id) == 0 && !dismissed_.contains(id)) return false;
         dismissed_.insert(id);
         if (dismissed_.size() > 1000) dismissed_.erase(dismissed_.begin());
     }

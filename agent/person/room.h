@@ -33,6 +33,7 @@ public:
         std::function<std::optional<Pause>()> paused;
         std::function<void(const Pause&)> hold;                     ///< no new jobs from now on; not on the disk yet
         std::function<Status(std::optional<Pause>)> pause;          ///< the same on the disk, or resumed
+        std::function<void(const platform::DesktopPlace&)> desktop{};   ///< a face stands there
     };
     explicit PersonRoom(Parts parts) : parts_(std::move(parts)) {}
     /// Before anybody asks.
@@ -53,8 +54,8 @@ public:
     Status pause(std::optional<WallTime> until, const std::string& caller);
     Status resume();
 
-    /// A face says what it is: {kind, pid, notifications, tray, stopKey, page, problems}. One of each kind and process.
-    void set_face(std::int64_t process, Json face);
+    /// A face says what it is: {kind, pid, notifications, tray, stopKey, page, problems}, and where it stands. One of each kind and process.
+    void set_face(std::int64_t process, Json face, const platform::DesktopPlace& place = {});
     void tell(Json tell);                       ///< {id, text, title, job, at}: shown until it is dismissed
     bool dismiss(const std::string& id);
     void set_session(const platform::DesktopSession& session);

@@ -22,7 +22,9 @@ constexpr std::size_t kMostComment = 2000, kMostProblems = 20;
 
 LocalResponse told(const Told& said) { return {said.status, dump_json(said.body) + "\n"}; }
 LocalResponse yes(const Json& value) { return {200, dump_json(value) + "\n"}; }
-LocalResponse no(int status, const std::string& detail) { return told({status, Json::object({{"detail", detail}})}); }
+LocalResponse no(int status, std::string_view code, std::string detail) { return told(told_no(status, code, std::move(detail))); }
+/// Of the caller, not of the person in front of it.
+LocalResponse wrong(std::string detail) { return no(400, "invalid_request", std::move(detail)); }
 
 struct Path {
     std::vector<std::string_view> parts;
@@ -89,7 +91,7 @@ void on_changes(Call& call)
     } else if (!text.empty()) {
         after = -2;
     }
-    if (after < -1) return call.answer(no(400, "GET /v1/changes?after=VERSION"));
+    if (after < -1) return call.answer(wrong("GET /v1/changes?after=VERSION"));
     const auto answer = call.answer;
     const bool first = call.room.changes().wait(after, call.room.clock().steady() + kParked, [answer](std::int64_t version) { answer(yes(Json::object({{"version", version}}))); });
     if (first && call.timer != nullptr) call.timer->look();
@@ -98,7 +100,7 @@ void on_changes(Call& call)
 void on_job(Call& call)
 {
     const auto job = call.room.job(call.id);
-    call.answer(job ? yes(*job) : no(404, "no such job ran here or was started from here"));
+    call.answer(job ? yes(*job) : no(404, "unknown", "no such job ran here or was started from here"));
 }
 
 void on_launch(Call& call)
@@ -107,7 +109,7 @@ void on_launch(Call& call)
     Launch launch{fields.text("id", new_uid()), fields.text("trigger"), "", fields.any("input", Json::object({})), call.room.clock().now(), ""};
     const std::string factory = fields.text("factory", "");
     if (!is_id(launch.id)) fields.mistake("id", "is a name that the caller makes, of letters, digits and '-'");
-    if (auto ok = fields.done(); !ok) return call.answer(no(400, ok.error().what));
+    if (auto ok = fields.done(); !ok) return call.answer(wrong(ok.error().what));
     call.room.launch(std::move(launch), factory, call.tell());
 }
 
@@ -118,7 +120,7 @@ void on_question(Call& call)
     std::string comment = fields.text("comment", "");
     const std::string factory = fields.text("factory", "");
     if (comment.size() > kMostComment) fields.mistake("comment", fmt::format("is longer than {} bytes", kMostComment));
-    if (auto ok = fields.done(); !ok) return call.answer(no(400, ok.error().what));
+    if (auto ok = fields.done(); !ok) return call.answer(wrong(ok.error().what));
     call.room.answer(call.id, factory, std::move(answer), std::move(comment), call.tell());
 }
 
@@ -126,17 +128,17 @@ void on_consent(Call& call)
 {
     Fields fields(call.body, "consent");
     const std::string choice = fields.one_of("choice", {"now", "later", "not_today"});
-    if (auto ok = fields.done(); !ok) return call.answer(no(400, ok.error().what));
+    if (auto ok = fields.done(); !ok) return call.answer(wrong(ok.error().what));
     call.answer(told(call.room.choose(call.id, choice, call.request.user)));
 }
 
-void on_tell(Call& call) { call.answer(call.room.dismiss(call.id) ? yes(Json::object({})) : no(404, "nothing of that name is shown")); }
+void on_tell(Call& call) { call.answer(call.room.dismiss(call.id) ? yes(Json::object({})) : no(404, "expired", "nothing of that name is shown")); }
 
 void on_cancel(Call& call)
 {
     Fields fields(call.body, "cancel");
     std::string why = fields.text("why", "").substr(0, 500);
-    if (auto ok = fields.done(); !ok) return call.answer(no(400, ok.error().what));
+    if (auto ok = fields.done(); !ok) return call.answer(wrong(ok.error().what));
     call.room.cancel(call.id, std::move(why), call.request.user, call.tell());
 }
 
@@ -164,15 +166,21 @@ void on_pause(Call& call)
         else if (*time <= now) fields.mistake("until", "is over already");
         else until = *time;
     }
-    if (auto ok = fields.done(); !ok) return call.answer(no(400, ok.error().what));
+    if (auto ok = fields.done(); !ok) return call.answer(wrong(ok.error().what));
     auto done = call.room.pause(until, call.request.user);
-    call.answer(done ? yes(Json::object({{"until", until ? Json(format_time(*until)) : Json()}})) : no(503, done.error().what));
+    call.answer(done ? yes(Json::object({{"until", until ? Json(format_time(*until)) : Json()}})) : no(503, "not_kept", done.error().what));
 }
 
 void on_resume(Call& call)
 {
     auto done = call.room.resume();
-    call.answer(done ? yes(Json::object({})) : no(503, done.error().what));
+    call.answer(done ? yes(Json::object({})) : no(503, "not_kept", done.error().what));
+}
+
+/// An X server of this machine: ":0", ":0.1"; not one at the other end of a tunnel.
+bool is_display_here(std::string_view text)
+{
+    return text.size() >= 2 && text.size() <= 16 && text.front() == ':' && text.find_first_not_of("0123456789.", 1) == text.npos;
 }
 
 void on_faces(Call& call)
@@ -188,8 +196,9 @@ void on_faces(Call& call)
                               {"stopKey", Json()}, {"page", Json()}, {"problems", std::move(problems)}});
     for (const char* member : {"stopKey", "page"})
         if (const std::string text = fields.text(member, ""); !text.empty()) face.set(member, text.substr(0, 200));
-    if (auto ok = fields.done(); !ok) return call.answer(no(400, ok.error().what));
-    call.room.set_face(process, std::move(face));
+    const platform::DesktopPlace place{fields.text("display", ""), fields.text("authority", "")};
+    if (auto ok = fields.done(); !ok) return call.answer(wrong(ok.error().what));
+    call.room.set_face(process, std::move(face), is_display_here(place.display) ? place : platform::DesktopPlace{});
     call.answer(yes(Json::object({})));
 }
 
@@ -208,7 +217,7 @@ constexpr Route kRoutes[] = {
 void dispatch(PersonRoom& room, ChangesTimer* timer, const LocalRequest& request, LocalAnswer answer)
 {
     // The socket's mode says the same; the kernel's word about the caller does not depend on a file.
-    if (request.uid && !platform::is_this_user_or_root(*request.uid)) return answer(no(403, "this socket is for the person whose agent this is"));
+    if (request.uid && !platform::is_this_user_or_root(*request.uid)) return answer(no(403, "not_your_agent", "this socket is for the person whose agent this is"));
     const Path path = take_apart(request.target);
     const std::size_t size = path.parts.size();
     const Route* of_other_method = nullptr;
@@ -219,15 +228,15 @@ void dispatch(PersonRoom& room, ChangesTimer* timer, const LocalRequest& request
             of_other_method = &route;
             continue;
         }
-        if (route.with_id && !is_id(path.parts[2])) return answer(no(404, "that is no id"));
+        if (route.with_id && !is_id(path.parts[2])) return answer(no(404, "unknown", "that is no id"));
         auto body = body_of(request);
         if (!body && route.action == on_stop) body = Json::object({});
-        if (!body) return answer(no(400, body.error().what));
+        if (!body) return answer(wrong(body.error().what));
         Call call{room, timer, request, route.with_id ? std::string(path.parts[2]) : std::string(), path.query, std::move(*body), std::move(answer)};
         return route.action(call);
     }
-    if (of_other_method != nullptr) return answer(no(405, fmt::format("{} wants {}", request.target.substr(0, 100), of_other_method->method)));
-    answer(no(404, "there are GET /v1/person, /v1/changes, /v1/jobs/JOB, and by POST /v1/launch, /v1/questions/ID, /v1/consents/ID, /v1/tells/ID, /v1/jobs/JOB/cancel, /v1/stop, /v1/pause, /v1/resume, /v1/faces"));
+    if (of_other_method != nullptr) return answer(no(405, "invalid_request", fmt::format("{} wants {}", request.target.substr(0, 100), of_other_method->method)));
+    answer(no(404, "invalid_request", "there are GET /v1/person, /v1/changes, /v1/jobs/JOB, and by POST /v1/launch, /v1/questions/ID, /v1/consents/ID, /v1/tells/ID, /v1/jobs/JOB/cancel, /v1/stop, /v1/pause, /v1/resume, /v1/faces"));
 }
 
 }  // namespace

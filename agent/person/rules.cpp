@@ -112,12 +112,6 @@ std::optional<WallTime> quiet_until(const std::vector<QuietTime>& quiet, WallTim
     return out;
 }
 
-WallTime tomorrow(WallTime now)
-{
-    const platform::LocalTime local = platform::local_time(now);
-    return platform::from_local(local.year, local.month, local.day + 1, 0);
-}
-
 std::string words_of(const QuietTime& quiet)
 {
     std::vector<std::string> days;

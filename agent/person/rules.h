@@ -28,8 +28,6 @@ struct PersonRules {
 PersonRules read_person_rules(Fields& fields);
 /// When the quiet time that `now` lies in ends, the ones that follow without a gap included; nothing: it is in none.
 std::optional<WallTime> quiet_until(const std::vector<QuietTime>& quiet, WallTime now);
-/// The next midnight on the wall's clock: when "not today" is over.
-WallTime tomorrow(WallTime now);
 
 /// "mon-fri 12:00-13:00"
 std::string words_of(const QuietTime& quiet);

@@ -57,7 +57,6 @@ void SeenJobs::read_offer(Seen& seen, const Json& offer)
 {
     seen.trigger = offer["trigger"].as_string();
     const Json& consent = offer["consent"];
-    seen.pushed = consent.is_object();
     seen.title = consent["title"].as_string().empty() ? offer["title"].as_string() : consent["title"].as_string();
     seen.asker = consent["asker"].as_string();
     if (auto granted = protocol::parse_permissions(offer["permissions"], "permissions")) seen.write = granted->write;
@@ -255,7 +254,7 @@ Json SeenJobs::running() const
     std::sort(order.begin(), order.end(), [](const Seen* a, const Seen* b) { return a->started.value_or(WallTime{INT64_MAX}) < b->started.value_or(WallTime{INT64_MAX}); });
     Json out = Json::array();
     for (const Seen* seen : order)
-        out.push(Json::object({{"job", seen->id.job}, {"title", seen->title.empty() ? seen->trigger : seen->title}, {"trigger", seen->trigger}, {"for", seen->asker}, {"pushed", seen->pushed},
+        out.push(Json::object({{"job", seen->id.job}, {"title", seen->title.empty() ? seen->trigger : seen->title}, {"trigger", seen->trigger}, {"for", seen->asker},
                                {"state", seen->cancelling ? "cancelling" : seen->waiting || seen->held_up ? "waiting" : "running"},
                                {"started", seen->started ? Json(format_time(*seen->started)) : Json()}, {"progress", seen->progress}, {"step", seen->step}}));
     return out;

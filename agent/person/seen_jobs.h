@@ -20,7 +20,7 @@ class SeenJobs : public Ledger {
 public:
     static constexpr std::size_t kMostJobs = 20, kMostLines = 200, kMostSteps = 500, kMostText = 16 * 1024;
 
-    SeenJobs(Ledger& behind, const Clock& clock) : behind_(behind), clock_(clock) {}
+    explicit SeenJobs(Ledger& behind) : behind_(behind) {}
     /// Called after each change, on the thread that made it. Say it before the runs begin.
     void on_change(std::function<void()> changed) { changed_ = std::move(changed); }
     /// What a job tells the person: {id, text, title, job, at}.
@@ -46,7 +46,7 @@ public:
     void cancelling(const std::string& job);
     /// Attempts that are neither over nor given back.
     std::vector<protocol::AttemptId> open() const;
-    /// [{job, trigger, title, for, pushed, state, started, progress, step}], the oldest first. `pushed`: with a consent in its offer.
+    /// [{job, trigger, title, for, state, started, progress, step}], the oldest first.
     Json running() const;
     /// Those that ended here, the newest first, as rows of the history with `files`; without kept lines and steps.
     Json ended() const;
@@ -57,7 +57,7 @@ private:
     struct Seen {
         protocol::AttemptId id;
         std::string trigger, title, asker, state = "ready", reason, step;
-        bool pushed = false, open = true, waiting = false, held_up = false, cancelling = false;   // held_up: all of it, by people
+        bool open = true, waiting = false, held_up = false, cancelling = false;   // held_up: all of it, by people
         std::vector<std::string> write;   // folders that it may write
         std::optional<WallTime> started, ended;
         Json progress, output, error;
@@ -74,7 +74,6 @@ private:
     }
 
     Ledger& behind_;
-    const Clock& clock_;
     std::function<void()> changed_;
     std::function<void(Json)> tells_;
     mutable std::mutex mutex_;

@@ -133,8 +133,8 @@ Result<int> invite(Context& context, const Arguments& arguments)
         return kDone;
     }
     console.line((*made)["code"].as_string());
-    console.note(fmt::format("valid until {}. On the machine:\n  millwright-agent enrol --data DIR --factory {}{} --code-file -\nand type the code.",
-                             show_time((*made)["expiresAt"].as_string(), system_clock().now()), (*api)->factory(), body["mode"].as_string() == "attended" ? " --mode attended" : ""));
+    console.note(fmt::format("valid until {}. On the machine:\n  millwright-agent enrol --data DIR --factory {} --code-file -\nand type the code.",
+                             show_time((*made)["expiresAt"].as_string(), system_clock().now()), (*api)->factory()));
     return kDone;
 }
 

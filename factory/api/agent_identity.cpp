@@ -73,7 +73,7 @@ void enrol(Service& service, const CallPtr& call)
     if (!code || code->kind != "code") fields.mistake("code", "is not of the form mw_code_…: it is what `millwright agents invite` prints");
     request.name = fields.text("name");
     if (!is_agent_name(request.name)) fields.mistake("name", kAgentNameRule);
-    if (const auto mode = protocol::parse_mode(fields.one_of("mode", {"attended", "unattended"}, "unattended"))) request.mode = *mode;
+    if (fields.has("mode")) request.mode = protocol::parse_mode(fields.one_of("mode", {"attended", "unattended"}));
     auto key = from_base64(fields.text("publicKey"));
     if (!key || key->size() != 32) fields.mistake("publicKey", "must be 32 bytes in base64");
     request.facts = fields.object("facts", Json::object());
@@ -102,7 +102,7 @@ void reply_identity(Service& service, const Call& call, const AgentRecord& agent
         for (const Document& each : *documents)
             publishers.push(Json::object({{"name", each.name}, {"keys", each.spec["keys"]}, {"revoked", each.spec["revoked"]}}));
     Json out = Json::object({{"version", Json(version)}, {"agentId", Json(agent.id)}, {"name", Json(agent.name)}, {"factoryId", Json(service.core.factory_id())},
-                                      {"factoryKey", Json(to_base64(service.key.public_key()))}, {"tokenUrl", Json(url)}, {"environment", Json(agent.environment)},
+                                      {"factoryKey", Json(to_base64(service.key.public_key()))}, {"tokenUrl", Json(url)}, {"environment", Json(agent.environment)}, {"mode", Json(protocol::name(agent.mode))},
                                       {"approved", Json(agent.approved)}, {"publishers", std::move(publishers)}});
     if (!agent.user.empty()) out.set("user", Json(agent.user));
     reply(call, status, out);

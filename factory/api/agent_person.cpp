@@ -58,15 +58,14 @@ struct Look {
         known = trigger;
         const auto document = reader.document("Trigger", trigger);
         if (!document) return known;
-        const auto package = package_of(document->spec);
+        const auto deployment = reader.document("Deployment", document->spec["deployment"].as_string());
+        const auto package = deployment ? package_of(*deployment) : std::nullopt;
         if (std::string text = words(document->spec, package ? package->manifest : Json(), "title"); !text.empty()) known = std::move(text);
         return known;
     }
-    std::optional<PackageRecord> package_of(const Json& trigger)
+    std::optional<PackageRecord> package_of(const Document& deployment)
     {
-        const auto deployment = reader.document("Deployment", trigger["deployment"].as_string());
-        if (!deployment) return std::nullopt;
-        const std::string& named = deployment->spec["package"].as_string();
+        const std::string& named = deployment.spec["package"].as_string();
         auto package = reader.package(named.substr(0, named.find('@')), named.substr(named.find('@') + 1));
         return package ? std::optional(std::move(*package)) : std::nullopt;
     }
@@ -124,10 +123,11 @@ Json launchable(Look& look, const Json& jobs)
     for (const Document& trigger : *triggers) {
         if (trigger.spec["type"].as_string() != "attended") continue;
         const auto deployment = look.reader.document("Deployment", trigger.spec["deployment"].as_string());
-        const auto package = look.package_of(trigger.spec);
-        if (!deployment || !package) continue;
+        if (!deployment) continue;
         const std::string& environment = deployment->spec["environment"].as_string();
         if (!look.may_start(trigger, environment)) continue;
+        const auto package = look.package_of(*deployment);
+        if (!package) continue;
         const std::string workflow = trigger.spec["workflow"].is_string() ? trigger.spec["workflow"].as_string() : "main";
         std::string paused;
         if (trigger.spec["paused"].as_bool()) paused = trigger.spec["pausedWhy"].is_string() ? trigger.spec["pausedWhy"].as_string() : "it is paused";
@@ -183,10 +183,18 @@ std::optional<Begun> begun_in(Fields& launch)
     return std::nullopt;
 }
 
+/// Whether `by` names this person, or a role, which may be theirs in the job's environment.
+bool could_answer(const QuestionRecord& question, const std::string& person)
+{
+    const auto& by = question.by.as_array();
+    return !names_any(question.not_by, {person}) && std::any_of(by.begin(), by.end(), [&](const Json& one) { return one.as_string() == person || one.as_string().starts_with("role:"); });
+}
+
 /// Open ones that name this person, the newest first, as far as anybody could look at them.
 Json questions_for(Look& look)
 {
     Json out = Json::array();
+    const std::string person = "user:" + look.agent.user;
     QuestionQuery query;
     query.state = QuestionState::open;
     query.limit = 500;
@@ -195,8 +203,9 @@ Json questions_for(Look& look)
         if (!page) break;
         for (const QuestionRecord& one : page->items) {
             ++seen;
+            if (!could_answer(one, person)) continue;   // before anything else is read
             const auto job = look.reader.job(one.job);
-            if (!job || (one.kind == QuestionKind::approval && vouched_elsewhere(look.agent, job->environment)) || !names_any(one.by, look.names(job->environment)) || names_any(one.not_by, {"user:" + look.agent.user})) continue;
+            if (!job || (one.kind == QuestionKind::approval && vouched_elsewhere(look.agent, job->environment)) || !names_any(one.by, look.names(job->environment))) continue;
             Json entry = Json::object({{"id", one.id}, {"kind", name(one.kind)}, {"text", one.text}, {"mark", "#" + question_mark(one)}, {"schema", one.schema}, {"job", one.job},
                                        {"trigger", one.trigger}, {"title", look.title(one.trigger)}, {"asked", format_time(one.created)}});
             entry.set("deadline", one.deadline ? Json(format_time(*one.deadline)) : Json());
@@ -215,14 +224,14 @@ void agent_person(Service& service, const CallPtr& call)
 {
     if (!read_json(*call, true) || !agent_of_person(service, *call)) return;
     // First the version, then what is read: what changes in between has a higher one.
-    const auto state = await<PersonState>([&](Done<PersonState> done) { service.core.person(call->agent, std::move(done)); });
-    if (!passed(*call, state)) return;
+    const auto version = await<std::uint64_t>([&](Done<std::uint64_t> done) { service.core.person(call->agent, std::move(done)); });
+    if (!passed(*call, version)) return;
     const auto agent = agent_of_person(service, *call);
     if (!agent) return;
     const auto reader = service.core.reader();
     Look look{*reader, *agent, service.clock.now(), {}, {}};
     Json jobs = jobs_of(look);
-    Json out = Json::object({{"user", agent->user}, {"version", state->version}});
+    Json out = Json::object({{"user", agent->user}, {"version", *version}});
     Json starts = launchable(look, jobs);
     add_offline_terms(service, *call, look, starts);
     out.set("launchable", std::move(starts)).set("questions", questions_for(look)).set("jobs", std::move(jobs));

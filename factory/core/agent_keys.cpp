@@ -98,21 +98,23 @@ void CoreImpl::enrol(EnrolRequest request, Done<AgentRecord> done)
         if (!pattern.empty() && !matches_pattern(pattern, request.name))
             return fail(Errc::invalid, fmt::format("the enrolment code is for names like '{}', not '{}': choose such a name with --name, or {}", pattern, request.name, ask));
 
+        const auto mode = protocol::parse_mode(code->terms["mode"].as_string());
+        if (mode && request.mode && *mode != *request.mode)
+            return fail(Errc::invalid, fmt::format("the enrolment code is for an agent of mode {0}, not {1}: enrol with --mode {0}, or {2}", protocol::name(*mode), protocol::name(*request.mode), ask));
+
         const bool take_over = code->terms["takeOver"].as_bool();
         AgentRecord record;
         const auto holder = agent_by_name(request.name);
         record.id = holder && take_over ? (*holder)->record.id : new_uid();
         record.name = request.name;
         record.public_key = request.public_key;
-        record.mode = request.mode;
+        record.mode = mode ? *mode : request.mode ? *request.mode : holder && take_over ? (*holder)->record.mode : protocol::AgentMode::unattended;
         record.environment = code->terms["environment"].is_string() ? code->terms["environment"].as_string() : "default";
         record.labels = code->terms["labels"].is_object() ? code->terms["labels"] : Json::object();
         record.facts = request.facts;
         record.approved = code->terms["approve"].as_bool();
         record.approved_in = code->terms["approveIn"];
         record.user = code->terms["user"].as_string();
-        const auto mode = protocol::parse_mode(code->terms["mode"].as_string());
-        if (mode) record.mode = *mode;
         if (auto ok = writer_.use_code(code->id, request.public_key, record.id); !ok) return fail(ok.error());
         Json detail = Json::object({{"code", code->id}, {"invitedBy", code->created_by}});
         if (!record.user.empty()) detail.set("user", record.user);

@@ -108,7 +108,7 @@ Status CoreImpl::hear_consent(Agent& agent, Active& active, const OfferAnswer& s
                         Json::object({{"by", user}, {"until", format_time(until)}, {"text", fmt::format("{} is asked at {}, until {}", user, name, clock_text(until))}}));
     }
     const std::string choice = consent.choice.empty() ? std::string("none") : consent.choice.substr(0, 40);
-    Writer::KeptRefusal refusal{agent.key, active.binding->binding.trigger, choice, choice == "none" ? std::string() : user, now, until, active.uid};
+    Writer::KeptRefusal refusal{agent.key, active.binding->binding.trigger, choice, choice == "none" ? std::string() : user, now, until};
     if (auto ok = writer_.put_refusal(refusal); !ok) return ok;
     std::string text = refusal_words(agent, refusal);
     const Json detail = Json::object({{"by", refusal.who}, {"choice", refusal.choice}, {"until", format_time(until)}, {"text", text}});

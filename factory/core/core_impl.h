@@ -63,7 +63,7 @@ public:
     void reported_again(std::string agent, Done<Nothing> done) override;
     void holds(Done<std::vector<Hold>> done) override;
     void release(std::string environment, Who who, Done<Nothing> done) override;
-    void person(std::string agent, Done<PersonState> done) override;   ///< person.cpp
+    void person(std::string agent, Done<std::uint64_t> done) override;   ///< person.cpp
     void offline_terms(std::string agent, std::vector<std::string> triggers, Done<OfflineTerms> done) override;
     void goodbye(std::string agent, std::string why, Done<Nothing> done) override;
     void ask_doctor(std::string name, Who who, Done<DoctorState> done) override;
@@ -303,7 +303,8 @@ private:
     Status notify(JobKey job, const std::string& uid, const Binding& binding, std::string_view event, bool final);
     bool has_notifiers(const Binding& binding, std::string_view event) const;
     void load_notifiers();
-    Status tell(const Json& notifier, const Tale& tale, const Json& document);
+    Json document_to_tell(const JobRecord& job, std::string_view event, WallTime now);
+    Status tell(const Json& notifier, const Tale& tale, const Json& document);   ///< `document`: of a job, as document_to_tell makes it
     Status call_back(JobKey job, const std::string& uid, std::string_view event);   ///< whom its caller named
     Status tell_dead(const DeliveryRecord& delivery);
     Status tell_held(const NotifierState& state);

@@ -105,6 +105,17 @@ bool CoreImpl::has_notifiers(const Binding& binding, std::string_view event) con
     return options_.renderer && std::any_of(notifiers_.begin(), notifiers_.end(), [&](const Json& n) { return is_source(n, binding) && listens(n, event); });
 }
 
+/// document_of, without what its schema calls a secret: all that leaves the factory.
+Json CoreImpl::document_to_tell(const JobRecord& job, std::string_view event, WallTime now)
+{
+    Json out = document_of(job, event, format_time(now));
+    const auto schemas = writer_.read().package_inputs(job.package_digest);
+    if (!schemas && schemas.error().code != Errc::not_found) return out.set("input", "…");   // nobody can say what in it is a secret
+    if (schemas)
+        if (const Json& schema = (*schemas)[job.workflow]; schema.is_object()) out.set("input", SecretFields::hidden_in(schema, job.input));
+    return out;
+}
+
 Status CoreImpl::notify(JobKey job, const std::string& uid, const Binding& binding, std::string_view event, bool final)
 {
     if (final)
@@ -112,7 +123,7 @@ Status CoreImpl::notify(JobKey job, const std::string& uid, const Binding& bindi
     if (!has_notifiers(binding, event)) return {};
     const auto record = writer_.read().job(uid);
     if (!record) return fail(record.error());
-    const Json document = document_of(*record, event, format_time(clock_.now()));
+    const Json document = document_to_tell(*record, event, clock_.now());
     for (std::size_t i = 0; i < notifiers_.size(); ++i)
         if (is_source(notifiers_[i], binding) && listens(notifiers_[i], event))
             if (auto ok = tell(notifiers_[i], {.key = uid, .event = event, .job = job, .subject = {}, .final = final}, document); !ok) return ok;
@@ -129,7 +140,7 @@ Status CoreImpl::call_back(JobKey job, const std::string& uid, std::string_view 
     Json api = Json::object({{"url", (*callback)["url"]}, {"method", "POST"}});
     if (const Json& secret = (*callback)["secret"]; !secret.is_null()) api.set("secret", secret);
     const Json notifier = Json::object({{"name", Json(std::string(kCallback) + record->trigger)}, {"type", "api"}, {"api", std::move(api)}});
-    return tell(notifier, {.key = uid, .event = event, .job = job, .subject = {}, .final = true}, document_of(*record, event, format_time(clock_.now())));
+    return tell(notifier, {.key = uid, .event = event, .job = job, .subject = {}, .final = true}, document_to_tell(*record, event, clock_.now()));
 }
 
 /// The row, in the transaction of what it tells of. What was told before under the same key is not told again.
@@ -142,15 +153,7 @@ Status CoreImpl::tell(const Json& notifier, const Tale& tale, const Json& docume
     NewDelivery delivery{.id = delivery_id(tale.key, to, tale.event), .notifier = to, .event = event, .job = tale.job, .subject = tale.subject, .held = is_held(to), .final = tale.final,
                          .state = DeliveryState::pending, .created = clock_.now(), .next_try = clock_.now(), .request = {}, .error = {}};
     if (writer_.delivery_job(delivery.id)) return {};
-    Json told = document;
-    const Json& of_job = document["job"];
-    if (of_job.is_object()) {
-        const auto schemas = writer_.read().package_inputs(of_job["package"]["digest"].as_string());
-        if (!schemas && schemas.error().code != Errc::not_found) told.set("input", "…");   // nobody can say what in it is a secret
-        if (schemas)
-            if (const Json& schema = (*schemas)[of_job["workflow"].as_string()]; schema.is_object()) told.set("input", SecretFields::hidden_in(schema, document["input"]));
-    }
-    auto rendered = options_.renderer({delivery.id, event, told, notifier});
+    auto rendered = options_.renderer({delivery.id, event, document, notifier});
     if (rendered && !rendered->wanted) return {};
     if (rendered) {
         delivery.request = std::move(rendered->request);
@@ -182,14 +185,14 @@ Status CoreImpl::tell_dead(const DeliveryRecord& delivery)
     for (std::size_t i = 0; i < notifiers_.size(); ++i) {
         if (!is_one(notifiers_[i], "deliveries", delivery.notifier) || !listens(notifiers_[i], "dead")) continue;
         if (document.is_null()) {
-            const std::string now = format_time(clock_.now());
+            const WallTime now = clock_.now();
             document = Json::object({{"event", "dead"}});
             if (!delivery.job.empty()) {
                 const auto job = writer_.read().job(delivery.job);
                 if (!job) return fail(job.error());
-                document = document_of(*job, "dead", now);
+                document = document_to_tell(*job, "dead", now);
             }
-            document.set("time", now);
+            document.set("time", format_time(now));
             Json about = Json::object({{"id", delivery.id}, {"notifier", delivery.notifier}, {"event", delivery.event}, {"error", delivery.error},
                                        {"tries", delivery.attempts}, {"createdAt", format_time(delivery.created)}});
             if (!delivery.subject.empty()) about.set("subject", delivery.subject);

@@ -35,9 +35,9 @@ std::uint64_t CoreImpl::news_due(Agent& agent)
     return agent.news;
 }
 
-void CoreImpl::person(std::string id, Done<PersonState> done)
+void CoreImpl::person(std::string id, Done<std::uint64_t> done)
 {
-    queue_.submit<PersonState>(std::move(done), [this, id = std::move(id)]() -> Result<PersonState> {
+    queue_.submit<std::uint64_t>(std::move(done), [this, id = std::move(id)]() -> Result<std::uint64_t> {
         const auto found = agent_by_id(id);
         if (!found) return fail(found.error());
         Agent& agent = **found;
@@ -45,7 +45,7 @@ void CoreImpl::person(std::string id, Done<PersonState> done)
             return fail(Errc::denied, fmt::format("agent '{0}' is nobody's: an administrator says whose it is (`millwright agents set {0} --user NAME`)", agent.record.name));
         if (agent.news == 0) agent.news = ++last_news_;
         agent.fetched = agent.news;
-        return PersonState{agent.record.name, agent.record.user, agent.news};
+        return agent.news;
     });
 }
 

@@ -180,7 +180,7 @@ Status CoreImpl::tell_question(JobKey job, const Binding& binding, const Questio
     if (!has_notifiers(binding, "question")) return {};
     const auto record = writer_.read().job(question.job);
     if (!record) return fail(record.error());
-    const Json document = document_of(*record, "question", format_time(clock_.now())).set("question", question_document(question));
+    const Json document = document_to_tell(*record, "question", clock_.now()).set("question", question_document(question));
     for (std::size_t i = 0; i < notifiers_.size(); ++i)
         if (is_source(notifiers_[i], binding) && listens(notifiers_[i], "question"))
             if (auto ok = tell(notifiers_[i], {.key = fmt::format("question {} {}", question.id, again), .event = "question", .job = job, .subject = {}, .final = false}, document); !ok) return ok;

@@ -118,7 +118,7 @@ Status CoreImpl::fire(const Watch& watch, const Json& notifier, WallTime now)
             if (reason.text != why->summary) text += "\n- " + reason.text;
         }
         const Milliseconds waited = std::chrono::duration_cast<Milliseconds>(std::chrono::floor<std::chrono::seconds>(now - watch.since));
-        Json document = document_of(*job, "waiting", format_time(now));
+        Json document = document_to_tell(*job, "waiting", now);
         document.set("why", Json::object({{"text", std::move(text)}, {"summary", why->summary}, {"reasons", std::move(reasons)}, {"since", format_time(watch.since)},
                                           {"waited", format_duration(waited)}}));
         return tell(notifier, {.key = row->uid, .event = event, .job = watch.job, .subject = {}, .final = false}, document);

@@ -27,17 +27,17 @@ Result<std::string> SqliteWriter::launch_of(JobKey job)
 
 Status SqliteWriter::put_refusal(const KeptRefusal& r)
 {
-    return db_->run("insert or replace into refusals(agent, trigger, choice, who, said, until, job) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)", r.agent, r.trigger, r.choice, r.who, r.said,
-                    r.until, r.job);
+    return db_->run("insert or replace into refusals(agent, trigger, choice, who, said, until, job) values (?1, ?2, ?3, ?4, ?5, ?6, '')", r.agent, r.trigger, r.choice, r.who, r.said,
+                    r.until);   // which job it was stands in that job's timeline
 }
 
 Status SqliteWriter::forget_refusals(AgentKey agent, WallTime until) { return db_->run("delete from refusals where agent = ?1 and until <= ?2", agent, until); }
 
 Result<std::vector<Writer::KeptRefusal>> SqliteWriter::refusals()
 {
-    Rows rows = db_->query("select agent, trigger, choice, who, said, until, job from refusals");
+    Rows rows = db_->query("select agent, trigger, choice, who, said, until from refusals");
     std::vector<KeptRefusal> out;
-    while (rows.next()) out.push_back({rows.integer(0), rows.string(1), rows.string(2), rows.string(3), rows.time(4), rows.time(5), rows.string(6)});
+    while (rows.next()) out.push_back({rows.integer(0), rows.string(1), rows.string(2), rows.string(3), rows.time(4), rows.time(5)});
     if (!rows.status()) return fail(rows.status().error());
     return out;
 }

@@ -179,7 +179,7 @@ public:
     virtual Result<std::string> launched(AgentKey agent, std::string_view user, std::string_view launch) = 0;   ///< uid of the job; not_found
     virtual Result<std::string> launch_of(JobKey job) = 0;                               ///< empty: no person started it at an agent
     /// Until when the agent's user is not asked for jobs of the trigger again, and what was said.
-    struct KeptRefusal { AgentKey agent = 0; std::string trigger, choice, who; WallTime said, until; std::string job; };
+    struct KeptRefusal { AgentKey agent = 0; std::string trigger, choice, who; WallTime said, until; };
     virtual Status put_refusal(const KeptRefusal& refusal) = 0;   ///< in place of the one before
     virtual Status forget_refusals(AgentKey agent, WallTime until) = 0;   ///< of this agent, those that end by then
     virtual Result<std::vector<KeptRefusal>> refusals() = 0;

@@ -15,6 +15,7 @@
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
+#include "platform/base/log.h"
 #include "platform/base/os_error.h"
 #include "platform/files.h"
 #include "platform/linux/x11_session.h"
@@ -236,22 +237,30 @@ private:
 
 class LinuxDesktop : public DesktopWatch {
 public:
-    LinuxDesktop(int wake, std::function<void(const DesktopSession&)> changed, const DesktopOptions& options) : wake_(wake), changed_(std::move(changed))
+    LinuxDesktop(int wake, std::function<void(const DesktopSession&)> changed, const DesktopOptions& options) : wake_(wake), changed_(std::move(changed)), options_(options)
     {
         if (options.system_bus) logind_.open();
         if (options.session_bus) savers_.open();
         if (options.x11) x11_.open(options.idle_after);
         (void)look();
-        thread_ = std::jthread([this] { run(); });
+        thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
     }
     LinuxDesktop(const LinuxDesktop&) = delete;
     LinuxDesktop& operator=(const LinuxDesktop&) = delete;
     ~LinuxDesktop() override
     {
-        const std::uint64_t one = 1;
-        while (write(wake_, &one, sizeof one) < 0 && errno == EINTR) {}
+        thread_.request_stop();
+        ring();
         thread_.join();
         ::close(wake_);
+    }
+    void look_at(DesktopPlace place) override
+    {
+        {
+            const std::scoped_lock lock(mutex_);
+            told_ = std::move(place);
+        }
+        ring();
     }
     DesktopSession now() const override
     {
@@ -260,6 +269,27 @@ public:
     }
 
 private:
+    void ring() const
+    {
+        const std::uint64_t one = 1;
+        while (write(wake_, &one, sizeof one) < 0 && errno == EINTR) {}
+    }
+    /// Whoever told it may be told by another desktop later, or by the same one again.
+    bool open_told()
+    {
+        std::uint64_t rung = 0;
+        (void)!read(wake_, &rung, sizeof rung);
+        DesktopPlace place;
+        {
+            const std::scoped_lock lock(mutex_);
+            place = std::exchange(told_, {});
+        }
+        if (!options_.x11 || x11_.valid() || place.display.empty()) return false;
+        x11_.open(options_.idle_after, place);
+        if (x11_.valid()) (void)x11_.process();
+        else log::info("desktop", "the X server {} does not let this program look: whether something is shown full screen is not known", place.display);
+        return x11_.valid();
+    }
     bool look()
     {
         DesktopSigns signs;
@@ -288,7 +318,7 @@ private:
         const std::uint64_t microseconds = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000;
         return until <= microseconds ? 0 : static_cast<int>(std::min<std::uint64_t>((until - microseconds) / 1'000 + 1, 60'000));
     }
-    void run()
+    void run(std::stop_token stop)
     {
         if (x11_.valid() && x11_.process() && look()) changed_(now());   // what came with the first answers
         while (true) {
@@ -302,8 +332,9 @@ private:
             }
             if (x11_.valid()) waited.push_back({x11_.descriptor(), POLLIN, 0});
             if (::poll(waited.data(), waited.size(), wait) < 0 && errno != EINTR) return;
-            if ((waited[0].revents & POLLIN) != 0) return;
-            bool news = logind_.bus() != nullptr && logind_.process();
+            if (stop.stop_requested()) return;
+            bool news = (waited[0].revents & POLLIN) != 0 && open_told();
+            news = (logind_.bus() != nullptr && logind_.process()) || news;
             news = (savers_.bus() != nullptr && savers_.process()) || news;
             news = (x11_.valid() && x11_.process()) || news;
             if (news && look()) changed_(now());
@@ -312,11 +343,13 @@ private:
 
     const int wake_;
     std::function<void(const DesktopSession&)> changed_;
+    const DesktopOptions options_;
     Logind logind_;
     ScreenSavers savers_;
     X11Session x11_;
     mutable std::mutex mutex_;
     DesktopSession now_;
+    DesktopPlace told_;
     std::jthread thread_;
 };
 
@@ -324,7 +357,7 @@ private:
 
 Result<std::unique_ptr<DesktopWatch>> watch_desktop(std::function<void(const DesktopSession&)> changed, const DesktopOptions& options)
 {
-    const int wake = ::eventfd(0, EFD_CLOEXEC);
+    const int wake = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (wake < 0) return fail(Errc::unavailable, "the desktop's session cannot be watched: " + os_error(errno));
     return std::unique_ptr<DesktopWatch>(new LinuxDesktop(wake, std::move(changed), options));
 }

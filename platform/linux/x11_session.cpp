@@ -8,10 +8,48 @@
 #include <xcb/sync.h>
 #include <xcb/xcb.h>
 
+#include "platform/files.h"
+
 namespace mill::platform {
 namespace {
 
 constexpr std::size_t kCounterHead = 14;   // of a system counter on the wire; xcb_sync_systemcounter_name looks behind the padding of its own struct
+
+constexpr std::string_view kCookie = "MIT-MAGIC-COOKIE-1";
+constexpr unsigned kOfThisMachine = 256, kOfAnyMachine = 65535;
+constexpr std::size_t kMostAuthority = 1024 * 1024;
+
+/// The display's cookie in a file of X's authorities: entries of a family, then address, display's number, kind and value, each behind its length; 16 bits,
+/// the high byte first. Empty: there is none.
+std::string cookie_in(std::string_view file, std::string_view display)
+{
+    const std::string_view number = display.substr(1, display.find('.') - 1);   // ":0.1"
+    const auto take = [&](std::size_t size) {
+        const std::string_view out = file.substr(0, size);
+        file.remove_prefix(out.size());
+        return out;
+    };
+    const auto short_number = [&] {
+        const std::string_view two = take(2);
+        return two.size() < 2 ? 0U : static_cast<unsigned>(static_cast<unsigned char>(two[0])) << 8 | static_cast<unsigned char>(two[1]);
+    };
+    while (!file.empty()) {
+        const unsigned family = short_number();
+        (void)take(short_number());
+        const std::string_view of = take(short_number()), kind = take(short_number()), value = take(short_number());
+        if ((family == kOfThisMachine || family == kOfAnyMachine) && kind == kCookie && (of.empty() || of == number)) return std::string(value);
+    }
+    return {};
+}
+
+xcb_connection_t* connect_to(const DesktopPlace& place, int& screen)
+{
+    if (place.display.empty() || place.authority.empty()) return xcb_connect(place.display.empty() ? nullptr : place.display.c_str(), &screen);
+    const auto file = read_file(place.authority, kMostAuthority);
+    std::string cookie = file ? cookie_in(*file, place.display) : std::string(), kind(kCookie);
+    xcb_auth_info_t with{static_cast<int>(kind.size()), kind.data(), static_cast<int>(cookie.size()), cookie.data()};
+    return xcb_connect_to_display_with_auth_info(place.display.c_str(), cookie.empty() ? nullptr : &with, &screen);
+}
 
 template <class T>
 struct FreeReply {
@@ -118,13 +156,13 @@ struct X11Session::State {
 X11Session::X11Session() = default;
 X11Session::~X11Session() = default;
 
-void X11Session::open(std::chrono::milliseconds idle_after)
+void X11Session::open(std::chrono::milliseconds idle_after, const DesktopPlace& place)
 {
     const char* display = std::getenv("DISPLAY");
-    if (display == nullptr || *display == '\0') return;
+    if (place.display.empty() && (display == nullptr || *display == '\0')) return;
     auto state = std::make_unique<State>();
     int screen = 0;
-    state->x = xcb_connect(nullptr, &screen);
+    state->x = connect_to(place, screen);
     if (xcb_connection_has_error(state->x) != 0) return;
     auto each = xcb_setup_roots_iterator(xcb_get_setup(state->x));
     for (; screen > 0 && each.rem > 1; --screen) xcb_screen_next(&each);

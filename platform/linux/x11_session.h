@@ -17,8 +17,8 @@ public:
     X11Session(const X11Session&) = delete;
     X11Session& operator=(const X11Session&) = delete;
     ~X11Session();
-    /// Of $DISPLAY; without one, or when it does not answer, nothing is known.
-    void open(std::chrono::milliseconds idle_after);
+    /// Of `place`, or of $DISPLAY; without one, or when it does not answer, nothing is known.
+    void open(std::chrono::milliseconds idle_after, const DesktopPlace& place = {});
     bool valid() const;
     int descriptor() const;
     /// Takes what came; true when something may be different now.

@@ -24,4 +24,10 @@ WallTime from_local(int year, int month, int day, int minute)
     return {static_cast<std::int64_t>(std::mktime(&parts)) * 1'000'000};
 }
 
+WallTime next_day(WallTime now)
+{
+    const LocalTime local = local_time(now);
+    return from_local(local.year, local.month, local.day + 1, 0);
+}
+
 }  // namespace mill::platform

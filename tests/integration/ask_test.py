@@ -4,12 +4,13 @@ import concurrent.futures
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import time
 import unittest
 
-from mill import BIN, Test, World, call, wait_for
+from mill import BIN, Failure, Test, World, call, user, wait_for
 
 ASK = """do:
   - note: { call: file.write, with: { path: notes.txt, content: '${ "order \\(.order // "none")" }' }, output: { as: '${ $input }' } }
@@ -221,14 +222,16 @@ class Asking(Test):
         self.assertEqual(none.returncode, 1, none.stderr)
         self.assertIn("nobody can be asked here", none.stderr)
         master, slave = pty.openpty()
-        user = {} if os.getuid() != 0 else {"user": 65534, "group": 65534, "extra_groups": []}
         process = subprocess.Popen([str(BIN / "millwright"), "run", str(folder)], stdin=slave, stdout=subprocess.PIPE, stderr=slave, cwd=self.world.folder,
-                                   env={"PATH": "/usr/bin:/bin", "HOME": str(self.world.folder), "LC_ALL": "C.UTF-8", "TERM": "dumb"}, **user)
+                                   env={"PATH": "/usr/bin:/bin", "HOME": str(self.world.folder), "LC_ALL": "C.UTF-8", "TERM": "dumb"}, **user())
         os.close(slave)
         seen = b""
         def until(text):
             nonlocal seen
+            end = time.monotonic() + 30
             while text not in seen:
+                if not select.select([master], [], [], max(0, end - time.monotonic()))[0]:
+                    raise Failure(f"waited 30 s for {text!r}; it said {seen!r}")
                 seen += os.read(master, 4096)
         until(b"words> ")
         os.write(master, b"west\n")

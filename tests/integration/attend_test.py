@@ -10,8 +10,8 @@ import shutil
 import time
 import unittest
 
-from desktop import Person, user
-from mill import BIN, NOBODY, Failure
+from mill import BIN, NOBODY, Failure, user
+from person_stand_in import PersonStandIn
 
 FORM = {"type": "object", "required": ["order", "pin"], "properties": {"order": {"type": "string"}, "count": {"type": "integer", "maximum": 9}, "pin": {"type": "string", "format": "password"}}}
 REPORT = {"trigger": "report", "title": "Report", "description": "All orders of a day", "environment": "default", "schema": FORM, "unavailable": "", "offline": True}
@@ -27,8 +27,8 @@ class Attend(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder, True)
         if os.getuid() == 0:
             os.chown(self.folder, NOBODY, NOBODY)
-        self.person = Person(self.folder).start()
-        self.addCleanup(self.person.stop)
+        self.person = PersonStandIn(self.folder / "person").start()
+        self.addCleanup(self.person.close)
 
     def run_agent(self, *arguments, typed="", language="C.UTF-8", check=None):
         done = subprocess.run([BIN / "millwright-agent", *arguments, "--data", self.folder], input=typed, capture_output=True, text=True, timeout=60, check=False,
@@ -38,40 +38,51 @@ class Attend(unittest.TestCase):
         return done
 
     def test_all_of_it_is_one_document_for_programs(self):
-        self.person.state["running"] = [JOB]
+        self.person.said["running"] = [JOB]
         said = json.loads(self.run_agent("attend", "--json", check=0).stdout)
         self.assertEqual(said["running"], [JOB])
         self.assertEqual(said["user"], "anna")
 
     def test_a_person_goes_through_it_by_numbers(self):
-        self.person.state.update(running=[JOB], consents=[CONSENT], questions=[QUESTION], launchable=[REPORT], history=[{"job": "h", "title": "Old", "state": "failed", "reason": "task_failed",
+        self.person.say(running=[JOB], consents=[CONSENT], questions=[QUESTION], launchable=[REPORT], history=[{"job": "h", "title": "Old", "state": "failed", "reason": "task_failed",
                                                                                                                           "started": "2026-11-27T13:00:00Z", "ended": "x", "files": ["/srv/out/a.pdf"]}])
-        done = self.run_agent("attend", typed="2\n3\n3\ngreen\n1\ny\nh\ns\np\nr\nq\n", check=0)
+        done = self.run_agent("attend", typed="2\n3\n2\ngreen\n1\ny\nh\ns\np\nr\nq\n", check=0)
         for words in ("1  Books?[2J, for user otto", "2  user otto asks to run “Invoices”", "reads files in /srv/in", "3  Payout: Which one?", "4  Report (works offline)", "Step: look-up", "Old: failed (task_failed)",
                       "/srv/out/a.pdf", "1 job was stopped."):
             self.assertIn(words, done.stdout)
         self.assertNotIn("\x1b", done.stdout)
-        self.assertEqual([(post["path"], post["body"]) for post in self.person.posts],
+        self.assertEqual(self.person.asked,
                          [("/v1/consents/J%201%201", {"choice": "not_today"}), ("/v1/questions/q1", {"answer": "green", "comment": ""}), ("/v1/jobs/0199-a/cancel", {"why": ""}),
                           ("/v1/stop", {"way": "terminal"}), ("/v1/pause", {"for": "1h"}), ("/v1/resume", {})])
 
     def test_a_form_that_the_factory_refuses_is_corrected(self):
-        self.person.state["launchable"] = [REPORT]
-        self.person.answers["/v1/launch"] = (400, {"detail": "the input does not fit", "mistakes": [{"path": "/order", "text": "there is no such order"}]})
+        self.person.said["launchable"] = [REPORT]
+        self.person.refusals["/v1/launch"] = (400, {"detail": "the input does not fit", "mistakes": [{"path": "/order", "text": "there is no such order"}]})
         done = self.run_agent("attend", typed="1\ny\nA-1\n12\n3\ns3cret\ny\nA-2\n\n\nn\nq\n", check=0)
         self.assertIn("At most 9, please.", done.stdout)
         self.assertIn("/order: there is no such order", done.stdout)
-        launches = self.person.posted("/v1/launch")
-        self.assertEqual([one["body"]["input"] for one in launches], [{"order": "A-1", "count": 3, "pin": "s3cret"}, {"order": "A-2", "count": 3, "pin": "s3cret"}])
-        self.assertEqual(len({one["body"]["id"] for one in launches}), 1)   # however often: one start
+        launches = self.person.told("/v1/launch")
+        self.assertEqual([one["input"] for one in launches], [{"order": "A-1", "count": 3, "pin": "s3cret"}, {"order": "A-2", "count": 3, "pin": "s3cret"}])
+        self.assertEqual(len({one["id"] for one in launches}), 1)   # however often: one start
         self.assertNotIn("s3cret", done.stdout + done.stderr)
 
     def test_it_speaks_german_and_ends_with_its_input(self):
         done = self.run_agent("attend", typed="", language="de_DE.UTF-8", check=0)
         self.assertIn("Es läuft nichts.", done.stdout)
 
+    def test_why_something_was_not_done_is_said_in_the_persons_language(self):
+        self.person.say(questions=[QUESTION], running=[JOB])
+        self.person.refusals["/v1/questions/q1"] = (409, {"code": "answered", "by": "otto", "detail": "otto was first: red, a moment ago"})
+        self.person.refusals["/v1/jobs/0199-a/cancel"] = (503, {"code": "factory_away", "detail": "the factory is away: connection refused"})
+        self.person.refusals["/v1/pause"] = (418, {"code": "of_a_newer_agent", "detail": "only its own words"})
+        said = self.run_agent("attend", typed="2\ngreen\n1\nj\np\nq\n", language="de_DE.UTF-8", check=0).stdout
+        for words in ("otto hat das schon beantwortet.", "Die Factory ist gerade nicht erreichbar.", "only its own words"):
+            self.assertIn(words, said)
+        for words in ("otto was first", "connection refused"):
+            self.assertNotIn(words, said)
+
     def test_a_password_is_not_shown_on_a_terminal(self):
-        self.person.state["launchable"] = [REPORT]
+        self.person.said["launchable"] = [REPORT]
         master, slave = pty.openpty()
         running = subprocess.Popen([BIN / "millwright-agent", "attend", "--data", self.folder], stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
                                    env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "LANG": "C.UTF-8"}, **user())
@@ -91,11 +102,11 @@ class Attend(unittest.TestCase):
             os.write(master, line.encode() + b"\n")
         self.assertEqual(running.wait(20), 0)
         os.close(master)
-        self.assertEqual(self.person.posted("/v1/launch")[0]["body"]["input"], {"order": "A-1", "pin": "s3cret"})
+        self.assertEqual(self.person.told("/v1/launch")[0]["input"], {"order": "A-1", "pin": "s3cret"})
         self.assertNotIn(b"s3cret", seen)
 
     def test_who_is_not_there_is_said(self):
-        self.person.stop()
+        self.person.kill()
         (self.folder / "person").unlink()
         done = self.run_agent("attend", check=3)
         self.assertIn("no attended agent runs with the data folder", done.stderr)

@@ -4,7 +4,6 @@ Pictures of every view, light and dark, go to build/beside; those of a test that
 """
 import datetime
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -16,12 +15,11 @@ import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import browser
+from browser import HOSTILE
 from mill import BIN, SOURCE, wait_for
 from person_stand_in import PersonStandIn, launchable, person
 
 PICTURES = SOURCE / "build/beside"
-AXE = pathlib.Path(os.environ.get("MILL_NODE_MODULES", SOURCE / "build/tools/node_modules")) / "axe-core/axe.min.js"
-HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"> javascript:alert(1) \u202egnp.exe\u2066 end"
 TRACES = "return [document.querySelectorAll('main script, main img, main iframe, a[href^=\"javascript:\"]').length, window.owned === undefined]"
 # Where a secret must not be.
 PLACES = "return [location.href, document.title, document.documentElement.outerHTML, JSON.stringify(history.state), JSON.stringify(localStorage), JSON.stringify(sessionStorage), document.cookie].join('\\n')"
@@ -50,7 +48,7 @@ class Beside(unittest.TestCase):
             self.fail(f"no {PROGRAM}: build it first")
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="millwright-page-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.agent = PersonStandIn(self.folder / "person")
+        self.agent = PersonStandIn(self.folder / "person").start()
         self.addCleanup(lambda: self.agent.close())
         self.log = (self.folder / "page.log").open("w+b")
         self.addCleanup(self.log.close)
@@ -85,15 +83,10 @@ class BesidePage(Beside):
     def open(self, what="launcher", id="", **more):
         self.page = browser.Browser(**more)
         self.addCleanup(self.page.close)
-        self.addCleanup(self.keep_picture)
+        self.addCleanup(lambda: self.page.keep_if_failed(self, PICTURES))
         self.page.go(self.link(what, id))
         self.page.find("footer", seconds=20)
         return self.page
-
-    def keep_picture(self):
-        result = self._outcome.result   # in a cleanup `success` says nothing of the test
-        if any(test is self for test, _ in [*result.failures, *result.errors]):
-            self.page.picture(PICTURES / f"failed-{self.id().split('.')[-1]}.png")
 
     def tab_to(self, text, most=60):
         """Only by the key, as somebody without a mouse goes."""
@@ -362,9 +355,18 @@ class BesidePage(Beside):
                        paused={"until": later(60), "why": "lunch", "by": "anna"})
         return {"home": "", "start": "start/invoice", "question": "question/q1", "yes-no": "question/q2", "consent": "consent/c1", "history": "history", "job": "job/j9", "nowhere": "nowhere"}
 
+    def test_why_something_was_not_done_is_said_in_german_too(self):
+        self.agent.say(questions=[self.question(kind="approval", schema=None)], consents=[self.consent()])
+        for target, refusal in (("/v1/questions/", (409, {"code": "answered", "by": "otto", "detail": "otto was first"})), ("/v1/consents/", (410, {"code": "expired", "detail": "its time is over"}))):
+            self.agent.refusals[target] = refusal
+        page = self.open(language="de")
+        page.click(".need button", "Ja")
+        page.sees("otto hat das schon beantwortet.", ".said")
+        page.click(".need button", "Jetzt")
+        page.sees("Die Zeit dafür ist vorbei", ".said")
+        self.assertNotIn("its time is over", page.text())
+
     def test_every_view_in_light_and_dark_large_and_small_has_no_barrier(self):
-        if not AXE.exists():
-            self.skipTest(f"{AXE} is not there: npm install --prefix build/tools axe-core")
         views = self.furnish()
         page = self.open()
         for old in PICTURES.glob("[!f]*.png"):
@@ -372,9 +374,7 @@ class BesidePage(Beside):
         found = []
 
         def look(name):
-            if not page.script("return typeof axe === 'object'"):
-                page.script(AXE.read_text())
-            for each in page.later("const done = arguments[0]; axe.run(document, { resultTypes: ['violations'] }).then(r => done(r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 200) + ' ' + (n.any[0] || n.all[0] || {}).message).slice(0, 3)])), e => done([['axe itself', [String(e)]]]))"):
+            for each in page.barriers():
                 found.append((name, *each))
 
         def show(address):
@@ -500,7 +500,7 @@ class BesidePage(Beside):
         self.agent.close()
         page.sees("The agent does not answer", ".banners", 30)
         page.sees("Sweep")                                 # what there was stays to be read
-        self.agent = PersonStandIn(self.agent.path)
+        self.agent = PersonStandIn(self.agent.path).start()
         self.agent.say(launchable=[launchable("mop")])
         page.sees("Mop", seconds=30)
         wait_for("no banner", lambda: "does not answer" not in page.text(".banners"))

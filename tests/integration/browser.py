@@ -8,14 +8,19 @@ import shutil
 import subprocess
 import tempfile
 import time
+import unittest
 import urllib.error
 import urllib.request
 
-from mill import Failure, wait_for
+from mill import SOURCE, Failure, wait_for
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 KEYS = {"tab": "\ue004", "enter": "\ue007", "escape": "\ue00c", "space": " "}
+
+
+AXE = pathlib.Path(os.environ.get("MILL_NODE_MODULES", SOURCE / "build/tools/node_modules")) / "axe-core/axe.min.js"
+HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"> javascript:alert(1) \u202egnp.exe\u2066 end"
 
 
 def missing():
@@ -131,6 +136,21 @@ class Browser:
     def scheme(self, name):
         self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name},
                                                                   {"name": "prefers-reduced-motion", "value": "reduce"}])  # a colour half-way there is nobody's
+
+    def barriers(self):
+        """What axe-core finds on the page as it is: [rule, places]. Without axe-core the test is skipped."""
+        if not AXE.exists():
+            raise unittest.SkipTest(f"{AXE} is not there: npm install --prefix build/tools axe-core")
+        if not self.script("return typeof axe === 'object'"):
+            self.script(AXE.read_text())
+        return self.later("const done = arguments[0]; axe.run(document, { resultTypes: ['violations'] }).then(r => done(r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 200) + ' ' + "
+                          "(n.any[0] || n.all[0] || {}).message).slice(0, 3)])), e => done([['axe itself', [String(e)]]]))")
+
+    def keep_if_failed(self, test, folder):
+        """A picture of what a test that failed saw last; in a cleanup, where the test's own `success` says nothing."""
+        result = test._outcome.result
+        if any(each is test for each, _ in [*result.failures, *result.errors]):
+            self.picture(folder / f"failed-{test.id().split('.')[-1]}.png")
 
     def picture(self, path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """`millwright check`: what it finds without running, and what `--fix` writes."""
 import json
 import os
-import pathlib
 import re
 import unittest
 

@@ -5,13 +5,12 @@ import os
 import pathlib
 import shutil
 import signal
-import subprocess
 import threading
 import time
 import unittest
 import zipfile
 
-from mill import BIN, NOBODY, Program, Test, World, wait_for
+from mill import BIN, Program, Test, World, wait_for
 
 HEAD = "document: { dsl: 1.0.3, namespace: tests, name: %s, version: 1.0.0 }\n"
 PLAIN = "do: [ { a: { set: { done: true } } } ]\n"

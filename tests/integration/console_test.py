@@ -4,7 +4,6 @@ Pictures of every view, light and dark, go to build/console; those of a test tha
 `npm install --prefix build/tools axe-core` and MILL_NODE_MODULES=build/tools/node_modules (tests/run does both), and skips without.
 """
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -14,14 +13,13 @@ import unittest
 import urllib.parse
 
 import browser
-from mill import BIN, SOURCE, Test, World, call, wait_for
+from browser import HOSTILE
+from mill import SOURCE, Test, World, call, wait_for
 
 PICTURES = SOURCE / "build/console"
-AXE = pathlib.Path(os.environ.get("MILL_NODE_MODULES", SOURCE / "build/tools/node_modules")) / "axe-core/axe.min.js"
 REPLY = "do:\n  - note: { call: log, with: { text: 'asked about order 4711' } }\n  - answer: { set: { reply: 'Order 4711 is on its way' } }\n"
 BROKEN = "do:\n  - note: { call: log, with: { text: 'the page looks odd', level: warning } }\n  - oops: { raise: { error: { type: 'https://errors.example/layout', status: 500, title: Broken, detail: 'the field order is not on the page' } } }\n"
 SLOW = "do:\n  - nap: { wait: { seconds: 120 } }\n"
-HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"> javascript:alert(1) \u202egnp.exe\u2066 end"
 # Wrong when text that arrived became markup.
 TRACES = "return [document.title, document.querySelectorAll('main script, main img, main iframe, a[href^=\"javascript:\"]').length, window.owned === undefined]"
 # Where a token must not be.
@@ -43,13 +41,8 @@ class Console(Test):
     def open(self, **more):
         self.page = browser.Browser(**more)
         self.addCleanup(self.page.close)
-        self.addCleanup(self.keep_picture)
+        self.addCleanup(lambda: self.page.keep_if_failed(self, PICTURES))
         return self.page
-
-    def keep_picture(self):
-        result = self._outcome.result   # in a cleanup `success` says nothing of the test
-        if any(test is self for test, _ in [*result.failures, *result.errors]):
-            self.page.picture(PICTURES / f"failed-{self.id().split('.')[-1]}.png")
 
     def sign_in(self, page, token=None, at="/"):
         page.go(self.world.url + at)
@@ -393,17 +386,13 @@ threads = [threading.Thread(target=some) for _ in range(8)]
         time.sleep(0.3)   # the next frame, for the picture
 
     def test_every_view_in_light_and_dark_large_and_small_has_no_barrier(self):
-        if not AXE.exists():
-            self.skipTest(f"{AXE} is not there: npm install --prefix build/tools axe-core")
         views = self.furnished()
         page = self.open()
         shutil.rmtree(PICTURES, ignore_errors=True)
         found = []
 
         def look(name):
-            if not page.script("return typeof axe === 'object'"):
-                page.script(AXE.read_text())
-            for each in page.later("const done = arguments[0]; axe.run(document, { resultTypes: ['violations'] }).then(r => done(r.violations.map(v => [v.id, v.nodes.map(n => n.html.slice(0, 200) + ' ' + (n.any[0] || {}).message).slice(0, 3)])), e => done([['axe itself', [String(e)]]]))"):
+            for each in page.barriers():
                 found.append((name, *each))
 
         page.go(self.world.url)

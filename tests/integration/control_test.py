@@ -6,7 +6,7 @@ import signal
 import subprocess
 import unittest
 
-from mill import BIN, Program, Test, World, wait_for
+from mill import BIN, Program, Test, World, call_socket, wait_for
 
 WAITS = "\ndo:\n  - hold: { wait: PT4S }\n  - answer: { set: { done: true } }\n"
 QUICK = "\ndo:\n  - answer: { set: { done: true } }\n"
@@ -85,21 +85,20 @@ class Control(Test):
             self.assertIn(uid, text)
             socket = data / "control"
             self.assertEqual(socket.stat().st_mode & 0o777, 0o600)
-            curl = lambda *more: subprocess.run(["curl", "-s", "--unix-socket", socket, *more], capture_output=True, text=True).stdout
-            self.assertEqual(json.loads(curl("http://agent/healthz")), {"status": "ok", "problems": []})
-            metrics = curl("http://agent/metrics")
+            self.assertEqual(call_socket(socket, "/healthz"), (200, {"status": "ok", "problems": []}))
+            metrics = call_socket(socket, "/metrics")[1]
             for line in (f'millwright_agent_connected{{factory="{world.url}"}} 1', 'millwright_agent_slots{state="taken"} 1',
                          f'millwright_agent_outbox_events{{factory="{world.url}"}} 0', 'millwright_agent_loop_overdue{loop="link"} 0'):
                 self.assertIn(line + "\n", metrics)
-            self.assertIn("wants POST", curl("http://agent/stop"))
+            self.assertIn("wants POST", str(call_socket(socket, "/stop")[1]))
             world.ended(uid)
             # The factory is away: the status says so, and since when.
             world.factory.kill()
             self.assertEqual(wait_for("the status to know", lambda: self.ask(world, data, "status", check=False).returncode == 1 and 1), 1)
             status = self.status(world, data)
             self.assertTrue(any("link" in problem for problem in status["problems"]), status["problems"])
-            self.assertIn('"status":"problems"', curl("http://agent/healthz"))
-            self.assertIn(f'millwright_agent_connected{{factory="{world.url}"}} 0\n', curl("http://agent/metrics"))
+            self.assertEqual(call_socket(socket, "/healthz")[1]["status"], "problems")
+            self.assertIn(f'millwright_agent_connected{{factory="{world.url}"}} 0\n', call_socket(socket, "/metrics")[1])
             agent.kill()
 
     def test_nobody_runs_there_or_may_be_asked(self):

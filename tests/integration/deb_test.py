@@ -50,6 +50,16 @@ millwright-agent service start 2> /tmp/refused; [ $? = 78 ] && grep -q "not enro
 for user in millwright millwright-broker millwright-run millwright-factory; do id $user > /dev/null && say user-$user; done
 bash -c '. /usr/share/bash-completion/completions/millwright-agent; complete -p millwright-agent' && say completion
 
+dpkg-deb -c /debs/1/millwright-companion_*.deb > /tmp/files
+grep -q ' ./usr/libexec/millwright/millwright-companion$' /tmp/files && grep -q ' ./usr/bin/millwright-companion -> ' /tmp/files && say companion-has-its-program
+grep -q ' ./usr/share/man/man1/millwright-companion.1.gz$' /tmp/files && say companion-has-its-page
+autostart=/etc/xdg/autostart/millwright-companion.desktop
+grep -q " .$autostart\$" /tmp/files && [ -x "$(sed -n 's/^TryExec=//p' $autostart)" ] && say companion-starts-with-the-desktop
+[ "$(millwright-companion --version | cut -d' ' -f1)" = millwright-companion ] && say companion-runs
+beside() { setpriv --reuid nobody --regid nogroup --clear-groups env -i HOME=/tmp/nobody PATH=/usr/bin:/bin millwright-companion "$@"; }
+[ -z "$(beside $(sed -n 's/^Exec=[^ ]* //p' $autostart) 2>&1)" ] && say companion-is-silent-beside-nobody
+mkdir /tmp/there; beside --data /tmp/there 2> /tmp/refused; [ $? = 78 ] && grep -q "there is no desktop session here" /tmp/refused && say companion-needs-a-desktop
+
 use_factory /var/lib/millwright/factory
 code | millwright-agent enrol --data /var/lib/millwright/agent --factory $MILLWRIGHT_FACTORY --code-file - --name box && say enrolled
 sed -i 's/^unsigned: false/unsigned: true/' /etc/millwright/policy.yaml
@@ -98,6 +108,7 @@ until_true systemctl -q is-active millwright-agent && ran who && say back-after-
 dpkg -P millwright-companion millwright-agent millwright-factory millwright millwright-runtime > /tmp/dpkg.log 2>&1 && say purged || cat /tmp/dpkg.log
 [ ! -e /var/lib/millwright ] && say data-gone || find /var/lib/millwright
 [ ! -e /etc/millwright ] && say settings-gone || find /etc/millwright
+[ ! -e $autostart ] && [ ! -e /usr/bin/millwright-companion ] && say companion-gone
 [ ! -e /usr/libexec/millwright ] && [ ! -e /lib/systemd/system/millwright-agent.service ] && say programs-gone
 find /etc/systemd -name '*millwright*' | grep . || say no-links-left
 id millwright > /dev/null && say users-stay

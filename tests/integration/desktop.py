@@ -1,5 +1,6 @@
-"""A desktop session for tests: an X server without a screen, a message bus of its own, what Debian has to show notices and icons, and an agent that
-is played by a script (DIR/person), so that a test decides what the person is told."""
+"""A desktop session for tests: an X server without a screen, a message bus of its own, what Debian has to show notices and icons. Its agent is a real one, or
+played (person_stand_in.py)."""
+import contextlib
 import ctypes
 import json
 import os
@@ -7,15 +8,13 @@ import pathlib
 import shutil
 import signal
 import socket
-import socketserver
+import struct
 import subprocess
 import tempfile
-import threading
 import time
 import unittest
-from http.server import BaseHTTPRequestHandler
 
-from mill import BIN, NOBODY, Failure, wait_for
+from mill import BIN, NOBODY, Failure, user, wait_for
 
 NEEDED = ("Xvfb", "dbus-daemon", "dunst", "dunstctl", "xdotool")
 BUSCONF = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -29,111 +28,20 @@ grep -F "$(cat {folder}/wanted)" {folder}/offered | head -n 1
 """
 
 
-def user():
-    """As whom the programs of a session run: never root."""
-    return {} if os.getuid() != 0 else {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-
-
-class Person:
-    """DIR/person, as the agent serves it: a state that a test sets, and what was posted."""
-
-    def __init__(self, data):
-        self.path = pathlib.Path(data) / "person"
-        self.changed = threading.Condition()
-        self.version, self.posts, self.answers, self.server = int(time.time() * 1000), [], {}, None
-        self.state = {"agent": {"name": "anna-pc", "factory": "http://127.0.0.1:7460", "state": "online", "why": "", "mode": "attended"}, "user": "anna",
-                      "session": {"state": "active", "user": "anna", "since": "2026-11-27T13:00:00Z", "display": "x11"}, "paused": None, "running": [], "launchable": [], "questions": [],
-                      "consents": [], "tells": [], "history": [], "stop": None}
-
-    def start(self):
-        person = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self, status, body):
-                text = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def do_GET(self):
-                if self.path == "/v1/person":
-                    with person.changed:
-                        return self.answer(200, {"version": person.version, **person.state})
-                if self.path.startswith("/v1/changes?after="):
-                    after, server = int(self.path.partition("=")[2]), person.server
-                    with person.changed:
-                        person.changed.wait_for(lambda: person.version != after or person.server is not server, 25)
-                        return self.answer(200, {"version": person.version})
-                return self.answer(404, {"detail": "no such thing"})
-
-            def do_POST(self):
-                arrived = time.monotonic()
-                body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"null")
-                with person.changed:
-                    person.posts.append({"path": self.path, "body": body, "at": arrived})
-                    status, said = person.answers.get(self.path, (200, {"stopped": [job["job"] for job in person.state["running"]]} if self.path == "/v1/stop" else {}))
-                self.answer(status, said)
-
-            def address_string(self):
-                return "local"
-
-            def log_message(self, *_):
-                pass
-
-        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-            daemon_threads, request_queue_size, block_on_close = True, 64, False
-
-            def handle_error(self, *_):
-                pass   # whoever asked is gone
-
-        self.path.unlink(missing_ok=True)
-        self.server = Server(str(self.path), Handler)
-        os.chmod(self.path, 0o600)
-        if os.getuid() == 0:
-            os.chown(self.path, NOBODY, NOBODY)
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def stop(self):
-        """As if the agent were killed: its socket stays, nobody listens."""
-        server, self.server = self.server, None
-        with self.changed:
-            self.changed.notify_all()
-        if server:
-            server.shutdown()
-            server.server_close()
-
-    def set(self, **state):
-        with self.changed:
-            self.state.update(state)
-            self.version += 1
-            self.changed.notify_all()
-
-    def posted(self, path):
-        with self.changed:
-            return [post for post in self.posts if post["path"] == path]
-
-    def faces(self):
-        said = self.posted("/v1/faces")
-        return said[-1]["body"] if said else None
-
-
 class Desktop:
     """Use as a context."""
 
-    def __init__(self, display=True, bus=True):
+    def __init__(self, display=True, bus=True, cookie=False):
         missing = [name for name in NEEDED if not shutil.which(name)]
         if missing:
             raise unittest.SkipTest(f"SKIP: not installed: {' '.join(missing)} (packaging/install-packages test)")
-        self.wants = (display, bus)
+        self.wants = (display, bus, cookie)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mw-desk-"))
         self.running, self.environment = {}, {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.folder), "XDG_CONFIG_HOME": str(self.folder / "config"),
                                               "LANG": "C.UTF-8", "NO_AT_BRIDGE": "1", "GIO_USE_VFS": "local", "GSETTINGS_BACKEND": "memory"}
 
     def __enter__(self):
-        display, bus = self.wants
+        display, bus, cookie = self.wants
         (self.folder / "config").mkdir()
         (self.folder / "pick").write_text(PICK.format(folder=self.folder))
         (self.folder / "pick").chmod(0o755)
@@ -145,7 +53,13 @@ class Desktop:
             self.environment["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={self.folder}/bus"
         if display:
             read, write = os.pipe()
-            self.start("x", "Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-noreset", pass_fds=(write,))
+            closed = []
+            if cookie:   # nobody without it: one entry, of any machine and any display
+                (self.folder / "authority").write_bytes(b"".join(struct.pack(">H", 65535) if part is None else struct.pack(">H", len(part)) + part for part in (None, b"", b"", b"MIT-MAGIC-COOKIE-1", os.urandom(16))))
+                self.own()
+                closed = ["-auth", self.folder / "authority"]
+                self.environment["XAUTHORITY"] = str(self.folder / "authority")
+            self.start("x", "Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-noreset", *closed, pass_fds=(write,))
             os.close(write)
             with os.fdopen(read) as number:
                 self.environment["DISPLAY"] = ":" + number.readline().strip()
@@ -210,7 +124,7 @@ class Desktop:
     # Notices, by the server that Debian has.
     def dunst(self):
         (self.folder / "dunstrc").write_text(f"[global]\n    dmenu = {self.folder}/pick\n    browser = /bin/true\n    markup = full\n    idle_threshold = 0\n    history_length = 50\n"
-                                             "    notification_limit = 0\n")
+                                             "    notification_limit = 0\n    mouse_right_click = context\n")
         self.own()
         self.start("dunst", "dunst", "-conf", self.folder / "dunstrc")
         wait_for("dunst", lambda: self.run("dunstctl", "is-paused", check=False).returncode == 0)
@@ -235,6 +149,13 @@ class Desktop:
         self.own()
         self.run("dunstctl", "context")
 
+    def click(self, label):
+        """The same with the mouse: on the one notice that is shown, which opens its menu."""
+        (self.folder / "wanted").write_text(label)
+        self.own()
+        window = self.run("xdotool", "search", "--onlyvisible", "--class", "Dunst").stdout.split()[-1]
+        self.run("xdotool", "mousemove", "--window", window, "20", "20", "click", "3")
+
     def keys(self, *symbols):
         """Presses them together, by this process: no program's start stands between the key and its effect. Says when."""
         x11, test = ctypes.CDLL("libX11.so.6"), ctypes.CDLL("libXtst.so.6")
@@ -254,6 +175,32 @@ class Desktop:
         x11.XCloseDisplay(display)
         return pressed
 
+    @contextlib.contextmanager
+    def full_screen(self):
+        """A window that a window manager would say to be in front and over the whole screen."""
+        x11 = ctypes.CDLL("libX11.so.6")
+        x11.XOpenDisplay.restype = ctypes.c_void_p
+        x11.XDefaultRootWindow.restype = x11.XCreateSimpleWindow.restype = x11.XInternAtom.restype = ctypes.c_ulong
+        before = os.environ.get("XAUTHORITY")
+        os.environ["XAUTHORITY"] = self.environment.get("XAUTHORITY", "")
+        display = ctypes.c_void_p(x11.XOpenDisplay(self.environment["DISPLAY"].encode()))
+        os.environ.pop("XAUTHORITY") if before is None else os.environ.update(XAUTHORITY=before)
+        root = ctypes.c_ulong(x11.XDefaultRootWindow(display))
+        window = ctypes.c_ulong(x11.XCreateSimpleWindow(display, root, 0, 0, 640, 480, 0, ctypes.c_ulong(0), ctypes.c_ulong(0)))
+        atom = lambda name: ctypes.c_ulong(x11.XInternAtom(display, name, 0))
+
+        def say(of, name, kind, value):
+            x11.XChangeProperty(display, of, atom(name), atom(kind), 32, 0, ctypes.byref(value), 1)
+            x11.XSync(display, 0)
+
+        try:
+            say(window, b"_NET_WM_STATE", b"ATOM", atom(b"_NET_WM_STATE_FULLSCREEN"))
+            say(root, b"_NET_ACTIVE_WINDOW", b"WINDOW", window)
+            yield
+            say(root, b"_NET_ACTIVE_WINDOW", b"WINDOW", ctypes.c_ulong(0))
+        finally:
+            x11.XCloseDisplay(display)
+
     def call(self, service, path, interface, method, *arguments, signature=None):
         """One D-Bus call, by a process of the session's user."""
         command = ["busctl", "--user", "--json=short", "--", "call", service, path, interface, method]
@@ -264,6 +211,12 @@ class Desktop:
     def property(self, service, path, interface, name):
         done = self.run("busctl", "--user", "--json=short", "get-property", service, path, interface, name, check=False)
         return json.loads(done.stdout)["data"] if done.returncode == 0 else None
+
+
+def history(desktop):
+    """What dunst has shown and closed: [(title, body)], the newest first."""
+    said = json.loads(desktop.run("dunstctl", "history").stdout)["data"][0]
+    return [(one["summary"]["data"], one["body"]["data"]) for one in said]
 
 
 def connect_as(number, path):

@@ -61,6 +61,17 @@ event:
         wait_for("the agent to watch", lambda: self.watches().get("watches"))
 
 
+    def notes(self):
+        """What the agent has written down of files that it saw and that have settled."""
+        return "".join(path.read_text() for path in self.agent_data.glob("factories/*/files.journal"))
+
+    def nothing_but(self, names):
+        """No other job comes of what is there: the one of a file that was put there last is there."""
+        self.put("zz-last.csv")
+        wait_for("the last job", lambda: "zz-last.csv" in self.paths(), 60)
+        return self.paths() == sorted([*names, "zz-last.csv"])
+
+
 class Files(Test):
     def test_a_file_that_is_written_or_renamed_into_the_folder_is_one_job_with_its_facts(self):
         with Inbox() as world:
@@ -77,10 +88,9 @@ class Files(Test):
             first = next(job for job in done if job["input"]["path"].endswith("a.csv"))
             self.assertEqual(first["input"]["agent"], "srv-1")
             self.assertEqual(first["invocationContext"]["event"]["file"]["size"], 5)
-            time.sleep(2)
-            self.assertEqual(len(world.jobs()), 2)
+            self.assertTrue(world.nothing_but(["a.csv", "b.csv"]))
             world.put("a.csv", "written anew")   # another file
-            wait_for("the third job", lambda: len(world.jobs()) == 3)
+            wait_for("the fourth job", lambda: len(world.jobs()) == 4)
 
     def test_a_file_that_is_still_being_written_waits(self):
         with Inbox() as world:
@@ -102,8 +112,7 @@ class Files(Test):
             for number in range(1000):
                 world.put(f"{number:04}.csv")
             wait_for("1000 jobs", lambda: len(world.jobs()) >= 1000, 120)
-            time.sleep(2)
-            self.assertEqual(world.paths(), [f"{number:04}.csv" for number in range(1000)])
+            self.assertTrue(world.nothing_but([f"{number:04}.csv" for number in range(1000)]))
 
     def test_what_comes_while_the_agent_or_the_factory_is_down_is_one_job_too(self):
         with Inbox() as world:
@@ -115,7 +124,7 @@ class Files(Test):
             wait_for("the file of the agent's absence", lambda: world.paths() == ["agent-away.csv"])
             world.factory.kill(signal.SIGKILL)
             gone = world.put("gone-again.csv")
-            time.sleep(3)     # seen and settled
+            wait_for("the agent to have noted it", lambda: "gone-again.csv" in world.notes())
             gone.unlink()     # and reported all the same
             world.put("factory-away.csv")
             world.start_factory()
@@ -138,8 +147,7 @@ class Files(Test):
                     world.factory.kill(signal.SIGKILL)
                     world.start_factory()
             wait_for("all jobs", lambda: len(world.jobs()) >= len(names), 90)
-            time.sleep(3)
-            self.assertEqual(world.paths(), sorted(names))
+            self.assertTrue(world.nothing_but(names))
 
     def test_what_is_wrong_is_shown_with_the_trigger(self):
         with Inbox() as world:
@@ -163,7 +171,7 @@ class Files(Test):
             world.is_watching()
             world.run("triggers", "pause", "inbox")
             world.put("a.csv")
-            time.sleep(2)
+            time.sleep(2)   # nothing says that it is left alone
             self.assertEqual(world.jobs(), [])
             world.run("triggers", "resume", "inbox")
             wait_for("its job", lambda: world.paths() == ["a.csv"], 60)

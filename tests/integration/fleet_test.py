@@ -4,16 +4,15 @@ import os
 import subprocess
 import unittest
 
-from mill import BIN, NOBODY, SOURCE, Test, World
+from mill import BIN, NOBODY, SOURCE, Test, World, user
 
 JOIN = SOURCE / "packaging/fleet/join"
 
 
 class Fleet(Test):
     def join(self, world, code, name, data, url=None):
-        user = {} if os.getuid() != 0 else {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         return subprocess.run([JOIN, "--factory", url or world.url, "--code-file", "-", "--data", data, "--name", name, "--no-start"], input=code, capture_output=True, text=True, timeout=60,
-                              env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(world.folder), "MILLWRIGHT_AGENT": str(BIN / "millwright-agent")}, **user)
+                              env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(world.folder), "MILLWRIGHT_AGENT": str(BIN / "millwright-agent")}, **user())
 
     def test_ten_machines_join_by_one_invitation_and_work(self):
         with World() as world:

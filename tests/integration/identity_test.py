@@ -1,8 +1,6 @@
 """Who an agent is: admission without a code, invitations and their terms, rotation, revocation, and what the errors say; through the real programs."""
 import json
 import os
-import pathlib
-import re
 import signal
 import socket
 import subprocess
@@ -11,7 +9,7 @@ import time
 import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from mill import BIN, NOBODY, Program, Test, World, call, wait_for
+from mill import BIN, NOBODY, Program, Test, World, call, user, wait_for
 
 AGENT = BIN / "millwright-agent"
 
@@ -256,7 +254,7 @@ class Revoked(Test):
         first = world.start_agent(data)
         first.stop()
         second = subprocess.Popen([str(AGENT), "run", "--data", str(copy)], stdout=subprocess.DEVNULL, stderr=(world.folder / "copy.log").open("wb"),
-                                  start_new_session=True, **({} if os.getuid() else {"user": NOBODY, "group": NOBODY, "extra_groups": []}))
+                                  start_new_session=True, **user())
         try:
             wait_for("the copy to be told", lambda: "copied_key" in (world.folder / "copy.log").read_text(), 30)
         finally:

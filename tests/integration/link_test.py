@@ -8,7 +8,7 @@ import subprocess
 import threading
 import unittest
 
-from mill import BIN, NOBODY, Program, Test, World, wait_for
+from mill import BIN, NOBODY, Program, Test, World, user
 from tls_test import certificates, openssl
 
 AGENT = BIN / "millwright-agent"
@@ -149,10 +149,9 @@ class Links(Test):
         self.addCleanup(proxy.close)
         world.start_factory()
         code = world.api("POST", "/v1/agents/invitations", {"environment": "default", "approve": True}).json["code"]
-        user = {} if os.getuid() else {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         for exempt, expected in (("127.0.0.1", 0), ("", 78)):
             done = subprocess.run([str(AGENT), "enrol", "--data", str(world.folder / f"a{expected}"), "--factory", world.url, "--code", code, "--name", "a"], capture_output=True, text=True,
-                                  timeout=60, env={"PATH": "/usr/bin:/bin", "HOME": str(world.folder), "http_proxy": f"http://{proxy.url}", "no_proxy": exempt}, **user)
+                                  timeout=60, env={"PATH": "/usr/bin:/bin", "HOME": str(world.folder), "http_proxy": f"http://{proxy.url}", "no_proxy": exempt}, **user())
             self.assertEqual(done.returncode, expected, done.stderr)
         self.assertGreater(proxy.refused, 0)
 

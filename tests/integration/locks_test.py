@@ -1,6 +1,5 @@
 """Locks: two triggers that share something run one at a time, it is said who waits for whom, and a factory that dies forgets none of it."""
 import signal
-import time
 import unittest
 
 from mill import Test, World, wait_for
@@ -45,7 +44,7 @@ class Locks(Test):
             wait_for("the first to run", lambda: world.job(one)["state"] == "running")
             factory.kill(signal.SIGKILL)
             world.start_factory()
-            time.sleep(2)   # the agent is there again and asks for work
+            wait_for("the agent to be there again", lambda: world.api("GET", "/v1/agents/srv-1").json["online"])
             self.assertEqual((world.job(one)["state"], world.job(two)["state"]), ("running", "ready"))
             self.assertIn("waits for lock erp", world.run("why", two).stdout)
             world.run("cancel", one)

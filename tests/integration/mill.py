@@ -2,7 +2,6 @@
 
 Started as root, the programs run as an unprivileged user, as they do in a person's terminal; tests of the root mode say so.
 """
-import base64
 import json
 import os
 import pathlib
@@ -21,6 +20,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 SOURCE = pathlib.Path(os.environ.get("MILL_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
 BIN = pathlib.Path(os.environ.get("MILL_BIN", SOURCE / "build/release/bin"))
 NOBODY = 65534
+
+
+def user(number=NOBODY):
+    """As whom a program is started: never as root, but where a test says so."""
+    return {} if os.getuid() != 0 else {"user": number, "group": number, "extra_groups": []}
 
 
 class Failure(AssertionError):
@@ -46,10 +50,9 @@ class Program:
         self.world, self.name = world, name
         self.log = world.folder / f"{name}.{time.monotonic_ns()}.log"
         self.lines = queue.Queue()
-        user = {} if os.getuid() != 0 or as_root else {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         self.process = subprocess.Popen([str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=self.log.open("wb"), text=True, start_new_session=True,
-                                        env={"PATH": "/usr/bin:/bin", "HOME": str(world.folder), **(environment or {})}, **user)
+                                        env={"PATH": "/usr/bin:/bin", "HOME": str(world.folder), **(environment or {})}, **({} if as_root else user()))
         world.programs.append(self)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -139,6 +142,16 @@ def call(method, url, body=None, token=None, headers=None, timeout=30, context=N
             return Reply(answer.status, answer.headers, answer.read())
     except urllib.error.HTTPError as error:
         return Reply(error.code, error.headers, error.read())
+
+
+def call_socket(socket, path, body=None, number=None, timeout=40):
+    """One HTTP exchange over a socket in the file system, as the user of that number: (status, answer). 0: it does not get that far."""
+    words = ["curl", "-s", "-m", str(timeout), "-w", "\n%{http_code}", "--unix-socket", str(socket), f"http://agent{path}"]
+    if body is not None:
+        words += ["-X", "POST", "-H", "Content-Type: application/json", "-d", body if isinstance(body, str) else json.dumps(body)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=timeout + 5, **(user(number) if number else {}))
+    text, _, status = done.stdout.rpartition("\n")
+    return int(status or 0), json.loads(text) if text.strip().startswith("{") else text
 
 
 class Receiver:
@@ -237,12 +250,11 @@ class World:
 
     def run(self, *arguments, check=True, input=None, timeout=60, environment=None):
         """The command line, as the unprivileged user. Returns the finished process."""
-        user = {} if os.getuid() != 0 else {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         env = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "LC_ALL": "C.UTF-8", **(environment or {})}
         if self.factory is not None:
             env.update(MILLWRIGHT_FACTORY=self.url, MILLWRIGHT_TOKEN=self.token)
         done = subprocess.run([str(BIN / "millwright"), *map(str, arguments)], capture_output=True, text=True, input=input or "",
-                              timeout=timeout, env=env, cwd=self.folder, **user)
+                              timeout=timeout, env=env, cwd=self.folder, **user())
         if check and done.returncode != 0:
             raise Failure(f"millwright {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
@@ -261,9 +273,8 @@ class World:
         return data
 
     def command(self, *arguments, check=True, timeout=60):
-        user = {} if os.getuid() != 0 else {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, timeout=timeout,
-                              env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder)}, **user)
+                              env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder)}, **user())
         if check and done.returncode != 0:
             raise Failure(f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done

@@ -2,7 +2,6 @@
 import json
 import pathlib
 import sqlite3
-import time
 import unittest
 
 from mill import FactoryTest, NOBODY, wait_for

@@ -4,7 +4,7 @@ import threading
 import time
 import unittest
 
-from mill import Test, World, wait_for
+from mill import Test, World
 
 SET = "do:\n  - a: { set: { x: 1 } }\n"
 

@@ -1,9 +1,12 @@
 """Keeps the contract of an agent's socket for the person (DIR/person) without an agent: what it says is a value that a test sets, what it is told is written down."""
 import json
 import os
+import pathlib
 import re
 import socketserver
 import threading
+import time
+import urllib.parse
 import uuid
 from http.server import BaseHTTPRequestHandler
 
@@ -20,12 +23,16 @@ def launchable(trigger, schema=None, **more):
 
 class PersonStandIn:
     def __init__(self, path):
-        self.path, self.said, self.refusals, self.jobs = str(path), person(), {}, {}
-        self.asked = []          # (method, target, body as JSON) of everything but looking
+        self.path, self.said, self.refusals, self.jobs = pathlib.Path(path), person(), {}, {}
+        self.asked = []          # (target, body as JSON) of everything but looking
+        self.times = []          # when each of them arrived, by time.monotonic()
         self.raw = []            # the bytes of the bodies
         self.parked = self.looks = 0
-        self.version = 1
+        self.version = int(time.time() * 1000)   # another one than that of the one before
         self.changed = threading.Condition()
+        self.server = None
+
+    def start(self):
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -51,7 +58,8 @@ class PersonStandIn:
                 if after:
                     with outer.changed:
                         outer.parked += 1
-                        outer.changed.wait_for(lambda: outer.version != int(after[1]), 25)
+                        server = outer.server
+                        outer.changed.wait_for(lambda: outer.version != int(after[1]) or outer.server is not server, 25)
                         outer.parked -= 1
                         return self.answer(200, {"version": outer.version})
                 if self.path == "/v1/person":
@@ -63,12 +71,16 @@ class PersonStandIn:
                 self.answer(404, {"detail": "there is no such job"})
 
             def do_POST(self):
+                arrived = time.monotonic()
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 outer.raw.append(body)
                 try:
-                    outer.asked.append((self.path, json.loads(body)))
+                    said = json.loads(body)
                 except ValueError:
                     return self.answer(400, {"detail": "this is no JSON"})
+                with outer.changed:
+                    outer.times.append(arrived)
+                    outer.asked.append((self.path, said))
                 for start, refusal in outer.refusals.items():
                     if self.path.startswith(start):
                         return self.answer(*refusal)
@@ -80,26 +92,29 @@ class PersonStandIn:
                     return self.answer(200, {"stopped": stopped})
                 for kind in ("questions", "consents", "tells"):
                     if self.path.startswith(f"/v1/{kind}/"):
-                        if self.path.rsplit("/", 1)[1] not in [each["id"] for each in outer.said[kind]]:
-                            return self.answer(410, {"detail": "its time is over"})
-                        outer.say(**{kind: [each for each in outer.said[kind] if each["id"] != self.path.rsplit("/", 1)[1]]})
+                        name = urllib.parse.unquote(self.path.rsplit("/", 1)[1])
+                        if name not in [each["id"] for each in outer.said[kind]]:
+                            return self.answer(410, {"code": "expired", "detail": "its time is over"})
+                        outer.say(**{kind: [each for each in outer.said[kind] if each["id"] != name]})
                 if self.path == "/v1/pause":
-                    outer.say(paused={"until": json.loads(body).get("until") or "2030-01-01T10:00:00Z", "why": "", "by": "anna"})
+                    outer.say(paused={"until": said.get("until") or "2030-01-01T10:00:00Z", "why": "", "by": "anna"})
                 if self.path == "/v1/resume":
                     outer.say(paused=None)
                 self.answer(200, {})
 
         class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-            daemon_threads = True
+            daemon_threads, request_queue_size, block_on_close = True, 64, False
 
             def handle_error(self, *_):   # a page that went away while it was parked
                 pass
 
-        if os.path.exists(self.path):
-            os.unlink(self.path)
-        self.server = Server(self.path, Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self.thread.start()
+        self.path.unlink(missing_ok=True)
+        self.server = Server(str(self.path), Handler)
+        os.chmod(self.path, 0o600)
+        if os.getuid() == 0:   # whose the folder is
+            os.chown(self.path, self.path.parent.stat().st_uid, self.path.parent.stat().st_gid)
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
 
     def say(self, **more):
         with self.changed:
@@ -108,14 +123,28 @@ class PersonStandIn:
             self.changed.notify_all()
 
     def told(self, target):
-        return [body for path, body in self.asked if path == target]
+        """The bodies of what was posted there."""
+        with self.changed:
+            return [body for path, body in self.asked if path == target]
+
+    def times_of(self, target):
+        with self.changed:
+            return [at for at, (path, _) in zip(self.times, self.asked) if path == target]
+
+    def faces(self):
+        """What the face that spoke last is."""
+        said = self.told("/v1/faces")
+        return said[-1] if said else None
+
+    def kill(self):
+        """As if the agent were killed: its socket stays, nobody listens."""
+        server, self.server = self.server, None
+        with self.changed:
+            self.changed.notify_all()
+        if server:
+            server.shutdown()
+            server.server_close()
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join(10)
-        with self.changed:
-            self.version += 1
-            self.changed.notify_all()
-        if os.path.exists(self.path):
-            os.unlink(self.path)
+        self.kill()
+        self.path.unlink(missing_ok=True)

@@ -1,13 +1,11 @@
 """Agents of people: what a person starts at her own, is asked, and says to jobs of others; environments of her own. A real factory, agents of a few lines."""
 import datetime
-import os
-import signal
 import threading
 import time
 import unittest
 
 from fake_agent import FakeAgent
-from mill import BIN, Test, World, call, wait_for
+from mill import Test, World, call, wait_for
 
 GREET = """
 input:

@@ -1,7 +1,5 @@
 """Triggers that fire by themselves, through the real programs: fired, shown, killed in between, told when not."""
 import datetime
-import json
-import signal
 import time
 import unittest
 

@@ -7,7 +7,7 @@ import threading
 import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from mill import BIN, Program, Test, World, wait_for
+from mill import BIN, Test, World
 
 SET = "do:\n  - a: { set: { x: 1 } }\n"
 AGENT = BIN / "millwright-agent"

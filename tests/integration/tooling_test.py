@@ -9,10 +9,9 @@ import time
 import unittest
 import xml.etree.ElementTree
 
-from mill import BIN, NOBODY, SOURCE, Test, World
+from mill import BIN, SOURCE, Test, World, user
 
 PACKAGES = SOURCE / "workflows/packages"
-USER = {} if os.getuid() != 0 else {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 
 
 class Tooling(Test):
@@ -30,7 +29,7 @@ class Tooling(Test):
         """The command line on a pseudo-terminal of its own: (process, descriptor)."""
         master, slave = pty.openpty()
         process = subprocess.Popen([str(BIN / "millwright"), *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave, env=self.environment,
-                                   cwd=self.world.folder, start_new_session=True, **USER)
+                                   cwd=self.world.folder, start_new_session=True, **user())
         os.close(slave)
         self.addCleanup(lambda: (process.poll() is None and process.kill(), process.wait(), os.close(master)))
         return process, master
@@ -287,7 +286,7 @@ class Step(Tooling):
         folder = self.world.package("slow", "do:\n  - a: { timeout: { after: { milliseconds: 700 } }, do: [ { b: { set: '${ 1 }' } }, { c: { set: '${ 2 }' } } ] }\n",
                                     "permissions: { limits: { time: 3s } }\n")
         process = subprocess.Popen([str(BIN / "millwright"), "run", str(folder), "--step", "--grant-asked"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True, env=self.environment, cwd=self.world.folder, **USER)
+                                   stderr=subprocess.PIPE, text=True, env=self.environment, cwd=self.world.folder, **user())
         for line in ("s\n", "s\n", "s\n"):
             time.sleep(1.5)  # 4.5 s in all: beyond the task's timeout and the job's limit
             process.stdin.write(line)

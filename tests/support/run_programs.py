@@ -13,7 +13,7 @@ import time
 
 ROOM = pathlib.Path(__file__).resolve().parents[1] / "integration"
 # These measure what takes long, or need all of the machine: one after the other, when nothing else runs.
-ALONE = ("hostile_connections_test", "fleet_test", "warm_test")
+ALONE = ("hostile_connections_test", "fleet_test", "warm_test", "person_times_test")
 LONGEST = 1_800   # seconds, of one file
 # The longest first, so that none is left over at the end.
 LONG = ("fault_matrix_test", "deb_test", "quickstart_test", "faults_test", "identity_test", "console_test", "pains_2_test", "hostile_job_test", "tooling_test")

@@ -3,9 +3,9 @@ import { json_text } from "./json";
 import { Value } from "./types";
 
 export interface Mistake { path: string; text: string }
-/** What could not be done, in the agent's words. `status` 0: nobody answered. */
+/** What could not be done, in the agent's words, and as a code that has words in the catalogue. `status` 0: nobody answered. */
 export class Problem extends Error {
-    constructor(readonly status: number, readonly detail: string, readonly mistakes: Mistake[] = []) { super(detail); }
+    constructor(readonly status: number, readonly detail: string, readonly mistakes: Mistake[] = [], readonly code = "", readonly by = "") { super(detail); }
 }
 
 const KEY = "millwright-key";   // good for nothing without the cookie, which scripts do not see
@@ -58,7 +58,11 @@ export class Api {
                 this.leave();
                 this.ended();
             }
-            throw new Problem(response.status, typeof said["detail"] === "string" ? said["detail"] : String(response.status), mistakes_of(said["mistakes"]));
+            const word = (name: string, other = ""): string => {
+                const one = said[name];
+                return typeof one === "string" ? one : other;
+            };
+            throw new Problem(response.status, word("detail", String(response.status)), mistakes_of(said["mistakes"]), word("code"), word("by"));
         } catch (error) {
             throw error instanceof Problem ? error : new Problem(0, "");
         } finally {

@@ -2,7 +2,7 @@
 import { Child, Flat, h, patch } from "../../console/src/dom";
 import { Api, Mistake, Problem } from "./api";
 import { time_text } from "./format";
-import { choose, count, Key, language, Language, t } from "./messages";
+import { choose, count, Key, language, Language, t, why_text } from "./messages";
 import { text } from "./parts";
 import { Agent, Person } from "./types";
 import { App, View } from "./view";
@@ -173,7 +173,7 @@ class Page implements App {
         } catch (error) {
             const problem = error instanceof Problem ? error : new Problem(0, "");
             if (refused && problem.mistakes.length) refused(problem.mistakes);
-            else if (this.api.open) this.say(t("app.failed", { why: problem.status > 0 ? text([problem.detail, ...problem.mistakes.map(each => each.text)].join(" · ")) : t("app.unreachable") }), true);
+            else if (this.api.open) this.say(t("app.failed", { why: problem.status > 0 ? text([why_text(problem.code, problem.by, problem.detail), ...problem.mistakes.map(each => each.text)].join(" · ")) : t("app.unreachable") }), true);
             return false;
         } finally {
             this.busy = false;

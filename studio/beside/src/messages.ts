@@ -28,6 +28,11 @@ export function t(key: Key, args: Record<string, string | number> = {}): string 
 export const count = (key: "needs" | "stop" | "form.mistakes", n: number): string => t(n === 1 ? `${key}.one` : `${key}.many`, { count: n });
 /** A state as people say it; one that is not known, as it is called. */
 export const state_text = (state: string): string => `state.${state}` in en ? t(`state.${state}` as Key) : state;
+/** Why something was not done: what the agent's code has for words here, else the agent's own. */
+export function why_text(code: string, by: string, said: string): string {
+    const key = by && `why.${code}.by` in en ? `why.${code}.by` : `why.${code}`;
+    return key in en ? t(key as Key, { by, why: said }) : said;
+}
 /** What a job may do; what has no words here, in the agent's. */
 export function deed_text(code: string, what: string, said: string): string {
     const key = code === "network" && what === "*" ? "does.network.any" : code === "system" && what === "usage" ? "does.system.usage" : `does.${code}`;

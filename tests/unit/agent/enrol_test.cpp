@@ -95,6 +95,48 @@ TEST_CASE("enrolment leaves key, counter, pinned key and a strict policy, closed
     }
 }
 
+TEST_CASE("an agent becomes what its invitation says, unless it is told what it is to be", "[enrol]")
+{
+    TemporaryFolder folder;
+    FakeFactory factory;
+    Json answer = Json::object({{"agentId", "agent-7"}, {"name", "srv-9"}, {"factoryId", "f-1"}, {"factoryKey", to_base64(factory.key().public_key)},
+                                {"tokenUrl", factory.url() + "/agent/v1/token"}, {"environment", "default"}, {"approved", true}});
+    factory.on("/agent/v1/enrol", [&](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
+        reply.status = 201;
+        reply.body = dump_json(answer);
+        return true;
+    });
+    agent::EnrolOptions options;
+    options.data_folder = folder.path;
+    options.factory = factory.url();
+    options.code = "mw_code_x";
+    options.name = "srv-9";
+    SECTION("by the invitation")
+    {
+        answer.set("mode", "attended");
+        const auto enrolled = agent::enrol(options);
+        REQUIRE(enrolled);
+        CHECK_FALSE(factory.request("/agent/v1/enrol").contains("mode"));
+        CHECK(enrolled->identity.mode == protocol::AgentMode::attended);
+        CHECK(agent::load_identity(folder.path, "f-1")->mode == protocol::AgentMode::attended);
+    }
+    SECTION("an older factory says none")
+    {
+        const auto enrolled = agent::enrol(options);
+        REQUIRE(enrolled);
+        CHECK(enrolled->identity.mode == protocol::AgentMode::unattended);
+    }
+    SECTION("by its command line")
+    {
+        options.mode = protocol::AgentMode::attended;
+        answer.set("mode", "unattended");   // a factory of before does not refuse it
+        const auto enrolled = agent::enrol(options);
+        REQUIRE(enrolled);
+        CHECK(factory.request("/agent/v1/enrol")["mode"] == Json("attended"));
+        CHECK(enrolled->identity.mode == protocol::AgentMode::attended);
+    }
+}
+
 TEST_CASE("an enrolment whose answer was lost uses the same key with the same code", "[enrol]")
 {
     TemporaryFolder folder;

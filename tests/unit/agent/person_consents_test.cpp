@@ -348,3 +348,21 @@ TEST_CASE("who stops everything has said later to all that has not begun", "[con
     CHECK(Asking::hear(again, kOne).word == Word::declined);
     CHECK(Asking::hear(again, kTwo, "another").word == Word::declined);
 }
+
+TEST_CASE("after a restart what the journal knows to have begun is not for later when everything is stopped", "[consent]")
+{
+    Asking world;
+    for (const auto& [id, trigger] : {std::pair(kOne, "long"), std::pair(kTwo, "lost")}) {
+        Consents before = world.open();
+        Asking::hear(before, id, trigger);
+        REQUIRE(before.choose(id.key(), "now", "anna"));
+        REQUIRE(before.granted().size() == 1);
+    }
+    Consents consents = world.open();   // the agent was killed: one runs on, of the other one nothing is written down
+    consents.begun([](const AttemptId& id) { return id == kOne; });
+    const auto settled = consents.postpone("anna");
+    REQUIRE(settled.size() == 1);
+    CHECK(settled.front().id == kTwo);
+    CHECK(Asking::hear(consents, {"job-3", 1, 1}, "long").word == Word::asking);      // its trigger's next job is asked about
+    CHECK(Asking::hear(consents, kTwo, "lost").word == Word::declined);               // and what was let run and never began does not begin any more
+}

@@ -31,11 +31,12 @@ struct NoLedger : Ledger {
 };
 
 struct RoomWorld {
+    std::vector<platform::DesktopPlace> places;
     TemporaryFolder folder;
     FakeClock clock;
     NoLedger nothing;
     Changes changes{clock.now()};
-    SeenJobs seen{nothing, clock};
+    SeenJobs seen{nothing};
     agent::Slots slots{2, clock};
     Desk desk{slots};
     std::vector<Command> said;
@@ -55,7 +56,8 @@ struct RoomWorld {
                          pause = std::move(wanted);
                          order.emplace_back("disk");
                          return Status{};
-                     }}};
+                     },
+                     [this](const platform::DesktopPlace& place) { places.push_back(place); }}};
     AtPerson person{AtPerson::Parts{folder.path, {}, desk, clock, changes, [this] { return room.facts(); }, [this] { return room.session(); }}};
     platform::LaterHandler handler = person_routes(room);
 
@@ -70,6 +72,12 @@ struct RoomWorld {
         std::optional<platform::LocalResponse> out;
         handler({method, target, body, "anna", uid, {}}, [&](platform::LocalResponse response) { out = std::move(response); });
         return out.value_or(platform::LocalResponse{0, "not yet"});
+    }
+    /// Of a refusal.
+    std::string code(const std::string& target, const std::string& body, std::optional<std::uint32_t> uid = {})
+    {
+        const auto answer = parse_json(ask("POST", target, body, uid).body);
+        return answer && !(*answer)["detail"].as_string().empty() ? (*answer)["code"].as_string() : "";
     }
     Json get(const std::string& target)
     {
@@ -273,6 +281,39 @@ TEST_CASE("consents are answered here, and a face's word is kept while its proce
     CHECK(world.ask("POST", "/v1/tells/t1", "{}").status == 200);
     CHECK(world.get("/v1/person")["tells"].empty());
     CHECK(world.ask("POST", "/v1/tells/t2", "{}").status == 404);
+}
+
+TEST_CASE("a face says where it stands, and a display of another machine is none", "[room]")
+{
+    RoomWorld world;
+    const std::string us = std::to_string(platform::process_number());
+    const auto say = [&](const std::string& display) { return world.ask("POST", "/v1/faces", R"({"kind":"companion","pid":)" + us + R"(,"display":")" + display + R"(","authority":"/run/x"})").status; };
+    for (const char* elsewhere : {"", "localhost:10.0", "tcp/evil:0", ":", ":0/../../x", "0"}) CHECK(say(elsewhere) == 200);
+    CHECK(world.places.empty());
+    CHECK(say(":0") == 200);
+    REQUIRE(world.places.size() == 1);
+    CHECK(world.places.front().display == ":0");
+    CHECK(world.places.front().authority == "/run/x");
+}
+
+TEST_CASE("what is refused has a code that faces have words for", "[room]")
+{
+    RoomWorld world;
+    CHECK(world.code("/v1/launch", R"({"trigger":"x"})") == "unknown");
+    CHECK(world.code("/v1/launch", R"({"trigger":"x","inputs":{}})") == "invalid_request");
+    CHECK(world.code("/v1/questions/q1", R"({"answer":true})") == "expired");
+    CHECK(world.code("/v1/tells/t1", "{}") == "expired");
+    CHECK(world.code("/v1/jobs/" + kJob.job + "/cancel", "{}") == "unknown");
+    CHECK(world.code("/v1/stop", "{}", 12345) == "not_your_agent");
+    const Json json = offer_json().set("consent", Json::object({{"asker", "user otto"}, {"title", "Report"}}));
+    REQUIRE(world.desk.take({kJob}));
+    CHECK(world.person.hear(*protocol::parse_offer(json), json) == Beside::Word::asking);
+    CHECK(world.code("/v1/consents/other", R"({"choice":"now"})") == "expired");
+    CHECK(world.ask("POST", "/v1/consents/" + kJob.key(), R"({"choice":"later"})").status == 200);
+    CHECK(world.code("/v1/consents/" + kJob.key(), R"({"choice":"now"})") == "answered");
+    world.run(kJob);
+    world.event(kJob, 2, protocol::EventKind::state, Json::object({{"state", "successful"}}));
+    CHECK(world.code("/v1/jobs/" + kJob.job + "/cancel", "{}") == "over");
 }
 
 TEST_CASE("wrong calls are told what is right, and another user gets nothing", "[room]")

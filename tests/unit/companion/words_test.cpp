@@ -24,15 +24,11 @@ TEST_CASE("a duration is said in the unit that a person would use", "[companion]
     CHECK(duration_words(Language::english, 3LL * 86'400'000) == "3 d");
 }
 
-TEST_CASE("times are those of this machine's zone, and tomorrow begins at its midnight", "[companion][words]")
+TEST_CASE("times are those of this machine's zone", "[companion][words]")
 {
     ::setenv("TZ", "Europe/Berlin", 1);
     ::tzset();
     CHECK(time_of_day("2026-11-27T13:05:00Z") == "14:05");
     CHECK(time_of_day("") == "");
     CHECK(time_of_day("nonsense") == "");
-    CHECK(format_time(next_day(*parse_time("2026-11-27T22:59:00Z"))) == "2026-11-27T23:00:00.000000Z");
-    CHECK(format_time(next_day(*parse_time("2026-11-27T23:00:00Z"))) == "2026-11-28T23:00:00.000000Z");
-    // The night in which clocks go back has 25 hours.
-    CHECK(format_time(next_day(*parse_time("2026-10-24T22:30:00Z"))) == "2026-10-25T23:00:00.000000Z");
 }

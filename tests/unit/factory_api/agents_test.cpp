@@ -54,6 +54,23 @@ TEST_CASE("an agent enrols with its code, once, and the factory proves its key",
         CHECK(late.enrol("mw_code_x").status == 400);
         CHECK(late.enrol("mw_code_abcdefghijkl_" + std::string(64, '0')).status == 403);
     }
+    SECTION("an invitation that names a mode makes an agent of it, and none of another one")
+    {
+        const auto invite = [&](const std::string& more) { return factory.as_admin("POST", "/v1/agents/invitations", R"({"name":"desk-*")" + more + "}").json["code"].as_string(); };
+        const std::string code = invite(R"(,"mode":"attended")");
+        HandAgent other(factory, "desk-1", "unattended"), desk(factory, "desk-1", ""), plain(factory, "desk-2", ""), said(factory, "desk-3", "attended");
+        const Answer refused = other.enrol(code);
+        CHECK(refused.status == 400);
+        CHECK_THAT(refused.text, Contains("--mode attended"));
+        const Answer made = desk.enrol(code);   // the code is not used up by who was refused
+        CHECK(made.status == 201);
+        CHECK(made.json["mode"] == Json("attended"));
+        CHECK(factory.as_admin("GET", "/v1/agents/desk-1").json["mode"] == Json("attended"));
+        CHECK(plain.enrol(invite("")).json["mode"] == Json("unattended"));
+        CHECK(said.enrol(invite("")).json["mode"] == Json("attended"));
+        HandAgent taker(factory, "desk-3", "");
+        CHECK(taker.enrol(factory.as_admin("POST", "/v1/agents/invitations", R"({"name":"desk-3","takeOver":true})").json["code"].as_string()).json["mode"] == Json("attended"));
+    }
     SECTION("the list shows it, a change of mode and a pause are kept")
     {
         const Answer list = factory.as_admin("GET", "/v1/agents");

@@ -247,9 +247,10 @@ HandAgent::HandAgent(Factory& the_factory, std::string the_name, std::string the
 
 Answer HandAgent::enrol(std::string_view code)
 {
-    return factory.call("POST", "/agent/v1/enrol", dump_json(Json::object({{"version", 1}, {"must", Json::array()}, {"code", Json(code)}, {"name", Json(name)}, {"mode", Json(mode)},
-                                                                           {"publicKey", Json(to_base64(key.public_key))}, {"facts", Json::object({{"os", "linux"}})},
-                                                                           {"future", "ignored"}})));
+    Json body = Json::object({{"version", 1}, {"must", Json::array()}, {"code", Json(code)}, {"name", Json(name)}, {"publicKey", Json(to_base64(key.public_key))},
+                              {"facts", Json::object({{"os", "linux"}})}, {"future", "ignored"}});
+    if (!mode.empty()) body.set("mode", mode);
+    return factory.call("POST", "/agent/v1/enrol", dump_json(body));
 }
 
 Answer HandAgent::ask_token(int the_counter, std::string_view jti, int seconds)

@@ -371,17 +371,58 @@ TEST_CASE("an X server: idle by its own count of time, a window over the whole s
     }
 }
 
-TEST_CASE("the lock of a desktop's session is named after it", "[desktop]")
+TEST_CASE("an X server that somebody inside its session tells of is looked at, with its cookie", "[desktop]")
+{
+    if (!std::filesystem::exists("/usr/bin/Xvfb")) {
+        WARN("SKIP: no Xvfb (packaging/install-packages test)");
+        return;
+    }
+    Folder folder;
+    const std::string number = std::to_string(900 + ::getpid() % 700), authority = folder.path + "/authority";
+    const auto entry = [](std::uint16_t family, const std::string& display, const std::string& kind, const std::string& value) {
+        std::string out;
+        const auto two = [&](std::size_t n) { out += {static_cast<char>(n >> 8), static_cast<char>(n & 0xff)}; };
+        two(family);
+        for (const std::string& part : {std::string("here"), display, kind, value}) {
+            two(part.size());
+            out += part;
+        }
+        return out;
+    };
+    const std::string cookie = "0123456789abcdef", kind = "MIT-MAGIC-COOKIE-1";
+    // Those of another machine, another display and another kind stand before it; the last one is cut off.
+    const std::string file = entry(0, number, kind, "fedcba9876543210") + entry(256, "1", kind, "fedcba9876543210") + entry(256, number, "XDM-AUTHORIZATION-1", "x") + entry(256, number, kind, cookie);
+    std::ofstream(authority, std::ios::binary) << file << entry(256, number, kind, cookie).substr(0, 9);
+    Child server("/usr/bin/Xvfb", {":" + number, "-screen", "0", "640x480x24", "-nolisten", "tcp", "-auth", authority});
+    REQUIRE(soon([&] { return std::filesystem::exists("/tmp/.X11-unix/X" + number); }));
+    const Variable display("DISPLAY", ""), wayland("WAYLAND_DISPLAY", ""), home("HOME", folder.path), own("XAUTHORITY", "");
+    platform::DesktopOptions options;
+    options.system_bus = options.session_bus = false;
+    Watched watched(options);
+    CHECK(watched.watch->now().state == DesktopState::unknown);
+    for (const char* wrong : {"/none", "/empty"}) {   // and whoever tells nonsense does no harm
+        std::ofstream(folder.path + "/empty");
+        watched.watch->look_at({":" + number, folder.path + wrong});
+    }
+    watched.watch->look_at({":" + number + ".0", authority});
+    CHECK(watched.becomes(DesktopState::active));
+    CHECK(watched.watch->now().display == "x11");
+    watched.watch->look_at({":1", authority});        // one is enough
+    server.process->signal(SIGTERM);
+    CHECK(watched.becomes(DesktopState::unknown));
+}
+
+TEST_CASE("the lock of what a person has once is the same before and in a session", "[desktop]")
 {
     Folder folder;
-    const Variable runtime("XDG_RUNTIME_DIR", folder.path), wayland("WAYLAND_DISPLAY", "");
+    const Variable runtime("XDG_RUNTIME_DIR", folder.path);
     {
-        const Variable id("XDG_SESSION_ID", ""), display("DISPLAY", ":7/../x");
-        CHECK(platform::desktop_lock_path("agent") == folder.path + "/agent-_7_.._x.lock");
+        const Variable id("XDG_SESSION_ID", ""), display("DISPLAY", ""), wayland("WAYLAND_DISPLAY", "");
+        CHECK(platform::desktop_lock_path("agent") == folder.path + "/agent.lock");
     }
     {
-        const Variable id("XDG_SESSION_ID", "c7"), display("DISPLAY", ":7");
-        CHECK(platform::desktop_lock_path("agent") == folder.path + "/agent-c7.lock");
+        const Variable id("XDG_SESSION_ID", "c7"), display("DISPLAY", ":7"), wayland("WAYLAND_DISPLAY", "wayland-0");
+        CHECK(platform::desktop_lock_path("agent") == folder.path + "/agent.lock");
     }
     const Variable gone("XDG_RUNTIME_DIR", folder.path + "/gone");
     CHECK(platform::desktop_lock_path("agent").empty());

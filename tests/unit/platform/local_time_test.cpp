@@ -43,6 +43,12 @@ TEST_CASE("wall time as the clock on the wall shows it, and back", "[local_time]
         CHECK(platform::from_local(2026, 12, 31, 25 * 60) == utc("2027-01-01T00:00:00Z"));
         CHECK(platform::from_local(2026, 12, 0, 60) == utc("2026-11-30T00:00:00Z"));
     }
+    SECTION("the next day begins at midnight, also behind a night of 25 hours")
+    {
+        CHECK(platform::next_day(utc("2026-11-27T22:59:00Z")) == utc("2026-11-27T23:00:00Z"));
+        CHECK(platform::next_day(utc("2026-11-27T23:00:00Z")) == utc("2026-11-28T23:00:00Z"));
+        CHECK(platform::next_day(utc("2026-10-24T22:30:00Z")) == utc("2026-10-25T23:00:00Z"));
+    }
     SECTION("a day of 25 hours ends where the next one begins")
     {
         CHECK(platform::from_local(2026, 10, 26, 0) - platform::from_local(2026, 10, 25, 0) == Microseconds(25LL * 3600 * 1'000'000));
