@@ -346,7 +346,9 @@ void JobRun::conclude()
     if (!final_recorded()) {
         const Cause cause = cause_of(*end_, cause_, spec_);
         log::info("job", "{}: {} ({}): {}", key_, protocol::name(cause.state), protocol::name(cause.reason), cause.why);
-        record(protocol::state_event(last_sequence_ + 1, ports_.clock.now(), cause.state, cause.reason, ending_words(cause, begun_ ? &*end_ : nullptr)));
+        Event last = protocol::state_event(last_sequence_ + 1, ports_.clock.now(), cause.state, cause.reason, ending_words(cause, begun_ ? &*end_ : nullptr));
+        mask_event(last, redactor_);   // it may quote what the runner said
+        record(std::move(last));
     }
     leave_if_over();
 }

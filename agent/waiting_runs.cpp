@@ -38,8 +38,8 @@ std::optional<WaitingRuns::Kept> WaitingRuns::find(const protocol::AttemptId& id
     if (bytes && bytes->empty()) return std::nullopt;
     if (bytes && bytes->size() > kSum && bytes->substr(0, kSum) == to_hex(platform::sha256(std::string_view(*bytes).substr(kSum)))) {
         auto json = parse_json(std::string_view(*bytes).substr(kSum), {kMostBytes, 128});
-        if (json && (*json)["job"].as_string() == id.job && (*json)["snapshot"].is_object())
-            return Kept{static_cast<std::uint64_t>((*json)["after"].as_integer()), (*json)["snapshot"]};
+        const std::int64_t after = json && (*json)["after"].is_integer() ? (*json)["after"].as_integer() : -1;
+        if (after >= 0 && (*json)["job"].as_string() == id.job && (*json)["snapshot"].is_object()) return Kept{static_cast<std::uint64_t>(after), (*json)["snapshot"]};
     }
     log::error("job", "{}: what was kept of the waiting run in {} is damaged", id.key(), path);
     return std::nullopt;

@@ -211,6 +211,13 @@ private:
     std::string name_of(const Document& document) const;
     const Document* document_named(std::string_view name) const;
 
+    // engine_fits.cpp
+    static bool is_snapshot(const Json& snapshot);
+    bool fits() const;
+    bool fits(const Branch& branch) const;
+    bool fits_above(const Branch& branch, const Document& in, const Frame& frame, const Frame& above, const Document* called) const;
+    bool fits_on_top(const Branch& branch, const Document& in, const Frame& frame) const;
+
     // engine_sessions.cpp
     std::optional<Fault> in_session(Branch& branch, Frame& frame, const SessionRole& role, Json& with);
     void close_sessions(Branch& branch, std::size_t down_to);

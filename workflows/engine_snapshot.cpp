@@ -96,6 +96,7 @@ Status Engine::restore(const Json& snapshot)
 {
     if (snapshot["version"].as_integer() != kSnapshotVersion) return mill::fail(Errc::invalid, fmt::format("its form {} is not known here", snapshot["version"].as_integer()));
     if (snapshot["workflow"].as_string() != options_.workflow) return unusable("its workflow");
+    if (!is_snapshot(snapshot)) return unusable("a number");
     const auto wall = parse_time(snapshot["wall"].as_string());
     if (!wall) return mill::fail("wall", wall.error());
     wall_ = *wall;
@@ -107,13 +108,8 @@ Status Engine::restore(const Json& snapshot)
     output_ = snapshot["output"];
     for (const Json& each : snapshot["branches"].as_array())
         if (auto ok = restore_branch(each); !ok) return ok;
-    for (const auto& [id, each] : branches_) {
-        if (each->parent && !branches_.contains(*each->parent)) return unusable("a branch");
-        for (const Frame& frame : each->stack)
-            for (const std::uint32_t child : frame.children)
-                if (!branches_.contains(child)) return unusable("a fork");
-    }
     if (branches_.empty()) return unusable("a run without a branch");
+    if (!fits()) return unusable("where it stands");
     resuming_ = true;
     phase_ = Phase::running;
     return waits_for_people() ? Status() : unusable("a run that waits for nobody");

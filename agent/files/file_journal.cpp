@@ -36,8 +36,8 @@ Result<std::unique_ptr<FileJournal>> FileJournal::open(const std::string& path)
             break;
         }
         if (!json) return fail(Errc::corrupt, fmt::format("{}: line {} is none of this program's: move the file away; files that are still there are then reported again, which makes no second job", path, number));
-        const SeenFile seen{(*json)["path"].as_string(), static_cast<std::uint64_t>((*json)["inode"].as_integer()), static_cast<std::uint64_t>((*json)["size"].as_integer()),
-                            WallTime{(*json)["modified"].as_integer()}};
+        const auto count = [&](const char* member) { return static_cast<std::uint64_t>(std::max<std::int64_t>(0, (*json)[member].as_integer())); };
+        const SeenFile seen{(*json)["path"].as_string(), count("inode"), count("size"), WallTime{(*json)["modified"].as_integer()}};
         const std::string& trigger = (*json)["trigger"].as_string();
         const std::string& is = (*json)["is"].as_string();
         if (is == "gone") out->entries_.erase(key(trigger, seen));
@@ -98,7 +98,7 @@ Status FileJournal::compact()
 std::vector<FileJournal::Entry> FileJournal::pending(const std::string& trigger, std::size_t most) const
 {
     std::vector<Entry> out;
-    for (auto at = entries_.lower_bound(trigger + "\n"); at != entries_.end() && at->second.trigger == trigger && out.size() < most; ++at)
+    for (auto at = entries_.lower_bound({trigger, {}}); at != entries_.end() && at->second.trigger == trigger && out.size() < most; ++at)
         if (!at->second.done) out.push_back(at->second);
     std::sort(out.begin(), out.end(), [](const Entry& a, const Entry& b) { return a.file.path < b.file.path; });
     return out;
@@ -107,7 +107,7 @@ std::vector<FileJournal::Entry> FileJournal::pending(const std::string& trigger,
 std::vector<FileJournal::Entry> FileJournal::of(const std::string& trigger) const
 {
     std::vector<Entry> out;
-    for (auto at = entries_.lower_bound(trigger + "\n"); at != entries_.end() && at->second.trigger == trigger; ++at) out.push_back(at->second);
+    for (auto at = entries_.lower_bound({trigger, {}}); at != entries_.end() && at->second.trigger == trigger; ++at) out.push_back(at->second);
     return out;
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/files/scan.h"
@@ -40,13 +41,14 @@ public:
 
 private:
     FileJournal(platform::AppendFile file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
-    static std::string key(const std::string& trigger, const SeenFile& file) { return trigger + "\n" + file.identity(); }
+    using Key = std::pair<std::string, std::string>;   // trigger, identity
+    static Key key(const std::string& trigger, const SeenFile& file) { return {trigger, file.identity()}; }
     Status append(std::string line);
     Status compact();
 
     platform::AppendFile file_;
     const std::string path_;
-    std::map<std::string, Entry> entries_;
+    std::map<Key, Entry> entries_;
     bool dirty_ = false;
     std::uint64_t compact_above_ = 1024 * 1024;
 };

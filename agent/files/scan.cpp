@@ -9,6 +9,13 @@
 
 namespace mill::agent {
 
+namespace {
+
+/// Overlays and file systems in user space use all 64 bits; JSON has exact integers of 63, on the disk here and at the factory.
+std::uint64_t kept_inode(std::uint64_t inode) { return inode & INT64_MAX; }
+
+}  // namespace
+
 std::string SeenFile::identity() const { return fmt::format("{}|{}|{}|{}", inode, size, modified.microseconds, path); }
 
 std::pair<std::string, std::string> split_pattern(const std::string& path)
@@ -41,7 +48,7 @@ Result<std::vector<SeenFile>> scan(const std::string& folder, const std::string&
     std::vector<SeenFile> out;
     for (const platform::FolderEntry& entry : *entries) {
         if (entry.type != platform::FolderEntry::Type::file || (!hidden && entry.name.starts_with('.')) || !matches_pattern(pattern, entry.name)) continue;
-        out.push_back({(folder == "/" ? "" : folder) + "/" + entry.name, entry.inode, entry.size, entry.modified});
+        out.push_back({(folder == "/" ? "" : folder) + "/" + entry.name, kept_inode(entry.inode), entry.size, entry.modified});
     }
     return out;
 }

@@ -192,6 +192,9 @@ void Launches::load()
     for (const Json& job : (*json)["mine"].as_array()) mine_.push_back(job.as_string());
     for (const Json& item : (*json)["expected"].as_array()) expected_.push_back({item["id"].as_string(), item["trigger"].as_string(), item["job"].as_string(), item["mark"].as_string()});
     for (const Json& item : (*json)["failed"].as_array()) failed_.push_back({launch_of(item), item["why"].as_string(), parse_time(item["at"].as_string()).value_or(WallTime{})});
+    mine_.erase(mine_.begin(), mine_.end() - static_cast<std::ptrdiff_t>(std::min(mine_.size(), kRemembered)));
+    expected_.erase(expected_.begin(), expected_.end() - static_cast<std::ptrdiff_t>(std::min(expected_.size(), kRemembered)));
+    failed_.resize(std::min(failed_.size(), kShown));
 }
 
 }  // namespace mill::agent

@@ -120,6 +120,23 @@ TEST_CASE("what was found and what the factory knows survives the program, and a
     CHECK_THAT(damaged.error().what, Catch::Contains("line 1"));
 }
 
+TEST_CASE("a trigger's files are its own whatever other triggers are called, and numbers are what can be written down", "[files]")
+{
+    Inbox inbox;
+    std::ofstream(inbox.journal()) << R"({"is":"found","trigger":"a","path":"/1","inode":-1,"size":-7,"modified":1})" << "\n"
+                                   << R"({"is":"found","trigger":"a\n0","path":"/2","inode":1,"size":1,"modified":1})" << "\n"
+                                   << R"({"is":"found","trigger":"a","path":"/3","inode":9,"size":1,"modified":1})" << "\n";
+    auto journal = FileJournal::open(inbox.journal());
+    REQUIRE(journal);
+    const auto own = (*journal)->pending("a", 10);
+    REQUIRE(own.size() == 2);
+    CHECK(own[0].file.inode == 0);
+    CHECK(own[0].file.size == 0);
+    REQUIRE((*journal)->done(own[0]));
+    REQUIRE((*journal)->sync());
+    CHECK((*FileJournal::open(inbox.journal()))->pending("a", 10).size() == 1);
+}
+
 TEST_CASE("the journal of files stays small while many come and go", "[files]")
 {
     Inbox inbox;

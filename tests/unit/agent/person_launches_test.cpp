@@ -39,6 +39,21 @@ TEST_CASE("what a person started is their own: once that job, and as it was offe
     CHECK_FALSE(launches->is_own("", "report", "job-11", "m9"));
 }
 
+TEST_CASE("of what a person started no more is remembered than there is room for, whatever the file holds", "[launch]")
+{
+    TemporaryFolder folder;
+    const FakeClock clock;
+    Json mine = Json::array(), failed = Json::array();
+    for (std::size_t i = 0; i < Launches::kRemembered + 5; ++i) mine.push("job-" + std::to_string(i));
+    for (std::size_t i = 0; i < Launches::kShown + 5; ++i) failed.push(Json::object({{"id", std::to_string(i)}}));
+    REQUIRE(platform::write_file(folder.path + "/launches.json", dump_json(Json::object({{"mine", std::move(mine)}, {"failed", std::move(failed)}})), 0600));
+    const Launches launches(folder.path + "/launches.json", clock);
+    CHECK_FALSE(launches.is_mine("job-4"));   // the oldest go
+    CHECK(launches.is_mine("job-5"));
+    CHECK(launches.failed().size() == Launches::kShown);
+    CHECK(launches.failed()[std::size_t{0}]["id"] == Json("0"));
+}
+
 TEST_CASE("starts that wait for the factory outlive a restart, in order, each once", "[launch]")
 {
     TemporaryFolder folder;

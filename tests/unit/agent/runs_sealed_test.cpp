@@ -201,4 +201,9 @@ TEST_CASE("what a job may have in plain is masked in its events", "[runs][sealed
     world.tell({2, WallTime{1}, EventKind::log, Json::object({{"level", "info"}, {"text", "pass hunter2-long"}})});
     REQUIRE(world.ledger.until([](auto& l) { return l.events_.size() == 2; }));
     CHECK(world.ledger.events()[1].body["text"].as_string() == "pass ***");
+    SECTION("also where its end quotes what its runner said") { REQUIRE(world.runner.send(R"({"ready":1,"text":"hunter2-long"}more)")); }
+    SECTION("or wrote before it fell") {}
+    world.say({"ended", world.id.key(), "1", "0", "", "12", "4096", "no such user: hunter2-long"});
+    REQUIRE(world.ledger.until([](auto& l) { return l.events_.size() == 3; }));
+    CHECK(dump_json(world.ledger.events()[2].body).find("hunter2") == std::string::npos);
 }

@@ -39,5 +39,10 @@ TEST_CASE("a waiting run is kept until it goes on, and damage is nothing kept", 
         }
         CHECK_FALSE(runs.find(id));
     }
+    SECTION("damaged: it stands where no run can")
+    {
+        REQUIRE(runs.keep(id, {std::uint64_t{1} << 63, Json::object()}));
+        CHECK_FALSE(runs.find(id));
+    }
     std::filesystem::remove_all(folder);
 }

@@ -72,9 +72,17 @@ bool Pending::done(std::chrono::milliseconds wait) const
 
 Answer Pending::answer(std::chrono::milliseconds wait) const
 {
-    if (!done(wait)) FAIL("no answer came");
+    auto out = given(wait);
+    if (!out) FAIL("no answer came");
     const std::scoped_lock lock(link_->mutex);
     REQUIRE_FALSE(link_->twice);
+    return std::move(*out);
+}
+
+std::optional<Answer> Pending::given(std::chrono::milliseconds wait) const
+{
+    if (!done(wait)) return std::nullopt;
+    const std::scoped_lock lock(link_->mutex);
     Answer out;
     out.status = link_->given->status;
     out.type = link_->given->content_type;

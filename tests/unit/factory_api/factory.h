@@ -4,6 +4,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "factory/api/api.h"
@@ -30,6 +31,7 @@ public:
     factory::Responder responder() const;
     bool done(std::chrono::milliseconds wait = std::chrono::milliseconds(0)) const;
     Answer answer(std::chrono::milliseconds wait = std::chrono::seconds(10)) const;   ///< fails the test when none comes
+    std::optional<Answer> given(std::chrono::milliseconds wait) const;
     void hang_up() const;                                                             ///< the peer goes away
     std::string pieces() const;                                                       ///< of a stream, so far
     bool wait_pieces(std::string_view text, std::chrono::milliseconds wait = std::chrono::seconds(5)) const;

@@ -235,6 +235,45 @@ TEST_CASE("there is no snapshot of a run that waits for something else, and none
     }
 }
 
+TEST_CASE("a snapshot in which a run stands as none of its package can is refused in words", "[workflows][asking][snapshot]")
+{
+    const auto package = lone("do: [ { f: { for: { each: x, in: '${ [1, 2] }' }, do: [ { t: { try: [ " + ask("") + " ], catch: { do: [ { c: { set: {} } } ] } } } ] } } ]");
+    REQUIRE(package->valid());
+    workflows::RunOptions options;
+    options.run_id = "run-1";
+    const auto made = [&] { return workflows::make_interpreter(package, options); };
+    const FakeClock clock;
+    auto run = made();
+    REQUIRE(run);
+    (*run)->advance(clock.now(), clock.steady());
+    const Json good = (*run)->snapshot().value();
+    options.snapshot = good;
+    CHECK(made());
+    // Frames: 0 the workflow, 1 its list, 2 `for`, 3 its list, 4 `try`, 5 its list, 6 the question.
+    const auto with = [&](std::size_t number, const char* member, Json value) {
+        Json branch = good["branches"][std::size_t{0}];
+        Json stack = branch["stack"];
+        REQUIRE(stack.size() == 7);
+        Json frame = stack[number];
+        if (value.is_null()) frame.erase(member);
+        else frame.set(member, std::move(value));
+        stack.mutable_array()[number] = std::move(frame);
+        Json out = good;
+        return out.set("branches", Json::array({branch.set("stack", std::move(stack))}));
+    };
+    const auto [number, member, value] = GENERATE_REF(table<std::size_t, const char*, Json>({
+        {1, "number", 1}, {2, "loop", Json()}, {2, "loop", Json::object({{"items", Json::array()}, {"index", 0}, {"count", 1}})}, {2, "stage", 2}, {3, "sessions", Json()},
+        {4, "trying", Json()}, {4, "trying", Json::object({{"retries", 0}, {"first", 0}, {"catching", true}, {"sessions", 0}})}, {4, "effect", 1}, {4, "beside", true}, {5, "number", 0},
+        {6, "effect", 0}, {6, "effect", 99}, {6, "asking", false}, {6, "number", 0}, {6, "stage", 0}, {6, "locals", 0}, {6, "locals", 9}, {6, "deadline", INT64_MAX},
+        {6, "request", Json::object({{"withinMs", INT64_MAX}})}, {6, "children", Json::array({0})},
+    }));
+    INFO(number << " " << member << " " << dump_json(value));
+    options.snapshot = with(number, member, value);
+    const auto refused = made();
+    REQUIRE_FALSE(refused);
+    CHECK_THAT(refused.error().what, Catch::Contains("does not fit the package"));
+}
+
 TEST_CASE("a timeout around a question counts through a restart", "[workflows][asking][snapshot]")
 {
     const auto package = lone("do: [ { d: { do: [ " + ask("") + " ], timeout: { after: { hours: 2 } } } } ]");
