@@ -31,6 +31,7 @@ constexpr std::chrono::minutes kAgainWait{60};    // one that goes on after a re
 JobRun::JobRun(RunSpec spec, Ports ports)
     : spec_(std::move(spec)), redactor_(protocol::redactor_of_credentials(spec_.credentials)), key_(spec_.id.key()), ports_(std::move(ports))
 {
+    for (const std::string& text : spec_.masks) redactor_.add(text);
 }
 
 void JobRun::start()

@@ -9,6 +9,7 @@
 #include "platform/base/log.h"
 #include "platform/files.h"
 #include "protocol/offer.h"
+#include "protocol/secret_fields.h"
 
 namespace mill::agent {
 
@@ -18,10 +19,12 @@ bool LocalStarts::has_package(const std::string& digest) const
     return path && platform::exists(*path);
 }
 
-Result<std::string> LocalStarts::begin(const Launch& launch, const Json& terms)
+Result<std::string> LocalStarts::begin(const Launch& launch, const Json& terms, const Json& schema)
 {
     Json said = terms;
     said.set("job", new_uid()).set("attempt", 1).set("attemptToken", "").set("launch", launch.id).set("input", protocol::merge_input(terms["input"], launch.input));
+    const auto places = protocol::SecretFields::places_in(schema, said["input"]);
+    said.set("secretInput", Json(Json::Array(places.begin(), places.end())));
     said.set("given", launch.input).set("title", launch.title).set("asked", format_time(launch.asked));
     const auto offer = protocol::parse_offer(said);
     if (!offer) return fail(Errc::corrupt, fmt::format("what the factory said beforehand cannot be read: {}", offer.error().what));

@@ -27,7 +27,7 @@ public:
     explicit LocalStarts(Parts parts) : parts_(std::move(parts)) {}
 
     bool has_package(const std::string& digest) const override;
-    Result<std::string> begin(const Launch& launch, const Json& terms) override;
+    Result<std::string> begin(const Launch& launch, const Json& terms, const Json& schema) override;
     std::vector<Json> begun() const override;
     void is_known(const protocol::AttemptId& id) override;
     void refuse(const protocol::AttemptId& id, const std::string& why) override;

@@ -16,6 +16,7 @@ struct RunSpec {
     std::string package_path;          ///< the .mwp, its digest verified
     std::string workflow = "main";
     Json input, variables;
+    std::vector<std::string> masks;    ///< texts of the input that no event shows: passwords, by its schema
     protocol::Permissions grants;
     std::string run_as;                ///< user of the sandbox; empty: the usual one
     std::vector<std::string> sealed;   ///< NAMEs of the credentials that the factory is to seal to the broker's key

@@ -29,6 +29,7 @@ Json to_json(const Offer& offer)
     if (!offer.run_as.empty()) json.set("runAs", offer.run_as);
     if (offer.trace) json.set("trace", true);
     if (!offer.launch.empty()) json.set("launch", offer.launch);
+    if (!offer.secret_input.empty()) json.set("secretInput", Json(Json::Array(offer.secret_input.begin(), offer.secret_input.end())));
     if (!offer.terms.empty()) json.set("terms", offer.terms);
     json.set("attemptToken", offer.attempt_token).set("leaseMs", static_cast<long long>(offer.lease.count()));
     return json;
@@ -57,6 +58,7 @@ Result<Offer> parse_offer(const Json& json)
     offer.launch = fields.text("launch", "");
     offer.terms = fields.text("terms", "");
     offer.input = fields.any("input", Json());
+    offer.secret_input = fields.texts("secretInput");
     offer.variables = fields.object("variables", Json::object());
     offer.credentials = fields.object("credentials", Json::object());
     for (const auto& [key, value] : offer.credentials.as_object())

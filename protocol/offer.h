@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "platform/base/json.h"
 #include "protocol/event.h"
@@ -24,6 +25,7 @@ struct Offer {
     std::string launch{};          ///< its agent's own person started it there, under this id; empty: somebody else did
     std::string terms{};           ///< its agent began it by itself while the factory was away, by these of the factory's bindings; empty: it was offered
     Json input;
+    std::vector<std::string> secret_input{};   ///< where in it (JSON pointers) is what its schema calls a password
     Json variables;                ///< NAME → value
     Json credentials;              ///< NAME in the package → name in the factory
     Permissions permissions;       ///< granted by the deployment

@@ -239,15 +239,18 @@ Told AtPerson::keep(Launch launch)
 /// What needs nothing of the factory begins; the rest waits for it.
 Told AtPerson::begin_or_keep(Launch launch)
 {
-    Json terms;
+    Json terms, schema;
     {
         const std::scoped_lock lock(mutex_);
         for (const Json& item : view_["launchable"].as_array())
-            if (item["trigger"].as_string() == launch.trigger) terms = terms_locked(item);
+            if (item["trigger"].as_string() == launch.trigger) {
+                terms = terms_locked(item);
+                schema = item["schema"];
+            }
     }
     if (terms.is_null()) return keep(std::move(launch));
     launches_.expect(launch);
-    const auto job = parts_.here->begin(launch, terms);
+    const auto job = parts_.here->begin(launch, terms, schema);
     if (!job) {
         launches_.forget(launch.id);
         log::warning("person", "{} waits for the factory: {}", launch.trigger, job.error().what);

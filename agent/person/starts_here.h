@@ -15,9 +15,9 @@ class StartsHere {
 public:
     virtual ~StartsHere() = default;
     virtual bool has_package(const std::string& digest) const = 0;
-    /// `terms` as the factory gave them beforehand. The job's uid, once it has a slot. Errors: denied (policy.yaml), not_found (its package is not on this
+    /// `terms` as the factory gave them beforehand, `schema` of its input (null: none). The job's uid, once it has a slot. Errors: denied (policy.yaml), not_found (its package is not on this
     /// machine), conflict (no slot, or none wanted), corrupt.
-    virtual Result<std::string> begin(const Launch& launch, const Json& terms) = 0;
+    virtual Result<std::string> begin(const Launch& launch, const Json& terms, const Json& schema) = 0;
     /// Offers of those that the factory knows nothing of yet, with `launch`, `given` (of the input, by the person), `terms`, `title` and `asked`. The journal has them.
     virtual std::vector<Json> begun() const = 0;
     /// The factory knows of it: its events are reported from now on.

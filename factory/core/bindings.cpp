@@ -8,9 +8,22 @@
 namespace mill::factory::core {
 namespace {
 
-BindingRef known(Binding binding)
+/// What the schema of an input has to say of passwords; null: nothing. One that cannot be read: all of it may be one.
+Json secrets_of(const Result<Json>& inputs, const std::string& workflow)
+{
+    if (!inputs && inputs.error().code != Errc::not_found) return Json::object({{"writeOnly", true}});
+    if (!inputs) return {};
+    const Json& schema = (*inputs)[workflow];
+    const std::string text = dump_json(schema);
+    for (const char* word : {"\"password\"", "\"writeOnly\"", "\"$dynamicRef\"", "\"$ref\""})
+        if (text.find(word) != std::string::npos) return schema;
+    return {};
+}
+
+BindingRef known(Binding binding, Json secrets)
 {
     auto out = std::make_shared<KnownBinding>();
+    out->secrets = std::move(secrets);
     // Validated when the package and the deployment were saved; what cannot be read grants nothing.
     if (const auto permissions = protocol::parse_permissions(binding.permissions, "permissions"); permissions) out->permissions = *permissions;
     out->needs = dispatch::read_needs(binding.trigger, binding.environment, binding.rules);
@@ -44,7 +57,8 @@ Result<BindingRef> CoreImpl::known_binding(std::int64_t id)
         bindings_.erase(id);
         return fail(Errc::corrupt, read.error().what);
     }
-    ref = known(std::move(*read));
+    Json secrets = secrets_of(writer_.read().package_inputs(read->package_digest), read->workflow);
+    ref = known(std::move(*read), std::move(secrets));
     board_.put_needs(id, ref->needs);
     const auto package = writer_.read().package(ref->binding.package_name, ref->binding.package_version);
     if (package && package->state == PackageState::decommissioned) board_.stop(id);

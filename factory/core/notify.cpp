@@ -5,7 +5,7 @@
 #include "factory/core/core_impl.h"
 #include "factory/core/sources.h"
 #include "factory/dispatch/rules.h"
-#include "factory/store/secret_fields.h"
+#include "protocol/secret_fields.h"
 #include "platform/base/encode.h"
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
@@ -112,7 +112,7 @@ Json CoreImpl::document_to_tell(const JobRecord& job, std::string_view event, Wa
     const auto schemas = writer_.read().package_inputs(job.package_digest);
     if (!schemas && schemas.error().code != Errc::not_found) return out.set("input", "…");   // nobody can say what in it is a secret
     if (schemas)
-        if (const Json& schema = (*schemas)[job.workflow]; schema.is_object()) out.set("input", SecretFields::hidden_in(schema, job.input));
+        if (const Json& schema = (*schemas)[job.workflow]; schema.is_object()) out.set("input", protocol::SecretFields::hidden_in(schema, job.input));
     return out;
 }
 

@@ -40,7 +40,7 @@ Result<Json> CoreImpl::terms_for(const std::string& trigger, const Agent& agent)
     if (!signatures) return fail(signatures.error());
     Json out = protocol::to_json(protocol::Offer{.id = {}, .package_name = b.package_name, .package_version = b.package_version, .package_digest = b.package_digest,
                                                  .signatures = std::move(*signatures), .workflow = b.workflow, .deployment = b.deployment, .environment = b.environment, .trigger = b.trigger,
-                                                 .launch = {}, .terms = b.key, .input = {}, .variables = b.variables, .credentials = b.credentials, .permissions = (*binding)->permissions,
+                                                 .launch = {}, .terms = b.key, .input = {}, .secret_input = {}, .variables = b.variables, .credentials = b.credentials, .permissions = (*binding)->permissions,
                                                  .run_as = board_.environment(b.environment).run_as, .repeatable = b.repeatable, .trace = false, .attempt_token = {}, .lease = options_.lease});
     for (const char* own : {"job", "attempt", "attemptToken"}) out.erase(own);
     const auto document = writer_.read().document("Trigger", trigger);

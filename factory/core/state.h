@@ -21,6 +21,7 @@ struct KnownBinding {
     Binding binding;
     protocol::Permissions permissions;
     dispatch::Needs needs;
+    Json secrets{};            ///< its workflow's input.schema, where that knows passwords; else null
 };
 using BindingRef = std::shared_ptr<const KnownBinding>;   // shared by all jobs of it
 

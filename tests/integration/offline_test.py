@@ -272,6 +272,30 @@ class Offline(Test):
         ended = self.world.ended(job)
         self.assertEqual((ended["package"]["version"], ended["state"]), ("1.0.0", "successful"))   # it is what ran, paused or not
 
+    def test_a_password_is_in_no_log_whether_the_factory_was_there_or_not(self):
+        secret = "opensesame-4711"
+        workflow = ("\ninput:\n  schema:\n    document:\n      properties: { pass: { type: string, format: password }, who: { type: string } }\n"
+                    "do:\n  - tell: { call: log, with: { text: \"${ \\\"\\(.who) says \\(.pass)\\\" }\" } }\n  - falls: { raise: { error: { type: https://x.test/e, status: 400, title: No, detail: \"${ .pass }\" } } }\n")
+        trigger = self.deploy("login", workflow)
+        self.agent()
+        wait_for("what may be started", lambda: self.item(trigger))
+        jobs = [self.launch(trigger, {"pass": secret, "who": "anna"})["job"]]
+        self.world.ended(jobs[0])
+        self.away()
+        jobs.append(self.launch(trigger, {"pass": secret, "who": "anna"})["job"])
+        wait_for("its end", lambda: (self.row(jobs[1]) or {}).get("ended"))
+        self.wire.mend()
+        for job in jobs:
+            self.known(job)
+            self.assertEqual(self.world.ended(job)["state"], "failed")
+            said = "".join(self.world.api("GET", f"/v1/jobs/{job}{part}").body.decode() for part in ("", "/log", "/steps", "/timeline", "/why"))
+            self.assertIn("anna says ", said)
+            self.assertNotIn(secret, said)
+            here = str(curl(self.data / "person", f"/v1/jobs/{job}")[1])
+            self.assertIn("anna says ", here)
+            self.assertNotIn(secret, here)
+        self.assertNotIn(secret, str(self.person()))
+
     def test_what_needs_the_factory_waits_for_it(self):
         plain = self.deploy("plain", offline=False)
         locked = self.deploy("locked", trigger="locks: [ erp ]\n")

@@ -120,6 +120,14 @@ void check_credentials(Analysis& analysis)
             analysis.warn_manifest("unused", "/credentials/" + escape_pointer(name), fmt::format("the credential '{}' is not used: no workflow names it in use.secrets", name));
 }
 
+/// What the factory has to give cannot be given while it is away.
+void check_offline(Analysis& analysis)
+{
+    const Manifest& manifest = analysis.package.manifest;
+    if (manifest.offline && !manifest.permissions.credentials.empty())
+        analysis.warn_manifest("offline", "/offline", "'offline' does nothing here: the package asks for credentials, which the factory gives when a job begins");
+}
+
 /// A file that looks like a workflow, but that package.yaml does not name.
 void check_files(Analysis& analysis)
 {
@@ -143,6 +151,7 @@ void check_names(Analysis& analysis)
     if (analysis.lone) return;
     check_variables(analysis);
     check_credentials(analysis);
+    check_offline(analysis);
     check_files(analysis);
 }
 

@@ -18,7 +18,7 @@ struct Here : agent::StartsHere {
     std::vector<std::pair<Launch, Json>> begins;
     std::vector<Json> offers;
     bool has_package(const std::string&) const override { return package; }
-    Result<std::string> begin(const Launch& launch, const Json& terms) override
+    Result<std::string> begin(const Launch& launch, const Json& terms, const Json&) override
     {
         if (!refuses.empty()) return fail(Errc::conflict, refuses);
         begins.emplace_back(launch, terms);

@@ -143,6 +143,16 @@ TEST_CASE("variables of the package: unused, undeclared", "[workflows][check]")
     CHECK(of_package("variables: { dir: { type: string } }\npermissions: { files: { read: [ { variable: dir } ] } }\n", "do: [ { a: { call: file.read, with: { path: '${ .p }' } } } ]") == "");
 }
 
+TEST_CASE("a start while the factory is away has no credentials", "[workflows][check]")
+{
+    const std::string uses = "use: { secrets: [ erp ] }\ndo: [ { a: { call: http, with: { method: get, endpoint: { uri: 'https://h.test', authentication: { basic: { use: erp } } } } } } ]";
+    const std::string asks = "credentials: { erp: { kind: login } }\npermissions: { network: [ 'https://h.test' ], credentials: [ erp ] }\n";
+    CHECK(of_package(asks, uses) == "");
+    CHECK_THAT(of_package(asks + "offline: true\n", uses), Contains("'offline' does nothing here: the package asks for credentials") && Contains("[offline]"));
+    CHECK(of_package("offline: true\n", "do: [ { a: { wait: PT1S } } ]") == "");
+    CHECK_THAT(of_package("offline: sometimes\n", "do: [ { a: { wait: PT1S } } ]"), Contains("'offline' is true or false"));
+}
+
 TEST_CASE("workflows that package.yaml does not name, and runs of workflows that are not there", "[workflows][check]")
 {
     const std::string flow = "do: [ { a: { wait: PT1S } } ]";

@@ -1,22 +1,69 @@
-// factory/store/secret_fields.h -- what a JSON schema marks as for no eyes: `format: password`, `writeOnly: true`.
+// protocol/secret_fields.h -- what a JSON schema marks as for no eyes: `format: password`, `writeOnly: true`.
 #pragma once
 
+#include <algorithm>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "platform/base/json.h"
 
-namespace mill::factory {
+namespace mill::protocol {
 
 /// Values for people and for those who are told, without what their schema marks. Where a schema is more than it looks through, nothing is shown of that place.
 class SecretFields {
 public:
     static Json hidden_in(const Json& schema, const Json& value) { return SecretFields(schema).hidden(schema, value, 0); }
 
+    /// Where in `value` that is (JSON pointers); more than 100 are not counted: then it is the whole of it ("").
+    static std::vector<std::string> places_in(const Json& schema, const Json& value)
+    {
+        std::vector<std::string> out;
+        compare(value, hidden_in(schema, value), {}, out);
+        return out.size() > kMostPlaces ? std::vector<std::string>{""} : out;
+    }
+
+    /// All texts that stand at these places of `value`, or below; numbers as they are written.
+    static std::vector<std::string> texts_at(const Json& value, const std::vector<std::string>& places)
+    {
+        std::vector<std::string> out;
+        find_texts(value, {}, places, false, out);
+        return out;
+    }
+
 private:
+    static constexpr std::size_t kMostPlaces = 100;
     static constexpr int kSteps = 20'000, kDepth = 100;
     static constexpr std::string_view kHidden = "…";
 
     explicit SecretFields(const Json& root) : root_(root) {}
+
+    static void compare(const Json& value, const Json& shown, const std::string& at, std::vector<std::string>& out)
+    {
+        if (out.size() > kMostPlaces || value == shown) return;
+        if (value.is_object() && shown.is_object())
+            for (const auto& [name, member] : value.as_object()) compare(member, shown[name], at + "/" + escaped(name), out);
+        else if (value.is_array() && shown.is_array() && value.size() == shown.size())
+            for (std::size_t i = 0; i < value.size(); ++i) compare(value[i], shown[i], at + "/" + std::to_string(i), out);
+        else out.push_back(at);
+    }
+
+    static void find_texts(const Json& value, const std::string& at, const std::vector<std::string>& places, bool inside, std::vector<std::string>& out)
+    {
+        inside = inside || std::find(places.begin(), places.end(), at) != places.end();
+        if (inside && value.is_string()) out.push_back(value.as_string());
+        if (inside && value.is_number()) out.push_back(dump_json(value));
+        for (const auto& [name, member] : value.as_object()) find_texts(member, at + "/" + escaped(name), places, inside, out);
+        for (std::size_t i = 0; i < value.as_array().size(); ++i) find_texts(value[i], at + "/" + std::to_string(i), places, inside, out);
+    }
+
+    /// RFC 6901.
+    static std::string escaped(const std::string& name)
+    {
+        std::string out;
+        for (const char c : name) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+        return out;
+    }
 
     /// `#/$defs/login`; null: another document's, or none.
     const Json* referred(std::string_view to) const
@@ -85,4 +132,4 @@ private:
     int left_ = kSteps;
 };
 
-}  // namespace mill::factory
+}  // namespace mill::protocol
