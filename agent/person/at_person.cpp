@@ -38,7 +38,8 @@ Told refusal_words(const Error& error, const Refusal& refusal)
     const bool said = refusal.status == 400 || refusal.status == 403 || refusal.status == 404 || refusal.status == 409 || refusal.status == 410 || refusal.status == 422;
     if (said) out.status = refusal.status == 422 ? 400 : refusal.status;
     if (const std::string& detail = refusal.body["detail"].as_string(); said && !detail.empty()) out.body.set("detail", detail);
-    if (const Json* mistakes = refusal.body.find("mistakes"); said && mistakes != nullptr) out.body.set("mistakes", *mistakes);
+    for (const char* member : {"mistakes", "by", "when", "at"})
+        if (const Json* value = refusal.body.find(member); said && value != nullptr) out.body.set(member, *value);
     if (const Json& by = refusal.body["question"]["answeredBy"]; said && by.is_string()) out.body.set("by", by);
     return out;
 }

@@ -348,7 +348,7 @@ TEST_CASE("answers are passed on, and what the factory says to them; while it is
             reply.body = "{}";
         } else {
             reply.status = 409;
-            reply.body = R"({"status":409,"detail":"otto was first","by":"otto"})";
+            reply.body = R"({"type":"urn:millwright:problem:answered","status":409,"detail":"otto was first","question":{"answeredBy":"otto","by":["user:anna","user:otto"]}})";
         }
         return true;
     });
@@ -362,9 +362,11 @@ TEST_CASE("answers are passed on, and what the factory says to them; while it is
     const Told late = answer("q2");
     CHECK(late.status == 409);
     CHECK(late.body["detail"] == Json("otto was first"));
+    CHECK(late.body["code"] == Json("answered"));
     CHECK(late.body["by"] == Json("otto"));
     world.person->online(false, "the line is cut");
     const Told away = answer("q1");
     CHECK(away.status == 503);
+    CHECK(away.body["code"] == Json("factory_away"));
     CHECK_THAT(away.body["detail"].as_string(), Catch::Contains("the line is cut"));
 }
