@@ -63,7 +63,7 @@ struct World {
     FakeClock clock;
     NoLedger nothing;
     Changes changes{clock.now()};
-    SeenJobs seen{nothing, clock};
+    SeenJobs seen{nothing};
     Slots slots{2, clock};
     Desk desk{slots};
     std::size_t cancelled = 0;

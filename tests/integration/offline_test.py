@@ -5,8 +5,7 @@ import socket
 import threading
 import time
 
-from beside_test import curl
-from mill import BIN, Program, Test, World, wait_for
+from mill import BIN, Program, Test, World, call_socket, wait_for
 
 HELLO = "\ndo:\n  - say:\n      set: { said: \"${ .who }\" }\n"
 SLOW = "\ndo:\n  - nap: { wait: { seconds: 4 } }\n  - say: { set: { said: done } }\n"
@@ -93,11 +92,11 @@ class Offline(Test):
 
     def agent(self, online=True):
         self.program = Program(self.world, "agent", [BIN / "millwright-agent", "run", "--data", self.data], "ready" if online else "")
-        wait_for("the agent", lambda: curl(self.data / "person", "/v1/person")[0] == 200)
+        wait_for("the agent", lambda: call_socket(self.data / "person", "/v1/person")[0] == 200)
         return self.program
 
     def person(self):
-        status, said = curl(self.data / "person", "/v1/person")
+        status, said = call_socket(self.data / "person", "/v1/person")
         self.assertEqual(status, 200, said)
         return said
 
@@ -105,7 +104,7 @@ class Offline(Test):
         return next((item for item in self.person()["launchable"] if item["trigger"] == trigger), None)
 
     def launch(self, trigger, input=None, id=None):
-        status, said = curl(self.data / "person", "/v1/launch", {"id": id or os.urandom(8).hex(), "trigger": trigger, "input": input or {}})
+        status, said = call_socket(self.data / "person", "/v1/launch", {"id": id or os.urandom(8).hex(), "trigger": trigger, "input": input or {}})
         self.assertEqual(status, 200, said)
         return said
 
@@ -189,7 +188,7 @@ class Offline(Test):
         wait_for("it to run", lambda: [row["job"] for row in self.person()["running"]] == [job])
         for process in self.program.children("millwright-agent"):
             os.kill(process, signal.SIGKILL)
-        wait_for("the agent to be back", lambda: curl(self.data / "person", "/v1/person")[0] == 200)
+        wait_for("the agent to be back", lambda: call_socket(self.data / "person", "/v1/person")[0] == 200)
         self.assertEqual(self.launch(trigger, id="L1")["job"], job)
         wait_for("its end", lambda: (self.row(job) or {}).get("state") == "successful", 30)
         # All of it, while one runs and one has ended: the first is told as it was, of the other nobody knows how far it got.
@@ -274,8 +273,15 @@ class Offline(Test):
 
     def test_a_password_is_in_no_log_whether_the_factory_was_there_or_not(self):
         secret = "opensesame-4711"
-        workflow = ("\ninput:\n  schema:\n    document:\n      properties: { pass: { type: string, format: password }, who: { type: string } }\n"
-                    "do:\n  - tell: { call: log, with: { text: \"${ \\\"\\(.who) says \\(.pass)\\\" }\" } }\n  - falls: { raise: { error: { type: https://x.test/e, status: 400, title: No, detail: \"${ .pass }\" } } }\n")
+        workflow = r"""
+input:
+  schema:
+    document:
+      properties: { pass: { type: string, format: password }, who: { type: string } }
+do:
+  - tell: { call: log, with: { text: '${ "\(.who) says \(.pass)" }' } }
+  - falls: { raise: { error: { type: "https://x.test/e", status: 400, title: No, detail: '${ .pass }' } } }
+"""
         trigger = self.deploy("login", workflow)
         self.agent()
         wait_for("what may be started", lambda: self.item(trigger))
@@ -291,7 +297,7 @@ class Offline(Test):
             said = "".join(self.world.api("GET", f"/v1/jobs/{job}{part}").body.decode() for part in ("", "/log", "/steps", "/timeline", "/why"))
             self.assertIn("anna says ", said)
             self.assertNotIn(secret, said)
-            here = str(curl(self.data / "person", f"/v1/jobs/{job}")[1])
+            here = str(call_socket(self.data / "person", f"/v1/jobs/{job}")[1])
             self.assertIn("anna says ", here)
             self.assertNotIn(secret, here)
         self.assertNotIn(secret, str(self.person()))
@@ -311,9 +317,9 @@ class Offline(Test):
         for trigger in (plain, locked, limited):
             self.assertEqual(self.launch(trigger)["queued"], True, trigger)
         # Nor does anything begin while the person wants nothing to begin.
-        curl(self.data / "person", "/v1/pause", {"for": "1h"})
+        call_socket(self.data / "person", "/v1/pause", {"for": "1h"})
         self.assertEqual(self.launch(free)["queued"], True)
-        curl(self.data / "person", "/v1/resume", {})
+        call_socket(self.data / "person", "/v1/resume", {})
         self.assertEqual(len(self.person()["queued"]), 4)
         self.wire.mend()
         wait_for("that they are handed over", lambda: self.person()["queued"] == [])
@@ -326,7 +332,7 @@ class Offline(Test):
         wait_for("what may be started", lambda: self.item(trigger))
         self.launch(trigger)
         first = wait_for("its question", lambda: self.person()["questions"])[0]
-        curl(self.data / "person", f"/v1/questions/{first['id']}", {"answer": 1})
+        call_socket(self.data / "person", f"/v1/questions/{first['id']}", {"answer": 1})
         wait_for("its end", lambda: not self.person()["questions"] and not self.person()["running"])
         self.away()
         job = self.launch(trigger)["job"]
@@ -335,7 +341,7 @@ class Offline(Test):
         self.assertEqual([row["job"] for row in self.person()["running"]], [job])
         self.wire.mend()
         question = wait_for("its question", lambda: self.person()["questions"])[0]
-        status, said = curl(self.data / "person", f"/v1/questions/{question['id']}", {"answer": 7})
+        status, said = call_socket(self.data / "person", f"/v1/questions/{question['id']}", {"answer": 7})
         self.assertEqual(status, 200, said)
         self.assertEqual(self.world.ended(job)["output"], 7)
 
