@@ -74,7 +74,7 @@ void person(const std::string& folder)
     AtPerson one(AtPerson::Parts{folder, {}, desk, kClock, changes, [] { return Json(); }, [] { return Json(); }});
     const Json view = one.view();
     check(view["questions"].is_array() && view["questions"].empty(), "no question is open that nobody asked since");
-    check(view["launchable"].is_array() && view["jobs"].is_array() && view["tells"].is_array() && view["user"].is_string(), "what is shown has its form");
+    check(view["launchable"].is_array() && view["jobs"].is_array() && view["user"].is_string(), "what is shown has its form");
     for (const Json& each : view["launchable"].as_array()) check(each.is_object(), "so have its rows");
     check(!one.may_begin() && !one.is_online(), "nothing begins");
 }

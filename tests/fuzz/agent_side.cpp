@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "platform/base/ids.h"
 #include "platform/base/log.h"
 #include "tests/fuzz/parts.h"
 #include "tests/unit/factory_api/factory.h"
@@ -50,6 +51,11 @@ TEST_CASE("a factory whose agent runs a job for anna")
     const Answer whose = world->factory.as_admin("PATCH", "/v1/agents/srv-1", R"({"user":"anna","sessions":true})");
     INFO(whose.text);
     REQUIRE(whose.status == 200);
+    // Whose it is ends its session.
+    const Answer granted = world->agent->ask_token(++world->agent->counter, new_uid());
+    REQUIRE(granted.status == 200);
+    world->agent->token = granted.json["access_token"].as_string();
+    REQUIRE(world->agent->say("session", R"({"version":1,"must":[],"challenge":"Y2hhbGxlbmdl","slots":2,"facts":{"os":"linux"},"held":[]})").status == 200);
     REQUIRE(world->factory.as_admin("POST", "/v1/triggers/order-status-api/runs", R"({"input":{"order":"1"}})").status == 202);
     const Answer polled = world->agent->poll(1).answer();
     INFO(polled.text);

@@ -263,8 +263,8 @@ TEST_CASE("a snapshot in which a run stands as none of its package can is refuse
     };
     const auto [number, member, value] = GENERATE_REF(table<std::size_t, const char*, Json>({
         {1, "number", 1}, {2, "loop", Json()}, {2, "loop", Json::object({{"items", Json::array()}, {"index", 0}, {"count", 1}})}, {2, "stage", 2}, {3, "sessions", Json()},
-        {4, "trying", Json()}, {4, "trying", Json::object({{"retries", 0}, {"first", 0}, {"catching", true}, {"sessions", 0}})}, {4, "effect", 1}, {4, "beside", true}, {5, "number", 0},
-        {6, "effect", 0}, {6, "effect", 99}, {6, "asking", false}, {6, "number", 0}, {6, "stage", 0}, {6, "locals", 0}, {6, "locals", 9}, {6, "deadline", INT64_MAX},
+        {4, "trying", Json()}, {4, "trying", Json::object({{"retries", 0}, {"first", 0}, {"catching", true}, {"sessions", 0}})}, {4, "effect", 1}, {4, "beside", true}, {5, "number", 1},
+        {6, "effect", 0}, {6, "effect", 99}, {6, "asking", false}, {6, "number", 1}, {6, "stage", 0}, {6, "locals", 0}, {6, "locals", 9}, {6, "deadline", INT64_MAX},
         {6, "request", Json::object({{"withinMs", INT64_MAX}})}, {6, "children", Json::array({0})},
     }));
     INFO(number << " " << member << " " << dump_json(value));
