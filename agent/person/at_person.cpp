@@ -5,47 +5,14 @@
 
 #include <fmt/format.h>
 
+#include "agent/person/refusals.h"
 #include "platform/base/log.h"
 #include "platform/files.h"
 
 namespace mill::agent {
 namespace {
 
-constexpr std::string_view kPerson = "/agent/v1/person", kLaunch = "/agent/v1/person/launch", kAnswer = "/agent/v1/person/answer", kCancel = "/agent/v1/person/cancel";
-constexpr std::chrono::seconds kAnswerTime{10}, kVital{60};
-constexpr std::chrono::hours kSeenKept{1};   // how old the time on the disk at which the factory was there may be
-
-/// A refusal of the factory: by its own name, where that says more than its status.
-std::string_view code_of(const Refusal& refusal)
-{
-    for (const std::string_view name : {"answered", "paused"})
-        if (refusal.name == name) return name;
-    switch (refusal.status) {
-    case 400:
-    case 422: return "invalid_input";
-    case 403: return "not_yours";
-    case 404: return "unknown";
-    case 409: return "conflict";
-    case 410: return "expired";
-    case 429: return "too_many";
-    default: return "factory_away";
-    }
-}
-
-Told refusal_words(const Error& error, const Refusal& refusal)
-{
-    Told out = told_no(503, code_of(refusal), error.what);
-    const bool said = refusal.status == 400 || refusal.status == 403 || refusal.status == 404 || refusal.status == 409 || refusal.status == 410 || refusal.status == 422;
-    if (said) out.status = refusal.status == 422 ? 400 : refusal.status;
-    if (const std::string& detail = refusal.body["detail"].as_string(); said && !detail.empty()) out.body.set("detail", detail);
-    for (const char* member : {"mistakes", "by", "when", "at"})
-        if (const Json* value = refusal.body.find(member); said && value != nullptr) out.body.set(member, *value);
-    if (const Json& by = refusal.body["question"]["answeredBy"]; said && by.is_string()) out.body.set("by", by);
-    return out;
-}
-
-/// No word of the factory itself: it may have heard, and may not.
-bool is_away(const Refusal& refusal) { return refusal.status == 0 || refusal.status == 401 || refusal.status == 408 || refusal.status == 429 || refusal.status >= 500; }
+constexpr std::string_view kPerson = "/agent/v1/person", kAnswer = "/agent/v1/person/answer", kCancel = "/agent/v1/person/cancel";
 
 /// What can be used when the factory is away; the jobs of before are shown, too.
 bool same_but_for_jobs(const Json& a, const Json& b) { return a["user"] == b["user"] && a["launchable"] == b["launchable"]; }
@@ -151,47 +118,6 @@ Status AtPerson::fetch(FactoryClient& factory, std::stop_token stop, Refusal& re
     return {};
 }
 
-/// On the disk: what may be started, and how fresh that is.
-void AtPerson::keep_view(bool changed)
-{
-    Json view;
-    {
-        const std::scoped_lock lock(mutex_);
-        if (online_) seen_ = parts_.clock.now();
-        if (!changed && (parts_.here == nullptr || seen_ - seen_kept_ < kSeenKept || view_["launchable"].empty())) return;
-        seen_kept_ = seen_;
-        view = view_;
-    }
-    view.set("seen", format_time(seen_kept_));
-    if (auto saved = platform::write_file(parts_.folder + "/person.json", dump_json(view) + "\n", 0600); !saved) log::warning("person", "what may be started is not kept: {}", saved.error().what);
-}
-
-/// What began here meanwhile: the factory makes its job of it, under the name that it has here.
-Status AtPerson::tell_of_begun(FactoryClient& factory, Vitals::Loop& vital, std::stop_token stop, Refusal& refusal)
-{
-    if (parts_.here == nullptr) return {};
-    for (const Json& offer : parts_.here->begun()) {
-        vital.within(kVital);
-        refusal = {};
-        const auto id = protocol::parse_attempt_id(offer);
-        if (!id) continue;
-        Json begun = to_json(*id).set("terms", offer["terms"]).set("asked", offer["asked"]);
-        auto said = factory.post(kLaunch, dump_json(Json::object({{"id", offer["launch"]}, {"trigger", offer["trigger"]}, {"input", offer["input"]}, {"begun", std::move(begun)}})), kAnswerTime, stop, &refusal);
-        if (!said && is_away(refusal)) return fail(std::move(said.error()));
-        if (said && (*said)["job"].as_string() == id->job) {
-            parts_.here->is_known(*id);
-            log::info("person", "{}: the factory knows of it", id->key());
-        } else {
-            const std::string why = said ? "it has another job of that start" : refusal_words(said.error(), refusal).body["detail"].as_string();
-            log::warning("person", "{}: what ran here while the factory was away is refused: {}: {}", id->key(), offer["trigger"].as_string(), why);
-            launches_.lost(id->job, offer["title"].as_string(), fmt::format("it began here while the factory was away, and the factory does not take it: {}", why));
-            parts_.here->refuse(*id, why);
-        }
-        parts_.changes.bump();
-    }
-    return {};
-}
-
 Status AtPerson::hand_over(FactoryClient& factory, Vitals::Loop& vital, std::stop_token stop, Refusal& refusal)
 {
     while (const auto launch = launches_.front(user())) {
@@ -235,31 +161,6 @@ Told AtPerson::keep(Launch launch)
     if (auto kept = launches_.add(std::move(launch)); !kept) return kept.error().code == Errc::conflict ? told_no(409, "too_many", kept.error().what) : told_no(503, "not_kept", kept.error().what);
     parts_.changes.bump();
     return {200, Json::object({{"job", Json()}, {"launch", id}, {"queued", true}})};
-}
-
-/// What needs nothing of the factory begins; the rest waits for it.
-Told AtPerson::begin_or_keep(Launch launch)
-{
-    Json terms, schema;
-    {
-        const std::scoped_lock lock(mutex_);
-        for (const Json& item : view_["launchable"].as_array())
-            if (item["trigger"].as_string() == launch.trigger) {
-                terms = terms_locked(item);
-                schema = item["schema"];
-            }
-    }
-    if (terms.is_null()) return keep(std::move(launch));
-    launches_.expect(launch);
-    const auto job = parts_.here->begin(launch, terms, schema);
-    if (!job) {
-        launches_.forget(launch.id);
-        log::warning("person", "{} waits for the factory: {}", launch.trigger, job.error().what);
-        return keep(std::move(launch));
-    }
-    launches_.has(launch.id, *job);
-    parts_.changes.bump();
-    return {200, Json::object({{"job", *job}, {"queued", false}})};
 }
 
 void AtPerson::launch(Launch launch, Tell tell)
@@ -429,35 +330,12 @@ std::string AtPerson::user() const
     return view_["user"].as_string();
 }
 
-Json AtPerson::terms_locked(const Json& item) const
-{
-    const Json& terms = item["offer"];
-    if (parts_.here == nullptr || !terms.is_object() || !item["paused"].as_string().empty()) return {};
-    const bool fresh = online_ || parts_.clock.now() - seen_ < kTermsHold;
-    return fresh && parts_.here->has_package(terms["package"]["digest"].as_string()) ? terms : Json();
-}
-
 std::string AtPerson::title_of(const std::string& trigger) const
 {
     const std::scoped_lock lock(mutex_);
     for (const Json& item : view_["launchable"].as_array())
         if (item["trigger"].as_string() == trigger) return item["title"].as_string();
     return {};
-}
-
-/// It waits for the factory, as it would have without terms.
-void AtPerson::lost(const protocol::AttemptId& id, const std::string& why)
-{
-    for (const Json& offer : parts_.here->begun()) {
-        if (offer["job"].as_string() != id.job) continue;
-        launches_.forget(offer["launch"].as_string());
-        const auto asked = parse_time(offer["asked"].as_string());
-        const auto kept = launches_.add({offer["launch"].as_string(), offer["trigger"].as_string(), offer["title"].as_string(), offer["given"], asked.value_or(parts_.clock.now()), user()});
-        log::warning("person", "{}: {}; it waits for the factory{}", id.key(), why, kept ? "" : ", and a restart forgets it: " + kept.error().what);
-        return parts_.changes.bump();
-    }
-    launches_.lost(id.job, {}, fmt::format("it began here while the factory was away, and came to nothing: {}", why));
-    parts_.changes.bump();
 }
 
 bool AtPerson::may_launch(const std::string& trigger) const

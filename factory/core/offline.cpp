@@ -24,6 +24,13 @@ bool needs_factory(const Binding& b)
 
 }  // namespace
 
+/// Its package says so, and nobody here has a part in it.
+bool CoreImpl::may_begin_away(const Binding& b)
+{
+    const auto package = writer_.read().package(b.package_name, b.package_version);
+    return package && package->manifest["offline"].as_bool() && !needs_factory(b);
+}
+
 /// Null: not while this factory is away.
 Result<Json> CoreImpl::terms_for(const std::string& trigger, const Agent& agent)
 {
@@ -32,7 +39,7 @@ Result<Json> CoreImpl::terms_for(const std::string& trigger, const Agent& agent)
     if (!binding) return Json();   // paused, decommissioned, unsigned, gone
     const dispatch::Needs& needs = (*binding)->needs;
     const Binding& b = (*binding)->binding;
-    if (trials_.contains(b.deployment) || needs_factory(b)) return Json();
+    if (trials_.contains(b.deployment) || !may_begin_away(b)) return Json();
     const auto lacks = dispatch::lacks(needs, board_.environment(needs.environment), agent.record);
     if (std::any_of(lacks.begin(), lacks.end(), [](const dispatch::Lack& lack) { return !dispatch::is_passing(lack) && lack.code != "agent_paused"; })) return Json();
     if (!refusal_by(agent, b.package_name, b.package_version, b.package_digest).empty()) return Json();
@@ -79,6 +86,8 @@ Result<Accepted> CoreImpl::begun(const RunRequest& run, const Who& who, Agent& a
     const dispatch::Needs& needs = (*binding)->needs;
     if ((*binding)->binding.trigger != run.trigger || !needs.bound || needs.bound->agent != agent.record.id || needs.bound->user != agent.record.user)
         return fail(Errc::denied, "the terms that it began by were given to somebody else");
+    // Bindings of other jobs have names, too: no approval and no lock is passed over by one.
+    if (!may_begin_away((*binding)->binding)) return fail(Errc::denied, "by the terms that it began by nothing may begin while this factory is away");
     const WallTime now = clock_.now();
     job.uid = id.job;
     job.binding = *known;

@@ -1,4 +1,6 @@
 // Starts while the factory is away: by what terms an agent may, and what becomes of what it says it began.
+#include <sqlite3.h>
+
 #include "tests/unit/factory_core/world.h"
 
 using namespace mill;
@@ -19,6 +21,28 @@ AgentRecord desk(World& world, const std::string& name = "pc-anna", const std::s
     auto out = await<AgentRecord>([&](auto done) { world.core().set_agent(name, patch, world.who, done); });
     REQUIRE(out);
     return *out;
+}
+
+Json offline(Json manifest = Json::object()) { return manifest.set("offline", true); }
+
+/// A package that may begin while the factory is away, and what makes jobs of it.
+void orders(World& world, Json trigger = Json::object(), Json deployment = Json::object(), Json manifest = offline())
+{
+    world.orders(trigger.set("runOn", "attended"), std::move(deployment), std::move(manifest));
+}
+
+/// The key of the newest binding, which an agent could know of a job that it had.
+std::string newest_binding(const World& world)
+{
+    sqlite3* db = nullptr;
+    REQUIRE(sqlite3_open_v2((world.folder() + "/factory.db").c_str(), &db, SQLITE_OPEN_READONLY, nullptr) == SQLITE_OK);
+    sqlite3_stmt* rows = nullptr;
+    REQUIRE(sqlite3_prepare_v2(db, "select key from bindings order by id desc limit 1", -1, &rows, nullptr) == SQLITE_OK);
+    REQUIRE(sqlite3_step(rows) == SQLITE_ROW);
+    const std::string out = reinterpret_cast<const char*>(sqlite3_column_text(rows, 0));
+    sqlite3_finalize(rows);
+    sqlite3_close(db);
+    return out;
 }
 
 /// Null: not while the factory is away.
@@ -50,7 +74,7 @@ Result<Accepted> begun(World& world, const AgentRecord& agent, const std::string
 TEST_CASE("terms are the offer without what is of one job, and hold nothing that the factory has to give", "[core][offline]")
 {
     World world;
-    world.orders(Json::object({{"runOn", "attended"}, {"input", Json::object({{"region", "eu"}})}}));
+    orders(world, Json::object({{"input", Json::object({{"region", "eu"}})}}));
     const AgentRecord pc = desk(world);
     const Json given = terms(world, pc);
     REQUIRE(given.is_object());
@@ -65,9 +89,9 @@ TEST_CASE("terms are the offer without what is of one job, and hold nothing that
     CHECK(parsed->attempt_token.empty());
     CHECK(parsed->terms == given["terms"].as_string());
 
-    const auto refused = [&](Json trigger, Json deployment, Json manifest = Json::object()) {
+    const auto refused = [&](Json trigger, Json deployment, Json manifest = offline()) {
         World other;
-        other.orders(trigger.set("runOn", "attended"), std::move(deployment), std::move(manifest));
+        orders(other, std::move(trigger), std::move(deployment), std::move(manifest));
         return terms(other, desk(other)).is_null();
     };
     CHECK(refused(Json::object({{"locks", Json::array({"erp"})}}), Json::object()));
@@ -76,7 +100,8 @@ TEST_CASE("terms are the offer without what is of one job, and hold nothing that
     CHECK(refused(Json::object({{"approval", Json::object({{"by", Json::array({"user:otto"})}, {"within", "1h"}})}}), Json::object()));
     CHECK(refused(Json::object({{"paused", true}}), Json::object()));
     CHECK(refused(Json::object(), Json::object({{"labels", Json::object({{"gpu", "yes"}})}})));   // it could not run there
-    const Json credentials = Json::object({{"permissions", Json::object({{"credentials", Json::array({"erp"})}})}});
+    CHECK(refused(Json::object(), Json::object(), Json::object()));   // its package does not say so
+    const Json credentials = Json::object({{"offline", true}, {"permissions", Json::object({{"credentials", Json::array({"erp"})}})}});
     CHECK(refused(Json::object(), Json::object({{"credentials", Json::object({{"erp", "erp-prod"}})}}), credentials));
     CHECK_FALSE(refused(Json::object(), Json::object(), credentials));   // it is bound to none
 }
@@ -84,7 +109,7 @@ TEST_CASE("terms are the offer without what is of one job, and hold nothing that
 TEST_CASE("what began at an agent is its job, as it was, once", "[core][offline]")
 {
     World world;
-    world.orders(Json::object({{"runOn", "attended"}}));
+    orders(world);
     const AgentRecord pc = desk(world);
     const std::string by = terms(world, pc)["terms"].as_string();
     const WallTime asked = world.clock().now() - minutes(20);
@@ -118,7 +143,7 @@ TEST_CASE("what began at an agent is its job, as it was, once", "[core][offline]
 TEST_CASE("it is taken whatever became of trigger and package, and only by the terms that this agent had for this person", "[core][offline]")
 {
     World world;
-    world.orders(Json::object({{"runOn", "attended"}}));
+    orders(world);
     const AgentRecord pc = desk(world), other = desk(world, "pc-anna-2");
     const std::string by = terms(world, pc)["terms"].as_string(), elsewhere = terms(world, other)["terms"].as_string();
     CHECK(begun(world, pc, elsewhere).error().code == Errc::denied);
@@ -133,7 +158,7 @@ TEST_CASE("it is taken whatever became of trigger and package, and only by the t
     const auto past = begun(world, pc, by, "L-p", "019a0000-0000-7000-8000-0000000000ac", 1, minutes(60 * 24 * 365));
     REQUIRE(past);
     CHECK(past->job.created == world.clock().now() - minutes(60 * 24 * 30));
-    world.orders(Json::object({{"runOn", "attended"}, {"paused", true}}));
+    orders(world, Json::object({{"paused", true}}));
     CHECK(terms(world, pc).is_null());
     CHECK(begun(world, pc, by));
     // It is otto's agent now.
@@ -146,9 +171,27 @@ TEST_CASE("it is taken whatever became of trigger and package, and only by the t
 TEST_CASE("a store that went back takes what began by its terms, and refuses nothing that it knows", "[core][offline]")
 {
     World world;
-    world.orders(Json::object({{"runOn", "attended"}}));
+    orders(world);
     const AgentRecord pc = desk(world);
     const std::string by = terms(world, pc)["terms"].as_string();
     world.restart();   // bindings are in the store
     CHECK(begun(world, pc, by));
+}
+
+TEST_CASE("no approval, no lock and no limit is passed over by the terms of another job", "[core][offline]")
+{
+    for (const Json& rule : {Json::object({{"approval", Json::object({{"by", Json::array({"user:otto"})}, {"within", "1h"}})}}), Json::object({{"locks", Json::array({"erp"})}}), Json::object({{"concurrency", 1}})}) {
+        World world;
+        orders(world, rule);
+        const AgentRecord pc = desk(world);
+        RunRequest request;
+        request.trigger = "orders";
+        request.input = Json::object();
+        request.launch_agent = pc.id;
+        request.launch = "L0";
+        REQUIRE(await<Accepted>([&](auto done) { world.core().accept_run(request, {"user anna", {}}, done); }));
+        world.core().flush();
+        CHECK(begun(world, pc, newest_binding(world)).error().code == Errc::denied);
+        CHECK_FALSE(world.core().reader()->job(kUid));
+    }
 }
