@@ -206,9 +206,10 @@ int attend(const AttendOptions& options)
         std::fflush(stdout);
     };
     dialogue.read = [](const std::string& prompt, bool hidden) {
-        std::fputs(prompt.c_str(), stdout);
-        std::fflush(stdout);
-        return platform::read_line(hidden);
+        return platform::read_line(hidden, {}, [&prompt] {
+            std::fputs(prompt.c_str(), stdout);
+            std::fflush(stdout);
+        });
     };
     const Status done = Attend(path, std::move(dialogue)).run();
     return done ? 0 : no_agent(done.error(), options.data_folder);

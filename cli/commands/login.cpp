@@ -12,8 +12,9 @@ namespace {
 Result<std::string> ask_token(Context& context, const Settings& known)
 {
     if (!known.token.empty() && known.token_from != known.config_path) return known.token;
-    if (platform::is_terminal(platform::Stream::input)) context.console.note(fmt::format("Token for {} (mw_…, it is not shown):", known.factory));
-    Result<std::string> token = platform::read_line(true, context.stop);
+    Result<std::string> token = platform::read_line(true, context.stop, [&] {
+        if (platform::is_terminal(platform::Stream::input)) context.console.note(fmt::format("Token for {} (mw_…, it is not shown):", known.factory));
+    });
     if (!token) return fail(Errc::invalid, "no token was given: type it, or say --token-file FILE");
     while (!token->empty() && (token->back() == ' ' || token->back() == '\t')) token->pop_back();
     return token;

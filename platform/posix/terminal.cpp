@@ -56,9 +56,10 @@ Result<std::size_t> read_some(char* to, std::size_t size, const std::stop_token&
 
 bool is_terminal(Stream stream) { return ::isatty(static_cast<int>(stream)) != 0; }
 
-Result<std::string> read_line(bool hidden, std::stop_token stop)
+Result<std::string> read_line(bool hidden, std::stop_token stop, const std::function<void()>& prompt)
 {
     const Hidden quiet(hidden);
+    if (prompt) prompt();
     std::string line;
     for (char byte = 0;;) {  // by single bytes: what follows the line belongs to the next reader
         Result<std::size_t> got = read_some(&byte, 1, stop);

@@ -58,7 +58,7 @@ grep -q " .$autostart\$" /tmp/files && [ -x "$(sed -n 's/^TryExec=//p' $autostar
 [ "$(millwright-companion --version | cut -d' ' -f1)" = millwright-companion ] && say companion-runs
 beside() { setpriv --reuid nobody --regid nogroup --clear-groups env -i HOME=/tmp/nobody PATH=/usr/bin:/bin millwright-companion "$@"; }
 [ -z "$(beside $(sed -n 's/^Exec=[^ ]* //p' $autostart) 2>&1)" ] && say companion-is-silent-beside-nobody
-mkdir /tmp/there; beside --data /tmp/there 2> /tmp/refused; [ $? = 78 ] && grep -q "there is no desktop session here" /tmp/refused && say companion-needs-a-desktop
+install -d -o nobody -g nogroup /tmp/there; beside --data /tmp/there 2> /tmp/refused; [ $? = 78 ] && grep -q "there is no desktop session here" /tmp/refused && say companion-needs-a-desktop
 
 use_factory /var/lib/millwright/factory
 code | millwright-agent enrol --data /var/lib/millwright/agent --factory $MILLWRIGHT_FACTORY --code-file - --name box && say enrolled
