@@ -178,7 +178,7 @@ Status CoreImpl::probe_now(std::string_view kind, const std::string& changed)
 {
     for (auto& [notifier, state] : receivers_) {
         if (!state.held_since) continue;
-        const auto own = std::find_if(notifiers_.begin(), notifiers_.end(), [&](const Json& n) { return n["name"].as_string() == notifier; });
+        const auto own = std::find_if(notifiers_.begin(), notifiers_.end(), [&name = notifier](const Json& n) { return n["name"].as_string() == name; });
         bool concerned = kind == "Notifier" && changed == notifier;
         if (kind == "Credential" && own != notifiers_.end())
             for (const auto& [place, credential] : credentials_named_in(*own)) concerned = concerned || credential == changed;
