@@ -290,9 +290,6 @@ int serve(const ServeOptions& options)
     Json facts = platform::find_facts();
     facts.set("millwright", protocol::kProgramVersion);   // packages may require one
     if (!runs.isolation().is_null()) facts.set("isolation", runs.isolation());  // the keeper knows, who starts the sandboxes
-    if (beside != nullptr) beside->serve([&runs](Command command) {   // on the thread that answers the person: it waits for nobody
-        if (!runs.try_post(std::move(command))) log::error("person", "a stop is not passed on: the runs do not take commands");
-    });
     std::atomic<bool> subscribed = false;
     for (const auto& factory : *factories) {
         Json own = facts;
@@ -305,6 +302,9 @@ int serve(const ServeOptions& options)
                         },
                         beside != nullptr ? beside->of(*factory) : nullptr});
     }
+    if (beside != nullptr) beside->serve([&runs](Command command) {   // on the thread that answers the person: it waits for nobody
+        if (!runs.try_post(std::move(command))) log::error("person", "a stop is not passed on: the runs do not take commands");
+    });
     if (beside != nullptr) beside->watch();
     // systemd ends a service that is not ready in time, and with it what a person started: a factory that is away is no reason.
     const std::jthread ready_anyway([&](std::stop_token stop) {

@@ -150,7 +150,10 @@ void AtFactory::start(Runtime runtime)
     begin([this](std::stop_token stop) { uplink_->run(std::move(stop)); });
     begin([this](std::stop_token stop) { lease_->run(std::move(stop)); });
     if (runtime.person == nullptr)   // nobody is beside this agent any more, and nobody else tells of it
-        for (const Journal::Held& held : journal_->withheld()) starts_here_.refuse(held.id, "this agent is nobody's any more");
+        for (const Journal::Held& held : journal_->withheld()) {
+            log::warning("person", "{}: it began here while the factory was away, which is not told any more: nobody is beside this agent", held.id.key());
+            starts_here_.refuse(held.id, "nobody is beside this agent any more");
+        }
     if (runtime.person != nullptr)
         begin([this, person = runtime.person, &vital = loop("person")](std::stop_token stop) { person->run(for_person_, vital, std::move(stop)); });
     if (own_log_) begin([this, &vital = loop("log")](std::stop_token stop) { ship_log(*own_log_, for_log_, machine_.clock, vital, std::move(stop)); });

@@ -131,7 +131,9 @@ Status Journal::append_locked(Record record)
     if (auto done = file_.append(encode(record)); !done) return fail("journal", std::move(done.error()));
     record.text_offset = at + text_offset(record.id);
     state_.apply(record);
-    if (record.type == RecordType::started || record.type == RecordType::event) needed_ = file_.size();
+    // An offer is repeated; what began here nobody says again.
+    const bool ours_alone = record.type == RecordType::taken && withheld_.contains(record.id);
+    if (record.type == RecordType::started || record.type == RecordType::event || ours_alone) needed_ = file_.size();
     return {};
 }
 
@@ -155,6 +157,7 @@ Status Journal::add(const protocol::AttemptId& id, const protocol::Event& event)
 Status Journal::finish(const protocol::AttemptId& id)
 {
     auto done = append({RecordType::finished, id, 0, static_cast<std::uint64_t>(clock_.now().microseconds), {}, 0});
+    if (!done) return done;
     const std::scoped_lock lock(mutex_);
     withheld_.erase(id);
     refused_.erase(id);

@@ -41,7 +41,6 @@ public:
         if (here_alone && lost_) lost_(id, why);
         // Also when the disk is full: without the record the next start of the agent says the same again.
         (void)journal_.finish(id);
-        if (here_alone) return;
         desk_.answer({id, "not_held", why});
         desk_.rest(std::chrono::seconds(2), why);
     }

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/lease.h"
 #include "agent/packages.h"
 #include "platform/base/ids.h"
 #include "platform/base/log.h"
@@ -12,6 +13,11 @@
 #include "protocol/secret_fields.h"
 
 namespace mill::agent {
+namespace {
+
+constexpr std::size_t kLargestInput = 900 * 1024;   // with what is said beside it, a call of 1 MiB
+
+}  // namespace
 
 bool LocalStarts::has_package(const std::string& digest) const
 {
@@ -23,6 +29,7 @@ Result<std::string> LocalStarts::begin(const Launch& launch, const Json& terms, 
 {
     Json said = terms;
     said.set("job", new_uid()).set("attempt", 1).set("attemptToken", "").set("launch", launch.id).set("input", protocol::merge_input(terms["input"], launch.input));
+    if (dump_json(said["input"]).size() > kLargestInput) return fail(Errc::too_large, "its input is more than the factory would take");
     const auto places = protocol::SecretFields::places_in(schema, said["input"]);
     said.set("secretInput", Json(Json::Array(places.begin(), places.end())));
     said.set("given", launch.input).set("title", launch.title).set("asked", format_time(launch.asked));
@@ -33,7 +40,7 @@ Result<std::string> LocalStarts::begin(const Launch& launch, const Json& terms, 
     if (!grants) return fail(std::move(grants.error()));
     if (!has_package(offer->package_digest)) return fail(Errc::not_found, fmt::format("package {} {} is not on this machine", offer->package_name, offer->package_version));
     const protocol::AttemptId& id = offer->id;
-    if (!parts_.desk.take({id, false, offer->lease, false, true})) {
+    if (!parts_.desk.take({id, offer->repeatable, offer->lease, false, true})) {
         const std::string unable = parts_.desk.unable();
         return fail(Errc::conflict, unable.empty() ? "all slots are taken" : unable);
     }
@@ -58,8 +65,11 @@ std::vector<Json> LocalStarts::begun() const
 void LocalStarts::is_known(const protocol::AttemptId& id)
 {
     parts_.desk.is_known(id);
+    for (const Holding& holding : parts_.desk.held())   // from now on somebody else may have it when it is not renewed
+        if (holding.id == id && holding.repeatable) parts_.tell(command::Lease{id, lease_end(parts_.clock.steady(), holding.lease)});
     parts_.journal.give(id);
     parts_.questions.stir();
+    if (!parts_.journal.is_open(id)) parts_.desk.answer({id, "not_held", "it was given back meanwhile"});
 }
 
 void LocalStarts::refuse(const protocol::AttemptId& id, const std::string& why)

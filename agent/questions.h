@@ -25,7 +25,11 @@ public:
     void over(const protocol::AttemptId& id);                                            ///< its attempt has ended here
     /// Questions of attempts of which this is true wait here; `stir` when it may have changed. Say it before `run`.
     void hold_back(std::function<bool(const protocol::AttemptId&)> held_back) { held_back_ = std::move(held_back); }
-    void stir() { changed_.notify_all(); }
+    void stir()
+    {
+        { const std::scoped_lock lock(mutex_); }   // whoever has just looked waits by now
+        changed_.notify_all();
+    }
     /// Until stopped. A factory that is away is asked again; the question's time goes on meanwhile.
     void run(std::stop_token stop);
 

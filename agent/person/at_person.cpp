@@ -76,6 +76,10 @@ std::optional<Milliseconds> AtPerson::wait_time(std::optional<SteadyTime> again)
     std::optional<Microseconds> out;
     if (const auto next = consents_.next()) out = *next - parts_.clock.now();
     if (again && is_online()) out = std::min(out.value_or(Microseconds::max()), *again - parts_.clock.steady());
+    if (parts_.here != nullptr && is_online()) {
+        const std::scoped_lock lock(mutex_);
+        if (parts_.clock.steady() < tell_until_) out = std::min<Microseconds>(out.value_or(Microseconds::max()), kTellPause);
+    }
     if (parts_.here != nullptr && is_online()) out = std::min<Microseconds>(out.value_or(Microseconds::max()), kSeenKept);
     if (!out) return std::nullopt;
     return std::clamp(std::chrono::ceil<Milliseconds>(*out), Milliseconds(0), Milliseconds(3'600'000));

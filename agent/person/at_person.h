@@ -106,6 +106,7 @@ private:
     std::string offline_why_ = "the agent has just started";
     std::int64_t news_ = 0;                   // the version that the factory named last
     Json view_ = Json::object({});
+    SteadyTime tell_until_;                   // so long what began here is looked for
     WallTime seen_, seen_kept_;               // the factory was there last; as the file says
 };
 

@@ -36,7 +36,8 @@ Status AtPerson::tell_of_begun(FactoryClient& factory, Vitals::Loop& vital, std:
         if (!id) continue;
         Json begun = to_json(*id).set("terms", offer["terms"]).set("asked", offer["asked"]);
         auto said = factory.post(kLaunch, dump_json(Json::object({{"id", offer["launch"]}, {"trigger", offer["trigger"]}, {"input", offer["input"]}, {"begun", std::move(begun)}})), kAnswerTime, stop, &refusal);
-        if (!said && is_away(refusal)) return fail(std::move(said.error()));
+        // What something between here and the factory says is no word of it, nor is that of one which knows no such call.
+        if (!said && (is_away(refusal) || !refusal.problem || refusal.name == "unknown_route")) return fail(std::move(said.error()));
         if (said && (*said)["job"].as_string() == id->job) {
             parts_.here->is_known(*id);
             log::info("person", "{}: the factory knows of it", id->key());
@@ -54,6 +55,7 @@ Status AtPerson::tell_of_begun(FactoryClient& factory, Vitals::Loop& vital, std:
 /// What needs nothing of the factory begins; the rest waits for it.
 Told AtPerson::begin_or_keep(Launch launch)
 {
+    if (launches_.is_said(launch.id)) return keep(std::move(launch));   // the factory may have a job of it already
     Json terms, schema;
     {
         const std::scoped_lock lock(mutex_);
@@ -73,6 +75,11 @@ Told AtPerson::begin_or_keep(Launch launch)
     }
     launches_.has(launch.id, *job);
     parts_.changes.bump();
+    {
+        const std::scoped_lock lock(mutex_);
+        tell_until_ = parts_.clock.steady() + kTellSoon;   // the factory may be back this moment
+    }
+    look();
     return {200, Json::object({{"job", *job}, {"queued", false}})};
 }
 
@@ -81,10 +88,11 @@ void AtPerson::lost(const protocol::AttemptId& id, const std::string& why)
 {
     for (const Json& offer : parts_.here->begun()) {
         if (offer["job"].as_string() != id.job) continue;
-        launches_.forget(offer["launch"].as_string());
         const auto asked = parse_time(offer["asked"].as_string());
         const auto kept = launches_.add({offer["launch"].as_string(), offer["trigger"].as_string(), offer["title"].as_string(), offer["given"], asked.value_or(parts_.clock.now()), user()});
-        log::warning("person", "{}: {}; it waits for the factory{}", id.key(), why, kept ? "" : ", and a restart forgets it: " + kept.error().what);
+        if (kept) launches_.forget(offer["launch"].as_string());
+        else launches_.lost(id.job, offer["title"].as_string(), fmt::format("it began here while the factory was away, and came to nothing: {}; {}", why, kept.error().what));
+        log::warning("person", "{}: {}; {}", id.key(), why, kept ? "it waits for the factory" : kept.error().what);
         return parts_.changes.bump();
     }
     launches_.lost(id.job, {}, fmt::format("it began here while the factory was away, and came to nothing: {}", why));
@@ -95,7 +103,8 @@ Json AtPerson::terms_locked(const Json& item) const
 {
     const Json& terms = item["offer"];
     if (parts_.here == nullptr || !terms.is_object() || !item["paused"].as_string().empty()) return {};
-    const bool fresh = online_ || parts_.clock.now() - seen_ < kTermsHold;
+    const Microseconds age = parts_.clock.now() - seen_;   // far below 0: a clock that was put back
+    const bool fresh = online_ || (age < kTermsHold && age > -kSeenKept);
     return fresh && parts_.here->has_package(terms["package"]["digest"].as_string()) ? terms : Json();
 }
 

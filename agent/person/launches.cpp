@@ -119,6 +119,13 @@ void Launches::has(const std::string& id, const std::string& job)
     if (auto saved = save_locked(); !saved) log::warning("person", "{}", saved.error().what);
 }
 
+bool Launches::is_said(const std::string& id) const
+{
+    const std::scoped_lock lock(mutex_);
+    return std::any_of(expected_.begin(), expected_.end(), [&](const Expected& each) { return each.id == id && each.job.empty(); }) ||
+           std::any_of(waiting_.begin(), waiting_.end(), [&](const Launch& each) { return each.id == id; });
+}
+
 std::string Launches::job_of(const std::string& id) const
 {
     const std::scoped_lock lock(mutex_);

@@ -45,6 +45,8 @@ public:
     void handed_over(const std::string& id, const std::string& job);
     /// The factory does not want it, and says why.
     void refused(const std::string& id, const std::string& why);
+    /// It was said to the factory, or is to be, and nobody knows what came of it.
+    bool is_said(const std::string& id) const;
     /// The job of a start, when it is known; empty: not.
     std::string job_of(const std::string& id) const;
     /// It began here while the factory was away and came to nothing, or the factory does not take it.

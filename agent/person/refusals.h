@@ -11,6 +11,7 @@ namespace mill::agent {
 
 constexpr std::string_view kLaunch = "/agent/v1/person/launch";
 constexpr std::chrono::seconds kAnswerTime{10}, kVital{60};
+constexpr std::chrono::seconds kTellSoon{10}, kTellPause{1};   ///< what has just begun stands in the journal a moment later
 constexpr std::chrono::hours kSeenKept{1};   ///< how old the time on the disk at which the factory was there may be
 
 /// A refusal of the factory: by its own name, where that says more than its status.

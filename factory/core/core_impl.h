@@ -209,6 +209,7 @@ private:
     Status desktop_changed(Agent& agent, const Json& session);
 
     // offline.cpp: what that person starts while this factory is away
+    std::string why_not_begun(const std::string& trigger, const Agent& agent, const Binding& begun, const dispatch::Needs& needs);
     bool may_begin_away(const Binding& binding);
     Result<Json> terms_for(const std::string& trigger, const Agent& agent);
     Result<Accepted> begun(const RunRequest& run, const Who& who, Agent& agent, NewJob job);

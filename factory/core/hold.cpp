@@ -246,7 +246,7 @@ Result<JobKey> CoreImpl::job_again(Agent& agent, const protocol::Offer& offer, c
     const auto deployment = writer_.read().document("Deployment", b.deployment);
     if (Json locks = both_locks(trigger ? trigger->spec : Json(), deployment ? deployment->spec : Json()); !locks.empty()) b.rules.set("locks", std::move(locks));
     Json shape = text;
-    for (const char* own : {"job", "epoch", "attempt", "input", "attemptToken", "leaseMs"})
+    for (const char* own : {"job", "epoch", "attempt", "input", "attemptToken", "leaseMs", "launch", "terms", "given", "title", "asked", "secretInput"})
         if (shape.contains(own)) shape.erase(own);
     b.key = "again:" + to_hex(platform::sha256(dump_json(shape) + dump_json(b.rules)));
     const auto id = writer_.put_binding(b);

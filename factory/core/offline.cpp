@@ -70,12 +70,30 @@ void CoreImpl::offline_terms(std::string id, std::vector<std::string> triggers, 
     });
 }
 
-/// It has begun, whatever became of trigger and deployment since: only what this factory did not give it, or a job that is there, is refused.
+/// Terms are kept by agents: what an administrator changed since, so that it may not begin any more, counts. Empty: it is taken.
+std::string CoreImpl::why_not_begun(const std::string& trigger, const Agent& agent, const Binding& begun, const dispatch::Needs& needs)
+{
+    for (const dispatch::Lack& lack : dispatch::lacks(needs, board_.environment(needs.environment), agent.record))
+        for (const std::string_view code : {"other_agent", "private_environment", "not_in_environment", "agent_not_approved", "agent_revoked", "agent_frozen"})
+            if (lack.code == code) return lack.text;
+    const auto package = writer_.read().package(begun.package_name, begun.package_version);
+    if (package && package->state == PackageState::decommissioned) return fmt::format("package '{}@{}' {}", package->name, package->version, state_words(*package));
+    BindingWish wish;
+    wish.bound = agent.record.id;
+    wish.even_paused = true;
+    const auto current = binding_of_trigger(trigger, wish);
+    if (!current) return current.error().what;
+    if (needs_factory((*current)->binding)) return fmt::format("trigger '{}' has a limit, a lock, an approval or a credential now, which this factory gives", trigger);
+    if ((*current)->binding.environment != begun.environment) return fmt::format("trigger '{}' is of environment '{}' now", trigger, (*current)->binding.environment);
+    return {};
+}
+
+/// It has begun: that its trigger is paused or another version deployed by now changes nothing.
 Result<Accepted> CoreImpl::begun(const RunRequest& run, const Who& who, Agent& agent, NewJob job)
 {
     const protocol::AttemptId& id = run.begun->id;
     if (id.epoch > epoch_.load()) return fail(Errc::conflict, "it began by the word of a later store than this one");
-    if (id.attempt != 1) return fail(Errc::invalid, "a job that began at an agent is in its first attempt");
+    if (id.attempt != 1 || id.job[14] != '7') return fail(Errc::invalid, "a job that began at an agent has a UUID of version 7 and is in its first attempt");
     if (const auto there = writer_.job_key(id.job); there) return fail(Errc::conflict, fmt::format("job {} is there already", id.job));
     else if (there.error().code != Errc::not_found) return fail(there.error());
     const auto known = writer_.binding_id(run.begun->terms);
@@ -88,6 +106,7 @@ Result<Accepted> CoreImpl::begun(const RunRequest& run, const Who& who, Agent& a
         return fail(Errc::denied, "the terms that it began by were given to somebody else");
     // Bindings of other jobs have names, too: no approval and no lock is passed over by one.
     if (!may_begin_away((*binding)->binding)) return fail(Errc::denied, "by the terms that it began by nothing may begin while this factory is away");
+    if (const std::string refused = why_not_begun(run.trigger, agent, (*binding)->binding, needs); !refused.empty()) return fail(Errc::denied, refused);
     const WallTime now = clock_.now();
     job.uid = id.job;
     job.binding = *known;

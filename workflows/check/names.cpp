@@ -125,7 +125,7 @@ void check_offline(Analysis& analysis)
 {
     const Manifest& manifest = analysis.package.manifest;
     if (manifest.offline && !manifest.permissions.credentials.empty())
-        analysis.warn_manifest("offline", "/offline", "'offline' does nothing here: the package asks for credentials, which the factory gives when a job begins");
+        analysis.warn_manifest("offline", "/offline", "'offline' does nothing where a deployment binds these credentials: the factory gives them when a job begins");
 }
 
 /// A file that looks like a workflow, but that package.yaml does not name.

@@ -88,6 +88,20 @@ TEST_CASE("what the factory gave terms for begins while it is away; the rest wai
     CHECK(desktop.here.begins.size() == 1);
 }
 
+TEST_CASE("a start of which the factory may have a job does not begin here", "[person][offline]")
+{
+    Desktop desktop;
+    desktop.person->online(true, "");
+    Told told{0, Json()};
+    desktop.person->launch({"L1", "report", "", Json::object(), desktop.clock.now()}, [&](Told said) { told = std::move(said); });   // on its way, and never answered
+    desktop.person->online(false, "no network");
+    CHECK(desktop.launch("report").body["queued"] == Json(true));
+    desktop.open();
+    CHECK(desktop.launch("report").body["queued"] == Json(true));
+    CHECK(desktop.here.begins.empty());
+    CHECK(desktop.person->launches().waiting().size() == 1);
+}
+
 TEST_CASE("terms hold for seven days after the factory was seen, and for packages that are here", "[person][offline]")
 {
     Desktop desktop;
@@ -97,6 +111,9 @@ TEST_CASE("terms hold for seven days after the factory was seen, and for package
     desktop.clock.advance(std::chrono::hours(1));
     CHECK_FALSE(desktop.offline(0));
     CHECK(desktop.launch("report", "L2").body["queued"] == Json(true));
+    Desktop back;
+    back.clock.advance(-std::chrono::hours(48));   // a clock that was put back keeps nothing alive
+    CHECK_FALSE(back.offline(0));
     Desktop other;
     other.here.package = false;
     CHECK_FALSE(other.offline(0));

@@ -178,6 +178,28 @@ TEST_CASE("a store that went back takes what began by its terms, and refuses not
     CHECK(begun(world, pc, by));
 }
 
+TEST_CASE("what an administrator changed since the terms were given counts", "[core][offline]")
+{
+    const auto refused = [](const std::function<void(World&, const AgentRecord&)>& change) {
+        World world;
+        orders(world);
+        const AgentRecord pc = desk(world);
+        const std::string by = terms(world, pc)["terms"].as_string();
+        change(world, pc);
+        const auto out = begun(world, pc, by);
+            CHECK(world.core().reader()->job(kUid).has_value() == out.has_value());
+        return out ? std::string() : out.error().what;
+    };
+    CHECK(refused([](World&, const AgentRecord&) {}).empty());
+    CHECK(refused([](World& world, const AgentRecord&) { orders(world, Json::object({{"locks", Json::array({"erp"})}})); }).find("has a limit, a lock") != std::string::npos);
+    CHECK(refused([](World& world, const AgentRecord&) { orders(world, Json::object({{"approval", Json::object({{"by", Json::array({"user:otto"})}, {"within", "1h"}})}})); }).find("an approval") != std::string::npos);
+    CHECK(refused([](World& world, const AgentRecord&) {
+              AgentPatch patch;
+              patch.approved = false;
+              REQUIRE(await<AgentRecord>([&](auto done) { world.core().set_agent("pc-anna", patch, world.who, done); }));
+          }).find("approv") != std::string::npos);
+}
+
 TEST_CASE("no approval, no lock and no limit is passed over by the terms of another job", "[core][offline]")
 {
     for (const Json& rule : {Json::object({{"approval", Json::object({{"by", Json::array({"user:otto"})}, {"within", "1h"}})}}), Json::object({{"locks", Json::array({"erp"})}}), Json::object({{"concurrency", 1}})}) {

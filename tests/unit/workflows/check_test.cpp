@@ -148,7 +148,7 @@ TEST_CASE("a start while the factory is away has no credentials", "[workflows][c
     const std::string uses = "use: { secrets: [ erp ] }\ndo: [ { a: { call: http, with: { method: get, endpoint: { uri: 'https://h.test', authentication: { basic: { use: erp } } } } } } ]";
     const std::string asks = "credentials: { erp: { kind: login } }\npermissions: { network: [ 'https://h.test' ], credentials: [ erp ] }\n";
     CHECK(of_package(asks, uses) == "");
-    CHECK_THAT(of_package(asks + "offline: true\n", uses), Contains("'offline' does nothing here: the package asks for credentials") && Contains("[offline]"));
+    CHECK_THAT(of_package(asks + "offline: true\n", uses), Contains("'offline' does nothing where a deployment binds these credentials") && Contains("[offline]"));
     CHECK(of_package("offline: true\n", "do: [ { a: { wait: PT1S } } ]") == "");
     CHECK_THAT(of_package("offline: sometimes\n", "do: [ { a: { wait: PT1S } } ]"), Contains("'offline' is true or false"));
 }
