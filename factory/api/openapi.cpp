@@ -101,7 +101,8 @@ Json answers_of(const Route& route)
         if (status != "204") answer.set("content", Json::object({{std::string(media_type_of(route)), Json::object({{"schema", Json::object()}})}}));
         out.set(status, std::move(answer));
     }
-    if (route.method == "GET" && right_of(route).area == Area::resources && route.pattern.ends_with("{name}")) out.set("304", Json::object({{"description", "As If-None-Match has it"}}));
+    const bool page = route.pattern == "/" || route.pattern.starts_with("/console/");
+    if (route.method == "GET" && (page || (right_of(route).area == Area::resources && route.pattern.ends_with("{name}")))) out.set("304", Json::object({{"description", "As If-None-Match has it"}}));
     std::vector<int> statuses = refusals_of(route);
     std::sort(statuses.begin(), statuses.end());
     for (const int status : statuses)
