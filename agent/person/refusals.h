@@ -1,4 +1,4 @@
-// agent/person/refusals.h -- what a factory's refusal of a person's call means. Private to at_person*.cpp.
+// agent/person/refusals.h -- a person's calls of a factory: how long they take, and what its refusal means. Private to at_person*.cpp.
 #pragma once
 
 #include <chrono>

@@ -142,7 +142,6 @@ void agent_join(Service&, const CallPtr&);
 // attempt_side.cpp
 void agent_package(Service&, const CallPtr&);
 void agent_credentials(Service&, const CallPtr&);
-
 void agent_sealed_credentials(Service&, const CallPtr&);
 // watch.cpp
 void events(Service&, const CallPtr&);

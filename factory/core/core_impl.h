@@ -246,12 +246,6 @@ private:
     Status went_back(const Agent& agent, const protocol::AttemptId& id, std::uint64_t theirs, std::uint64_t ours);
     Status await_no_more(AgentKey agent, std::string_view why);
     std::string untrue(const Agent& agent, const protocol::Offer& offer);
-    struct HeldAlready {
-        JobKey job = 0;
-        protocol::AttemptId id;
-        WallTime since;
-        std::string token_record;                  ///< of its attempt's tokens; empty: it has none
-    };
     /// An agent has this attempt, which nobody here offered: its job is no ready one, and its events are taken from now on.
     Result<Active*> holds_already(Agent& agent, const WaitingJob& row, const BindingRef& binding, HeldAlready held, Json detail);
     Result<Active*> adopt(Agent& agent, const EventBatch& batch);   ///< null: the job ended, or a later attempt has its place

@@ -224,6 +224,14 @@ struct FreshJob {
     Json input;
 };
 
+/// An attempt that an agent has without an offer of this store: said again, or begun while this factory was away.
+struct HeldAlready {
+    JobKey job = 0;
+    protocol::AttemptId id;
+    WallTime since;
+    std::string token_record;   ///< of its attempt's tokens; empty: it has none
+};
+
 /// Who is told of a job's end, or that it has not come.
 struct Waiter {
     Done<JobRecord> done;

@@ -168,7 +168,7 @@ TEST_CASE("it is taken whatever became of trigger and package, and only by the t
     CHECK(begun(world, pc, by, "L3", "019a0000-0000-7000-8000-0000000000ad", 1, minutes(1), "user otto").error().code == Errc::denied);
 }
 
-TEST_CASE("a store that went back takes what began by its terms, and refuses nothing that it knows", "[core][offline]")
+TEST_CASE("terms outlast a restart of the factory", "[core][offline]")
 {
     World world;
     orders(world);
