@@ -12,7 +12,7 @@ import urllib.error
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 sys.path.insert(0, str(HERE))
-from mill import NOBODY, Program, World, wait_for, BIN  # noqa: E402
+from mill import NOBODY, Failure, Program, World, wait_for, BIN  # noqa: E402
 from proxy import Proxy  # noqa: E402
 
 FINAL = ("successful", "failed", "cancelled", "expired")
@@ -174,6 +174,26 @@ def clock(hours):
     return strike
 
 
+def agent_finds_it_read_only(field, mount):
+    """The agent starts again on a disk that takes nothing any more. What is open for writing, or removed and still open, keeps a disk
+    from it: so the agent is killed while its keeper is held, and once more where the keeper still held the folder of a run that had ended."""
+    keeper = field.agent.process.pid
+    for _ in range(10):
+        os.kill(keeper, signal.SIGSTOP)
+        try:
+            for pid in field.pids("millwright-agent"):
+                os.kill(pid, signal.SIGKILL)
+            for _ in range(20):
+                if subprocess.run(["mount", "-o", "remount,ro", mount], capture_output=True).returncode == 0:
+                    return
+                time.sleep(0.05)
+        finally:
+            os.kill(keeper, signal.SIGCONT)
+        wait_for("the agent to be there again", lambda: field.pids("millwright-agent"))
+        time.sleep(0.3)
+    raise Failure("the disk does not become read-only: something keeps a file open")
+
+
 def disk(action):
     def strike(field, jobs):
         field.begin(jobs // 2)
@@ -186,12 +206,8 @@ def disk(action):
                         out.flush()
                 except OSError:
                     pass
-        else:   # nothing may be open for writing: the agent starts again on a disk that takes nothing any more
-            os.kill(field.agent.process.pid, signal.SIGSTOP)
-            for pid in field.pids("millwright-agent"):
-                os.kill(pid, signal.SIGKILL)
-            wait_for("the disk to be read-only", lambda: subprocess.run(["mount", "-o", "remount,ro", mount], capture_output=True).returncode == 0)
-            os.kill(field.agent.process.pid, signal.SIGCONT)
+        else:
+            agent_finds_it_read_only(field, mount)
         field.begin(jobs - jobs // 2)
         time.sleep(6)
         if action == "full":

@@ -28,6 +28,12 @@ grep -F "$(cat {folder}/wanted)" {folder}/offered | head -n 1
 """
 
 
+def listens(path):
+    """Whether somebody takes connections there: a socket has its name before that."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        return line.connect_ex(str(path)) == 0
+
+
 class Desktop:
     """Use as a context."""
 
@@ -49,7 +55,7 @@ class Desktop:
         self.own()
         if bus:
             self.start("bus", "dbus-daemon", f"--config-file={self.folder}/bus.conf", "--nofork", "--nopidfile")
-            wait_for("the bus", lambda: (self.folder / "bus").exists())
+            wait_for("the bus", lambda: listens(self.folder / "bus"))
             self.environment["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={self.folder}/bus"
         if display:
             read, write = os.pipe()
