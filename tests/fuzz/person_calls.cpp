@@ -13,6 +13,7 @@
 #include "platform/base/log.h"
 #include "platform/files.h"
 #include "tests/fuzz/parts.h"
+#include "tests/unit/agent/no_ledger.h"
 
 using namespace mill;
 using namespace mill::agent;
@@ -20,17 +21,6 @@ using namespace mill::agent;
 namespace {
 
 const protocol::AttemptId kRuns{"0192-runs", 1, 1}, kAsked{"0192-asked", 1, 1}, kLet{"0192-let", 1, 1};
-
-struct NoLedger : Ledger {
-    Status taken(const protocol::AttemptId&, const std::string&) override { return {}; }
-    Status started(const protocol::AttemptId&, const protocol::Event&, SteadyTime) override { return {}; }
-    Status event(const protocol::AttemptId&, const protocol::Event&) override { return {}; }
-    Status sync() override { return {}; }
-    void extra(const protocol::AttemptId&, const Json&) override {}
-    void ask(const protocol::AttemptId&, const Json&) override {}
-    void not_held(const protocol::AttemptId&, const std::string&) override {}
-    void released(const protocol::AttemptId&) override {}
-};
 
 Json offer_of(const protocol::AttemptId& id, const std::string& trigger)
 {
@@ -61,7 +51,7 @@ std::string emptied_folder()
 struct World {
     std::string folder = emptied_folder();
     FakeClock clock;
-    NoLedger nothing;
+    test::NoLedger nothing;
     Changes changes{clock.now()};
     SeenJobs seen{nothing};
     Slots slots{2, clock};
