@@ -16,7 +16,7 @@ RunSpec spec_of(const protocol::Offer& offer, const protocol::Permissions& grant
     spec.id = offer.id;
     spec.workflow = offer.workflow;
     spec.input = offer.input;
-    spec.masks = protocol::SecretFields::texts_at(offer.input, offer.secret_input);
+    spec.masks = protocol::texts_at(offer.input, offer.secret_input);
     spec.variables = offer.variables;
     spec.grants = grants;
     spec.run_as = offer.run_as;

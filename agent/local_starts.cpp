@@ -30,7 +30,7 @@ Result<std::string> LocalStarts::begin(const Launch& launch, const Json& terms, 
     Json said = terms;
     said.set("job", new_uid()).set("attempt", 1).set("attemptToken", "").set("launch", launch.id).set("input", protocol::merge_input(terms["input"], launch.input));
     if (dump_json(said["input"]).size() > kLargestInput) return fail(Errc::too_large, "its input is more than the factory would take");
-    const auto places = protocol::SecretFields::places_in(schema, said["input"]);
+    const auto places = protocol::secret_places(schema, said["input"]);
     said.set("secretInput", Json(Json::Array(places.begin(), places.end())));
     said.set("given", launch.input).set("title", launch.title).set("asked", format_time(launch.asked));
     const auto offer = protocol::parse_offer(said);

@@ -121,7 +121,7 @@ void get_job(Service& service, const CallPtr& call)
         return reply_problem(*call, 403, "this token reads only the jobs that it started; this is none of them", "forbidden");
     if (!by_starter && !permitted(service, *call, Role::viewer, place_of_job(*job), fmt::format("reading job '{}'", job->uid))) return;
     const auto schemas = service.core.reader()->package_inputs(job->package_digest);
-    if (schemas) job->input = protocol::SecretFields::hidden_in((*schemas)[job->workflow], job->input);
+    if (schemas) job->input = protocol::without_secrets((*schemas)[job->workflow], job->input);
     else if (schemas.error().code != Errc::not_found) job->input = Json("…");   // nobody can say what in it is a secret
     Json out = job_json(*job, true);
     if (by_starter) {

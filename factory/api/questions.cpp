@@ -20,7 +20,7 @@ Json question_json(const QuestionRecord& question)
     if (!question.not_by.empty()) out.set("notBy", question.not_by);
     out.set("createdAt", Json(format_time(question.created)));
     set_time(out, "deadline", question.deadline);
-    const auto shown = [&](const Json& answer) { return protocol::SecretFields::hidden_in(question.schema, answer); };   // whole it goes to the agent that asks, and to nobody else
+    const auto shown = [&](const Json& answer) { return protocol::without_secrets(question.schema, answer); };   // whole it goes to the agent that asks, and to nobody else
     if (question.at_deadline.contains("answer")) {
         Json then = question.at_deadline;
         out.set("atDeadline", then.set("answer", shown(question.at_deadline["answer"])));

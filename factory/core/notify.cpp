@@ -112,7 +112,7 @@ Json CoreImpl::document_to_tell(const JobRecord& job, std::string_view event, Wa
     const auto schemas = writer_.read().package_inputs(job.package_digest);
     if (!schemas && schemas.error().code != Errc::not_found) return out.set("input", "…");   // nobody can say what in it is a secret
     if (schemas)
-        if (const Json& schema = (*schemas)[job.workflow]; schema.is_object()) out.set("input", protocol::SecretFields::hidden_in(schema, job.input));
+        if (const Json& schema = (*schemas)[job.workflow]; schema.is_object()) out.set("input", protocol::without_secrets(schema, job.input));
     return out;
 }
 

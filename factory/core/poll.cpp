@@ -242,7 +242,7 @@ Result<protocol::Offer> CoreImpl::offer_of(Active& active)
     return protocol::Offer{.id = {active.uid, active.epoch, active.attempt}, .package_name = b.package_name, .package_version = b.package_version,
                            .package_digest = b.package_digest, .signatures = std::move(*signatures), .workflow = b.workflow, .deployment = b.deployment, .environment = b.environment,
                            .trigger = b.trigger, .launch = std::move(*launch), .input = *active.input,
-                           .secret_input = known.secrets.is_null() ? std::vector<std::string>() : protocol::SecretFields::places_in(known.secrets, *active.input), .variables = b.variables, .credentials = b.credentials,
+                           .secret_input = known.secrets.is_null() ? std::vector<std::string>() : protocol::secret_places(known.secrets, *active.input), .variables = b.variables, .credentials = b.credentials,
                            .permissions = known.permissions, .run_as = board_.environment(b.environment).run_as, .repeatable = b.repeatable, .trace = b.rules["trace"].as_bool(), .attempt_token = active.token, .lease = options_.lease};
 }
 

@@ -237,21 +237,21 @@ TEST_CASE("what a schema says is for no eyes is not shown with a job, nor with a
 
 TEST_CASE("hidden is what a schema marks wherever it says so, and whatever it does not say plainly", "[factory][api]")
 {
-    using protocol::SecretFields;
+    using protocol::secret_places, protocol::texts_at, protocol::without_secrets;
     {   // where it is, and what stands there
         const Json schema = *parse_json(R"({"properties":{"p":{"format":"password"},"a/b~":{"items":{"properties":{"pin":{"writeOnly":true}}}},"all":{"writeOnly":true}}})");
         const Json value = *parse_json(R"({"p":"secret one","a/b~":[{"pin":4711,"n":1},{"n":2}],"all":{"x":["deep"],"y":"too"},"open":"seen"})");
-        const auto places = SecretFields::places_in(schema, value);
+        const auto places = secret_places(schema, value);
         CHECK(places == std::vector<std::string>{"/p", "/a~1b~0/0/pin", "/all"});
-        CHECK(SecretFields::texts_at(value, places) == std::vector<std::string>{"secret one", "4711", "deep", "too"});
-        CHECK(SecretFields::places_in(Json(), value).empty());
+        CHECK(texts_at(value, places) == std::vector<std::string>{"secret one", "4711", "deep", "too"});
+        CHECK(secret_places(Json(), value).empty());
         Json many = Json::array();
         for (int i = 0; i < 101; ++i) many.push(Json("x" + std::to_string(i)));
         const Json each = *parse_json(R"({"items":{"format":"password"}})");
-        CHECK(SecretFields::places_in(each, many) == std::vector<std::string>{""});
-        CHECK(SecretFields::texts_at(many, {""}).size() == 101);
+        CHECK(secret_places(each, many) == std::vector<std::string>{""});
+        CHECK(texts_at(many, {""}).size() == 101);
     }
-    const auto hidden = [](std::string_view schema, std::string_view value) { return dump_json(SecretFields::hidden_in(*parse_json(schema), *parse_json(value))); };
+    const auto hidden = [](std::string_view schema, std::string_view value) { return dump_json(without_secrets(*parse_json(schema), *parse_json(value))); };
     CHECK(hidden(R"({"format":"password"})", R"("x")") == R"("…")");
     CHECK(hidden(R"({"items":{"properties":{"p":{"writeOnly":true}}}})", R"([{"p":1,"q":2}])") == R"([{"p":"…","q":2}])");
     CHECK(hidden(R"({"$defs":{"login":{"properties":{"p":{"format":"password"}}}},"properties":{"a":{"$ref":"#/$defs/login"}}})", R"({"a":{"p":"x","u":"y"}})") == R"({"a":{"p":"…","u":"y"}})");
