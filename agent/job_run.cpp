@@ -22,6 +22,7 @@ constexpr std::chrono::seconds kStartWait{30};    // sandbox, runner, broker
 constexpr std::chrono::seconds kCancelWait{8};    // from the word to the kill: 3 s of its commands (kCommandGrace), 5 s of its own
 constexpr std::chrono::seconds kLeaveWait{5};     // a runner that was told that its last event is safe
 constexpr std::chrono::seconds kDiskWait{1};
+constexpr std::chrono::seconds kSnapshotWait{2};  // from a question to what the run would go on from
 constexpr std::chrono::seconds kResumeWait{10};   // a runner that was taken over says again what it said
 constexpr std::chrono::hours kLongestKept{24 * 366};
 constexpr std::chrono::minutes kAgainWait{60};    // one that goes on after a restart of the machine: the factory may be away
@@ -38,7 +39,7 @@ void JobRun::start()
 {
     kill_at_ = ports_.clock.steady() + (goes_on() ? Milliseconds(kAgainWait) : Milliseconds(kStartWait));
     if (goes_on()) {
-        last_sequence_ = acked_ = spec_.last_sequence;
+        last_sequence_ = acked_ = kept_after_ = spec_.last_sequence;
         kept_ = true;
     }
     open_broker();  // at the same time as the sandbox
@@ -48,7 +49,7 @@ void JobRun::start()
 void JobRun::adopt(platform::Channel job, SteadyTime started, std::uint64_t last, bool ended)
 {
     job_ = std::move(job);
-    last_sequence_ = acked_ = last;
+    last_sequence_ = acked_ = kept_after_ = last;
     begun_ = resumed_ = recount_ = true;
     outbox_.clear();
     heard_ = ports_.clock.steady();
@@ -138,13 +139,17 @@ void JobRun::give_back(const std::string& why)
     (void)ports_.keeper.kill(key_);
 }
 
-void JobRun::stop_with_agent(Cause cause)
+void JobRun::stop_with_agent(Cause cause, bool end)
 {
     if (final_recorded() || phase_ == Phase::over) return;
+    agent_stops_ = true;
     if (beginning() && goes_on()) paused_since_ = ports_.clock.steady();
     if (leave_waiting()) return;
     if (beginning()) return give_back(cause.why);
-    cancel(std::move(cause));
+    if (!end) return;
+    if (asked_.empty() || spec_.asks != "factory" || cause_) return cancel(std::move(cause));
+    stop_cause_ = std::move(cause);   // it asks: what it goes on from is on its way
+    stop_at_ = ports_.clock.steady() + kSnapshotWait;
 }
 
 void JobRun::after_sync()
@@ -161,7 +166,8 @@ void JobRun::after_sync()
         if (cause_ && cause_->reason == Reason::cancelled_by) cancel(*cause_);
     }
     if (final_recorded() && stuck_.empty()) synced_final_ = true;
-    keep_if_due();
+    keep_if_due(agent_stops_);
+    if (agent_stops_ && phase_ == Phase::running && leave_waiting()) return;
     if (job_.valid()) outbox_.go_on(job_, ports_.clock.steady());
     const std::uint64_t safe = stuck_.empty() ? last_sequence_ : stuck_.front().sequence - 1;
     if (safe > acked_ && job_.valid() && !outbox_.waits()) {   // else behind what waits, in the turn that sent it

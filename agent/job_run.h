@@ -50,7 +50,8 @@ public:
     void on_broker();                         ///< a new broker: it needs the grants again
     void cancel(Cause cause);                 ///< in stages, each in the final event's evidence: a word to the runner, 8 s later the kill
     void stop_now(Cause cause);               ///< kills
-    void stop_with_agent(Cause cause);        ///< cancels what was begun, gives back what was not
+    /// Gives back what was not begun, leaves what waits for a person, now or as soon as it does; `end`: cancels the rest.
+    void stop_with_agent(Cause cause, bool end);
     void say(const Json& message) { send(message); }  ///< a person's `step`; nothing else comes this way
     void set_lease(SteadyTime end) { lease_end_ = end; }
 
@@ -137,8 +138,12 @@ private:
     std::optional<SteadyTime> keep_at_;       // not before: a snapshot is large
     Json to_keep_;                            // as soon as the events up to keep_after_ are on the disk
     std::uint64_t keep_after_ = 0;
-    bool kept_ = false;                       // on the disk
+    bool kept_ = false;                       // on the disk, with the events up to kept_after_
+    std::uint64_t kept_after_ = 0;
     bool leaves_ = false;                     // wants to go on by itself
+    bool agent_stops_ = false;
+    Cause stop_cause_;
+    std::optional<SteadyTime> stop_at_;       // then it is cancelled after all: it asked, and does not wait
 
     // Of the credentials that the factory seals.
     bool told_missing_ = false;               // the broker opened nothing with the box

@@ -18,6 +18,10 @@ void JobRun::tick(SteadyTime now)
     if (phase_ == Phase::over || killed_) return;
     if (seal_at_ && now >= *seal_at_) ask_for_box();
     if (keep_at_ && now >= *keep_at_) keep_at_.reset();
+    if (stop_at_ && now >= *stop_at_) {
+        stop_at_.reset();
+        cancel(stop_cause_);
+    }
     if (const auto end = outbox_.end(); end && now >= *end) return broken("it does not read what it is told");
     if (wall_end_ && now >= *wall_end_ && !final_recorded() && !paused_since_) {
         stop_now({JobState::failed, Reason::timeout, fmt::format("the job ran longer than its {}", format_duration(spec_.grants.limits.time)), Json()});
@@ -53,6 +57,7 @@ std::optional<SteadyTime> JobRun::next_tick() const
     if (phase_ != Phase::over && !killed_) {
         earlier(kill_at_);
         earlier(seal_at_);
+        earlier(stop_at_);
         earlier(outbox_.end());
         if (to_keep_.is_object()) earlier(keep_at_);
         if (!final_recorded()) {

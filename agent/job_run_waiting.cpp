@@ -150,7 +150,7 @@ void JobRun::keep_if_due(bool at_once)
     const Json snapshot = std::exchange(to_keep_, {});
     if (last_sequence_ != keep_after_) return;  // it has gone on
     if (auto kept = ports_.ledger.keep(spec_.id, keep_after_, snapshot); !kept) log::warning("job", "{}: a restart of this machine would end it: {}", key_, kept.error().what);
-    else kept_ = true;
+    else kept_ = true, kept_after_ = keep_after_;
 }
 
 /// False: it is still on the disk, and nothing may happen from which it could not be told apart.
@@ -191,11 +191,11 @@ void JobRun::on_answered(const Json& answered)
     ports_.ledger.heard(spec_.id, question);
 }
 
-/// The agent stops, and so may the machine: it goes on from what was kept. False: there is nothing.
+/// The agent stops, and so may the machine: it goes on from what was kept. False: there is nothing, or it has gone on since.
 bool JobRun::leave_waiting()
 {
     keep_if_due(true);
-    if (!kept_ || !paused_since_ || cause_ || final_recorded()) return false;
+    if (!kept_ || kept_after_ != last_sequence_ || !paused_since_ || cause_ || final_recorded()) return false;
     log::info("job", "{}: it waits for a person, and goes on when this agent starts again", key_);
     killed_ = true;
     phase_ = Phase::over;

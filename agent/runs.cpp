@@ -362,8 +362,7 @@ void Runs::stop_all(const command::StopAll& said)
     stopping_ = true;
     while (!taken_.empty()) give_back(taken_.begin()->first, said.why);
     for (const auto& [key, run] : runs_)
-        if (said.cancel || run->phase() < JobRun::Phase::committing)
-            run->stop_with_agent({JobState::cancelled, Reason::cancelled_by, said.why, Json::object({{"by", "agent"}})});
+        run->stop_with_agent({JobState::cancelled, Reason::cancelled_by, said.why, Json::object({{"by", "agent"}})}, said.cancel);
 }
 
 }  // namespace mill::agent

@@ -138,7 +138,8 @@ struct World {
         else if (name == "room") records.full = false;
         else if (name == "broker") run->on_broker();
         else if (name == "cancel") run->cancel({protocol::JobState::cancelled, protocol::Reason::cancelled_by, "enough", Json::object({{"by", "user anna"}})});
-        else if (name == "stop") run->stop_with_agent({protocol::JobState::failed, protocol::Reason::agent_lost, "stops", Json()});
+        else if (name == "stop") run->stop_with_agent({protocol::JobState::failed, protocol::Reason::agent_lost, "stops", Json()}, true);
+        else if (name == "finish") run->stop_with_agent({protocol::JobState::failed, protocol::Reason::agent_lost, "stops", Json()}, false);
         else if (name == "read" && !reads.empty()) run->on_read(reads.back().number, Json::object({{"answer", Json::object()}}));
         else if (name == "opened") run->on_opened(Json::object());
         else if (name == "answer") run->on_answered(Json::object({{"question", rest}, {"state", "answered"}, {"answer", 7}}));

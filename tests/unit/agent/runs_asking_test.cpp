@@ -98,6 +98,29 @@ TEST_CASE("an agent that stops leaves a waiting run as it is; nothing of it has 
     CHECK(world.ledger.kept_.is_object());
 }
 
+TEST_CASE("an agent that stops waits for what a run that just asked would go on from, and cancels it when nothing comes", "[runs][asking]")
+{
+    World world;
+    world.go();
+    auto given = world.spec();
+    given.asks = "factory";
+    world.up_to_begin(std::move(given));
+    world.to_runner_end(ask("q-1"));
+    world.tell(waiting_event(2));
+    CHECK(world.from(world.runner)["ack"] == Json(2));
+    world.runs->post(agent::command::StopAll{"the agent is stopping", true});
+    SECTION("it comes")
+    {
+        const auto none = world.runner.receive(300ms);
+        CHECK((none && !*none));   // no cancel
+        world.to_runner_end(waits(2, Json::object({{"run", Json::object({{"version", 1}})}})));
+        REQUIRE(world.ledger.wait_released());
+        CHECK(world.ledger.events().size() == 2);
+        CHECK(world.ledger.kept_.is_object());
+    }
+    SECTION("nothing comes") { CHECK(world.from(world.runner)["cancel"]["why"] == Json("the agent is stopping")); }
+}
+
 TEST_CASE("after a restart of the machine a waiting run goes on in a new runner, from its next event on", "[runs][asking]")
 {
     World world;
@@ -221,6 +244,13 @@ TEST_CASE("a line in its log leaves a waiting run waiting", "[runs][asking]")
     world.tell(log_event(3));
     while (world.from(world.runner)["ack"] != Json(3)) {}
     CHECK(world.ledger.waits_);
+    SECTION("an agent that stops then does not leave it with what was kept before: a restart could not go on from that")
+    {
+        world.runs->post(agent::command::StopAll{"the agent is stopping", true});
+        world.to_runner_end(waits(3, Json::object({{"run", Json::object({{"version", 2}})}})));
+        REQUIRE(world.ledger.wait_released());
+        CHECK(world.ledger.kept_["run"]["version"] == Json(2));
+    }
 }
 
 TEST_CASE("a run that waits for nobody is not let go", "[runs][asking]")
@@ -229,6 +259,30 @@ TEST_CASE("a run that waits for nobody is not let go", "[runs][asking]")
     world.to_runner_end(Json::object({{"leave", true}}));
     const auto none = world.runner.receive(300ms);
     CHECK((none && !*none));
+}
+
+TEST_CASE("an agent that lets its jobs finish leaves what waits for a person, and what begins to wait meanwhile", "[runs][asking]")
+{
+    SECTION("it waits")
+    {
+        Waiting world;
+        world.runs->post(agent::command::StopAll{"the agent is stopping", false});
+        REQUIRE(world.ledger.wait_released());
+        CHECK(world.ledger.events().size() == 2);
+        CHECK(world.ledger.kept_.is_object());
+    }
+    SECTION("it works, and asks then")
+    {
+        Asker world;
+        world.runs->post(agent::command::StopAll{"the agent is stopping", false});
+        const auto none = world.runner.receive(300ms);
+        CHECK((none && !*none));
+        world.to_runner_end(ask("q-2"));
+        world.tell(waiting_event(2));
+        world.to_runner_end(waits(2, Json::object({{"run", Json::object({{"version", 1}})}})));
+        REQUIRE(world.ledger.wait_released());
+        CHECK(world.ledger.kept_.is_object());
+    }
 }
 
 TEST_CASE("what a run goes on from is written now and then, and at the agent's stop", "[runs][asking]")
