@@ -10,7 +10,6 @@
 
 #include "platform/base/log.h"
 #include "platform/files.h"
-#include "platform/orphan.h"
 #include "platform/privileges.h"
 
 namespace mill::keeper {
@@ -77,7 +76,7 @@ Keeper::Keeper(const Settings& settings, platform::ServiceHost& host)
       secrets_(secret_places(settings)), pool_([this](const std::string& name, const SandboxRequest& request) { return runners_.make(name, request); })
 {
     platform::prepare_sandboxes();
-    if (const std::size_t left = platform::end_orphans(); left > 0) log::warning("keeper", "{} sandboxes that a keeper of before was killed with while it started them are ended", left);
+    end_orphans();
     if (auto kept = platform::keep_starter_privileges(); !kept) log::warning("keeper", "{}", kept.error().what);
     if (once_) {
         starter_.open(platform::Channel::from(Handle(3)));
@@ -98,6 +97,7 @@ int Keeper::run()
         watch_broker();
         watch_runners();
         look_after_agent();
+        if (orphans_at_ && Clock::now() >= *orphans_at_) end_orphans();
         renew();
         tell_service_manager();
     }
@@ -117,6 +117,7 @@ bool Keeper::wait()
     for (const Child* child : {&agent_, &broker_})
         if (child->is_wanted() && !child->is_running()) within(child->next() - now);
     if (runners_.running() > 0 || untidy_) within(kLook);
+    if (orphans_at_) within(*orphans_at_ - now);
     if (const auto refill = pool_.next(); refill && !stop_by_) within(*refill - now);
     if (stop_by_) within(*stop_by_ - now);
     if (alive_) within(*alive_ + settings_.silence - now);

@@ -51,6 +51,7 @@ private:
     Peer& agent() { return once_ ? starter_ : agent_.peer; }
     void finish();
     void look_after_agent();         // one that was alive and is silent is killed
+    void end_orphans();              // of the keeper of before, twice
     void tell_service_manager();     // that this loop goes on
     void renew();                    // newer programs: this process becomes the new keeper, once nothing runs
 
@@ -66,6 +67,7 @@ private:
     std::optional<std::chrono::steady_clock::time_point> stop_by_;  // set: stopping; the agent is killed then
     std::optional<int> exit_code_;
     std::optional<std::chrono::steady_clock::time_point> alive_;    // when the agent said so last; none: not yet
+    std::optional<std::chrono::steady_clock::time_point> orphans_at_;
     std::chrono::steady_clock::time_point told_{};                  // when the service manager heard of us last
     std::string before_;             // how the last agent ended, for the next one's log
     bool renew_ = false, asked_again_ = false;

@@ -8,6 +8,7 @@
 #include "agent/keeper/keeper.h"
 #include "platform/append_file.h"
 #include "platform/base/log.h"
+#include "platform/orphan.h"
 
 namespace mill::keeper {
 
@@ -20,6 +21,13 @@ void Keeper::look_after_agent()
     before_ = fmt::format("it was silent for {} s and was killed", settings_.silence.count());
     alive_.reset();
     agent_.signal(SIGKILL);
+}
+
+/// At the start, and once more: some were just being left by the keeper of before.
+void Keeper::end_orphans()
+{
+    if (const std::size_t left = platform::end_orphans(); left > 0) log::warning("keeper", "{} sandboxes that a keeper of before was killed with while it started them are ended", left);
+    orphans_at_ = orphans_at_ ? std::nullopt : std::optional(std::chrono::steady_clock::now() + 10s);
 }
 
 void Keeper::tell_service_manager()
