@@ -17,6 +17,7 @@ namespace mill::cli {
 namespace {
 
 constexpr std::size_t kMostFile = 600 * 1024;
+constexpr int kDeepest = 100;
 
 std::string_view bare(std::string_view text)
 {
@@ -45,6 +46,15 @@ Result<Json> read_file_answer(std::string_view path)
     return Json::object({{"name", std::filesystem::path(path).filename().string()}, {"content", to_base64(*bytes)}});
 }
 
+/// Whether it marks anything as for no eyes, wherever that is.
+bool marks_secrets(const Json& schema, int depth = 0)
+{
+    if (schema["format"].as_string() == "password" || schema["writeOnly"].as_bool() || depth > kDeepest) return true;
+    for (const auto& [name, member] : schema.as_object())
+        if (marks_secrets(member, depth + 1)) return true;
+    return std::any_of(schema.as_array().begin(), schema.as_array().end(), [&](const Json& each) { return marks_secrets(each, depth + 1); });
+}
+
 }  // namespace
 
 std::string typed_words(const Json& schema)
@@ -56,7 +66,7 @@ std::string typed_words(const Json& schema)
     if (kind == "file") return "the path of a file, of at most 600 KiB";
     if (kind == "choice") return fmt::format("1 to {}, or one of the words", schema["enum"].size());
     if (kind == "several") return fmt::format("numbers from 1 to {} or words, with commas between them; nothing for none", schema["items"]["enum"].size());
-    if (kind == "form") return "JSON";
+    if (kind == "form") return marks_secrets(schema) ? "JSON, which is not shown" : "JSON";
     return "a text";
 }
 
@@ -103,9 +113,9 @@ void AskPrompt::hear(const Json& line)
     const Json& choices = schema["x-kind"].as_string() == "several" ? schema["items"]["enum"] : schema["enum"];
     for (std::size_t i = 0; i < choices.size(); ++i) console.note(fmt::format("  {}  {}", i + 1, printable(choices[i].as_string())));
     const Json answered = Json::object({{"question", (*ask)["question"]}});
+    const bool hidden = schema["x-kind"].as_string() == "form" && marks_secrets(schema);
     for (;;) {
-        console.ask(fmt::format("{}> ", typed_words(schema)));
-        const Result<std::string> typed = platform::read_line(false, context_.stop);
+        const Result<std::string> typed = platform::read_line(hidden, context_.stop, [&] { console.ask(fmt::format("{}> ", typed_words(schema))); });
         if (!typed) {
             if (!context_.stop.stop_requested()) send_(Json::object({{"answered", Json(answered).set("state", "failed").set("why", "the input has ended, and nobody is there to answer")}}));
             return;

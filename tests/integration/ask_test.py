@@ -218,28 +218,42 @@ class Asking(Test):
         self.world.ended(uid)
         self.assertIn("It is there.", self.world.run("timeline", uid).stdout)
         folder = self.world.package("here", workflow())
+        self.typed(folder, (b"words> ", b"west\n"), (b"expected 1 to 2", b"2\n"), region="south")
         none = self.world.run("run", folder, check=False)
         self.assertEqual(none.returncode, 1, none.stderr)
         self.assertIn("nobody can be asked here", none.stderr)
+
+    def test_a_password_of_a_form_is_not_shown_at_a_terminal(self):
+        form = {"type": "object", "properties": {"user": {"type": "string"}, "pin": {"type": "string", "format": "password"}}}
+        ask = json.dumps({"kind": "form", "text": "Who?", "form": form, "within": "1h"})
+        folder = self.world.package("login", f"do:\n  - a: {{ call: ask.user, with: {ask} }}\n  - d: {{ set: {{ length: '${{ .pin | length }}' }} }}\n")
+        seen = self.typed(folder, (b"not shown> ", b'{"user": "anna", "pin": "s3cret-4711"}\n'), length=11)
+        self.assertNotIn(b"s3cret", seen)
+
+    def typed(self, folder, *lines, **expected):
+        """Runs the package at a terminal, answers each prompt; what the terminal showed."""
         master, slave = pty.openpty()
         process = subprocess.Popen([str(BIN / "millwright"), "run", str(folder)], stdin=slave, stdout=subprocess.PIPE, stderr=slave, cwd=self.world.folder,
                                    env={"PATH": "/usr/bin:/bin", "HOME": str(self.world.folder), "LC_ALL": "C.UTF-8", "TERM": "dumb"}, **user())
         os.close(slave)
         seen = b""
-        def until(text):
-            nonlocal seen
+        for prompt, line in lines:
             end = time.monotonic() + 30
-            while text not in seen:
+            while prompt not in seen:
                 if not select.select([master], [], [], max(0, end - time.monotonic()))[0]:
-                    raise Failure(f"waited 30 s for {text!r}; it said {seen!r}")
+                    raise Failure(f"waited 30 s for {prompt!r}; it said {seen!r}")
                 seen += os.read(master, 4096)
-        until(b"words> ")
-        os.write(master, b"west\n")
-        until(b"expected 1 to 2")
-        os.write(master, b"2\n")
+            os.write(master, line)
         out, _ = process.communicate(timeout=30)
+        while select.select([master], [], [], 0)[0]:
+            try:
+                more = os.read(master, 4096)
+            except OSError:   # nobody has the other end any more
+                break
+            seen += more
         os.close(master)
-        self.assertEqual(json.loads(out)["region"], "south")
+        self.assertEqual({name: json.loads(out).get(name) for name in expected}, expected)
+        return seen
 
     def test_a_rehearsal_answers_and_lets_time_pass(self):
         folder = self.world.package("tried", workflow("4h", "north"))
