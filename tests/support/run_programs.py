@@ -1,5 +1,5 @@
 """run_programs.py REPORT [--at-once N]: the tests of whole programs (tests/integration/*_test.py), a process for each file, N files at a
-time (as many as there are processors, and one more: most of their time they wait). What each says stands in REPORT, file after file.
+time (as many as there are processors, and two more: most of their time they wait). What each says stands in REPORT, file after file.
 Prints "PASSED FAILED SKIPPED" as its last line, and before it what failed and which files took longest."""
 import argparse
 import concurrent.futures
@@ -16,11 +16,12 @@ ROOM = pathlib.Path(__file__).resolve().parents[1] / "integration"
 ALONE = ("hostile_connections_test", "fleet_test", "warm_test", "person_times_test")
 LONGEST = 1_800   # seconds, of one file
 # The longest first, so that none is left over at the end.
-LONG = ("fault_matrix_test", "deb_test", "quickstart_test", "faults_test", "identity_test", "console_test", "pains_2_test", "hostile_job_test", "tooling_test")
+LONG = ("console_test", "fault_matrix_test", "deb_test", "beside_page_test", "faults_test", "ask_test", "control_test", "identity_test", "files_test", "beside_forms_test",
+        "beside_test", "offline_test", "quickstart_test")
 
 options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 options.add_argument("report")
-options.add_argument("--at-once", type=int, default=(os.cpu_count() or 1) + 1)
+options.add_argument("--at-once", type=int, default=(os.cpu_count() or 1) + 2)
 options = options.parse_args()
 
 
