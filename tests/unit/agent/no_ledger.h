@@ -1,4 +1,4 @@
-/// A ledger that takes everything and keeps the names of some calls.
+// tests/unit/agent/no_ledger.h -- a ledger that takes everything and keeps the names of some calls.
 #pragma once
 #include <string>
 #include <vector>

@@ -1,4 +1,4 @@
-/// A person's room with its faces' routes: nothing runs, what it says is kept.
+// tests/unit/agent/room_world.h -- a person's room with its faces' routes: nothing runs, what it says is kept.
 #pragma once
 #include "agent/person/routes.h"
 #include "platform/machine.h"

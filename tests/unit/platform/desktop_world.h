@@ -1,4 +1,4 @@
-/// For tests of a desktop's state: programs that end with the test, a D-Bus daemon of the test's own, and a thread that plays logind on it.
+// tests/unit/platform/desktop_world.h -- for tests of a desktop's state: programs that end with the test, a D-Bus daemon of the test's own, and a thread that plays logind on it.
 #pragma once
 #include <atomic>
 #include <chrono>
