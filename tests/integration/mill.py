@@ -2,6 +2,7 @@
 
 Started as root, the programs run as an unprivileged user, as they do in a person's terminal; tests of the root mode say so.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -109,11 +110,10 @@ class Program:
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 return self.process.wait(25)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                raise Failure(f"{self.name} did not stop in 25 s:\n{self.tail()}") from None
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise Failure(f"{self.name} did not stop in 25 s:\n{self.tail()}")   # outside: what went wrong before it is shown, too
         return self.process.returncode
 
 
