@@ -41,8 +41,8 @@ Json read_approval(Fields& top, bool chat)
     }
     const std::string text = fields.text("within", "24h");
     const auto within = parse_duration(text);
-    constexpr Milliseconds kLongest = std::chrono::hours(24 * 366);
-    if (!within || *within < Milliseconds(1000) || *within > kLongest) fields.mistake("within", fmt::format("must be a duration from 1s to 366d, such as 24h; found '{}'", text));
+    constexpr Milliseconds kLongestWithin = std::chrono::hours(24 * 366);
+    if (!within || *within < Milliseconds(1000) || *within > kLongestWithin) fields.mistake("within", fmt::format("must be a duration from 1s to 366d, such as 24h; found '{}'", text));
     Json out = Json::object({{"by", std::move(by)}, {"within", Json(within ? format_duration(*within) : text)}});
     if (auto done = fields.done(); !done) top.mistake("approval", done.error().what);
     return out;
