@@ -215,12 +215,13 @@ TEST_CASE("another user who takes all the answers that there are, and reads none
     REQUIRE(server);
     std::vector<int> others;
     for (int i = 0; i < 30; ++i) others.push_back(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    constexpr std::string_view kCall = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n";
     const pid_t child = fork();   // the kernel keeps who connected
     if (child == 0) {
         if (setuid(12345) != 0) _exit(1);
         for (const int one : others) {
             connect_to(one, folder.at("door"));
-            (void)!send(one, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n", 36, MSG_NOSIGNAL);
+            (void)!send(one, kCall.data(), kCall.size(), MSG_NOSIGNAL);
             usleep(20'000);
         }
         _exit(0);
