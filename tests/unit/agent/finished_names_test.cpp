@@ -40,7 +40,7 @@ TEST_CASE("names are forgotten by their time, and the later time of one said twi
     CHECK(names.contains(numbered(500)));
 }
 
-TEST_CASE("a million names stay, the newest", "[journal]")
+TEST_CASE("a million names stay, the newest", "[journal][huge]")
 {
     FinishedNames names;
     const int all = static_cast<int>(FinishedNames::kMost) + 2000;
