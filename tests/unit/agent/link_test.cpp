@@ -140,10 +140,10 @@ TEST_CASE("a factory that cannot prove the pinned key gets no token and no poll"
 
 TEST_CASE("after a 401 the link makes a new token and a new session", "[link]")
 {
+    std::atomic<int> refusals = 1;   // before the world, which asks until its end
     World world;
     world.start_link();
     world.factory.request("/agent/v1/offers");
-    std::atomic<int> refusals = 1;
     world.factory.on("/agent/v1/offers", [&](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
         if (refusals-- <= 0) return false;
         reply.status = 401;

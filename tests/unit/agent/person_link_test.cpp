@@ -289,8 +289,8 @@ TEST_CASE("a factory that knows no persons is asked once a session, and nothing 
 
 TEST_CASE("a start goes to the factory; its refusals come back with their mistakes; while it is away the start waits and is handed over once", "[person]")
 {
-    PersonWorld world;
     std::atomic<int> mode = 0, launches = 0;   // 0 well, 1 refused, 2 away
+    PersonWorld world;
     world.factory.on("/agent/v1/person/launch", [&](const factory::HttpCall&, const Json& body, factory::HttpReply& reply) {
         ++launches;
         if (mode == 1) {

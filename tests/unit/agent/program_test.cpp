@@ -149,8 +149,7 @@ TEST_CASE("a package whose bytes do not match its digest is never run", "[progra
 {
     World world("  - add: { set: { n: 1 } }\n");
     world.start();
-    const std::string right = world.package;
-    world.factory.on("/agent/v1/packages/" + workflows::package_digest(right), [&](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
+    world.factory.on("/agent/v1/packages/" + workflows::package_digest(world.package), [right = world.package](const factory::HttpCall&, const Json&, factory::HttpReply& reply) {
         reply.body = right + "x";
         return true;
     });
