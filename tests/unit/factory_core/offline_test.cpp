@@ -202,9 +202,10 @@ TEST_CASE("what an administrator changed since the terms were given counts", "[c
 
 TEST_CASE("no approval, no lock and no limit is passed over by the terms of another job", "[core][offline]")
 {
-    for (const Json& rule : {Json::object({{"approval", Json::object({{"by", Json::array({"user:otto"})}, {"within", "1h"}})}}), Json::object({{"locks", Json::array({"erp"})}}), Json::object({{"concurrency", 1}})}) {
+    const Json none = Json::object();   // then its package does not say that it may
+    for (const Json& rule : {none, Json::object({{"approval", Json::object({{"by", Json::array({"user:otto"})}, {"within", "1h"}})}}), Json::object({{"locks", Json::array({"erp"})}}), Json::object({{"concurrency", 1}})}) {
         World world;
-        orders(world, rule);
+        orders(world, rule, Json::object(), rule == none ? Json::object() : offline());
         const AgentRecord pc = desk(world);
         RunRequest request;
         request.trigger = "orders";
