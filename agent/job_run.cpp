@@ -22,7 +22,6 @@ constexpr std::chrono::seconds kStartWait{30};    // sandbox, runner, broker
 constexpr std::chrono::seconds kCancelWait{8};    // from the word to the kill: 3 s of its commands (kCommandGrace), 5 s of its own
 constexpr std::chrono::seconds kLeaveWait{5};     // a runner that was told that its last event is safe
 constexpr std::chrono::seconds kDiskWait{1};
-constexpr std::chrono::seconds kSnapshotWait{2};  // from a question to what the run would go on from
 constexpr std::chrono::seconds kResumeWait{10};   // a runner that was taken over says again what it said
 constexpr std::chrono::hours kLongestKept{24 * 366};
 constexpr std::chrono::minutes kAgainWait{60};    // one that goes on after a restart of the machine: the factory may be away
@@ -137,19 +136,6 @@ void JobRun::give_back(const std::string& why)
     synced_final_ = true;
     killed_ = true;
     (void)ports_.keeper.kill(key_);
-}
-
-void JobRun::stop_with_agent(Cause cause, bool end)
-{
-    if (final_recorded() || phase_ == Phase::over) return;
-    agent_stops_ = true;
-    if (beginning() && goes_on()) paused_since_ = ports_.clock.steady();
-    if (leave_waiting()) return;
-    if (beginning()) return give_back(cause.why);
-    if (!end) return;
-    if (asked_.empty() || spec_.asks != "factory" || cause_) return cancel(std::move(cause));
-    stop_cause_ = std::move(cause);   // it asks: what it goes on from is on its way
-    stop_at_ = ports_.clock.steady() + kSnapshotWait;
 }
 
 void JobRun::after_sync()

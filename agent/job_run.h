@@ -50,7 +50,7 @@ public:
     void on_broker();                         ///< a new broker: it needs the grants again
     void cancel(Cause cause);                 ///< in stages, each in the final event's evidence: a word to the runner, 8 s later the kill
     void stop_now(Cause cause);               ///< kills
-    /// Gives back what was not begun, leaves what waits for a person, now or as soon as it does; `end`: cancels the rest.
+    /// job_run_waiting.cpp. Gives back what was not begun, leaves what waits for a person, now or as soon as it does; `end`: cancels the rest.
     void stop_with_agent(Cause cause, bool end);
     void say(const Json& message) { send(message); }  ///< a person's `step`; nothing else comes this way
     void set_lease(SteadyTime end) { lease_end_ = end; }

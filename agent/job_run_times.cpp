@@ -20,7 +20,7 @@ void JobRun::tick(SteadyTime now)
     if (keep_at_ && now >= *keep_at_) keep_at_.reset();
     if (stop_at_ && now >= *stop_at_) {
         stop_at_.reset();
-        cancel(stop_cause_);
+        if (!cause_) cancel(stop_cause_);
     }
     if (const auto end = outbox_.end(); end && now >= *end) return broken("it does not read what it is told");
     if (wall_end_ && now >= *wall_end_ && !final_recorded() && !paused_since_) {

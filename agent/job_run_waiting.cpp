@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::chrono::hours kNoLimit{24 * 366};
 constexpr std::chrono::seconds kForgetAgain{1}, kKeepPause{5};
+constexpr std::chrono::seconds kSnapshotWait{2};  // from a question to what the run would go on from
 constexpr std::chrono::seconds kGoesWait{10};       // of a runner that was taken over: it says how long it has waited
 constexpr std::size_t kMostKept = 16 * 1024 * 1024; // 4 MiB of data and 8 MiB of files in base64, and what it asks
 constexpr std::size_t kLongestWhy = 1000;
@@ -189,6 +190,19 @@ void JobRun::on_answered(const Json& answered)
     if (spec_.asks == "factory") go_on();  // what a person at a terminal says may be none: then it is asked again, and waits on
     send(Json::object({{"answered", answered}}));
     ports_.ledger.heard(spec_.id, question);
+}
+
+void JobRun::stop_with_agent(Cause cause, bool end)
+{
+    if (final_recorded() || phase_ == Phase::over) return;
+    agent_stops_ = true;
+    if (beginning() && goes_on()) paused_since_ = ports_.clock.steady();
+    if (leave_waiting()) return;
+    if (beginning()) return give_back(cause.why);
+    if (!end) return;
+    if (asked_.empty() || spec_.asks != "factory" || cause_) return cancel(std::move(cause));
+    stop_cause_ = std::move(cause);   // it asks: what it goes on from is on its way
+    stop_at_ = ports_.clock.steady() + kSnapshotWait;
 }
 
 /// The agent stops, and so may the machine: it goes on from what was kept. False: there is nothing, or it has gone on since.

@@ -12,12 +12,12 @@
 #include "platform/base/text.h"
 #include "platform/files.h"
 #include "platform/terminal.h"
+#include "protocol/secret_fields.h"
 
 namespace mill::cli {
 namespace {
 
 constexpr std::size_t kMostFile = 600 * 1024;
-constexpr int kDeepest = 100;
 
 std::string_view bare(std::string_view text)
 {
@@ -46,15 +46,6 @@ Result<Json> read_file_answer(std::string_view path)
     return Json::object({{"name", std::filesystem::path(path).filename().string()}, {"content", to_base64(*bytes)}});
 }
 
-/// Whether it marks anything as for no eyes, wherever that is.
-bool marks_secrets(const Json& schema, int depth = 0)
-{
-    if (schema["format"].as_string() == "password" || schema["writeOnly"].as_bool() || depth > kDeepest) return true;
-    for (const auto& [name, member] : schema.as_object())
-        if (marks_secrets(member, depth + 1)) return true;
-    return std::any_of(schema.as_array().begin(), schema.as_array().end(), [&](const Json& each) { return marks_secrets(each, depth + 1); });
-}
-
 }  // namespace
 
 std::string typed_words(const Json& schema)
@@ -66,7 +57,7 @@ std::string typed_words(const Json& schema)
     if (kind == "file") return "the path of a file, of at most 600 KiB";
     if (kind == "choice") return fmt::format("1 to {}, or one of the words", schema["enum"].size());
     if (kind == "several") return fmt::format("numbers from 1 to {} or words, with commas between them; nothing for none", schema["items"]["enum"].size());
-    if (kind == "form") return marks_secrets(schema) ? "JSON, which is not shown" : "JSON";
+    if (kind == "form") return protocol::has_secrets(schema) ? "JSON, which is not shown" : "JSON";
     return "a text";
 }
 
@@ -113,7 +104,7 @@ void AskPrompt::hear(const Json& line)
     const Json& choices = schema["x-kind"].as_string() == "several" ? schema["items"]["enum"] : schema["enum"];
     for (std::size_t i = 0; i < choices.size(); ++i) console.note(fmt::format("  {}  {}", i + 1, printable(choices[i].as_string())));
     const Json answered = Json::object({{"question", (*ask)["question"]}});
-    const bool hidden = schema["x-kind"].as_string() == "form" && marks_secrets(schema);
+    const bool hidden = schema["x-kind"].as_string() == "form" && protocol::has_secrets(schema);
     for (;;) {
         const Result<std::string> typed = platform::read_line(hidden, context_.stop, [&] { console.ask(fmt::format("{}> ", typed_words(schema))); });
         if (!typed) {

@@ -37,6 +37,14 @@ void find_texts(const Json& value, const std::string& at, const std::vector<std:
     for (std::size_t i = 0; i < value.as_array().size(); ++i) find_texts(value[i], at + "/" + std::to_string(i), places, inside, out);
 }
 
+bool has_secrets_below(const Json& schema, int depth)
+{
+    if (depth > kDepth || marks_secret(schema)) return true;
+    const auto below = [&](const Json& each) { return has_secrets_below(each, depth + 1); };
+    const auto& members = schema.as_object();
+    return std::any_of(members.begin(), members.end(), [&](const auto& member) { return below(member.second); }) || std::any_of(schema.as_array().begin(), schema.as_array().end(), below);
+}
+
 /// One walk along a schema and a value.
 class Walk {
 public:
@@ -46,7 +54,7 @@ public:
     {
         if (!schema.is_object() || value.is_null()) return value;
         if (depth > kDepth || --left_ < 0) return Json(std::string(kHidden));
-        if (schema["format"].as_string() == "password" || schema["writeOnly"].as_bool()) return Json(std::string(kHidden));
+        if (marks_secret(schema)) return Json(std::string(kHidden));
         if (schema.contains("$dynamicRef")) return Json(std::string(kHidden));
         if (const Json& to = schema["$ref"]; to.is_string()) {
             const Json* found = referred(to.as_string());
@@ -110,6 +118,9 @@ private:
 };
 
 }  // namespace
+
+bool marks_secret(const Json& schema) { return schema["format"].as_string() == "password" || schema["writeOnly"].as_bool(); }
+bool has_secrets(const Json& schema) { return has_secrets_below(schema, 0); }
 
 Json without_secrets(const Json& schema, const Json& value) { return Walk(schema).hidden(schema, value, 0); }
 

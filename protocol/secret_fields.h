@@ -8,6 +8,11 @@
 
 namespace mill::protocol {
 
+/// Whether the schema marks the value itself.
+bool marks_secret(const Json& schema);
+/// Whether it marks anything, wherever that is; true for one that is deeper than 100.
+bool has_secrets(const Json& schema);
+
 /// `value` for people and for those who are told: "…" where the schema marks it, or where the schema is more than is looked through
 /// (20,000 steps, 100 deep, another document's `$ref`). Names that a pattern might mean are taken as if it did.
 Json without_secrets(const Json& schema, const Json& value);

@@ -10,6 +10,7 @@
 
 #include "platform/base/printable.h"
 #include "platform/base/text.h"
+#include "protocol/secret_fields.h"
 
 namespace mill::agent {
 namespace {
@@ -35,8 +36,6 @@ std::string kind_of(const Json& schema)
         if (each.as_string() != "null") return each.as_string();
     return schema["properties"].is_object() ? "object" : "";
 }
-
-bool is_secret(const Json& schema) { return schema["format"].as_string() == "password" || schema["writeOnly"].as_bool(); }
 
 struct Choice {
     std::string label;
@@ -139,7 +138,7 @@ Result<std::optional<Json>> ask(const Asked& asked, const Json& before, const Di
     const std::string kind = kind_of(schema);
     if (kind == "object" && schema["properties"].is_object() && !schema["properties"].empty() && asked.depth < kDeepest) return ask_object(asked, before, dialogue);
     const auto choices = choices_of(schema);
-    const bool secret = is_secret(schema), list = kind == "array" && choices.empty() && (kind_of(schema["items"]) == "string" || kind_of(schema["items"]) == "integer" || kind_of(schema["items"]) == "number");
+    const bool secret = protocol::marks_secret(schema), list = kind == "array" && choices.empty() && (kind_of(schema["items"]) == "string" || kind_of(schema["items"]) == "integer" || kind_of(schema["items"]) == "number");
     const Json kept = before.is_null() ? schema["default"] : before;
     std::string prompt = one_line(schema["title"].is_string() ? schema["title"].as_string() : asked.path.empty() ? say(dialogue.language, "question.answer") : asked.path);
     if (schema["description"].is_string()) dialogue.print("  " + one_line(schema["description"].as_string()) + "\n");

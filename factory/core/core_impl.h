@@ -386,10 +386,6 @@ private:
     std::size_t readers_lent_ = 0;
     std::condition_variable reader_back_;
     std::mutex tokens_mutex_;
-    struct LiveToken {
-        std::string sha256;
-        AttemptAccess access;
-    };
     std::unordered_map<std::string, LiveToken> tokens_;   // by token id
     std::mutex touch_mutex_;
     std::map<std::string, WallTime> touched_;             // tokens: last written

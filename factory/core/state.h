@@ -232,6 +232,12 @@ struct HeldAlready {
     std::string token_record;   ///< of its attempt's tokens; empty: it has none
 };
 
+/// A token that an attempt has now.
+struct LiveToken {
+    std::string sha256;
+    AttemptAccess access;
+};
+
 /// Who is told of a job's end, or that it has not come.
 struct Waiter {
     Done<JobRecord> done;

@@ -245,6 +245,9 @@ TEST_CASE("hidden is what a schema marks wherever it says so, and whatever it do
         CHECK(places == std::vector<std::string>{"/p", "/a~1b~0/0/pin", "/all"});
         CHECK(texts_at(value, places) == std::vector<std::string>{"secret one", "4711", "deep", "too"});
         CHECK(secret_places(Json(), value).empty());
+        CHECK(protocol::has_secrets(schema));
+        CHECK_FALSE(protocol::marks_secret(schema));
+        CHECK_FALSE(protocol::has_secrets(*parse_json(R"({"type":"object","properties":{"format":{"type":"string","format":"date"}}})")));
         Json many = Json::array();
         for (int i = 0; i < 101; ++i) many.push(Json("x" + std::to_string(i)));
         const Json each = *parse_json(R"({"items":{"format":"password"}})");

@@ -200,7 +200,7 @@ TEST_CASE("what an administrator changed since the terms were given counts", "[c
           }).find("approv") != std::string::npos);
 }
 
-TEST_CASE("no approval, no lock and no limit is passed over by the terms of another job", "[core][offline]")
+TEST_CASE("no approval, no lock, no limit and no package that does not say so is passed over by the terms of another job", "[core][offline]")
 {
     const Json none = Json::object();   // then its package does not say that it may
     for (const Json& rule : {none, Json::object({{"approval", Json::object({{"by", Json::array({"user:otto"})}, {"within", "1h"}})}}), Json::object({{"locks", Json::array({"erp"})}}), Json::object({{"concurrency", 1}})}) {
