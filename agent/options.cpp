@@ -270,7 +270,8 @@ std::string help_text()
       No new jobs, also after a restart; what runs goes on, and `millwright why` says who, why and until when. `drain` waits until nothing runs.
   millwright-agent resume --data DIR
   millwright-agent stop --data DIR [--after job|now] [--within 5m] [--why TEXT]
-      Ends the agent: `--after job` lets what runs finish, at most so long; else it is cancelled.
+      Ends the agent: `--after job` lets what runs finish, at most so long; else it is cancelled. What waits
+      for a person is left either way, and goes on at the next start.
   millwright-agent reload --data DIR
       Reads config.yaml and policy.yaml anew; when they are wrong, says why and changes nothing. Jobs go on. (SIGHUP does the same.)
   millwright-agent renew --data DIR
